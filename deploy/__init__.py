@@ -1,0 +1,1 @@
+"""How it is run: the command line, the embedded local stack, the demo, container and monitoring files."""

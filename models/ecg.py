@@ -1,0 +1,103 @@
+"""The ECG value that everything passes: leads, sampling rate, millivolts, start.
+
+Needs NumPy alone, so that the streaming rooms may use it.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.leads import canonical_lead
+
+Millivolts = NDArray[np.float32]
+
+MIN_FS_HZ, MAX_FS_HZ = 50.0, 2000.0  # the range that the wire format allows
+MORPHOLOGY_FS_HZ = 100.0             # below it only beats and rhythm are judged
+
+
+@dataclass(frozen=True, eq=False)
+class Ecg:
+    """A stretch of ECG on some leads.
+
+    Parameters
+    ----------
+    leads : tuple of str
+        Lead names in canonical spelling (``I`` … ``V6``, or a rhythm lead's own name), each once.
+    fs_hz : float
+        Sampling rate, 50 to 2000 Hz.
+    mv : float32 array, shape [leads, samples]
+        Millivolts; NaN where there is no sample.
+    start_ns : int
+        UTC of the first sample, nanoseconds; 0 where only relative time matters.
+    derived : tuple of str
+        Those of ``leads`` that were computed from others, not recorded.
+    leads_off : tuple of str
+        Those of ``leads`` whose electrode is reported detached.
+    pacer_marks : int array
+        Sample indices of pacing pulses, where the device marks them.
+    paced : bool
+        The patient has a pacemaker.
+    age_years : int
+        0: unknown.
+    sex : str
+        ``"F"``, ``"M"`` or ``""``.
+
+    Raises
+    ------
+    ValueError
+        Shapes, names or rates that do not fit; the message names both sides.
+    """
+
+    leads: tuple[str, ...]
+    fs_hz: float
+    mv: Millivolts
+    start_ns: int = 0
+    derived: tuple[str, ...] = ()
+    leads_off: tuple[str, ...] = ()
+    pacer_marks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    paced: bool = False
+    age_years: int = 0
+    sex: str = ""
+
+    def __post_init__(self) -> None:
+        mv = np.asarray(self.mv, np.float32)
+        object.__setattr__(self, "mv", mv)
+        if mv.ndim != 2 or mv.shape[0] != len(self.leads):
+            raise ValueError(f"mv has shape {mv.shape}, but there are {len(self.leads)} leads: expected [leads, samples]")
+        if len(set(self.leads)) != len(self.leads):
+            twice = sorted({lead for lead in self.leads if self.leads.count(lead) > 1})
+            raise ValueError(f"leads named twice: {', '.join(twice)}")
+        if not MIN_FS_HZ <= self.fs_hz <= MAX_FS_HZ:
+            raise ValueError(f"sampling_rate {self.fs_hz} is not in {MIN_FS_HZ:g}…{MAX_FS_HZ:g} Hz")
+
+    @property
+    def n_samples(self) -> int:
+        return int(self.mv.shape[1])
+
+    @property
+    def duration_s(self) -> float:
+        return self.n_samples / self.fs_hz
+
+    def lead(self, name: str) -> Millivolts:
+        """One lead's samples, [samples] mV; KeyError names the leads there are."""
+        name = canonical_lead(name)
+        if name not in self.leads:
+            raise KeyError(f"no lead {name}; there are {', '.join(self.leads)}")
+        return self.mv[self.leads.index(name)]
+
+    def slice(self, start: int, stop: int) -> Ecg:
+        """Samples ``start`` to ``stop`` (exclusive), with start time and pacer marks moved along."""
+        start, stop = max(0, start), min(self.n_samples, stop)
+        marks = self.pacer_marks
+        return replace(self, mv=self.mv[:, start:stop], start_ns=self.start_ns + round(start / self.fs_hz * 1e9),
+                       pacer_marks=marks[(marks >= start) & (marks < stop)] - start)
+
+    def select(self, leads: Sequence[str]) -> Ecg:
+        """The named leads only, in the order given."""
+        rows = [self.leads.index(canonical_lead(lead)) for lead in leads]
+        names = tuple(self.leads[k] for k in rows)
+        return replace(self, leads=names, mv=self.mv[rows], derived=tuple(x for x in self.derived if x in names),
+                       leads_off=tuple(x for x in self.leads_off if x in names))

@@ -1,0 +1,89 @@
+"""Evidence: one measured value with the place where it can be measured again.
+
+A citation in an alert is an ``Evidence`` with a number; nothing is cited that is not one.
+Positions are samples of the signal that it was measured on, at that signal's own sampling rate.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+MEASURES = {
+    "RR": "s", "HR": "bpm", "P": "ms", "QRS": "ms", "PR": "ms", "QT": "ms", "QTc": "ms", "QTcF": "ms", "ST": "mV",
+    "AMPLITUDE": "mV", "REGULARITY": "", "ABSENT_P": "", "QUALITY": "", "SILENCE": "s",
+}
+"""Every measure that can be cited, and its unit ("" is a plain number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeatSpan:
+    """One beat of a citation: R position, span and its own value (samples; unit of the measure)."""
+
+    r: int
+    start: int
+    end: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """The rule that the evidence met: wording, limit, and where the limit comes from."""
+
+    rule: str
+    limit: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A measured value and its span.
+
+    Attributes
+    ----------
+    measure : str
+        One of ``MEASURES``.
+    value : float
+        In the measure's unit.
+    leads : tuple of str
+        Leads it was measured on.
+    start, end : int
+        Samples; re-measuring over this span gives ``value``.
+    beats : tuple of BeatSpan
+        The beats inside the span, where the measure is one of beats.
+    criterion : Criterion or None
+        The alarm rule that it met.
+    over_s : float or None
+        For a rule over a longer time: that time, while the span shows one instance.
+    wave : str or None
+        For ``AMPLITUDE``: which wave.
+    confidence : float
+        0 to 1.
+    method : str
+        Name and version of the caliper.
+    """
+
+    measure: str
+    value: float
+    leads: tuple[str, ...]
+    start: int
+    end: int
+    beats: tuple[BeatSpan, ...] = ()
+    criterion: Criterion | None = None
+    over_s: float | None = None
+    wave: str | None = None
+    confidence: float = 1.0
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        if self.measure not in MEASURES:
+            raise ValueError(f"measure {self.measure!r} is not one of {', '.join(MEASURES)}")
+        if self.end < self.start:
+            raise ValueError(f"{self.measure} ends at sample {self.end}, before its start at {self.start}")
+
+    @property
+    def unit(self) -> str:
+        return MEASURES[self.measure]
+
+    def shifted(self, samples: int) -> Evidence:
+        """The same evidence with every position moved by ``samples``."""
+        beats = tuple(BeatSpan(b.r + samples, b.start + samples, b.end + samples, b.value) for b in self.beats)
+        return replace(self, start=self.start + samples, end=self.end + samples, beats=beats)

@@ -1,0 +1,96 @@
+"""The bed document (compacted on ``ecg.beds``), people's actions on beds and alerts, and the vitals of a second."""
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from streams.alert import Alert
+from streams.document import Document, Time
+
+APPLIED_IDS_KEPT = 256  # ids of actions and interpretations that a bed remembers, so that each is applied once
+
+
+class Status(StrEnum):
+    MONITORED = "monitored"
+    STANDBY = "standby"
+    DISCHARGED = "discharged"
+
+
+class BedChange(Document):
+    """Who changed what, and when: the audit line of a bed."""
+
+    what: str
+    at: Time
+    by: str
+
+
+class Baseline(Document):
+    """Medians of a bed's first five usable minutes; None until then."""
+
+    st_mv: dict[str, float] = {}
+    qrs_ms: float | None = None
+    pr_ms: float | None = None
+    since: Time | None = None
+
+
+class Bed(Document):
+    """The state of one bed, its alerts included: what a worker needs to go on."""
+
+    schema_: int = Field(default=1, alias="schema")
+    generation: int = 0
+    bed_stream: str
+    unit: str
+    bed: str
+    patient: str = ""
+    status: Status = Status.MONITORED
+    since: Time
+    by: str = ""
+    limits: dict[str, dict[str, Any]] = {}
+    baseline: Baseline | None = None
+    clock_offset_s: float = 0.0
+    audio_paused_until: Time | None = None
+    changes: list[BedChange] = []
+    alerts: list[Alert] = []
+    applied: dict[str, int] = {}
+    applied_ids: list[str] = []
+
+
+ActionName = Literal["acknowledge", "silence", "admit", "discharge", "standby", "resume", "limits", "baseline"]
+
+
+class Action(Document):
+    """What a person asks for; ``id`` is applied once."""
+
+    schema_: int = Field(default=1, alias="schema")
+    id: str = Field(min_length=1, max_length=128)
+    action: ActionName
+    bed_stream: str
+    alert_id: str | None = None
+    by: str = Field(min_length=1, max_length=64)
+    at: Time
+    args: dict[str, Any] = {}
+
+
+class Wave(Document):
+    """One lead for the station's live trace, at most 125 Hz."""
+
+    lead: str
+    sampling_rate: float
+    start: Time
+    mv: list[float | None]
+
+
+class Vitals(Document):
+    """A bed's numbers of one second; volatile: may be dropped, never late."""
+
+    schema_: int = Field(default=1, alias="schema")
+    bed_stream: str
+    at: Time
+    hr: float | None = None
+    rhythm: str | None = None
+    pvc_per_min: float | None = None
+    st: dict[str, float] = {}
+    quality: dict[str, float] = {}
+    wave: Wave | None = None

@@ -1,0 +1,59 @@
+"""What all JSON documents share: snake_case, RFC 3339 UTC times with microseconds, null for unknown, never NaN."""
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_of_ns(ns: int) -> datetime:
+    """UTC datetime of nanoseconds since 1970, rounded to microseconds."""
+    return _EPOCH + timedelta(microseconds=round(ns / 1000))
+
+
+def ns_of_time(time: datetime) -> int:
+    """Nanoseconds since 1970 of a UTC datetime, exact to the microsecond."""
+    delta = time - _EPOCH
+    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
+
+
+def rfc3339(time: datetime) -> str:
+    """``2026-11-22T22:10:44.120000Z``: always UTC, always six decimals."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _utc(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise ValueError(f"time {time.isoformat()} has no zone: write it in UTC, ending in Z")
+    return time.astimezone(UTC)
+
+
+Time = Annotated[
+    datetime,
+    AfterValidator(_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+class Document(BaseModel):
+    """Base of every JSON document: frozen, unknown fields ignored (a newer writer may add some), no NaN in, none out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True,
+                              protected_namespaces=())
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON in the contract's field names."""
+        return self.model_dump_json(by_alias=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Self:
+        """Read one document; pydantic's ValidationError names the fields that do not fit."""
+        return cls.model_validate_json(data)
+
+    def changed(self, **fields: Any) -> Self:
+        """A copy with some fields replaced (not validated again: for values that this program made)."""
+        return self.model_copy(update=fields)
