@@ -3,6 +3,7 @@
 Priorities are IHE PCD-04's PH, PM, PL, PN. A chain is a list from worst to least: only the worst whose condition is
 present sounds (Philips and GE arrhythmia manuals). Limits and criteria live in `models.limits` and `models.criteria`.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -28,22 +29,43 @@ class AlarmCode:
 
 def _codes() -> dict[str, AlarmCode]:
     phys = [
-        ("VFIB", "PH", "Ventricular fibrillation"), ("ASYSTOLE", "PH", "Asystole"), ("VTACH", "PH", "Ventricular tachycardia"),
-        ("EXTREME_BRADY", "PH", "Extreme bradycardia"), ("EXTREME_TACHY", "PH", "Extreme tachycardia"),
-        ("VRUN", "PM", "Run of ventricular beats"), ("VRHYTHM", "PM", "Ventricular rhythm"),
-        ("VPAIR", "PL", "Pair of ventricular beats"), ("R_ON_T", "PL", "R on T"),
-        ("VBIGEMINY", "PL", "Ventricular bigeminy"), ("VTRIGEMINY", "PL", "Ventricular trigeminy"),
-        ("PVC_RATE", "PL", "Frequent ventricular beats"), ("BRADY", "PM", "Bradycardia"), ("TACHY", "PM", "Tachycardia"),
-        ("SVT", "PM", "Supraventricular tachycardia"), ("PAUSE", "PM", "Pause"), ("MISSED_BEAT", "PL", "Missed beat"),
-        ("IRREGULAR", "PL", "Irregular rhythm"), ("AFIB", "PM", "Atrial fibrillation"), ("AFIB_END", "PL", "End of atrial fibrillation"),
-        ("ST_ELEVATION", "PM", "ST elevation"), ("ST_DEPRESSION", "PM", "ST depression"), ("QT_LONG", "PM", "Long QT"),
-        ("WIDE_QRS", "PM", "Wide QRS"), ("PR_LONG", "PL", "Long PR"), ("AV_BLOCK", "PM", "AV block"),
-        ("PACER_NOT_CAPTURING", "PM", "Pacemaker not capturing"), ("PACER_NOT_PACING", "PM", "Pacemaker not pacing"),
+        ("VFIB", "PH", "Ventricular fibrillation"),
+        ("ASYSTOLE", "PH", "Asystole"),
+        ("VTACH", "PH", "Ventricular tachycardia"),
+        ("EXTREME_BRADY", "PH", "Extreme bradycardia"),
+        ("EXTREME_TACHY", "PH", "Extreme tachycardia"),
+        ("VRUN", "PM", "Run of ventricular beats"),
+        ("VRHYTHM", "PM", "Ventricular rhythm"),
+        ("VPAIR", "PL", "Pair of ventricular beats"),
+        ("R_ON_T", "PL", "R on T"),
+        ("VBIGEMINY", "PL", "Ventricular bigeminy"),
+        ("VTRIGEMINY", "PL", "Ventricular trigeminy"),
+        ("PVC_RATE", "PL", "Frequent ventricular beats"),
+        ("BRADY", "PM", "Bradycardia"),
+        ("TACHY", "PM", "Tachycardia"),
+        ("SVT", "PM", "Supraventricular tachycardia"),
+        ("PAUSE", "PM", "Pause"),
+        ("MISSED_BEAT", "PL", "Missed beat"),
+        ("IRREGULAR", "PL", "Irregular rhythm"),
+        ("AFIB", "PM", "Atrial fibrillation"),
+        ("AFIB_END", "PL", "End of atrial fibrillation"),
+        ("ST_ELEVATION", "PM", "ST elevation"),
+        ("ST_DEPRESSION", "PM", "ST depression"),
+        ("QT_LONG", "PM", "Long QT"),
+        ("WIDE_QRS", "PM", "Wide QRS"),
+        ("PR_LONG", "PL", "Long PR"),
+        ("AV_BLOCK", "PM", "AV block"),
+        ("PACER_NOT_CAPTURING", "PM", "Pacemaker not capturing"),
+        ("PACER_NOT_PACING", "PM", "Pacemaker not pacing"),
     ]
     tech = [
-        ("LEADS_OFF", "PL", "Leads off"), ("NOISY_SIGNAL", "PL", "Noisy signal"), ("SILENT_FEED", "PM", "Feed silent"),
-        ("CLOCK_JUMP", "PL", "Device clock jumped"), ("DUPLICATE_SOURCE", "PL", "Two sources on one bed"),
-        ("PATIENT_MISMATCH", "PM", "Patient changed inside an epoch"), ("ENCODER_UNAVAILABLE", "PL", "Encoder unavailable"),
+        ("LEADS_OFF", "PL", "Leads off"),
+        ("NOISY_SIGNAL", "PL", "Noisy signal"),
+        ("SILENT_FEED", "PM", "Feed silent"),
+        ("CLOCK_JUMP", "PL", "Device clock jumped"),
+        ("DUPLICATE_SOURCE", "PL", "Two sources on one bed"),
+        ("PATIENT_MISMATCH", "PM", "Patient changed inside an epoch"),
+        ("ENCODER_UNAVAILABLE", "PL", "Encoder unavailable"),
         ("GEM_UNAVAILABLE", "PL", "GEM unavailable"),
     ]
     instant = {"VPAIR", "VRUN", "R_ON_T", "PAUSE", "MISSED_BEAT", "AFIB_END"}

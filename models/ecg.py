@@ -2,6 +2,7 @@
 
 Needs NumPy alone, so that the streaming rooms may use it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from models.leads import canonical_lead
 Millivolts = NDArray[np.float32]
 
 MIN_FS_HZ, MAX_FS_HZ = 50.0, 2000.0  # the range that the wire format allows
-MORPHOLOGY_FS_HZ = 100.0             # below it only beats and rhythm are judged
+MORPHOLOGY_FS_HZ = 100.0  # below it only beats and rhythm are judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,9 @@ class Ecg:
         mv = np.asarray(self.mv, np.float32)
         object.__setattr__(self, "mv", mv)
         if mv.ndim != 2 or mv.shape[0] != len(self.leads):
-            raise ValueError(f"mv has shape {mv.shape}, but there are {len(self.leads)} leads: expected [leads, samples]")
+            raise ValueError(
+                f"mv has shape {mv.shape}, but there are {len(self.leads)} leads: expected [leads, samples]"
+            )
         if len(set(self.leads)) != len(self.leads):
             twice = sorted({lead for lead in self.leads if self.leads.count(lead) > 1})
             raise ValueError(f"leads named twice: {', '.join(twice)}")
@@ -92,12 +95,21 @@ class Ecg:
         """Samples ``start`` to ``stop`` (exclusive), with start time and pacer marks moved along."""
         start, stop = max(0, start), min(self.n_samples, stop)
         marks = self.pacer_marks
-        return replace(self, mv=self.mv[:, start:stop], start_ns=self.start_ns + round(start / self.fs_hz * 1e9),
-                       pacer_marks=marks[(marks >= start) & (marks < stop)] - start)
+        return replace(
+            self,
+            mv=self.mv[:, start:stop],
+            start_ns=self.start_ns + round(start / self.fs_hz * 1e9),
+            pacer_marks=marks[(marks >= start) & (marks < stop)] - start,
+        )
 
     def select(self, leads: Sequence[str]) -> Ecg:
         """The named leads only, in the order given."""
         rows = [self.leads.index(canonical_lead(lead)) for lead in leads]
         names = tuple(self.leads[k] for k in rows)
-        return replace(self, leads=names, mv=self.mv[rows], derived=tuple(x for x in self.derived if x in names),
-                       leads_off=tuple(x for x in self.leads_off if x in names))
+        return replace(
+            self,
+            leads=names,
+            mv=self.mv[rows],
+            derived=tuple(x for x in self.derived if x in names),
+            leads_off=tuple(x for x in self.leads_off if x in names),
+        )

@@ -1,16 +1,17 @@
 """Episodes: what the rhythm tier says of a bed, one value for each stretch in which an alarm condition holds.
 
-A condition ends by evidence only: absent for 5 s on usable signal. Without usable signal it is held. Back within
-those 5 s it is the same episode. An instant (`AlarmCode.instant`) is an episode that stays on for 20 s and never merges.
+A condition ends by evidence only: absent for 5 s on usable signal. Without usable signal it is held. Back within those
+5 s it is the same episode. An instant (`AlarmCode.instant`) is an episode that stays on for 20 s and never merges.
 Positions are absolute samples of the bed's stream at its own rate, counted from the first sample pushed.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from models.evidence import Evidence
 
-END_AFTER_S = 5.0       # CONTRACTS 4: absent for 5 s on usable signal
+END_AFTER_S = 5.0  # CONTRACTS 4: absent for 5 s on usable signal
 INSTANT_STAYS_S = 20.0  # CONTRACTS 4: codes of an instant stay on for 20 s
 
 

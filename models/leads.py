@@ -4,6 +4,7 @@ The canonical order is that of ECG-CoCa's PTB-XL data and of the drawn page: I, 
 Sources: IEC 60601-2-25 (lead names), ISO/IEEE 11073-10101 (MDC names), Einthoven and Goldberger (derivations).
 Needs NumPy alone.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +57,14 @@ def derive_limb_leads(by_name: Mapping[str, NDArray[np.float32]]) -> dict[str, N
     dict
         Only the leads that were missing; empty when fewer than two limb leads are there.
     """
-    weights = {"I": (1.0, 0.0), "II": (0.0, 1.0), "III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
+    weights = {
+        "I": (1.0, 0.0),
+        "II": (0.0, 1.0),
+        "III": (-1.0, 1.0),
+        "aVR": (-0.5, -0.5),
+        "aVL": (1.0, -0.5),
+        "aVF": (-0.5, 1.0),
+    }
     have = [x for x in LIMB if x in by_name][:2]
     missing = [x for x in LIMB if x not in by_name]
     if len(have) < 2 or not missing:

@@ -2,6 +2,7 @@
 
 Field meanings are in docs/consume.md. ``version`` counts from 1 without a gap; readers act on ``state``.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -58,7 +59,7 @@ class CriterionDoc(Document):
 
 
 class Citation(Document):
-    """A measured value and where to measure it again: ``leads``, from ``start_sample`` to ``end_sample`` of the segment."""
+    """A measured value and where to measure it again: ``leads``, ``start_sample`` to ``end_sample`` of the segment."""
 
     n: int = Field(ge=1)
     measure: str

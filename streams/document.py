@@ -1,4 +1,5 @@
 """What all JSON documents share: snake_case, RFC 3339 UTC times with microseconds, null for unknown, never NaN."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -40,10 +41,16 @@ Time = Annotated[
 
 
 class Document(BaseModel):
-    """Base of every JSON document: frozen, unknown fields ignored (a newer writer may add some), no NaN in, none out."""
+    """Base of every JSON document: frozen, unknown fields ignored (a newer writer may add some), never NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True,
-                              protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        protected_namespaces=(),
+    )
 
     def to_json(self) -> bytes:
         """UTF-8 JSON in the contract's field names."""

@@ -1,4 +1,4 @@
-"""Where the tests find recordings, parity fixtures, scorers and Apache Kafka; a test that lacks them skips and says so."""
+"""Where the tests find recordings, fixtures, scorers and Apache Kafka; a test that lacks them skips and says so."""
 from __future__ import annotations
 
 import os

@@ -1,0 +1,114 @@
+"""The arrows between the rooms: what each may import, and what the run-time without torch may not."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("models", "streams", "agents", "station", "deploy")
+LIGHT = {"models.ecg", "models.leads", "models.records"}
+MAY_IMPORT = {
+    "models": set(),
+    "streams": set(),
+    "agents": {"streams", "models"},
+    "station": {"streams"},
+    "deploy": {"streams", "models", "agents", "station"},
+}
+NETWORK = {"kafka", "aiokafka", "faust", "redis", "starlette", "uvicorn"}
+TRAINING = {"torch", "transformers", "safetensors", "onnx"}
+MAY_NEED_TORCH = (
+    "models/encoder/tower.py",
+    "models/encoder/text.py",
+    "models/encoder/export.py",
+    "models/gem/",
+    "models/training/",
+    "models/evaluation/",
+    "benchmarks/",
+    "tests/",
+)
+
+
+def modules(room: str) -> list[Path]:
+    return [p for p in sorted((ROOT / room).rglob("*.py")) if not p.name.endswith("_pb2.py")]
+
+
+def imported(path: Path, *, top_level_only: bool = False) -> set[str]:
+    """Full names of the modules that a file imports; only those of the module's own body when asked."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_imports_only_what_it_may(room: str) -> None:
+    for path in modules(room):
+        for name in imported(path):
+            top = name.split(".")[0]
+            if top not in ROOMS or top == room or top in MAY_IMPORT[room]:
+                continue
+            light = any(name == m or name.startswith(f"{m}.") for m in LIGHT)
+            assert room in ("streams", "station") and light, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_models_never_knows_the_network() -> None:
+    for path in modules("models"):
+        assert not {name.split(".")[0] for name in imported(path)} & NETWORK, path
+
+
+def test_streams_never_knows_the_models_libraries() -> None:
+    for path in modules("streams"):
+        assert not {name.split(".")[0] for name in imported(path)} & (
+            TRAINING | {"onnxruntime", "neurokit2", "scipy"}
+        ), path
+
+
+def test_only_the_gem_parts_import_torch_at_the_top() -> None:
+    for room in ROOMS:
+        for path in modules(room):
+            if str(path.relative_to(ROOT)).startswith(MAY_NEED_TORCH):
+                continue
+            heavy = {name.split(".")[0] for name in imported(path, top_level_only=True)} & TRAINING
+            assert not heavy, f"{path.relative_to(ROOT)} imports {heavy} at its top; the cpu run-time has none of them"
+
+
+def test_light_modules_need_numpy_alone() -> None:
+    """What the streaming rooms share with the models loads without SciPy, wfdb, ONNX Runtime or torch."""
+    heavy = {"scipy", "wfdb", "onnxruntime", "torch", "edfio", "pandas"}
+    code = (
+        f"import sys; import {', '.join(sorted(LIGHT))}; "
+        f"print(sorted({{m.split('.')[0] for m in sys.modules}} & {heavy!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_run_time_works_without_torch() -> None:
+    """With torch and its kin hidden, the workers' modules load: the `cpu` extra has none of them."""
+    hidden = sorted(TRAINING)
+    workers = "agents.monitor, agents.interpreter, agents.publisher, deploy.cli, station.server, models.encoder.session"
+    code = f"import sys\nfor m in {hidden!r}: sys.modules[m] = None\nimport {workers}\nprint('loaded')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip().endswith("loaded"), done.stderr[-2000:]
+
+
+def test_files_stay_readable() -> None:
+    """No file of ours is past 500 lines: that is where a second noun hides."""
+    long = {
+        str(p.relative_to(ROOT)): n
+        for room in (*ROOMS, "tests", "benchmarks")
+        for p in modules(room)
+        if (n := len(p.read_text().splitlines())) > 500
+    }
+    assert not long
