@@ -1,12 +1,24 @@
-"""Where the tests find recordings, fixtures, scorers and Apache Kafka; a test that lacks them skips and says so."""
+"""What the tests stand on: real brokers, a real Redis, and the folders of recordings, fixtures and scorers.
+
+A test that lacks a folder skips and says so. Servers live as long as the test session; each test gets names of its own
+(`topic_prefix`) on a shared broker and an empty Redis.
+"""
+
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from deploy.local import LocalKafka, LocalRedis
+from tests.brokers import ApacheKafka, java_there
+
 ROOT = Path(__file__).resolve().parent.parent
+_prefixes = itertools.count(1)
 
 
 def _folder(variable: str, default: str) -> Path:
@@ -41,4 +53,61 @@ def score_home() -> Path:
 @pytest.fixture(scope="session")
 def kafka_home() -> Path:
     """Folder of Apache Kafka (setting GEM_BEDSIDE_TEST_KAFKA_HOME)."""
-    return _needed("GEM_BEDSIDE_TEST_KAFKA_HOME", "kafka")
+    home = _needed("GEM_BEDSIDE_TEST_KAFKA_HOME", "kafka")
+    if not java_there():
+        pytest.skip("GEM_BEDSIDE_TEST_KAFKA_HOME: Apache Kafka needs java, and there is none on the path")
+    return home
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running Kafka: ``address`` for clients; ``embedded`` is True for Tansu."""
+
+    address: str
+    embedded: bool
+
+
+@pytest.fixture(scope="session")
+def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The embedded broker, one for the test session."""
+    with LocalKafka(tmp_path_factory.mktemp("tansu")) as server:
+        yield Broker(server.address, embedded=True)
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Apache Kafka, one node for the test session."""
+    with ApacheKafka(kafka_home, tmp_path_factory.mktemp("apache-kafka")) as server:
+        yield Broker(server.address, embedded=False)
+
+
+@pytest.fixture(params=["tansu", pytest.param("apache_kafka", marks=pytest.mark.kafka)])
+def kafka(request: pytest.FixtureRequest) -> Broker:
+    """The test runs twice: on the embedded broker, and on Apache Kafka where it is found."""
+    broker = request.getfixturevalue(request.param)
+    assert isinstance(broker, Broker)
+    return broker
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A topic prefix that no other test of this session uses."""
+    return f"t{os.getpid()}-{next(_prefixes)}."
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRedis]:
+    """Valkey, one for the test session."""
+    with LocalRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: LocalRedis) -> str:
+    """URL of an empty Redis."""
+    import redis
+
+    client = redis.Redis.from_url(redis_server.url)
+    client.flushall()
+    client.close()
+    return redis_server.url
