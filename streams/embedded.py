@@ -1,8 +1,8 @@
 """What the embedded broker (Tansu) alone needs; nothing here runs against Apache Kafka.
 
 Tansu answers an empty fetch only when the wait is over, and Faust fixes that wait at 1,500 ms: a window then reaches
-the monitor after 0.4 s in the median and 0.8 s at p99. With 20 ms it is 14 and 59 ms. Apache Kafka answers as soon as there
-is data, so its clients keep their own wait.
+the monitor after 0.4 s in the median and 0.8 s at p99. With 20 ms it is 14 and 59 ms. Apache Kafka answers as soon as
+there is data, so its clients keep their own wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def is_embedded(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def shorten_fetch_wait() -> None:
-    """Make every aiokafka consumer of this process ask again after 20 ms; call it before Faust starts, once or often."""
+    """Make every aiokafka consumer of this process ask again after 20 ms; call it before Faust starts."""
     import aiokafka
 
     consumer = aiokafka.AIOKafkaConsumer
