@@ -1,0 +1,237 @@
+"""The settings of every program of the project: one declared list; docs/settings.md is written from it.
+
+A value comes from the environment (``GEM_BEDSIDE_<NAME>``), else from a TOML file (``GEM_BEDSIDE_CONFIG``, or
+``gem-bedside.toml`` in the working folder), else it is the default below. Tables are JSON in the environment.
+
+``python -m agents.settings > docs/settings.md`` writes the documentation again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from models.limits import CONFIRM_BOUNDS_S, Limits, RhythmSettings
+
+PREFIX = "GEM_BEDSIDE_"
+CONFIG_VARIABLE = "GEM_BEDSIDE_CONFIG"
+CONFIG_DEFAULT = "gem-bedside.toml"
+ALL_BEDS = "*"
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
+BedLimits = dict[str, dict[str, dict[str, Any] | None]]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, protected_namespaces=())
+
+    # Services
+    kafka: str = Field("127.0.0.1:9092", description="Kafka brokers, `host:port,…`.")
+    redis: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, as a URL.")
+    site: str = Field(
+        "main",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="Name of the site: part of every Redis key and of the consumer groups.",
+    )
+    topic_prefix: str = Field(
+        "ecg.", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="What the names of all topics begin with."
+    )
+    partitions: int = Field(8, ge=1, le=1024, description="Partitions of every topic; fixed for the life of a site.")
+    replication: int = Field(
+        1, ge=1, le=9, description="Copies of a partition that `topics` asks for; 3 where there are three brokers."
+    )
+    embedded: bool = Field(
+        False, description="The broker is the embedded one (Tansu), which needs short fetch waits. Set by `demo`."
+    )
+
+    # Models
+    model: OptionalPath = Field(None, description="Folder of a GEM checkpoint; empty: the compact GEM that is shipped.")
+    encoder: OptionalPath = Field(
+        None, description="Folder of an ECG-CoCa encoder; empty: the compact one that is shipped."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run. `cuda` asked for and not there is an error."
+    )
+    fold: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
+        None,
+        ge=0,
+        le=4,
+        description="Answer with weights and thresholds that never saw this fold; for evaluation alone.",
+    )
+    gem: bool = Field(True, description="Ask GEM for interpretations; off: all are worded from the measurements.")
+
+    # Alarms
+    limits: BedLimits = Field(
+        {},
+        description='Alarm limits of the site: `{"*" or unit or bed stream: '
+        '{CODE: {"seconds", "beats", "rate", "mv", "ms", "on"}}}`; '
+        "the nearer one wins, and what people set at the bed wins over all.",
+    )
+    af_confirm_s: float = Field(
+        60.0,
+        ge=CONFIRM_BOUNDS_S[0],
+        le=CONFIRM_BOUNDS_S[1],
+        description="Atrial fibrillation and irregular rhythm are raised after this long, seconds.",
+    )
+    qt_confirm_s: float = Field(
+        60.0,
+        ge=CONFIRM_BOUNDS_S[0],
+        le=CONFIRM_BOUNDS_S[1],
+        description="A long QT is raised after this long, seconds.",
+    )
+    patient_pattern: str = Field(
+        r"[a-z]{1,8}-[0-9a-z]{4,40}", description="Regular expression that a whole pseudonym matches."
+    )
+
+    # The monitor
+    sequence_wait_s: float = Field(
+        1.0, ge=0.0, le=10.0, description="A missing sequence number is waited for this long, by append time."
+    )
+    live_lag_s: float = Field(
+        10.0,
+        ge=2.0,
+        le=600.0,
+        description="At more lag than this the newest signal is judged at once, and the rest behind it.",
+    )
+    warm_s: float = Field(
+        120.0,
+        ge=30.0,
+        le=900.0,
+        description="A worker that takes over reads this much signal before the committed offset, "
+        "or 60 s more than the longest time to confirm.",
+    )
+    strip_s: float = Field(10.0, ge=5.0, le=30.0, description="Length of the strip of an alert.")
+    encoder_hop_s: float = Field(
+        2.0, ge=1.0, le=60.0, description="The encoder looks at a bed this often, when it keeps up."
+    )
+    encoder_batch: int = Field(16, ge=1, le=512, description="Most beds in one run of the encoder.")
+
+    # Interpretation
+    gem_deadline_s: float = Field(
+        30.0,
+        ge=1.0,
+        le=600.0,
+        description="After this long a flagged segment is interpreted from the measurements instead.",
+    )
+    gem_queue: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="Flagged segments that wait for GEM at most; the oldest of the least urgent give way.",
+    )
+    gem_tokens: int = Field(256, ge=16, le=2048, description="Most tokens of an answer.")
+
+    # Running
+    commit_interval_s: float = Field(1.0, ge=0.1, le=30.0, description="Offsets are committed this often.")
+    session_timeout_s: float = Field(
+        6.0,
+        ge=1.0,
+        le=60.0,
+        description="A worker that is silent this long loses its partitions; a fail-over takes about this long.",
+    )
+    heartbeat_s: float = Field(
+        1.5, ge=0.1, le=20.0, description="Heartbeat of a worker to the broker; a quarter of the session."
+    )
+    rebalance_timeout_s: float = Field(
+        10.0, ge=2.0, le=120.0, description="How long a rebalance waits for a worker that does not answer."
+    )
+    stuck_after_s: float = Field(
+        30.0,
+        ge=1.0,
+        le=600.0,
+        description="A worker that finishes nothing for this long while messages wait ends with status 1.",
+    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the Prometheus metrics; 0: none.")
+    metrics_host: str = Field("127.0.0.1", description="Address that the metrics listen on.")
+    station_host: str = Field("127.0.0.1", description="Address that the nurse station listens on.")
+    station_port: int = Field(8080, ge=0, le=65535, description="Port of the nurse station; 0: any free one.")
+
+    @field_validator("limits")
+    @classmethod
+    def _limits_in_bounds(cls, value: BedLimits, info: ValidationInfo) -> BedLimits:
+        for scope, changes in value.items():
+            try:
+                Limits().with_changes(changes)
+            except ValueError as error:
+                raise ValueError(f"limits of {scope}: {error}") from error
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_DEFAULT)
+        if os.environ.get(CONFIG_VARIABLE) and not file.is_file():
+            raise FileNotFoundError(f"{CONFIG_VARIABLE} names {file}, and there is no such file")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def rhythm(self) -> RhythmSettings:
+        """The times to confirm, as the rhythm tier takes them."""
+        return RhythmSettings(af_confirm_s=self.af_confirm_s, qt_confirm_s=self.qt_confirm_s)
+
+    def limits_of(self, unit: str, bed_stream: str, at_the_bed: dict[str, dict[str, Any]]) -> Limits:
+        """The limits of one bed: the site's, the unit's, the bed stream's, then what people set at the bed."""
+        limits = Limits()
+        for changes in (*(self.limits.get(scope, {}) for scope in (ALL_BEDS, unit, bed_stream)), at_the_bed):
+            limits = limits.with_changes(changes)
+        return limits
+
+    def group(self, worker: str) -> str:
+        """Consumer group of a worker: one a site and topic prefix, so that two sites on one Kafka never share."""
+        return f"{self.topic_prefix}{self.site}-{worker}"
+
+
+_SECTIONS = {
+    "kafka": "Services",
+    "model": "Models",
+    "limits": "Alarms",
+    "sequence_wait_s": "The monitor",
+    "gem_deadline_s": "Interpretation",
+    "commit_interval_s": "Running",
+}  # first setting of each section
+
+
+def documentation() -> str:
+    """docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        f"Every program reads them from the environment, else from a TOML file (`{CONFIG_VARIABLE}`, or "
+        f"`{CONFIG_DEFAULT}` in the working folder; names there are lower case and have no prefix), else they have their default.",
+        "This page is written from `agents/settings.py` by `python -m agents.settings > docs/settings.md`.",
+    ]
+    for name, info in Settings.model_fields.items():
+        if name in _SECTIONS:
+            lines += ["", f"## {_SECTIONS[name]}", "", "| setting | default | meaning |", "|---|---|---|"]
+        default = "" if info.default is None else str(info.default)
+        bounds = [
+            str(value)
+            for mark in info.metadata
+            for key in ("ge", "le")
+            if (value := getattr(mark, key, None)) is not None
+        ]
+        allowed = f" {bounds[0]} to {bounds[1]}." if len(bounds) == 2 else ""
+        meaning = ((info.description or "") + allowed).replace("|", "\\|")
+        lines.append(f"| `{PREFIX}{name.upper()}` | {f'`{default}`' if default else 'none'} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")
