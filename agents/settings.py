@@ -9,6 +9,7 @@ A value comes from the environment (``GEM_BEDSIDE_<NAME>``), else from a TOML fi
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ def _none_if_empty(value: Any) -> Any:
 
 OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
 BedLimits = dict[str, dict[str, dict[str, Any] | None]]
+LimitChanges = Mapping[str, Mapping[str, Any] | None]
 
 
 class Settings(BaseSettings):
@@ -186,12 +188,12 @@ class Settings(BaseSettings):
         """The times to confirm, as the rhythm tier takes them."""
         return RhythmSettings(af_confirm_s=self.af_confirm_s, qt_confirm_s=self.qt_confirm_s)
 
-    def limits_of(self, unit: str, bed_stream: str, at_the_bed: dict[str, dict[str, Any]]) -> Limits:
+    def limits_of(self, unit: str, bed_stream: str, at_the_bed: LimitChanges) -> Limits:
         """The limits of one bed: the site's, the unit's, the bed stream's, then what people set at the bed."""
         limits = Limits()
-        for changes in (*(self.limits.get(scope, {}) for scope in (ALL_BEDS, unit, bed_stream)), at_the_bed):
-            limits = limits.with_changes(changes)
-        return limits
+        for scope in (ALL_BEDS, unit, bed_stream):
+            limits = limits.with_changes(self.limits.get(scope, {}))
+        return limits.with_changes(at_the_bed)
 
     def group(self, worker: str) -> str:
         """Consumer group of a worker: one a site and topic prefix, so that two sites on one Kafka never share."""
@@ -214,7 +216,8 @@ def documentation() -> str:
         "# Settings",
         "",
         f"Every program reads them from the environment, else from a TOML file (`{CONFIG_VARIABLE}`, or "
-        f"`{CONFIG_DEFAULT}` in the working folder; names there are lower case and have no prefix), else they have their default.",
+        f"`{CONFIG_DEFAULT}` in the working folder; names there are lower case and have no prefix), else they have "
+        "their default.",
         "This page is written from `agents/settings.py` by `python -m agents.settings > docs/settings.md`.",
     ]
     for name, info in Settings.model_fields.items():
