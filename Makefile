@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint proto schemas clean
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -21,6 +21,12 @@ test: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+proto: setup  # the Python classes of the wire messages
+	$(BIN)/python -m grpc_tools.protoc -Istreams --python_out=streams --pyi_out=streams streams/ecg_window.proto streams/flagged_segment.proto
+
+schemas: setup  # docs/schemas/*.json out of the document classes
+	$(BIN)/python -m streams.schemas docs/schemas
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .gem-bedside

@@ -1,0 +1,328 @@
+"""`EcgWindow`: one checked message of a bed's signal, as the wire holds it: int16 units with their microvolts.
+
+A value of this class is valid: every rule of the message is checked when it is made, by a producer as by a reader, and
+`InvalidWindow` names the field, its value and what to do. `streams.wire` turns it into bytes and back.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ecg import MAX_FS_HZ, MIN_FS_HZ, Ecg
+from models.leads import canonical_lead, lead_order
+
+WINDOW_SCHEMA = 1
+NO_SAMPLE = -32768  # the wire's mark for a missing sample
+MAX_UNITS = 32767  # the largest magnitude that is a sample
+MIN_DURATION_S, MAX_DURATION_S = 0.2, 10.0
+MAX_COUNT = 2**53  # JSON readers hold integers exactly below this
+MAX_NAME = 64  # characters of a unit, bed or lead name
+MAX_AGE_YEARS = 150
+MAX_REASON = 600  # characters of a refusal
+MAX_TIME_NS = 7_258_118_400 * 10**9  # year 2200: later times come from a wrong unit, and would overflow with durations
+FINE_LSB_UV = 1.0  # resolution that is sent where the signal allows it: finer than any monitor's 2.5 to 5 microvolts
+BED_STREAM = re.compile(r"[A-Za-z0-9._/-]{1,64}")
+PATIENT_PATTERN = r"[a-z]{1,8}-[0-9a-z]{4,40}"
+
+Units = NDArray[np.int16]
+
+
+class InvalidWindow(ValueError):  # noqa: N818  (reads as what it is: this window is invalid)
+    """A field breaks a rule of the message; the text names field, value and what to do.
+
+    Parameters
+    ----------
+    field_name : str
+        The field of the message.
+    text : str
+        What is wrong, with the value, and what to do.
+    """
+
+    def __init__(self, field_name: str, text: str) -> None:
+        if len(text) > MAX_REASON:  # a lead name may be a megabyte long; a reason travels in a header
+            text = f"{text[: MAX_REASON // 2]} … {text[-MAX_REASON // 2 :]}"
+        super().__init__(text)
+        self.field_name = field_name
+
+
+def _require(holds: bool, field_name: str, text: str) -> None:
+    if not holds:
+        raise InvalidWindow(field_name, f"{field_name} {text}")
+
+
+@dataclass(frozen=True, eq=False)
+class EcgWindow:
+    """One message: 0.2 to 10 s of a bed's leads.
+
+    Parameters
+    ----------
+    bed_stream, unit, bed, patient : str
+        Source of the signal (the message key), ward, bed, pseudonym (empty: unknown).
+    device_time_ns, gateway_time_ns : int
+        UTC of the first sample by the device's clock; UTC when the last sample reached the gateway.
+    epoch, sequence : int
+        Counting: the epoch grows when the producer starts anew, the sequence by one a message.
+    fs_hz : float
+        Sampling rate, 50 to 2000 Hz.
+    leads : tuple of str
+        Canonical names, each once (``MLII`` counts as ``II``).
+    lsb_uv : float32 array, shape [leads]
+        Microvolts per unit; one value given for all leads is spread.
+    samples : int16 array, shape [leads, samples]
+        Units; -32768 where there is no sample.
+    leads_off : tuple of str
+        Those of ``leads`` that are detached.
+    pacer_marks : int64 array
+        Sample indices of pacing pulses, ascending.
+    unknown : bytes
+        Fields of a newer writer as they came: ignored here, sent along when the window is encoded again.
+    """
+
+    bed_stream: str
+    unit: str
+    bed: str
+    patient: str
+    device_time_ns: int
+    gateway_time_ns: int
+    epoch: int
+    sequence: int
+    fs_hz: float
+    leads: tuple[str, ...]
+    lsb_uv: NDArray[np.float32]
+    samples: Units
+    leads_off: tuple[str, ...] = ()
+    pacer_marks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    paced: bool = False
+    age_years: int = 0
+    sex: str = ""
+    unknown: bytes = b""
+
+    def __post_init__(self) -> None:
+        _check_names(self)
+        _check_times_and_counts(self)
+        object.__setattr__(self, "leads", _canonical(self.leads, "leads"))
+        object.__setattr__(self, "leads_off", _canonical(self.leads_off, "leads_off"))
+        _require(len(self.leads) > 0, "leads", "is empty: name at least one lead")
+        loose = [x for x in self.leads_off if x not in self.leads]
+        if loose:
+            raise InvalidWindow(
+                "leads_off",
+                f"leads_off names {', '.join(loose)}, but the leads are {', '.join(self.leads)}: name only leads "
+                "that are sent",
+            )
+        object.__setattr__(self, "lsb_uv", _checked_gain(self.lsb_uv, len(self.leads)))
+        _check_signal(self)
+        object.__setattr__(self, "pacer_marks", _checked_marks(self.pacer_marks, self.n_samples))
+
+    @property
+    def n_samples(self) -> int:
+        return int(self.samples.shape[1])
+
+    @property
+    def duration_s(self) -> float:
+        return self.n_samples / self.fs_hz
+
+    @property
+    def last_sample_ns(self) -> int:
+        """Device time of the last sample."""
+        return self.device_time_ns + round((self.n_samples - 1) / self.fs_hz * 1e9)
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """Gateway time less the device time of the last sample: what turns device time into the time of documents."""
+        return self.gateway_time_ns - self.last_sample_ns
+
+    def to_ecg(self, start_ns: int | None = None) -> Ecg:
+        """The signal in millivolts, leads in canonical order, NaN where there is no sample.
+
+        Parameters
+        ----------
+        start_ns : int, optional
+            UTC to give to the first sample; the device time by default.
+        """
+        order = lead_order(self.leads)
+        rows = [self.leads.index(lead) for lead in order]
+        units = self.samples if rows == list(range(len(rows))) else self.samples[rows]
+        mv = units * (self.lsb_uv[rows, None] * np.float32(1e-3))
+        gaps = units == NO_SAMPLE
+        if gaps.any():
+            mv[gaps] = np.nan
+        return Ecg(
+            leads=tuple(order),
+            fs_hz=self.fs_hz,
+            mv=mv,
+            start_ns=self.device_time_ns if start_ns is None else start_ns,
+            leads_off=self.leads_off,
+            pacer_marks=self.pacer_marks,
+            paced=self.paced,
+            age_years=self.age_years,
+            sex=self.sex,
+        )
+
+
+def window_of_ecg(
+    ecg: Ecg,
+    *,
+    bed_stream: str,
+    unit: str,
+    bed: str,
+    patient: str = "",
+    epoch: int,
+    sequence: int,
+    gateway_time_ns: int,
+    lsb_uv: float | None = None,
+) -> EcgWindow:
+    """The message for a stretch of signal; derived leads are left out, since readers derive them again.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        Signal; its ``start_ns`` becomes the device time.
+    lsb_uv : float, optional
+        Microvolts per unit for all leads; samples beyond the int16 range then saturate, as in a converter. By default
+        1 microvolt, and for a lead that would not fit as much more as it needs.
+    """
+    recorded = [k for k, lead in enumerate(ecg.leads) if lead not in ecg.derived]
+    uv = ecg.mv[recorded].astype(np.float64) * 1e3
+    there = np.isfinite(uv)
+    uv = np.where(there, uv, 0.0)
+    if lsb_uv is None:
+        peak_uv = np.abs(uv).max(axis=1) if uv.size else np.zeros(len(recorded))
+        gain = np.maximum(FINE_LSB_UV, peak_uv / MAX_UNITS * (1 + 1e-6)).astype(np.float32)
+    else:
+        gain = np.full(len(recorded), lsb_uv, np.float32)
+    units = np.clip(np.rint(uv / gain[:, None].astype(np.float64)), -MAX_UNITS, MAX_UNITS)
+    return EcgWindow(
+        bed_stream=bed_stream,
+        unit=unit,
+        bed=bed,
+        patient=patient,
+        device_time_ns=ecg.start_ns,
+        gateway_time_ns=gateway_time_ns,
+        epoch=epoch,
+        sequence=sequence,
+        fs_hz=ecg.fs_hz,
+        leads=tuple(ecg.leads[k] for k in recorded),
+        lsb_uv=gain,
+        samples=np.where(there, units, NO_SAMPLE).astype(np.int16),
+        leads_off=tuple(x for x in ecg.leads_off if x not in ecg.derived),
+        pacer_marks=ecg.pacer_marks,
+        paced=ecg.paced,
+        age_years=ecg.age_years,
+        sex=ecg.sex,
+    )
+
+
+def _check_names(window: EcgWindow) -> None:
+    if not BED_STREAM.fullmatch(window.bed_stream):
+        raise InvalidWindow(
+            "bed_stream",
+            f"bed_stream {window.bed_stream!r} does not match {BED_STREAM.pattern}: use a name such as icu-3/07",
+        )
+    for name in ("unit", "bed"):
+        value: str = getattr(window, name)
+        if len(value) > MAX_NAME or not (value.isprintable()):
+            raise InvalidWindow(
+                name, f"{name} {value!r} is not 0 to {MAX_NAME} printable characters: shorten or clean it"
+            )
+    if window.sex not in ("F", "M", ""):
+        raise InvalidWindow("sex", f'sex {window.sex!r} is none of "F", "M", "": leave it empty where it is not known')
+    if not 0 <= window.age_years <= MAX_AGE_YEARS:
+        raise InvalidWindow(
+            "age_years", f"age_years {window.age_years} is not in 0…{MAX_AGE_YEARS}: send 0 where it is not known"
+        )
+
+
+def _check_times_and_counts(window: EcgWindow) -> None:
+    if not 0 <= window.device_time_ns < MAX_TIME_NS:
+        raise InvalidWindow(
+            "device_time_ns",
+            f"device_time_ns {window.device_time_ns} is not between 1970 and 2200: send UTC nanoseconds of the "
+            "first sample",
+        )
+    if not 0 < window.gateway_time_ns < MAX_TIME_NS:
+        raise InvalidWindow(
+            "gateway_time_ns",
+            f"gateway_time_ns {window.gateway_time_ns} is not between 1970 and 2200: send UTC nanoseconds of "
+            "when the last "
+            "sample reached the gateway",
+        )
+    for name in ("epoch", "sequence"):
+        value: int = getattr(window, name)
+        if not 0 <= value < MAX_COUNT:
+            raise InvalidWindow(
+                name, f"{name} {value} is not in 0…2^53 - 1: count on from 0, or from the epoch's start in ms"
+            )
+    if not MIN_FS_HZ <= window.fs_hz <= MAX_FS_HZ:  # NaN fails too
+        raise InvalidWindow(
+            "sampling_rate",
+            f"sampling_rate {window.fs_hz} is not in {MIN_FS_HZ:g}…{MAX_FS_HZ:g} Hz: send samples per second, "
+            "resampled if needed",
+        )
+
+
+def _canonical(labels: tuple[str, ...], field_name: str) -> tuple[str, ...]:
+    names = tuple(canonical_lead(label) for label in labels)
+    for label, name in zip(labels, names, strict=True):
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise InvalidWindow(
+                field_name,
+                f"{field_name} holds the name {label!r}: use a label of 1 to {MAX_NAME} printable characters",
+            )
+    if len(set(names)) != len(names):
+        name = next(x for x in names if names.count(x) > 1)
+        both = " and ".join(label for label, x in zip(labels, names, strict=True) if x == name)
+        raise InvalidWindow(field_name, f"{field_name} names {name} twice ({both}): send each lead once")
+    return names
+
+
+def _checked_gain(lsb_uv: NDArray[np.float32], n_leads: int) -> NDArray[np.float32]:
+    gain = np.atleast_1d(np.asarray(lsb_uv, np.float32))
+    if gain.size not in (1, n_leads):
+        raise InvalidWindow(
+            "lsb_uv", f"lsb_uv has {gain.size} values for {n_leads} leads: send one for all, or one per lead"
+        )
+    for value in gain.tolist():
+        if not (math.isfinite(value) and value > 0):
+            raise InvalidWindow(
+                "lsb_uv", f"lsb_uv {value} is not a positive number of microvolts: send the gain of each lead"
+            )
+    return np.repeat(gain, n_leads) if gain.size != n_leads else gain
+
+
+def _check_signal(window: EcgWindow) -> None:
+    samples = window.samples
+    if samples.dtype != np.int16 or samples.ndim != 2 or samples.shape[0] != len(window.leads):
+        raise InvalidWindow(
+            "samples",
+            f"samples are {samples.dtype}{list(samples.shape)} for {len(window.leads)} leads: send int16 [leads, "
+            "samples]",
+        )
+    n = samples.shape[1]
+    _require(n > 0, "samples", "is empty: send 0.2 to 10 s of signal")
+    # Half a sample of grace: at 257 Hz 0.2 s are 51.4 samples, and nobody can send those.
+    if not MIN_DURATION_S * window.fs_hz - 0.5 <= n <= MAX_DURATION_S * window.fs_hz + 0.5:
+        raise InvalidWindow(
+            "samples",
+            f"samples last {n / window.fs_hz:.3f} s ({n} at {window.fs_hz:g} Hz), not {MIN_DURATION_S:g} to "
+            f"{MAX_DURATION_S:g} s: "
+            "cut the signal into messages of about 1 s",
+        )
+
+
+def _checked_marks(marks: NDArray[np.int64], n_samples: int) -> NDArray[np.int64]:
+    marks = np.asarray(marks, np.int64)
+    if marks.size == 0:
+        return marks
+    if marks.min() < 0 or marks.max() >= n_samples:
+        wrong = int(marks[(marks < 0) | (marks >= n_samples)][0])
+        raise InvalidWindow(
+            "pacer_marks",
+            f"pacer_marks {wrong} is not in 0…{n_samples - 1}: count samples from the start of the message",
+        )
+    return np.unique(marks)

@@ -1,0 +1,320 @@
+"""Bytes of the topics: `EcgWindow` and the flagged segment, encoded, and decoded with full validation.
+
+What cannot be read raises `Refused`, whose text names field, value and what to do, and where the message lies:
+``sampling_rate 0.0 is not in 50…2000 Hz: … (bed icu-3/07, ecg.windows/3 offset 1291)``. The worker puts the bytes with
+that text on the dead-letter topic (`streams.dead_letter`) and goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+from pydantic import TypeAdapter, ValidationError
+
+from streams import ecg_window_pb2, flagged_segment_pb2
+from streams.alert import Citation
+from streams.partition import partition_of
+from streams.window import PATIENT_PATTERN, WINDOW_SCHEMA, EcgWindow, InvalidWindow, window_of_ecg
+
+__all__ = [
+    "EcgWindow",
+    "FlaggedSegment",
+    "InvalidWindow",
+    "Refused",
+    "decode_flagged",
+    "decode_window",
+    "encode_flagged",
+    "encode_window",
+    "window_of_ecg",
+]
+
+FLAGGED_SCHEMA = 1
+_INT16_LE = np.dtype("<i2")
+_CITATIONS = TypeAdapter(list[Citation])
+
+
+class Refused(Exception):  # noqa: N818  (the message was refused: it is an outcome, logged and counted as such)
+    """A message that cannot be read.
+
+    Parameters
+    ----------
+    reason : str
+        Field, value, what to do, and topic, partition and offset.
+    field_name : str
+        The field at fault; ``""`` where the bytes as a whole cannot be read.
+    """
+
+    def __init__(self, reason: str, field_name: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field_name = field_name
+
+
+def encode_window(window: EcgWindow) -> bytes:
+    """The Protobuf bytes of a window; fields of a newer writer that it came with are sent along."""
+    gain = window.lsb_uv
+    same_gain = gain.size > 1 and bool((gain == gain[0]).all())
+    message = ecg_window_pb2.EcgWindow(
+        schema=WINDOW_SCHEMA,
+        bed_stream=window.bed_stream,
+        unit=window.unit,
+        bed=window.bed,
+        patient=window.patient,
+        device_time_ns=window.device_time_ns,
+        gateway_time_ns=window.gateway_time_ns,
+        epoch=window.epoch,
+        sequence=window.sequence,
+        sampling_rate=window.fs_hz,
+        leads=window.leads,
+        lsb_uv=(gain[:1] if same_gain else gain).tolist(),
+        samples=np.ascontiguousarray(window.samples, _INT16_LE).tobytes(),
+        leads_off=window.leads_off,
+        pacer_marks=window.pacer_marks.tolist(),
+        paced=window.paced,
+        age_years=window.age_years,
+        sex=window.sex,
+    )
+    return message.SerializeToString() + window.unknown
+
+
+def decode_window(
+    value: bytes | None,
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    key: bytes | None = None,
+    n_partitions: int | None = None,
+    patient_pattern: str = PATIENT_PATTERN,
+) -> EcgWindow:
+    """Read and check one message.
+
+    Parameters
+    ----------
+    value : bytes
+        As it came.
+    topic, partition, offset
+        Where it came from; the reason of a refusal names them.
+    key : bytes, optional
+        The message key; it must be the bed stream. Checked when given, or when ``n_partitions`` is.
+    n_partitions : int, optional
+        Partitions of the topic: the key's partition must be ``partition``.
+    patient_pattern : str
+        What a pseudonym looks like.
+
+    Raises
+    ------
+    Refused
+        With the reason for the dead letter.
+    """
+    where = f"{topic}/{partition} offset {offset}"
+    message = ecg_window_pb2.EcgWindow()
+    if value is None:
+        raise Refused(f"value is null, not an EcgWindow: send one message with each record ({where})")
+    try:
+        message.ParseFromString(value)
+    except DecodeError as e:
+        raise Refused(
+            f"value of {len(value)} bytes ({value[:8].hex()}…) is not an EcgWindow: {e}; encode it with "
+            f"ecg_window.proto ({where})"
+        ) from None
+    where = f"bed {message.bed_stream[:64] or '?'}, {where}"
+    try:
+        _check_schema(message.schema)
+        window = _window(message)
+        _check_patient(window.patient, patient_pattern)
+        if key is not None or n_partitions is not None:
+            _check_place(window.bed_stream, key, partition, n_partitions)
+    except InvalidWindow as e:
+        raise Refused(f"{e} ({where})", e.field_name) from None
+    return window
+
+
+def _window(message: ecg_window_pb2.EcgWindow) -> EcgWindow:
+    leads = tuple(message.leads)
+    return EcgWindow(
+        bed_stream=message.bed_stream,
+        unit=message.unit,
+        bed=message.bed,
+        patient=message.patient,
+        device_time_ns=message.device_time_ns,
+        gateway_time_ns=message.gateway_time_ns,
+        epoch=message.epoch,
+        sequence=message.sequence,
+        fs_hz=message.sampling_rate,
+        leads=leads,
+        lsb_uv=np.array(message.lsb_uv, np.float32),
+        samples=_units(message.samples, len(leads)),
+        leads_off=tuple(message.leads_off),
+        pacer_marks=np.array(message.pacer_marks, np.int64),
+        paced=message.paced,
+        age_years=message.age_years,
+        sex=message.sex,
+        unknown=_unknown_bytes(message),
+    )
+
+
+def _units(samples: bytes, n_leads: int) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """int16 [leads, samples], a view of the message's bytes."""
+    if n_leads == 0:
+        return np.zeros((0, 0), np.int16)  # the window refuses a message without leads by that name
+    if len(samples) % (2 * n_leads):
+        raise InvalidWindow(
+            "samples",
+            f"samples has {len(samples)} bytes, not a multiple of 2 bytes × {n_leads} leads: send every lead "
+            "with the same "
+            "number of int16 samples",
+        )
+    units = np.frombuffer(samples, _INT16_LE).reshape(n_leads, -1)
+    return units if sys.byteorder == "little" else units.astype(np.int16)
+
+
+def _check_schema(schema: int) -> None:
+    if schema > WINDOW_SCHEMA:
+        raise InvalidWindow(
+            "schema",
+            f"schema {schema} is newer than {WINDOW_SCHEMA}, the newest read here: update the workers before the "
+            "producers",
+        )
+    if schema != WINDOW_SCHEMA:
+        raise InvalidWindow("schema", f"schema {schema} is not {WINDOW_SCHEMA}: set it in every message")
+
+
+@lru_cache(maxsize=8)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _check_patient(patient: str, pattern: str) -> None:
+    if patient and not _compiled(pattern).fullmatch(patient):
+        raise InvalidWindow(
+            "patient",
+            f"patient {patient!r} does not match {pattern}: send a pseudonym, or leave it empty where it is not known",
+        )
+
+
+def _check_place(bed_stream: str, key: bytes | None, partition: int, n_partitions: int | None) -> None:
+    if key != bed_stream.encode():
+        shown = "null" if key is None else repr(key.decode(errors="replace"))
+        raise InvalidWindow(
+            "bed_stream", f"bed_stream {bed_stream!r} is not the message key {shown}: set the key to the bed stream"
+        )
+    if n_partitions is None:
+        return
+    right = partition_of(key, n_partitions)
+    if partition != right:
+        raise InvalidWindow(
+            "bed_stream",
+            f"bed_stream {bed_stream!r} belongs on partition {right} of {n_partitions}, not {partition}: use "
+            "Kafka's own murmur2 "
+            "partitioner (librdkafka clients: partitioner=murmur2_random)",
+        )
+
+
+def _unknown_bytes(message: ecg_window_pb2.EcgWindow) -> bytes:
+    fields: Any = UnknownFieldSet(message)  # iterable, though its type stubs do not say so
+    return b"".join(_encoded(f) for f in fields) if len(fields) else b""
+
+
+def _encoded(unknown: Any) -> bytes:
+    """One unknown field in wire format again (Protobuf encoding, wire types 0, 1, 2, 3, 5)."""
+    tag = _varint(unknown.field_number << 3 | unknown.wire_type)
+    match unknown.wire_type:
+        case 0:
+            return tag + _varint(unknown.data)
+        case 1:
+            return tag + int(unknown.data).to_bytes(8, "little")
+        case 2:
+            return tag + _varint(len(unknown.data)) + bytes(unknown.data)
+        case 3:
+            return tag + b"".join(_encoded(f) for f in unknown.data) + _varint(unknown.field_number << 3 | 4)
+        case _:
+            return tag + int(unknown.data).to_bytes(4, "little")
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+@dataclass(frozen=True, eq=False)
+class FlaggedSegment:
+    """What the monitor asks the interpreter to read (internal, topic ``ecg.flagged``).
+
+    Parameters
+    ----------
+    window : EcgWindow
+        The segment, leads as recorded.
+    alert_id, code, priority, reason : str
+        The alert that it belongs to, and why it was flagged.
+    start_ns, deadline_ns : int
+        UTC of the first sample as documents state it; UTC after which an answer comes too late.
+    citations : tuple of Citation
+        The start version's, numbered 1 to k: the interpreter's own go on from k + 1.
+    """
+
+    window: EcgWindow
+    alert_id: str
+    code: str
+    priority: str
+    reason: str
+    start_ns: int
+    deadline_ns: int
+    citations: tuple[Citation, ...] = ()
+
+
+def encode_flagged(segment: FlaggedSegment) -> bytes:
+    """The Protobuf bytes of a flagged segment."""
+    return flagged_segment_pb2.FlaggedSegment(
+        schema=FLAGGED_SCHEMA,
+        window=encode_window(segment.window),
+        alert_id=segment.alert_id,
+        code=segment.code,
+        priority=segment.priority,
+        reason=segment.reason,
+        start_ns=segment.start_ns,
+        deadline_ns=segment.deadline_ns,
+        citations=_CITATIONS.dump_json(list(segment.citations), by_alias=True),
+    ).SerializeToString()
+
+
+def decode_flagged(value: bytes | None, *, topic: str, partition: int, offset: int) -> FlaggedSegment:
+    """Read one flagged segment; `Refused` names what does not fit and where it lies."""
+    where = f"{topic}/{partition} offset {offset}"
+    message = flagged_segment_pb2.FlaggedSegment()
+    try:
+        message.ParseFromString(value or b"")
+        citations = _CITATIONS.validate_json(message.citations or b"[]")
+    except DecodeError as e:
+        raise Refused(f"value of {len(value or b'')} bytes is not a FlaggedSegment: {e} ({where})") from None
+    except ValidationError as e:
+        raise Refused(
+            f"citations do not fit: {json.dumps(e.errors(include_url=False), default=str)} ({where})", "citations"
+        ) from None
+    if message.schema != FLAGGED_SCHEMA:
+        raise Refused(
+            f"schema {message.schema} is not {FLAGGED_SCHEMA}: run monitor and interpreter of one version ({where})",
+            "schema",
+        )
+    return FlaggedSegment(
+        window=decode_window(message.window, topic=topic, partition=partition, offset=offset),
+        alert_id=message.alert_id,
+        code=message.code,
+        priority=message.priority,
+        reason=message.reason,
+        start_ns=message.start_ns,
+        deadline_ns=message.deadline_ns,
+        citations=tuple(citations),
+    )
