@@ -1,0 +1,104 @@
+"""Measure an ECG: beats, waves and intervals of a record or a window of any length, 1 to 12 leads, 50 to 2000 Hz.
+
+`Measurement.to_json` is what ``gem-bedside measure --json`` prints. Intervals are medians over the beats of the global
+fiducials; the global fiducials are medians over the leads.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.beats import find_beats
+from models.ecg import MORPHOLOGY_FS_HZ, Ecg
+from models.quality import LeadQuality, lead_quality
+from models.waves import Fiducials, MeasuredBeat, delineate
+
+INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
+
+
+def qt_bazett(qt_ms: float, rr_s: float) -> float:
+    """QT over the square root of RR (Bazett 1920); ms."""
+    return qt_ms / float(np.sqrt(rr_s))
+
+
+def qt_fridericia(qt_ms: float, rr_s: float) -> float:
+    """QT over the cube root of RR (Fridericia 1920); ms."""
+    return qt_ms / float(np.cbrt(rr_s))
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What was measured.
+
+    Attributes
+    ----------
+    fs_hz, n_samples, leads
+        Of the record as given.
+    beats : tuple of MeasuredBeat
+        In order; positions are samples of the record.
+    intervals : mapping
+        HR bpm; RR, PR, QRS, QT, QTc (Bazett), QTcF (Fridericia) ms; None where nothing could be measured.
+    quality : mapping
+        Lead to `LeadQuality`.
+    """
+
+    fs_hz: float
+    n_samples: int
+    leads: tuple[str, ...]
+    beats: tuple[MeasuredBeat, ...]
+    intervals: Mapping[str, float | None]
+    quality: Mapping[str, LeadQuality]
+
+    @property
+    def r_peaks(self) -> list[int]:
+        return [m.beat.sample for m in self.beats]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``measure --json``, without ``record``."""
+        return {
+            "fs": self.fs_hz, "n_samples": self.n_samples, "leads": list(self.leads), "r_peaks": self.r_peaks,
+            "beats": [{"r": m.beat.sample, "kind": m.beat.kind, "global": m.overall.as_dict(),
+                       "leads": {lead: f.as_dict() for lead, f in m.leads.items()}} for m in self.beats],
+            "intervals": {k: None if (v := self.intervals[k]) is None else round(v, 2) for k in INTERVALS},
+            "quality": {lead: q.score for lead, q in self.quality.items()},
+        }
+
+
+def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None) -> Measurement:
+    """Measure a record, or the stretch of it from ``start_s`` to ``stop_s``.
+
+    Beats are found over the whole record, so that a stretch has no edges of its own; positions stay
+    those of the record.
+    """
+    beats = find_beats(ecg)
+    first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
+    last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
+    if ecg.fs_hz >= MORPHOLOGY_FS_HZ:
+        measured = delineate(ecg, beats)
+    else:
+        measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
+    inside = tuple(m for m in measured if first <= m.beat.sample < last)
+    marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
+    return Measurement(ecg.fs_hz, ecg.n_samples, ecg.leads, inside, record_intervals(inside, ecg.fs_hz),
+                       dict(zip(ecg.leads, marks, strict=True)))
+
+
+def record_intervals(beats: Sequence[MeasuredBeat], fs_hz: float) -> dict[str, float | None]:
+    """Medians over the beats; None where no beat shows the interval."""
+    r = np.array([m.beat.sample for m in beats], float)
+    rr_ms = float(np.median(np.diff(r))) * 1000.0 / fs_hz if len(r) > 1 else None
+
+    def median(first: str, last: str) -> float | None:
+        values = [v for m in beats if (v := m.overall.span_ms(first, last, fs_hz)) is not None]
+        return float(np.median(values)) if values else None
+
+    pr, qrs, qt = median("p_on", "qrs_on"), median("qrs_on", "qrs_off"), median("qrs_on", "t_off")
+    corrected = qt is not None and rr_ms is not None
+    return {
+        "HR": 60000.0 / rr_ms if rr_ms else None, "RR": rr_ms, "PR": pr, "QRS": qrs, "QT": qt,
+        "QTc": qt_bazett(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
+        "QTcF": qt_fridericia(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
+    }

@@ -1,0 +1,132 @@
+"""Signal quality per lead: how much a lead may be believed, and why not.
+
+A flat lead that is attached is usable: that is how asystole looks. One detached, saturated or noisy is not.
+Noise is judged where the heart is silent: the 15-40 Hz activity of the quieter half of the stretch, against the size
+of the whole signal. Muscle and motion fill every moment, QRS complexes one in five; fibrillation is slower than 15 Hz.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from models.conditioning import fill_gaps, without_baseline
+from models.ecg import Millivolts
+
+USABLE, FLAT, SATURATED, NOISY, DETACHED, ABSENT = "usable", "flat", "saturated", "noisy", "detached", "absent"
+
+FLAT_MV = 0.03            # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
+SATURATED_SHARE = 0.08    # of samples on a rail
+RAIL_RUN_S = 0.04         # equal samples at an extreme for this long are a rail
+MAX_ECG_MV = 12.0         # beyond it no heart: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
+MIN_PRESENT = 0.5         # share of samples that must be there
+NOISE_HALF = 0.30         # noise ratio at which the score is 0.5: the limit of "noisy"
+
+
+@dataclass(frozen=True, slots=True)
+class LeadQuality:
+    """Quality of one lead over a stretch.
+
+    Attributes
+    ----------
+    score : float
+        0 (nothing to see) to 1 (clean).
+    state : str
+        usable, flat, saturated, noisy, detached or absent.
+    """
+
+    score: float
+    state: str
+
+    @property
+    def usable(self) -> bool:
+        """May speak for or against a beat; a flat attached lead may."""
+        return self.state in (USABLE, FLAT)
+
+
+@lru_cache(maxsize=64)
+def _band(fs: float) -> NDArray[np.float64]:
+    top = min(40.0, 0.45 * fs)
+    sos: NDArray[np.float64] = signal.butter(2, [15.0, top], "bandpass", fs=fs, output="sos")
+    return sos
+
+
+def lead_quality(mv: Millivolts, fs: float, leads: Sequence[str] = (),
+                 leads_off: Sequence[str] = ()) -> list[LeadQuality]:
+    """Quality of each lead of a stretch of about 2 to 30 s.
+
+    Parameters
+    ----------
+    mv : [leads, samples]
+        Millivolts, NaN where there is no sample.
+    fs : float
+        Sampling rate, Hz.
+    leads, leads_off : sequences of str
+        Names of the rows, and those reported detached.
+
+    Returns
+    -------
+    list of LeadQuality
+        One a row.
+    """
+    n_leads, n = mv.shape
+    if n == 0:
+        return [LeadQuality(0.0, ABSENT)] * n_leads
+    filled, missing = fill_gaps(mv)
+    present = 1.0 - missing.mean(axis=1)
+    x = without_baseline(filled, fs)
+    peak_to_peak = filled.max(axis=1) - filled.min(axis=1)
+    largest = np.abs(x).max(axis=1)
+    rails = _rail_share(filled, fs)
+    noise = _noise_ratio(x, fs)
+    out = []
+    for k in range(n_leads):
+        if leads and leads[k] in leads_off:
+            out.append(LeadQuality(0.0, DETACHED))
+        elif present[k] < MIN_PRESENT:
+            out.append(LeadQuality(0.0, ABSENT))
+        elif peak_to_peak[k] < FLAT_MV:
+            out.append(LeadQuality(1.0, FLAT))
+        elif largest[k] > MAX_ECG_MV or rails[k] > SATURATED_SHARE:
+            out.append(LeadQuality(0.1, SATURATED))
+        else:
+            score = float(present[k] / (1.0 + (noise[k] / NOISE_HALF) ** 2))
+            out.append(LeadQuality(round(score, 3), USABLE if score >= 0.5 else NOISY))
+    return out
+
+
+def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
+    """Share of samples that sit in long equal runs at the lead's extremes, away from its median."""
+    run = max(3, round(RAIL_RUN_S * fs))
+    share = np.zeros(len(filled))
+    top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
+    tolerance = 1e-3 * np.maximum(top - bottom, 1e-6)
+    middle = np.median(filled, axis=1, keepdims=True)
+    high = (filled >= top - tolerance) & (top - middle > 0.5)
+    low = (filled <= bottom + tolerance) & (middle - bottom > 0.5)
+    for at_rail in (high, low):
+        if at_rail.sum() < run:
+            continue
+        together = np.lib.stride_tricks.sliding_window_view(at_rail, run, axis=1).all(axis=2).sum(axis=1)
+        share += (together + (run - 1) * (together > 0)) / filled.shape[1]
+    return share
+
+
+def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:
+    """Activity of 15-40 Hz in the quieter blocks of 0.1 s, over the rms of the whole signal."""
+    if fs < 80.0:  # nothing above 35 Hz to judge by
+        return np.zeros(len(x))
+    fast = signal.sosfilt(_band(fs), x, axis=1)
+    block = max(1, round(0.1 * fs))
+    blocks = fast.shape[1] // block
+    if blocks < 5:
+        return np.zeros(len(x))
+    power = (fast[:, :blocks * block] ** 2).reshape(len(x), blocks, block).mean(axis=2)
+    quiet = np.sqrt(np.quantile(power, 0.4, axis=1))
+    whole = np.sqrt(np.quantile(np.square(x), 0.98, axis=1))  # about the QRS amplitude, deaf to single spikes
+    ratio: NDArray[np.float64] = 2.0 * quiet / np.maximum(whole, 0.05)
+    return ratio
