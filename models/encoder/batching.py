@@ -1,0 +1,138 @@
+"""Gathers the windows of many beds into one call of the encoder, and bounds how long a window waits for company.
+
+One window a bed is pending at a time: a newer one takes the place of the older, whose caller gets None. So under load
+the encoder tier thins out by itself and never grows a queue; a bed always gets features of its newest signal.
+Runs inside one asyncio loop; the encoder itself runs in a thread of its own.
+"""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoder.session import Encoded
+
+Floats = NDArray[np.float32]
+
+# A window waits at most this for others; without the bound a quiet ward would wait for its own next hop.
+MAX_WAIT_S = 0.05
+
+
+class Encoder(Protocol):
+    """What is batched over: an ``EncoderSession``."""
+
+    max_batch: int
+
+    def encode(self, windows: Floats) -> Encoded: ...
+
+
+@dataclass(slots=True)
+class _Pending:
+    window: Floats
+    since: float
+    features: asyncio.Future[Encoded | None]
+
+
+class EncoderBatcher:
+    """Micro-batching over beds.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    max_wait_s : float
+        Longest time that a window waits for others while the encoder is idle.
+    max_batch : int or None
+        Most windows a call; None: what the encoder likes.
+    clock : callable
+        Monotonic seconds.
+
+    Notes
+    -----
+    ``batches`` and ``thinned`` count the calls made and the windows that a newer one replaced.
+    """
+
+    def __init__(self, encoder: Encoder, *, max_wait_s: float = MAX_WAIT_S, max_batch: int | None = None,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self.encoder = encoder
+        self.max_wait_s = max_wait_s
+        self.max_batch = max_batch or encoder.max_batch
+        self.batches = 0
+        self.thinned = 0
+        self._clock = clock
+        self._pending: dict[str, _Pending] = {}
+        self._arrived = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "encoder")
+        self._task: asyncio.Task[None] | None = None
+
+    async def encode(self, bed_stream: str, window: Floats) -> Encoded | None:
+        """Features of one window [12, 5000] mV: tokens [1, 101, width], pooled [1, embed_dim].
+
+        None when a newer window of the same bed took its place. What the encoder raises is raised here.
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._serve())
+        features: asyncio.Future[Encoded | None] = asyncio.get_running_loop().create_future()
+        older = self._pending.pop(bed_stream, None)
+        self._pending[bed_stream] = _Pending(window, older.since if older else self._clock(), features)
+        if older and not older.features.done():
+            self.thinned += 1
+            older.features.set_result(None)
+        self._arrived.set()
+        return await features
+
+    async def close(self) -> None:
+        """Ends the service; windows that still wait get None."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        for pending in self._pending.values():
+            if not pending.features.done():
+                pending.features.set_result(None)
+        self._pending.clear()
+        self._thread.shutdown()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await self._gather()
+            # Those that have waited longest go first: a busy bed cannot push another one out.
+            beds = sorted(self._pending, key=lambda bed: self._pending[bed].since)[: self.max_batch]
+            batch = [self._pending.pop(bed) for bed in beds]
+            if not self._pending:
+                self._arrived.clear()
+            await self._run([p for p in batch if not p.features.done()])
+
+    async def _gather(self) -> None:
+        """Waits until the batch is full or the oldest window's time is up."""
+        while len(self._pending) < self.max_batch:
+            oldest = min(p.since for p in self._pending.values())
+            left = oldest + self.max_wait_s - self._clock()
+            if left <= 0:
+                return
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), left)
+
+    async def _run(self, batch: list[_Pending]) -> None:
+        if not batch:
+            return
+        self.batches += 1
+        windows = np.stack([p.window for p in batch])
+        try:
+            encoded = await asyncio.get_running_loop().run_in_executor(self._thread, self.encoder.encode, windows)
+        except Exception as error:  # every caller of this batch must hear of it; the service goes on with the next one
+            for pending in batch:
+                if not pending.features.done():
+                    pending.features.set_exception(error)
+            return
+        for k, pending in enumerate(batch):
+            if not pending.features.done():
+                pending.features.set_result(Encoded(encoded.tokens[k:k + 1], encoded.pooled[k:k + 1]))

@@ -1,0 +1,236 @@
+"""Runs an exported ECG-CoCa graph with ONNX Runtime: windows in, tokens and pooled features out. Needs no torch.
+
+In: float32 [n, 12, 5000], mV at 500 Hz, leads I, II, III, aVR, aVL, aVF, V1 … V6; samples that are not finite become 0,
+as the tower was trained. Out: ``Encoded(tokens [n, 101, width], pooled [n, embed_dim])``.
+
+ONNX Runtime falls back from CUDA to the CPU without an error (its issue 23372): the session compares the providers that
+it was given with the one it asked for, and refuses.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoder.config import TowerConfig
+
+Floats = NDArray[np.float32]
+
+COMPACT_FOLDER = Path(__file__).resolve().parent.parent / "weights" / "encoder-compact"
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+DEVICES = ("auto", "cpu", "cuda")
+NVIDIA_DEVICE = Path("/dev/nvidiactl")  # there when the kernel drives an NVIDIA GPU
+# A batch on the CPU gains nothing past a few windows (measured: benchmarks/gem.md); a GPU fills up at some tens.
+MAX_BATCH = {CPU: 8, CUDA: 64}
+
+
+class EncoderUnavailable(RuntimeError):  # noqa: N818 - the technical alarm ENCODER_UNAVAILABLE
+    """The encoder cannot be had as asked; the text says why and what to do."""
+
+
+class Encoded(NamedTuple):
+    """Features of n windows."""
+
+    tokens: Floats
+    """Last block, class token first: [n, 101, width]."""
+    pooled: Floats
+    """[n, embed_dim]."""
+
+
+class EncoderSession:
+    """One loaded encoder. Safe to call from several threads; calls on CUDA take turns.
+
+    Attributes
+    ----------
+    name, weights : str
+        Name, and ``sha256:…`` of the graph file, for the provenance of what it flags.
+    trained : bool
+        False: the features are those of fixed random weights, and nothing may be flagged by them.
+    provider : str
+        ONNX Runtime's name of where it runs.
+    config : TowerConfig
+    folder : Path
+    """
+
+    def __init__(self, graph: Path, document: dict[str, Any], provider: str, threads: int | None) -> None:
+        self.folder = graph.parent
+        self.name = str(document["name"])
+        self.weights = str(document["weights"])
+        self.trained = bool(document["trained"])
+        self.precision = str(document.get("precision", "fp32"))
+        self.config = TowerConfig(**document["tower"])
+        self.provider = provider
+        self.max_batch = MAX_BATCH[provider]
+        self._session = _open_session(graph, provider, threads)
+        self._turn = threading.Lock()
+        self._buffers: dict[int, _DeviceBuffers] = {}
+
+    @classmethod
+    def load(cls, folder: Path | str | None = None, device: str = "auto", *, threads: int | None = None) -> Self:
+        """Loads an encoder folder; None is the compact one that comes with the package.
+
+        Parameters
+        ----------
+        folder : path or None
+            Holds ``model.onnx`` and ``config.json`` as ``models.encoder.export`` writes them.
+        device : {"auto", "cpu", "cuda"}
+            ``auto`` takes CUDA where a GPU and ONNX Runtime's GPU build are there, else the CPU.
+        threads : int or None
+            Threads of one call on the CPU; None leaves it to ONNX Runtime (all cores).
+
+        Raises
+        ------
+        EncoderUnavailable
+            No such file, a file that is not what its digest says, or a device that is not there.
+        """
+        folder = Path(folder) if folder is not None else COMPACT_FOLDER
+        provider = choose_provider(device)
+        document = _read_document(folder)
+        if provider == CPU and document.get("precision", "fp32") != "fp32":
+            raise EncoderUnavailable(f"the encoder in {folder} was exported in {document['precision']}, which runs "
+                                     "on CUDA alone; export it with --precision fp32 for the CPU")
+        graph = folder / "model.onnx"
+        _check_digest(graph, str(document["weights"]))
+        return cls(graph, document, provider, threads)
+
+    def encode(self, windows: Floats) -> Encoded:
+        """Features of windows [n, 12, 5000] mV, any n; long batches are cut to what the device likes."""
+        windows = self._checked(windows)
+        n = windows.shape[0]
+        tokens = np.empty((n, self.config.tokens, self.config.width), np.float32)
+        pooled = np.empty((n, self.config.embed_dim), np.float32)
+        for start in range(0, n, self.max_batch):
+            part = slice(start, min(n, start + self.max_batch))
+            tokens[part], pooled[part] = self._run(windows[part])
+        return Encoded(tokens, pooled)
+
+    def pooled(self, windows: Floats) -> Floats:
+        """The pooled features alone, [n, embed_dim]: a tenth of the transfer from a GPU."""
+        windows = self._checked(windows)
+        step = self.max_batch
+        parts = [self._run(windows[k:k + step], tokens=False)[1] for k in range(0, len(windows), step)]
+        return np.concatenate(parts) if parts else np.empty((0, self.config.embed_dim), np.float32)
+
+    def _checked(self, windows: Floats) -> Floats:
+        windows = np.asarray(windows, np.float32)
+        leads, samples = self.config.leads, self.config.samples
+        if windows.ndim != 3 or windows.shape[1:] != (leads, samples):
+            raise ValueError(f"windows have shape {windows.shape}, expected [n, {leads}, {samples}]")
+        if not np.isfinite(windows).all():
+            windows = np.nan_to_num(windows, nan=0.0, posinf=0.0, neginf=0.0)
+        return np.ascontiguousarray(windows)
+
+    def _run(self, windows: Floats, tokens: bool = True) -> tuple[Floats, Floats]:
+        if self.provider == CPU:
+            if tokens:
+                out = self._session.run(["tokens", "pooled"], {"ecg": windows})
+                return out[0], out[1]
+            return np.empty(0, np.float32), self._session.run(["pooled"], {"ecg": windows})[0]
+        with self._turn:
+            size = next(b for b in _buckets(self.max_batch) if b >= len(windows))
+            if size not in self._buffers:
+                self._buffers[size] = _DeviceBuffers(self._session, self.config, size)
+            return self._buffers[size].run(windows, tokens)
+
+
+class _DeviceBuffers:
+    """Input and output of one batch size that stay on the GPU, bound once: no allocation per call."""
+
+    def __init__(self, session: Any, config: TowerConfig, size: int) -> None:
+        import onnxruntime
+
+        self.session = session
+        self.staged = np.zeros((size, config.leads, config.samples), np.float32)
+        value = onnxruntime.OrtValue
+        self.ecg = value.ortvalue_from_numpy(self.staged, "cuda", 0)
+        self.tokens = value.ortvalue_from_shape_and_type([size, config.tokens, config.width], np.float32, "cuda", 0)
+        self.pooled = value.ortvalue_from_shape_and_type([size, config.embed_dim], np.float32, "cuda", 0)
+        self.binding = session.io_binding()
+        self.binding.bind_ortvalue_input("ecg", self.ecg)
+        self.binding.bind_ortvalue_output("tokens", self.tokens)
+        self.binding.bind_ortvalue_output("pooled", self.pooled)
+
+    def run(self, windows: Floats, tokens: bool) -> tuple[Floats, Floats]:
+        n = len(windows)
+        self.staged[:n] = windows
+        self.ecg.update_inplace(self.staged)
+        self.session.run_with_iobinding(self.binding)
+        self.binding.synchronize_outputs()
+        return self.tokens.numpy()[:n] if tokens else np.empty(0, np.float32), self.pooled.numpy()[:n]
+
+
+def choose_provider(device: str) -> str:
+    """The provider for ``auto``, ``cpu`` or ``cuda``; asked for and not there is an error."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EncoderUnavailable("onnxruntime is not installed: pip install 'gem-bedside[cpu]', or [gpu]") from error
+    if device not in DEVICES:
+        raise EncoderUnavailable(f"device {device!r} is not one of {', '.join(DEVICES)}")
+    there = onnxruntime.get_available_providers()
+    if device == "cpu" or (device == "auto" and not (CUDA in there and NVIDIA_DEVICE.exists())):
+        return CPU
+    if CUDA not in there:
+        raise EncoderUnavailable(f"device cuda was asked for, but this onnxruntime has only {', '.join(there)}; "
+                                 "install 'gem-bedside[gpu]' in place of 'gem-bedside[cpu]'")
+    return CUDA
+
+
+def refuse_fallback(asked: str, given: Sequence[str]) -> None:
+    """Raises when a session does not run where it was asked to.
+
+    >>> refuse_fallback("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    """
+    if not given or given[0] != asked:
+        raise EncoderUnavailable(f"asked for {asked}, but ONNX Runtime fell back to {', '.join(given) or 'nothing'}: "
+                                 "see its warning above (driver, CUDA and cuDNN versions), or set the device to cpu")
+
+
+def _open_session(graph: Path, provider: str, threads: int | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # TF32 would cost three digits of the float32 features; the fp16 export is the fast one.
+    asked: list[Any] = [(CUDA, {"use_tf32": 0})] if provider == CUDA else [CPU]
+    try:
+        session = onnxruntime.InferenceSession(str(graph), options, providers=asked)
+    except Exception as error:  # ONNX Runtime raises its own unrelated classes for each way a graph can be broken
+        raise EncoderUnavailable(f"{graph} cannot be run on {provider}: {error}") from error
+    refuse_fallback(provider, session.get_providers())
+    return session
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not (folder / "model.onnx").is_file() or not path.is_file():
+        raise EncoderUnavailable(f"{folder} is not an encoder folder: it must hold model.onnx and config.json "
+                                 f"(python -m models.encoder.export --checkpoint GEM_FOLDER {folder})")
+    document: dict[str, Any] = json.loads(path.read_text())
+    missing = {"name", "weights", "trained", "tower"} - set(document)
+    if missing:
+        raise EncoderUnavailable(f"{path} is not an encoder's configuration: {', '.join(sorted(missing))} missing")
+    return document
+
+
+def _check_digest(graph: Path, expected: str) -> None:
+    with graph.open("rb") as file:
+        found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    if found != expected:
+        raise EncoderUnavailable(f"{graph} is corrupt or another file: its digest is {found}, config.json says "
+                                 f"{expected}; {graph.stat().st_size} bytes; copy or export it again")
+
+
+def _buckets(largest: int) -> Iterator[int]:
+    size = 1
+    while size < largest:
+        yield size
+        size *= 2
+    yield largest

@@ -1,0 +1,30 @@
+"""Fault 38: the GPU is lost or its libraries do not load, and ONNX Runtime would go on on the CPU without a word."""
+from __future__ import annotations
+
+import onnxruntime
+import pytest
+
+from models.encoder.session import CPU, CUDA, EncoderSession, EncoderUnavailable, refuse_fallback
+
+
+def test_a_session_that_fell_back_is_refused() -> None:
+    with pytest.raises(EncoderUnavailable, match="asked for CUDAExecutionProvider, but ONNX Runtime fell back to CPU"):
+        refuse_fallback(CUDA, [CPU])
+    with pytest.raises(EncoderUnavailable, match="fell back to nothing"):
+        refuse_fallback(CUDA, [])
+    refuse_fallback(CUDA, [CUDA, CPU])
+
+
+@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this onnxruntime has CUDA")
+def test_cuda_that_this_onnxruntime_lacks_is_an_error_and_not_a_slow_encoder() -> None:
+    with pytest.raises(EncoderUnavailable, match=r"device cuda was asked for, .*gem-bedside\[gpu\]"):
+        EncoderSession.load(None, "cuda")
+
+
+def test_auto_says_where_it_runs() -> None:
+    assert EncoderSession.load(None, "auto").provider in (CPU, CUDA)
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(EncoderUnavailable, match="'tpu' is not one of auto, cpu, cuda"):
+        EncoderSession.load(None, "tpu")
