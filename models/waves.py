@@ -94,7 +94,7 @@ def _simple(row: Millivolts, r: int, before: int | None, after: int | None, fs: 
 
     slope = np.abs(np.gradient(row))
     lo, hi = clip(r - 0.12 * fs), clip(r + 0.14 * fs)
-    if hi - lo < 5:
+    if hi - lo < 5 or not slope[lo:hi].any():
         return Fiducials()
     steep = np.flatnonzero(slope[lo:hi] > 0.12 * slope[lo:hi].max())
     on, off = lo + int(steep[0]), lo + int(steep[-1])

@@ -1,0 +1,1 @@
+"""Grounding: what a text says of an ECG, held against what the signal measures at a named lead and time."""
