@@ -35,6 +35,13 @@ class Baseline(Document):
     since: Time | None = None
 
 
+class Skipped(Document):
+    """Offsets of ``ecg.windows`` passed over so that the newest signal is judged first; analysed behind it."""
+
+    first: int
+    last: int
+
+
 class Bed(Document):
     """The state of one bed, its alerts included: what a worker needs to go on."""
 
@@ -55,6 +62,7 @@ class Bed(Document):
     alerts: list[Alert] = []
     applied: dict[str, int] = {}
     applied_ids: list[str] = []
+    skipped: list[Skipped] = []
 
 
 ActionName = Literal["acknowledge", "silence", "admit", "discharge", "standby", "resume", "limits", "baseline"]
