@@ -98,6 +98,10 @@ class EpisodeTracker:
         """End the episodes of ``codes`` at once: their alarm was switched off, or their criterion no longer applies."""
         return [self._ended(key) for key in list(self._on) if key[0] in codes]
 
+    def skip(self, now: int) -> None:
+        """Time passed of which nothing was seen: it counts for neither side."""
+        self._now = now
+
     def _found(self, finding: Finding, now: int) -> tuple[str, int]:
         if CODES[finding.code].instant:
             key = (finding.code, finding.onset)

@@ -1,0 +1,133 @@
+"""All alarm conditions of a bed at one moment: each criterion asked, those over time confirmed."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import pacer_criteria, rate_criteria, ventricular_criteria, wave_criteria
+from models.afib import AtrialRhythm
+from models.alarm_codes import CODES, PHYSIOLOGICAL
+from models.beat_track import BeatTrack
+from models.confirmation import Confirmation
+from models.ecg import Ecg
+from models.episode_tracker import Finding
+from models.evidence import Evidence
+from models.limits import RULES, Limits, RhythmSettings
+from models.quality import LeadQuality
+from models.wave_watch import WaveWatch
+
+SHOWN_BY_SIGNAL = tuple(c for c, a in CODES.items() if a.kind == PHYSIOLOGICAL and not a.instant)
+
+
+class Conditions:
+    """What is present now, of one bed; the memory is only that of conditions that must last.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Samples a second of the stream.
+    """
+
+    def __init__(self, fs_hz: float) -> None:
+        self._fs = fs_hz
+        self._times: dict[str, Confirmation] = {}
+        self._afib_seen: int | None = None   # where AF last held, until its end has been said
+
+    def present(self, *, track: BeatTrack, window: Ecg, marks: NDArray[np.int64], waves: WaveWatch,
+                atrial: AtrialRhythm,
+                limits: Limits, settings: RhythmSettings, on: Callable[[str], bool], quality: Mapping[str, LeadQuality],
+                paced: bool) -> tuple[list[Finding], set[str]]:
+        """The conditions that hold now, and the codes that this moment's signal could not have shown."""
+        del window, quality
+        if not track.leads:
+            return [], set(SHOWN_BY_SIGNAL)
+        found: list[Finding | None] = [rate_criteria.asystole(track, limits["ASYSTOLE"])]
+        found += self._rates(track, limits, on, atrial)
+        found += self._ventricular(track, waves, limits)
+        found += self._atrial(track, atrial, limits, settings)
+        found += self._wave_conditions(track, waves, atrial, limits, settings, paced)
+        if paced or len(marks):
+            found.append(pacer_criteria.not_capturing(track, marks, limits["PACER_NOT_CAPTURING"]))
+            if paced and len(marks):
+                found.append(pacer_criteria.not_pacing(track, marks, limits["PACER_NOT_PACING"]))
+        return [f for f in found if f is not None], set()
+
+    def _rates(self, track: BeatTrack, limits: Limits, on: Callable[[str], bool],
+               atrial: AtrialRhythm) -> list[Finding | None]:
+        found: list[Finding | None] = [
+            rate_criteria.extreme_brady(track, limits["EXTREME_BRADY"]),
+            rate_criteria.extreme_tachy(track, limits["EXTREME_TACHY"], on("EXTREME_TACHY")),
+            rate_criteria.slow_or_fast(track, limits["BRADY"], "BRADY"),
+            rate_criteria.slow_or_fast(track, limits["TACHY"], "TACHY"),
+            rate_criteria.svt(track, limits["SVT"]),
+        ]
+        found += rate_criteria.pauses(track, limits["PAUSE"])
+        if not atrial.irregular:
+            found += rate_criteria.missed_beats(track, limits["MISSED_BEAT"])
+        return found
+
+    def _ventricular(self, track: BeatTrack, waves: WaveWatch, limits: Limits) -> list[Finding | None]:
+        v = ventricular_criteria
+        peaks = {b.sample: b.beat.overall.t_peak for b in waves.beats}
+        found: list[Finding | None] = [
+            v.vtach(track, limits["VTACH"]), v.vrhythm(track, limits["VRHYTHM"], limits["VTACH"]),
+            v.every_nth(track, "VBIGEMINY", 2), v.every_nth(track, "VTRIGEMINY", 3), v.pvc_rate(track,
+                                                                                                limits["PVC_RATE"])]
+        found += v.vruns(track, limits["VRUN"], limits["VTACH"])
+        found += v.vpairs(track, limits["VPAIR"])
+        found += v.r_on_t(track, limits["R_ON_T"], [peaks.get(int(r)) for r in track.r])
+        return found
+
+    def _atrial(self, track: BeatTrack, atrial: AtrialRhythm, limits: Limits,
+                settings: RhythmSettings) -> list[Finding | None]:
+        found: list[Finding | None] = []
+        with_p = None if atrial.irregular is None else atrial.irregular and not atrial.fibrillating
+        for code, present in (("AFIB", atrial.fibrillating), ("IRREGULAR", with_p)):
+            wait = limits[code].seconds or settings.af_confirm_s
+            onset = self._time(code).update(present, track.now, wait, atrial.onset)
+            if onset is not None:
+                evidence = atrial.evidence(code, wait, RULES[code].source)
+                found.append(Finding(code, onset, track.now, evidence, track.leads))
+        if found and found[0] is not None and found[0].code == "AFIB":
+            self._afib_seen = track.now
+        gone = None if atrial.fibrillating is None else self._afib_seen is not None and not atrial.fibrillating
+        wait = limits["AFIB_END"].seconds or settings.af_confirm_s
+        ended = self._time("AFIB_END").update(gone, track.now, wait, self._afib_seen)
+        if ended is not None and self._afib_seen is not None:
+            evidence = atrial.evidence("AFIB_END", wait, RULES["AFIB_END"].source)
+            found.append(Finding("AFIB_END", self._afib_seen, track.now, evidence, track.leads))
+            self._afib_seen = None
+        return found
+
+    def _wave_conditions(self, track: BeatTrack, waves: WaveWatch, atrial: AtrialRhythm, limits: Limits,
+                         settings: RhythmSettings, paced: bool) -> list[Finding | None]:
+        c, newest, leads = wave_criteria, waves.newest, track.leads
+        baseline = waves.baseline or c.RhythmBaseline()
+        rr = track.rr_s[-9:]
+        rr_s = float(np.nanmedian(rr)) if np.isfinite(rr).any() else float("nan")
+        qt_wait = limits["QT_LONG"].seconds or settings.qt_confirm_s
+        verdicts: list[tuple[str, bool | None, tuple[Evidence, ...], float]] = []
+
+        def add(code: str, verdict: tuple[bool | None, Evidence | None], wait: float | None) -> None:
+            verdicts.append((code, verdict[0], () if verdict[1] is None else (verdict[1],), wait or 0.0))
+
+        if not paced:
+            in_af = bool(atrial.fibrillating)
+            qt = (None, None) if in_af else c.qt_long(newest, rr_s, limits["QT_LONG"], leads, qt_wait)
+            add("QT_LONG", qt, qt_wait)
+            add("WIDE_QRS", c.wide_qrs(newest, limits["WIDE_QRS"], baseline, leads), limits["WIDE_QRS"].seconds)
+            add("PR_LONG", c.pr_long(newest, limits["PR_LONG"], baseline, leads), limits["PR_LONG"].seconds)
+            for code in ("ST_ELEVATION", "ST_DEPRESSION"):
+                present, evidence = c.st_change(newest, code, limits[code], baseline, leads, self._fs)
+                verdicts.append((code, present, evidence, limits[code].seconds or 0.0))
+        found: list[Finding | None] = []
+        for code, present, shown, wait in verdicts:
+            onset = self._time(code).update(present, track.now, wait)
+            if onset is not None:
+                found.append(Finding(code, onset, track.now, shown, shown[0].leads if shown else leads))
+        return found
+
+    def _time(self, code: str) -> Confirmation:
+        return self._times.setdefault(code, Confirmation(self._fs))
