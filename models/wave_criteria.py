@@ -163,7 +163,7 @@ def st_change(beats: Sequence[WaveBeat], code: str, limit: Limit, baseline: Rhyt
     if not named:
         return False, ()
     word = "elevation" if sign > 0 else "depression"
-    rule = f"ST {word} of {limit.mv:g} mV from baseline in two neighbouring leads or {alone:g} in one, {limit.seconds:g} s"
+    rule = f"ST {word} of {limit.mv:g} mV off baseline in two neighbouring leads, {alone:g} in one, {limit.seconds:g} s"
     criterion = Criterion(rule, limit.mv, RULES[code].source)
     out = []
     for lead in sorted(named, key=lambda x: -moved[x][0])[:3]:
