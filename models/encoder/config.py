@@ -122,7 +122,8 @@ def wander_basis(samples: int) -> NDArray[np.float32]:
     t = (np.arange(samples) + 0.5) / samples
     basis = np.cos(np.pi * np.outer(t, np.arange(WANDER_TERMS))) * np.sqrt(2.0 / samples)
     basis[:, 0] /= np.sqrt(2.0)
-    return basis.astype(np.float32)
+    out: NDArray[np.float32] = basis.astype(np.float32)
+    return out
 
 
 def _product(shape: tuple[int, ...]) -> int:

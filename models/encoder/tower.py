@@ -110,8 +110,11 @@ class LeadNorm(nn.Module):
     A tower with it reads millivolts and z-scored records alike. Holds no weights: the basis is not in the state dict.
     """
 
+    basis: Tensor
+
     def __init__(self, samples: int) -> None:
         super().__init__()
+        self.samples = samples
         self.register_buffer("basis", torch.from_numpy(wander_basis(samples)), persistent=False)
 
     def forward(self, ecg: Tensor) -> Tensor:
