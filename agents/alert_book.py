@@ -109,7 +109,7 @@ class AlertBook:
         kept: list[Alert] = []
         for draft in self._drafts.values():
             before = self._before.get(draft.id)
-            if before is not None and draft == before:
+            if before is draft or draft == before:
                 kept.append(draft)
                 continue
             sealed = draft if before is None else self._next_version(before, draft)

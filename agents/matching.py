@@ -58,7 +58,7 @@ def match(bed: Bed, alerts: list[Alert], report: ConditionReport, clear_from_ns:
     if report.last_ns < onset_ns:  # it was over before the bed was watched
         return Match(None, onset_ns, stale=True)
     identity = alert_id(bed.bed_stream, report.code, onset_ns)
-    same_code = [alert for alert in alerts if alert.code == report.code]
+    same_code = [a for a in alerts if a.code == report.code and not _of_before(a, start_ns)]
     near = [a for a in same_code if a.id == identity or _same(a, report, onset_ns, clear_from_ns)]
     present = [alert for alert in near if not _over(alert)]
     if present:
@@ -77,6 +77,11 @@ def match(bed: Bed, alerts: list[Alert], report: ConditionReport, clear_from_ns:
 
 def _end_ns(alert: Alert) -> int:
     return ns_of_time(alert.end or alert.detected)
+
+
+def _of_before(alert: Alert, start_ns: int | None) -> bool:
+    """Ended by standby, discharge or another patient: nothing that holds now belongs to it."""
+    return start_ns is not None and alert.state is State.OFF and _end_ns(alert) <= start_ns
 
 
 def _over(alert: Alert) -> bool:
