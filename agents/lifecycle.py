@@ -16,7 +16,7 @@ Write the bed document of a turn before the next turn: it holds the new versions
 
 States: on → (acknowledged | latched) → off. A lethal alarm (PH) whose condition is over stays latched until somebody
 acknowledges it; any other is off with its condition. The table of states and their names elsewhere is
-`agents.alert_states`; docs/alarms.md tells it for people.
+`streams.alert_states`; docs/alarms.md tells it for people.
 """
 
 from __future__ import annotations

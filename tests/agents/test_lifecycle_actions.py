@@ -1,4 +1,4 @@
-"""What people do: each action once, who and when in the audit lines; what cannot be done says why and changes nothing."""
+"""What people do: each action once, with who and when; what cannot be done says why and changes nothing."""
 
 from __future__ import annotations
 
