@@ -1,0 +1,47 @@
+"""What a bed has to tell after a turn, in the order in which it must leave the worker (docs/delivery.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from models.ecg import Ecg
+from streams.alert import Alert
+from streams.bed import Bed, Vitals
+from streams.wire import EcgWindow, FlaggedSegment
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The signal of an alert's segment."""
+
+    alert_id: str
+    window: EcgWindow
+
+
+@dataclass(eq=False)
+class Outputs:
+    """The messages of one turn; each turn leaves by itself, so that no version of an alert is ever skipped.
+
+    Attributes
+    ----------
+    bed : Bed or None
+        The bed document, where it changed: first, and acknowledged before anything else leaves.
+    strips, alerts : list
+        Then these.
+    flagged : list of FlaggedSegment
+        Then what the interpreter is to read.
+    vitals : list of Vitals
+        May be dropped, never late.
+    encode : Ecg or None
+        Ten seconds for the encoder tier: it may take them or leave them.
+    """
+
+    bed: Bed | None = None
+    strips: list[Strip] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    flagged: list[FlaggedSegment] = field(default_factory=list)
+    vitals: list[Vitals] = field(default_factory=list)
+    encode: Ecg | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.bed or self.strips or self.alerts or self.flagged or self.vitals or self.encode)

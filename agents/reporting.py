@@ -1,0 +1,140 @@
+"""From the rhythm tier's episodes to the life cycle's reports: instants, segment, citations, strip.
+
+Citations are made once, for the report that begins an alert; later reports of the same episode carry none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+
+from agents.analysis import Analysis
+from agents.citing import choose_span, citations_of, segment_of
+from agents.condition import MONITOR_CODES, ConditionReport
+from agents.matching import alert_of
+from agents.outputs import Strip
+from models.alarm_codes import CODES
+from models.episodes import Episode
+from streams.alert import Alert, EncoderInfo, Provenance, WindowRange
+from streams.bed import Bed
+from streams.document import ns_of_time
+from streams.wire import EcgWindow, window_of_ecg
+
+CLEARED_S = {"AFIB": 90.0, "IRREGULAR": 90.0, "QT_LONG": 90.0, "ST_ELEVATION": 90.0, "ST_DEPRESSION": 90.0,
+             "WIDE_QRS": 90.0, "PR_LONG": 90.0, "PVC_RATE": 90.0, "AV_BLOCK": 60.0}  # fmt: skip
+CLEARED_DEFAULT_S = 20.0
+"""A fresh section that has watched usable signal this long and does not report a condition has seen that it is absent:
+the time that its rule needs to find it, and a margin. Until then an alert that the section before left on goes on."""
+
+
+def monitor_version() -> str:
+    """Version of this program, for the provenance."""
+    try:
+        return version("gem-bedside")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "0"
+
+
+class Reporter:
+    """Parameters
+    ----------
+    strip_s : float
+        Length of a strip.
+    encoder : EncoderInfo or None
+        For the provenance.
+    """
+
+    def __init__(self, strip_s: float, encoder: EncoderInfo | None = None) -> None:
+        self._strip_s = strip_s
+        self.encoder = encoder
+        self._version = monitor_version()
+        self._windows: dict[tuple[str, int], EcgWindow] = {}
+
+    def provenance(self, windows: WindowRange | None = None) -> Provenance:
+        return Provenance(monitor=self._version, encoder=self.encoder, windows=windows)
+
+    def reports(
+        self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode], *, live: bool
+    ) -> list[ConditionReport]:
+        """One report an episode."""
+        return [self._report(bed, analysis, episode, live) for episode in episodes]
+
+    def cleared(self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode]) -> list[ConditionReport]:
+        """The ends of conditions that a section before this one, or another worker, left on, and that are gone."""
+        named, since_ns = {episode.code for episode in episodes}, analysis.usable_since_ns
+        out = []
+        for alert in bed.alerts:
+            of_the_signal = alert.code not in MONITOR_CODES and not CODES[alert.code].instant
+            if not of_the_signal or alert.end is not None or alert.state == "off" or alert.code in named:
+                continue
+            if since_ns is None or analysis.usable_s < CLEARED_S.get(alert.code, CLEARED_DEFAULT_S):
+                continue
+            onset_ns = ns_of_time(alert.onset)
+            end_ns = max(onset_ns, since_ns)
+            out.append(ConditionReport(alert.code, onset_ns, end_ns, end_ns, end_ns, provenance=self.provenance()))
+        return out
+
+    def strips(self, alerts: Iterable[Alert]) -> list[Strip]:
+        """The strips of the alerts that began in this turn."""
+        windows, self._windows = self._windows, {}
+        out = []
+        for alert in alerts:
+            if alert.version == 1 and alert.segment is not None:
+                window = windows.get((alert.code, ns_of_time(alert.segment.start)))
+                if window is not None:
+                    out.append(Strip(alert.id, window))
+        return out
+
+    def _report(self, bed: Bed, analysis: Analysis, episode: Episode, live: bool) -> ConditionReport:
+        ring, fs_hz = analysis.ring, analysis.fs_hz
+        onset_ns = ring.instant_ns(episode.onset)
+        last_ns = max(onset_ns, ring.instant_ns(episode.last_held))
+        report = ConditionReport(
+            episode.code,
+            onset_ns,
+            max(onset_ns, ring.instant_ns(episode.detected)),
+            last_ns,
+            end_ns=None if episode.end is None else max(onset_ns, ring.instant_ns(episode.end)),
+            held=episode.held,
+            live=live,
+            priority="PM" if episode.code == "LEADS_OFF" and not analysis.usable_now else None,
+            leads=episode.leads,
+        )
+        if alert_of(bed, report) is not None:
+            return report
+        return self._with_evidence(bed, analysis, episode, report, fs_hz)
+
+    def _with_evidence(
+        self, bed: Bed, analysis: Analysis, episode: Episode, report: ConditionReport, fs_hz: float
+    ) -> ConditionReport:
+        ring = analysis.ring
+        start, stop = choose_span(ring, episode.evidence, episode.detected, fs_hz, self._strip_s)
+        if stop <= start:
+            return report
+        shown = ring.span(start, stop)
+        start_ns = ring.instant_ns(start)
+        epoch, first, last = analysis.messages(start, stop)
+        segment = segment_of(start_ns, shown.n_samples, fs_hz)
+        offset_ns = analysis.assembly.clock_offset_ns or 0
+        recorded = replace(shown, start_ns=start_ns - offset_ns)
+        gains = {round(float(x), 6) for x in analysis.lsb_uv}
+        window = window_of_ecg(
+            recorded,
+            bed_stream=bed.bed_stream,
+            unit=bed.unit,
+            bed=bed.bed,
+            patient=bed.patient,
+            epoch=epoch,
+            sequence=first,
+            gateway_time_ns=max(1, start_ns + round((shown.n_samples - 1) / fs_hz * 1e9)),
+            lsb_uv=gains.pop() if len(gains) == 1 else None,
+        )
+        self._windows[episode.code, ns_of_time(segment.start)] = window
+        return replace(
+            report,
+            citations=tuple(citations_of(episode.evidence, start, stop, start_ns, fs_hz)),
+            derived_leads=tuple(lead for lead in shown.derived if lead in episode.leads),
+            segment=segment,
+            provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),
+        )

@@ -1,0 +1,85 @@
+"""The last seconds of a section's signal, at the rate at which it arrived, and when each of its samples was.
+
+Samples are counted from the first one of the section, gaps included. In: pieces in order. Out: stretches as `Ecg`
+(NaN where a gap is) and instants as documents state them (UTC ns, whole microseconds).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+
+import numpy as np
+
+from models.ecg import Ecg
+
+S = 1_000_000_000
+US = 1000
+ANCHORS = 4096  # messages whose device time is kept: over an hour at 1 s; conditions may begin five minutes back
+
+
+class Ring:
+    """Parameters
+    ----------
+    keep_s : float
+        How much signal is kept at least.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_s = keep_s
+        self._chunks: deque[tuple[int, Ecg]] = deque()
+        self._samples: list[int] = []
+        self._instants: list[int] = []
+        self._fs_hz = 0.0
+        self.end = 0  # samples so far: the number of the next one
+
+    def add(self, chunk: Ecg, missing: int, instant_ns: int) -> None:
+        """Put on the next stretch, ``missing`` samples after the last; its first sample was at ``instant_ns``."""
+        first = self.end + missing
+        self._fs_hz = chunk.fs_hz
+        self._chunks.append((first, chunk))
+        self._samples.append(first)
+        self._instants.append(instant_ns)
+        if len(self._samples) > ANCHORS:
+            del self._samples[: ANCHORS // 2], self._instants[: ANCHORS // 2]
+        self.end = first + chunk.n_samples
+        oldest = self.end - self._keep_s * chunk.fs_hz
+        while self._chunks[0][0] + self._chunks[0][1].n_samples <= oldest:
+            self._chunks.popleft()
+
+    @property
+    def begin(self) -> int:
+        """The oldest sample that is kept."""
+        return self._chunks[0][0] if self._chunks else self.end
+
+    def instant_ns(self, sample: int) -> int:
+        """When a sample was, by the device time of the message that holds it: the same wherever the section began."""
+        k = max(0, bisect_right(self._samples, sample) - 1)
+        return round((self._instants[k] + (sample - self._samples[k]) / self._fs_hz * S) / US) * US
+
+    def span(self, start: int, stop: int) -> Ecg:
+        """Samples ``start`` to ``stop`` (exclusive) as far as they are kept; NaN in gaps."""
+        start, stop = max(start, self.begin), min(stop, self.end)
+        newest = self._chunks[-1][1]
+        mv = np.full((len(newest.leads), max(0, stop - start)), np.nan, np.float32)
+        marks: list[int] = []
+        off: set[str] = set()
+        for first, chunk in self._chunks:
+            a, b = max(start, first), min(stop, first + chunk.n_samples)
+            if a >= b:
+                continue
+            mv[:, a - start : b - start] = chunk.mv[:, a - first : b - first]
+            marks += [int(m) + first - start for m in chunk.pacer_marks if a <= m + first < b]
+            off.update(chunk.leads_off)
+        return Ecg(
+            leads=newest.leads,
+            fs_hz=newest.fs_hz,
+            mv=mv,
+            start_ns=self.instant_ns(start),
+            derived=newest.derived,
+            leads_off=tuple(x for x in newest.leads if x in off),
+            pacer_marks=np.array(marks, np.int64),
+            paced=newest.paced,
+            age_years=newest.age_years,
+            sex=newest.sex,
+        )
