@@ -41,6 +41,8 @@ class BeatTrack:
         Usable leads now: what evidence is cited on.
     blind : sequence of (start, stop)
         Spans in which no lead was usable.
+    since : int
+        First sample watched.
     """
 
     fs_hz: float
@@ -51,6 +53,7 @@ class BeatTrack:
     confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     leads: tuple[str, ...] = ()
     blind: Sequence[Span] = ()
+    since: int = 0
 
     @cached_property
     def rr_s(self) -> NDArray[np.float64]:
@@ -69,6 +72,17 @@ class BeatTrack:
         if any(stop > last for _, stop in self.blind):
             return float("nan")
         return (self.now - last) / self.fs_hz
+
+    @cached_property
+    def silent_from(self) -> int:
+        """Where the running silence began: the last beat, or where a usable lead was watched again after it."""
+        seen_again = max((stop for _, stop in self.blind), default=self.since)
+        return max(int(self.r[-1]) if len(self.r) else self.since, seen_again)
+
+    @cached_property
+    def silent_s(self) -> float:
+        """Seconds since `silent_from`."""
+        return (self.now - self.silent_from) / self.fs_hz
 
     @cached_property
     def ventricular(self) -> NDArray[np.bool_]:

@@ -1,7 +1,8 @@
 """All alarm conditions of a bed at one moment: each criterion asked, those over time confirmed."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,49 @@ from models.afib import AtrialRhythm
 from models.alarm_codes import CODES, PHYSIOLOGICAL
 from models.beat_track import BeatTrack
 from models.confirmation import Confirmation
-from models.ecg import Ecg
 from models.episode_tracker import Finding
 from models.evidence import Evidence
 from models.limits import RULES, Limits, RhythmSettings
-from models.quality import LeadQuality
+from models.rhythm_views import RhythmViews
 from models.wave_watch import WaveWatch
 
 SHOWN_BY_SIGNAL = tuple(c for c, a in CODES.items() if a.kind == PHYSIOLOGICAL and not a.instant)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All that is known of a bed at one moment.
+
+    Attributes
+    ----------
+    track : BeatTrack
+        Beats up to now; its leads are those that may speak.
+    believed : tuple of str
+        Leads whose silence, if they are silent, is that of the heart.
+    views : RhythmViews
+        What the newest signal looks like beside its beats.
+    marks : int array
+        Pacing marks, absolute samples.
+    waves, atrial
+        Measured waves of the newest beats; atrial rhythm.
+    limits, settings
+        Of the bed and of the site.
+    on : callable
+        Whether a code's episode is on.
+    paced : bool
+        The patient has a pacemaker.
+    """
+
+    track: BeatTrack
+    believed: tuple[str, ...]
+    views: RhythmViews
+    marks: NDArray[np.int64]
+    waves: WaveWatch
+    atrial: AtrialRhythm
+    limits: Limits
+    settings: RhythmSettings
+    on: Callable[[str], bool]
+    paced: bool
 
 
 class Conditions:
@@ -35,42 +71,39 @@ class Conditions:
         self._times: dict[str, Confirmation] = {}
         self._afib_seen: int | None = None   # where AF last held, until its end has been said
 
-    def present(self, *, track: BeatTrack, window: Ecg, marks: NDArray[np.int64], waves: WaveWatch,
-                atrial: AtrialRhythm,
-                limits: Limits, settings: RhythmSettings, on: Callable[[str], bool], quality: Mapping[str, LeadQuality],
-                paced: bool) -> tuple[list[Finding], set[str]]:
+    def present(self, at: Moment) -> tuple[list[Finding], set[str]]:
         """The conditions that hold now, and the codes that this moment's signal could not have shown."""
-        del window, quality
-        if not track.leads:
+        if not at.track.leads:
             return [], set(SHOWN_BY_SIGNAL)
-        found: list[Finding | None] = [rate_criteria.asystole(track, limits["ASYSTOLE"])]
-        found += self._rates(track, limits, on, atrial)
-        found += self._ventricular(track, waves, limits)
-        found += self._atrial(track, atrial, limits, settings)
-        found += self._wave_conditions(track, waves, atrial, limits, settings, paced)
-        if paced or len(marks):
-            found.append(pacer_criteria.not_capturing(track, marks, limits["PACER_NOT_CAPTURING"]))
-            if paced and len(marks):
-                found.append(pacer_criteria.not_pacing(track, marks, limits["PACER_NOT_PACING"]))
+        found = [rate_criteria.asystole(at.track, at.limits["ASYSTOLE"], at.believed)]
+        found += self._rates(at)
+        found += self._ventricular(at)
+        found += self._atrial(at)
+        found += self._wave_conditions(at)
+        if at.paced or len(at.marks):
+            found.append(pacer_criteria.not_capturing(at.track, at.marks, at.limits["PACER_NOT_CAPTURING"]))
+            if at.paced and len(at.marks):
+                found.append(pacer_criteria.not_pacing(at.track, at.marks, at.limits["PACER_NOT_PACING"]))
         return [f for f in found if f is not None], set()
 
-    def _rates(self, track: BeatTrack, limits: Limits, on: Callable[[str], bool],
-               atrial: AtrialRhythm) -> list[Finding | None]:
+    def _rates(self, at: Moment) -> list[Finding | None]:
+        track, limits = at.track, at.limits
         found: list[Finding | None] = [
-            rate_criteria.extreme_brady(track, limits["EXTREME_BRADY"]),
-            rate_criteria.extreme_tachy(track, limits["EXTREME_TACHY"], on("EXTREME_TACHY")),
+            rate_criteria.extreme_brady(track, limits["EXTREME_BRADY"], at.on("EXTREME_BRADY")),
+            rate_criteria.extreme_tachy(track, limits["EXTREME_TACHY"], at.on("EXTREME_TACHY")),
             rate_criteria.slow_or_fast(track, limits["BRADY"], "BRADY"),
             rate_criteria.slow_or_fast(track, limits["TACHY"], "TACHY"),
             rate_criteria.svt(track, limits["SVT"]),
         ]
         found += rate_criteria.pauses(track, limits["PAUSE"])
-        if not atrial.irregular:
+        if not at.atrial.irregular:
             found += rate_criteria.missed_beats(track, limits["MISSED_BEAT"])
         return found
 
-    def _ventricular(self, track: BeatTrack, waves: WaveWatch, limits: Limits) -> list[Finding | None]:
+    def _ventricular(self, at: Moment) -> list[Finding | None]:
+        track, limits = at.track, at.limits
         v = ventricular_criteria
-        peaks = {b.sample: b.beat.overall.t_peak for b in waves.beats}
+        peaks = {b.sample: b.beat.overall.t_peak for b in at.waves.beats}
         found: list[Finding | None] = [
             v.vtach(track, limits["VTACH"]), v.vrhythm(track, limits["VRHYTHM"], limits["VTACH"]),
             v.every_nth(track, "VBIGEMINY", 2), v.every_nth(track, "VTRIGEMINY", 3), v.pvc_rate(track,
@@ -80,12 +113,12 @@ class Conditions:
         found += v.r_on_t(track, limits["R_ON_T"], [peaks.get(int(r)) for r in track.r])
         return found
 
-    def _atrial(self, track: BeatTrack, atrial: AtrialRhythm, limits: Limits,
-                settings: RhythmSettings) -> list[Finding | None]:
+    def _atrial(self, at: Moment) -> list[Finding | None]:
+        track, atrial, limits = at.track, at.atrial, at.limits
         found: list[Finding | None] = []
         with_p = None if atrial.irregular is None else atrial.irregular and not atrial.fibrillating
         for code, present in (("AFIB", atrial.fibrillating), ("IRREGULAR", with_p)):
-            wait = limits[code].seconds or settings.af_confirm_s
+            wait = limits[code].seconds or at.settings.af_confirm_s
             onset = self._time(code).update(present, track.now, wait, atrial.onset)
             if onset is not None:
                 evidence = atrial.evidence(code, wait, RULES[code].source)
@@ -93,7 +126,7 @@ class Conditions:
         if found and found[0] is not None and found[0].code == "AFIB":
             self._afib_seen = track.now
         gone = None if atrial.fibrillating is None else self._afib_seen is not None and not atrial.fibrillating
-        wait = limits["AFIB_END"].seconds or settings.af_confirm_s
+        wait = limits["AFIB_END"].seconds or at.settings.af_confirm_s
         ended = self._time("AFIB_END").update(gone, track.now, wait, self._afib_seen)
         if ended is not None and self._afib_seen is not None:
             evidence = atrial.evidence("AFIB_END", wait, RULES["AFIB_END"].source)
@@ -101,20 +134,20 @@ class Conditions:
             self._afib_seen = None
         return found
 
-    def _wave_conditions(self, track: BeatTrack, waves: WaveWatch, atrial: AtrialRhythm, limits: Limits,
-                         settings: RhythmSettings, paced: bool) -> list[Finding | None]:
-        c, newest, leads = wave_criteria, waves.newest, track.leads
-        baseline = waves.baseline or c.RhythmBaseline()
+    def _wave_conditions(self, at: Moment) -> list[Finding | None]:
+        track, limits = at.track, at.limits
+        c, newest, leads = wave_criteria, at.waves.newest, track.leads
+        baseline = at.waves.baseline or c.RhythmBaseline()
         rr = track.rr_s[-9:]
         rr_s = float(np.nanmedian(rr)) if np.isfinite(rr).any() else float("nan")
-        qt_wait = limits["QT_LONG"].seconds or settings.qt_confirm_s
+        qt_wait = limits["QT_LONG"].seconds or at.settings.qt_confirm_s
         verdicts: list[tuple[str, bool | None, tuple[Evidence, ...], float]] = []
 
         def add(code: str, verdict: tuple[bool | None, Evidence | None], wait: float | None) -> None:
             verdicts.append((code, verdict[0], () if verdict[1] is None else (verdict[1],), wait or 0.0))
 
-        if not paced:
-            in_af = bool(atrial.fibrillating)
+        if not at.paced:
+            in_af = bool(at.atrial.fibrillating)
             qt = (None, None) if in_af else c.qt_long(newest, rr_s, limits["QT_LONG"], leads, qt_wait)
             add("QT_LONG", qt, qt_wait)
             add("WIDE_QRS", c.wide_qrs(newest, limits["WIDE_QRS"], baseline, leads), limits["WIDE_QRS"].seconds)

@@ -9,14 +9,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.beat_track import BeatTrack
+from models.beat_track import METHOD, BeatTrack
 from models.episode_tracker import Finding
-from models.evidence import Criterion
+from models.evidence import BeatSpan, Criterion, Evidence
 from models.limits import RULES, Limit
 
 ASYSTOLE_MARGIN_S = 0.5      # CONTRACTS 4: asystole from 3.5 s
-RATE_MARGIN_BPM = 5.0        # CONTRACTS 4; IEC 60601-2-27: heart rate within 5 bpm
+JUST_ENDED_S = 1.5           # a silence that a beat ended since the last hop
+BRADY_MARGIN_BPM = 3.0       # CONTRACTS 4 allows 5; at 5 the false alarms of CinC 2015 double
+TACHY_MARGIN_BPM = 2.0       # likewise
+BRADY_HOLD_BPM = 6.0         # once on, extreme bradycardia is over only when the rate is this far above its limit
 TACHY_HOLD_BPM = 5.0         # once on, extreme tachycardia is over only when the rate is this far below its limit
+SLOW_BEAT_BPM = 50.0         # a beat this slow is slow: of the five, one may come early (an escape, a premature beat)
 BRADY_WINDOW_BEATS = 2       # RRs that the last 8 s must hold, the running one counted
 SUSTAINED_S = 10.0           # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
 INSTANT_LOOKBACK_S = 20.0    # instants that ended longer ago have been reported
@@ -28,49 +32,77 @@ def _criterion(code: str, rule: str, limit: float) -> Criterion:
     return Criterion(rule, limit, RULES[code].source)
 
 
-def asystole(track: BeatTrack, limit: Limit) -> Finding | None:
-    """No beat in any usable lead for ``limit.seconds``. Onset: the last beat."""
+def asystole(track: BeatTrack, limit: Limit, believed: tuple[str, ...]) -> Finding | None:
+    """No beat in any usable lead for ``limit.seconds``, running or just ended. Onset: the last beat.
+
+    Parameters
+    ----------
+    believed : tuple of str
+        Leads whose silence is that of the heart (`models.silence`).
+    """
     assert limit.seconds is not None
-    if not track.running_s >= limit.seconds - ASYSTOLE_MARGIN_S:  # NaN: not watched
+    least = limit.seconds - ASYSTOLE_MARGIN_S
+    start, stop = track.silent_from, track.now
+    if track.silent_s < least:
+        if len(track.r) < 2 or not track.rr_s[-1] >= least or track.age_s(-1) > JUST_ENDED_S:  # NaN: not watched
+            return None
+        start, stop = int(track.r[-2]), int(track.r[-1])
+    if not believed:
         return None
     criterion = _criterion("ASYSTOLE", f"no beat for {limit.seconds:g} s or longer", limit.seconds)
-    evidence = track.rr_evidence(len(track.r) - 1, criterion)
-    return Finding("ASYSTOLE", int(track.r[-1]), track.now, (evidence,), track.leads)
+    value = round((stop - start) / track.fs_hz, 4)
+    measure = "SILENCE" if stop == track.now else "RR"
+    evidence = Evidence(measure, value, believed, start, stop, (BeatSpan(start, start, stop, value),), criterion,
+                        method=METHOD)
+    return Finding("ASYSTOLE", start, stop, (evidence,), believed)
 
 
-def extreme_brady(track: BeatTrack, limit: Limit) -> Finding | None:
-    """Five beats in a row slower than the limit, or every RR of the last 8 s. Onset: the first beat of them."""
+def extreme_brady(track: BeatTrack, limit: Limit, on: bool = False) -> Finding | None:
+    """Five beats in a row slower than the limit, or every RR of the last 8 s. Onset: the first beat of them.
+
+    Five beats are slow when their mean is, and all their RRs but one are: an escape or premature beat among them does
+    not make a slow heart fast. While ``on``, it goes on until the rate is well above the limit.
+    """
     assert limit.rate is not None and limit.beats is not None and limit.seconds is not None
-    if len(track.r) < 2:
-        return None
-    slow_s = 60.0 / (limit.rate + RATE_MARGIN_BPM)
     rr, last = track.rr_s, len(track.r) - 1
-    run = _run_at_end(rr >= slow_s)
-    first = last - run
-    enough = run >= limit.beats - 1
-    running_slow = track.running_s >= slow_s
-    spanned_s = (track.now if running_slow else int(track.r[-1])) - int(track.r[first])
-    fills = spanned_s / track.fs_hz >= limit.seconds and run + running_slow >= BRADY_WINDOW_BEATS
-    if not (enough or fills) or run == 0 or track.age_s(-1) > limit.seconds:
+    if last < 1 or not track.age_s(last) <= limit.seconds:
         return None
-    rule = f"{limit.beats} beats in a row, or every RR of {limit.seconds:g} s, slower than {limit.rate:g} bpm"
+    slow_s = 60.0 / (limit.rate + (BRADY_HOLD_BPM if on else BRADY_MARGIN_BPM))
+    first = _five_slow_beats(rr, limit.beats - 1, slow_s, 60.0 / (SLOW_BEAT_BPM / 40.0 * limit.rate))
+    if first is None:
+        run = _run_at_end(rr >= slow_s)
+        running_slow = track.running_s >= slow_s
+        first = last - run
+        spanned = (track.now if running_slow else int(track.r[last])) - int(track.r[first])
+        if run == 0 or run + running_slow < BRADY_WINDOW_BEATS or spanned < limit.seconds * track.fs_hz:
+            return None
+    rule = f"{limit.beats} beats in a row, or every RR of {limit.seconds:g} s, under {limit.rate:g} bpm"
     criterion = _criterion("EXTREME_BRADY", rule, limit.rate)
     evidence = track.rate_evidence(max(first, last - limit.beats + 1), last, criterion)
     return Finding("EXTREME_BRADY", int(track.r[first]), track.now, (evidence,), track.leads)
 
 
+def _five_slow_beats(rr: NDArray[np.float64], n: int, slow_s: float, slow_beat_s: float) -> int | None:
+    """First beat of the last ``n`` RRs where their mean is slow and all but one of them are; None where they are not."""
+    if len(rr) < n:
+        return None
+    newest = rr[-n:]
+    if not np.mean(newest) >= slow_s or np.sum(newest >= slow_beat_s) < n - 1:
+        return None
+    return len(rr) - n + int(np.argmax(newest >= slow_beat_s))
+
+
 def extreme_tachy(track: BeatTrack, limit: Limit, on: bool = False) -> Finding | None:
-    """``limit.beats`` beats in a row faster than the limit; while ``on``, their mean rate alone decides."""
+    """``limit.beats`` beats in a row faster than the limit: their mean, since AF is fast without being regular.
+
+    While ``on``, it goes on until the rate is well below the limit.
+    """
     assert limit.rate is not None and limit.beats is not None
     n = limit.beats
     if len(track.r) < n or not track.running_s < 2.0:
         return None
-    rr = track.rr_s[-(n - 1):]
-    if not np.all(np.isfinite(rr)):
-        return None
-    rate = 60.0 / float(np.mean(rr))
-    fast = np.mean(rr < 60.0 / (limit.rate - RATE_MARGIN_BPM)) == 1.0 and rate > limit.rate
-    if not (fast or (on and rate > limit.rate - TACHY_HOLD_BPM)):
+    rate = 60.0 / float(np.mean(track.rr_s[-(n - 1):]))
+    if not rate > limit.rate - (TACHY_HOLD_BPM if on else TACHY_MARGIN_BPM):  # NaN: not watched throughout
         return None
     last = len(track.r) - 1
     criterion = _criterion("EXTREME_TACHY", f"{n} beats in a row faster than {limit.rate:g} bpm", limit.rate)

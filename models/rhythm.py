@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 from models.afib import AtrialRhythm
 from models.beat_track import BeatTrack, Span
 from models.beats import HOP_S, Beat, BeatStream
-from models.conditions import Conditions
+from models.conditions import Conditions, Moment
 from models.ecg import Ecg
 from models.episode_tracker import EpisodeTracker
 from models.episodes import Episode
 from models.leads import lead_order
 from models.limits import Limits, RhythmSettings
 from models.rhythm_hop import HR_BEATS, RhythmHop, rhythm_word
+from models.rhythm_views import RhythmViews
 from models.signal_criteria import SignalWatch
+from models.silence import SilenceWatch
 from models.wave_criteria import RhythmBaseline
 from models.wave_watch import WaveWatch
 
 SIGNAL_KEPT_S = 20.0     # what criteria on the signal itself may look back
 BEATS_KEPT_S = 130.0     # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
+SILENCE_DOUBTED_S = 3.0  # a silence this long is asked about: the heart's, or the lead's
 FRESH_AFTER_GAP_S = 30.0  # beats are forgotten within this time: after a longer gap the stream starts anew
 
 __all__ = ["RhythmBaseline", "RhythmHop", "RhythmTier", "find_episodes"]
@@ -69,7 +72,8 @@ class RhythmTier:
         self._waves = WaveWatch(self.leads, self.fs_hz, baseline)
         self._atrial = AtrialRhythm(self.fs_hz)
         self._conditions = Conditions(self.fs_hz)
-        self._now = start_sample
+        self._silence = SilenceWatch(self.leads, self.fs_hz)
+        self._since = self._now = start_sample
         self._boundary: int | None = None
         self._signal = np.zeros((len(self.leads), 0), np.float32)
         self._beats: list[Beat] = []
@@ -143,6 +147,7 @@ class RhythmTier:
         self._boundary += n_samples
         self._stream = BeatStream(self.leads, self.fs_hz, paced=self.paced, start_sample=self._now)
         self._signal = np.zeros((len(self.leads), 0), np.float32)
+        self._silence = SilenceWatch(self.leads, self.fs_hz)
         self._tracker.skip(self._now)
 
     def _take(self, part: Ecg, beats: list[Beat]) -> None:
@@ -171,13 +176,17 @@ class RhythmTier:
                 self._blind.append((start, now))
         self._forget()
         window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
+        self._silence.update(self._signal[:, -round(HOP_S * fs):])
         track = self._track(usable)
+        believed = self._silence.believed(max(track.silent_s, 2.0), usable)
+        if track.silent_s >= SILENCE_DOUBTED_S and not believed:
+            track = replace(track, leads=())   # silent leads that cannot be believed: nothing can be told
         self._waves.update(window, now, self._beats, usable)
         self._atrial.update(track, self._waves.beats, window)
-        findings, unusable = self._conditions.present(
-            track=track, window=window, marks=self._marks, waves=self._waves, atrial=self._atrial, limits=self._limits,
-            settings=self.settings, on=self._tracker.is_on, quality=self._stream.quality, paced=self.paced)
-        findings += self._signals.update(now, usable, leads_off, self._stream.quality)
+        findings, unusable = self._conditions.present(Moment(
+            track, believed, RhythmViews(window, track.leads), self._marks, self._waves, self._atrial, self._limits,
+            self.settings, self._tracker.is_on, self.paced))
+        findings += self._signals.update(now, track.leads, leads_off, self._stream.quality)
         off = {code for code in {f.code for f in findings} if not self._limits.is_on(code)}
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)
@@ -200,7 +209,7 @@ class RhythmTier:
         return BeatTrack(
             self.fs_hz, self._now, np.array([b.sample for b in beats], np.int64), [b.kind for b in beats],
             np.array([b.qrs_ms for b in beats], float), np.array([b.confidence for b in beats], float), usable,
-            tuple(self._blind))
+            tuple(self._blind), self._since)
 
     def _forget(self) -> None:
         since = self._now - round(BEATS_KEPT_S * self.fs_hz)

@@ -1,0 +1,38 @@
+"""What the newest signal looks like beside its beats: fibrillation features and the rhythm network, once a hop."""
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ecg import Ecg
+from models.fibrillation import WINDOW_S, fibrillation_features
+from models.rhythm_net import rhythm_net
+
+
+class RhythmViews:
+    """Views of one moment; each is computed when it is first asked for.
+
+    Parameters
+    ----------
+    window : Ecg
+        The newest seconds of signal, all leads.
+    usable : tuple of str
+        Leads to look at, best first.
+    """
+
+    def __init__(self, window: Ecg, usable: tuple[str, ...]) -> None:
+        self._window = window
+        self._rows = [window.leads.index(lead) for lead in usable]
+
+    @cached_property
+    def fibrillation(self) -> NDArray[np.float64]:
+        """Features of the last 4 s, [usable leads, features]."""
+        n = round(WINDOW_S * self._window.fs_hz)
+        return fibrillation_features(self._window.mv[self._rows, -n:], self._window.fs_hz)
+
+    @cached_property
+    def network(self) -> dict[str, float]:
+        """Probabilities of the rhythm network over the last 16 s."""
+        return rhythm_net()(self._window.mv, self._window.fs_hz, self._rows)
