@@ -3,6 +3,9 @@
 Tansu answers an empty fetch only when the wait is over, and Faust fixes that wait at 1,500 ms: a window then reaches
 the monitor after 0.4 s in the median and 0.8 s at p99. With 20 ms it is 14 and 59 ms. Apache Kafka answers as soon as
 there is data, so its clients keep their own wait.
+
+Tansu also names the end of a partition too low: the first offset of its last batch plus one. Whoever reads a partition
+to its end (beds at the start of a worker) goes on until a fetch comes back empty at or past that offset.
 """
 
 from __future__ import annotations

@@ -1,0 +1,112 @@
+"""People's actions: stations put them into an inbox in Redis, the publisher forwards each to ``ecg.actions``.
+
+The publisher acknowledges an action only when Kafka has it, so none is lost; the monitor applies each id once, so none
+counts twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio import RedisCluster as AsyncCluster
+from redis.exceptions import ResponseError
+
+from streams.bed import Action
+from streams.keys import Keys
+from streams.redis_values import stream_entries, text
+
+GROUP = "publisher"
+RECLAIM_IDLE_MS = 10_000  # a publisher that died: its actions go on after this; a living one forwards within a second
+
+
+def submit_action(redis: Redis, site: str, action: Action) -> str:
+    """Put an action into the inbox; the id of its entry."""
+    fields: dict[Any, Any] = {
+        "id": action.id,
+        "action": action.action,
+        "bed_stream": action.bed_stream,
+        "doc": action.to_json(),
+    }
+    entry_id: Any = redis.xadd(Keys(site).actions, fields)
+    return text(entry_id)
+
+
+@dataclass(frozen=True)
+class InboxItem:
+    """One entry of the inbox: the action, or why it cannot be read (``raw`` then goes to the dead letters)."""
+
+    entry_id: str
+    action: Action | None
+    reason: str | None
+    raw: bytes
+
+
+class ActionsInbox:
+    """The publisher's side of the inbox; ``name`` is that of this publisher."""
+
+    def __init__(self, redis: AsyncRedis | AsyncCluster, site: str, name: str) -> None:
+        self.redis = redis
+        self.stream = Keys(site).actions
+        self.name = name
+
+    async def read(self, *, block_s: float = 1.0, count: int = 100) -> list[InboxItem]:
+        """What a dead publisher left behind, then what is new; waits up to ``block_s``."""
+        try:
+            answer: Any = await self.redis.xautoclaim(
+                self.stream, GROUP, self.name, min_idle_time=RECLAIM_IDLE_MS, start_id="0-0", count=count
+            )
+            items = [_item(entry_id, fields) for entry_id, fields in answer[1] if fields]
+            if items:
+                return items
+            answer = await self.redis.xreadgroup(
+                GROUP, self.name, {self.stream: ">"}, count=count, block=max(1, round(block_s * 1000))
+            )
+        except ResponseError as e:
+            if "NOGROUP" not in str(e):
+                raise
+            await self._join()
+            return []
+        return [_item(entry_id, fields) for entry_id, fields in stream_entries(answer)]
+
+    async def ack(self, *items: InboxItem) -> None:
+        """Kafka has these: they leave the inbox."""
+        if items:
+            ids = [item.entry_id for item in items]
+            await self.redis.xack(self.stream, GROUP, *ids)
+            await self.redis.xdel(self.stream, *ids)
+
+    async def _join(self) -> None:
+        try:
+            await self.redis.xgroup_create(self.stream, GROUP, id="0", mkstream=True)
+        except ResponseError as e:
+            if "BUSYGROUP" not in str(e):
+                raise
+
+
+def _item(entry_id: Any, fields: Mapping[Any, Any]) -> InboxItem:
+    by_name = {text(name): value for name, value in fields.items()}
+    raw = by_name["doc"] if "doc" in by_name else _document_of(by_name)
+    raw = raw.encode() if isinstance(raw, str) else bytes(raw)
+    try:
+        return InboxItem(text(entry_id), Action.from_json(raw), None, raw)
+    except ValidationError as e:
+        wrong = "; ".join(f"{'.'.join(map(str, x['loc'])) or 'doc'} {x['input']!r:.80}: {x['msg']}" for x in e.errors())
+        return InboxItem(text(entry_id), None, f"action of inbox entry {text(entry_id)} cannot be read: {wrong}", raw)
+
+
+def _document_of(fields: Mapping[str, Any]) -> bytes:
+    """The document of an entry whose fields are the action's own keys (a station that writes no ``doc``)."""
+    doc: dict[str, Any] = {name: text(value) for name, value in fields.items()}
+    try:
+        doc["args"] = json.loads(doc.get("args") or "{}")
+        doc["schema"] = int(doc.get("schema") or 1)
+    except ValueError:
+        pass  # validation names the field
+    doc["alert_id"] = doc.get("alert_id") or None
+    return json.dumps(doc).encode()

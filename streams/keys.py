@@ -1,0 +1,63 @@
+"""The Redis keys of a site. The braces round the site are literal: they keep a site in one slot of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names of all keys.
+
+    >>> Keys("main").alerts("icu-3"), Keys("main").strip("4f1c")
+    ('ecg:{main}:alerts:icu-3', 'ecg:{main}:strip:4f1c')
+    """
+
+    site: str = "main"
+
+    @property
+    def prefix(self) -> str:
+        return f"ecg:{{{self.site}}}:"
+
+    def alerts(self, unit: str) -> str:
+        """Stream: one entry a version."""
+        return f"{self.prefix}alerts:{unit}"
+
+    def alert(self, alert_id: str) -> str:
+        """Hash: the newest version."""
+        return f"{self.prefix}alert:{alert_id}"
+
+    def active(self, unit: str) -> str:
+        """Sorted set: ids of alerts that are not off, by onset in ms."""
+        return f"{self.prefix}active:{unit}"
+
+    def live(self, unit: str) -> str:
+        """Channel: alerts, beds and vitals as they happen."""
+        return f"{self.prefix}live:{unit}"
+
+    def strip(self, alert_id: str) -> str:
+        """String: the flagged segment as one `EcgWindow`."""
+        return f"{self.prefix}strip:{alert_id}"
+
+    def bed(self, bed_stream: str) -> str:
+        """Hash: ``doc``, ``vitals``, ``last_seen``."""
+        return f"{self.prefix}bed:{bed_stream}"
+
+    def beds(self, unit: str) -> str:
+        """Set: bed streams of a unit."""
+        return f"{self.prefix}beds:{unit}"
+
+    @property
+    def actions(self) -> str:
+        """Stream: the inbox of people's actions."""
+        return f"{self.prefix}actions"
+
+    @property
+    def offsets(self) -> str:
+        """Hash: ``<topic>/<partition>`` to the offset applied."""
+        return f"{self.prefix}offsets"
+
+    @property
+    def generations(self) -> str:
+        """Hash: ``<topic>/<partition>`` to the highest generation read (the publisher's own; no station needs it)."""
+        return f"{self.prefix}generations"

@@ -1,0 +1,82 @@
+"""What a station reads when it opens, and whenever it wants to be sure: open alerts, beds, strips, as Redis "
+"holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from streams.alert import Alert
+from streams.bed import Bed, Vitals
+from streams.keys import Keys
+from streams.redis_values import text
+from streams.wire import EcgWindow, decode_window
+
+
+@dataclass(frozen=True)
+class BedView:
+    """A bed as stations see it: its document (without alerts), the newest vitals, and when its signal was last "
+    "seen."""
+
+    bed: Bed
+    vitals: Vitals | None
+    last_seen: str | None
+
+
+class WardView:
+    """Reads the site's keys; needs a client without ``decode_responses``, since strips are bytes."""
+
+    def __init__(self, redis: Redis, site: str = "main") -> None:
+        self.redis = redis
+        self.keys = Keys(site)
+
+    def units(self) -> list[str]:
+        """Units that have beds or alerts, by name."""
+        found = set()
+        for prefix in (self.keys.beds(""), self.keys.active("")):
+            found |= {
+                text(key).removeprefix(prefix) for key in self.redis.scan_iter(match=_escaped(prefix) + "*", count=1000)
+            }
+        return sorted(found)
+
+    def open_alerts(self, unit: str) -> list[Alert]:
+        """Alerts of a unit that are not off, by onset."""
+        ids = [text(alert_id) for alert_id in self.redis.zrange(self.keys.active(unit), 0, -1)]
+        return [alert for alert in map(self.alert, ids) if alert is not None]
+
+    def alert(self, alert_id: str) -> Alert | None:
+        """The newest version of an alert; None where it is unknown or has expired."""
+        doc: Any = self.redis.hget(self.keys.alert(alert_id), "doc")
+        return None if doc is None else Alert.from_json(doc)
+
+    def beds(self, unit: str) -> list[BedView]:
+        """Beds of a unit, by bed stream."""
+        names = sorted(text(name) for name in self.redis.smembers(self.keys.beds(unit)))
+        return [view for view in map(self.bed, names) if view is not None]
+
+    def bed(self, bed_stream: str) -> BedView | None:
+        """One bed; None where it is unknown."""
+        held: Any = self.redis.hgetall(self.keys.bed(bed_stream))
+        fields = {text(name): value for name, value in held.items()}
+        if "doc" not in fields:
+            return None
+        vitals = fields.get("vitals")
+        last_seen = fields.get("last_seen")
+        return BedView(
+            Bed.from_json(fields["doc"]),
+            None if vitals is None else Vitals.from_json(vitals),
+            None if last_seen is None else text(last_seen),
+        )
+
+    def strip(self, alert_id: str) -> EcgWindow | None:
+        """The flagged segment of an alert; None after 72 h."""
+        key = self.keys.strip(alert_id)
+        value: Any = self.redis.get(key)
+        return None if value is None else decode_window(value, topic=key, partition=0, offset=0, patient_pattern=".*")
+
+
+def _escaped(pattern: str) -> str:
+    """A literal for SCAN's glob."""
+    return "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in pattern)

@@ -1,0 +1,281 @@
+"""The alert bus: one script applies a message once, whatever comes twice, late, out of order or from an old worker."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis
+from redis.asyncio import Redis, RedisCluster
+from redis.crc import key_slot
+from redis.exceptions import ClusterDownError
+
+from deploy.local import LocalRedis, LocalServer, free_port
+from streams.alert import State
+from streams.alert_bus import AlertBus, FellBack, Outcome, alert_entry, bed_entry, strip_entry, vitals_entry
+from streams.document import ns_of_time, time_of_ns
+from streams.keys import Keys
+from streams.ward_view import WardView
+from streams.wire import encode_window
+from tests.streams.documents import ONSET, alert, bed, vitals
+from tests.streams.test_wire import window
+
+ALERTS, BEDS, VITALS, STRIPS = "ecg.alerts/2", "ecg.beds/2", "ecg.vitals/2", "ecg.strips/2"
+NOW_MS = 4_000_000_000_000  # past every clock of a test: expiries lie ahead
+
+
+@pytest.fixture
+async def bus(redis_url: str) -> AsyncIterator[AlertBus]:
+    client = Redis.from_url(redis_url)
+    yield AlertBus(client)
+    await client.aclose()
+
+
+@pytest.fixture
+def plain(redis_url: str) -> redis.Redis:
+    return redis.Redis.from_url(redis_url, decode_responses=True)
+
+
+@pytest.fixture
+def view(redis_url: str) -> WardView:
+    return WardView(redis.Redis.from_url(redis_url))
+
+
+def recent(version: int = 1, **changes: object) -> object:
+    """An alert published in the far future, so that its expiry does not depend on today's date."""
+    return alert(version, published=time_of_ns(NOW_MS * 1_000_000), **changes)
+
+
+async def test_an_alert_is_where_the_contract_says(bus: AlertBus, plain: redis.Redis) -> None:
+    first = alert()
+    assert await bus.publish_alert(first, ALERTS, 7, 1) is Outcome.APPLIED
+    entry = plain.xrange("ecg:{main}:alerts:icu-3")[0][1]
+    expected = {
+        "id": first.id,
+        "version": "1",
+        "phase": "start",
+        "state": "on",
+        "code": "ASYSTOLE",
+        "priority": "PH",
+        "bed_stream": "icu-3/07",
+        "bed": "07",
+        "sounding": "1",
+        "doc": first.to_json().decode(),
+    }
+    assert entry == expected
+    assert plain.hgetall(f"ecg:{{main}}:alert:{first.id}") == expected
+    assert plain.zrange("ecg:{main}:active:icu-3", 0, -1, withscores=True) == [(first.id, ns_of_time(ONSET) / 1e6)]
+    assert plain.hgetall("ecg:{main}:offsets") == {ALERTS: "7"}
+    assert plain.ttl(f"ecg:{{main}}:alert:{first.id}") == -1
+
+
+async def test_a_bed_its_vitals_and_a_strip_are_where_the_contract_says(
+    bus: AlertBus, plain: redis.Redis, view: WardView
+) -> None:
+    await bus.publish_bed(bed(), BEDS, 0, 1)
+    await bus.publish_vitals(vitals(), VITALS, 0)
+    await bus.publish_strip("4f1c", encode_window(window()), STRIPS, 0, NOW_MS)
+    held = plain.hgetall("ecg:{main}:bed:icu-3/07")
+    doc = json.loads(held["doc"])
+    assert "alerts" not in doc
+    assert (doc["bed"], doc["patient"], doc["status"]) == ("07", "p-81f3", "monitored")
+    assert json.loads(held["vitals"])["hr"] == 72.0
+    assert held["last_seen"] == "2026-11-18T11:06:40.000000Z"
+    assert plain.smembers("ecg:{main}:beds:icu-3") == {"icu-3/07"}
+    assert plain.pexpiretime("ecg:{main}:strip:4f1c") == NOW_MS + 72 * 3_600_000
+    strip = view.strip("4f1c")
+    assert strip is not None and strip.leads == ("II", "V")
+    assert view.strip("unknown") is None  # noqa: B005  (a strip of ECG, not of a string)
+
+
+async def test_alert_off_leaves_the_active_set_and_expires_after_30_days(bus: AlertBus, plain: redis.Redis) -> None:
+    await bus.publish_alert(recent(1), ALERTS, 0, 1)  # type: ignore[arg-type]
+    await bus.publish_alert(recent(2, state=State.OFF, sounding=False), ALERTS, 1, 1)  # type: ignore[arg-type]
+    assert plain.zcard("ecg:{main}:active:icu-3") == 0
+    assert plain.pexpiretime(f"ecg:{{main}}:alert:{alert().id}") == NOW_MS + 30 * 86_400_000
+    # An interpretation that comes later is an update with state off: nothing becomes active again.
+    await bus.publish_alert(recent(3, state=State.OFF, sounding=False), ALERTS, 2, 1)  # type: ignore[arg-type]
+    assert plain.zcard("ecg:{main}:active:icu-3") == 0
+    assert plain.hget(f"ecg:{{main}}:alert:{alert().id}", "version") == "3"
+    assert plain.xlen("ecg:{main}:alerts:icu-3") == 3
+
+
+async def test_the_same_message_again_changes_nothing(bus: AlertBus, plain: redis.Redis) -> None:
+    await bus.publish_alert(alert(), ALERTS, 7, 1)
+    before = _everything(plain)
+    assert await bus.publish_alert(alert(), ALERTS, 7, 1) is Outcome.OLD_OFFSET
+    assert _everything(plain) == before
+
+
+async def test_the_same_version_sent_again_changes_only_the_offset(bus: AlertBus, plain: redis.Redis) -> None:
+    await bus.publish_alert(alert(), ALERTS, 7, 1)
+    assert await bus.publish_alert(alert(title="Other"), ALERTS, 8, 1) is Outcome.OLD_VERSION
+    assert plain.xlen("ecg:{main}:alerts:icu-3") == 1
+    assert json.loads(plain.hget(f"ecg:{{main}}:alert:{alert().id}", "doc") or "")["title"] == "Asystole"
+    assert plain.hget("ecg:{main}:offsets", ALERTS) == "8"
+
+
+async def test_versions_out_of_order_leave_the_newest(bus: AlertBus, plain: redis.Redis) -> None:
+    outcomes = [await bus.publish_alert(alert(version), ALERTS, k, 1) for k, version in enumerate([1, 3, 2, 3, 4])]
+    applied, old = Outcome.APPLIED, Outcome.OLD_VERSION
+    assert outcomes == [applied, applied, old, old, applied]
+    assert [fields["version"] for _, fields in plain.xrange("ecg:{main}:alerts:icu-3")] == ["1", "3", "4"]
+
+
+async def test_a_worker_that_lost_its_partition_is_not_heard(bus: AlertBus, plain: redis.Redis) -> None:
+    await bus.publish_alert(alert(1), ALERTS, 0, 11)
+    await bus.publish_bed(bed(), BEDS, 0, 12)
+    assert await bus.publish_alert(alert(2), ALERTS, 1, 11) is Outcome.APPLIED  # the gate is a topic's own
+    assert await bus.publish_alert(alert(3), ALERTS, 2, 12) is Outcome.APPLIED
+    assert await bus.publish_alert(alert(4), ALERTS, 3, 11) is Outcome.OLD_GENERATION
+    assert await bus.publish_alert(alert(4), "ecg.alerts/3", 0, 11) is Outcome.APPLIED  # and a partition's own
+    assert await bus.publish_bed(bed(patient="p-0000"), BEDS, 1, 11) is Outcome.OLD_GENERATION
+    assert plain.hget("ecg:{main}:offsets", ALERTS) == "3"
+    assert json.loads(plain.hget("ecg:{main}:bed:icu-3/07", "doc") or "")["patient"] == "p-81f3"
+
+
+async def test_a_batch_is_applied_in_order_in_one_go(bus: AlertBus, plain: redis.Redis) -> None:
+    keys = bus.keys
+    outcomes = await bus.publish(
+        [
+            bed_entry(keys, bed(), BEDS, 0, 1),
+            alert_entry(keys, alert(1), ALERTS, 0, 1),
+            alert_entry(keys, alert(1), ALERTS, 1, 1),
+            alert_entry(keys, alert(2), ALERTS, 2, 1),
+            vitals_entry(keys, vitals(), VITALS, 0),
+            strip_entry(keys, alert().id, b"", STRIPS, 0, NOW_MS),
+        ]
+    )
+    assert [o.value for o in outcomes] == ["applied", "applied", "version", "applied", "applied", "applied"]
+    assert await bus.applied_offsets() == {BEDS: 0, ALERTS: 2, VITALS: 0, STRIPS: 0}
+
+
+async def test_stations_hear_alerts_beds_and_vitals_live(bus: AlertBus, plain: redis.Redis) -> None:
+    listener = plain.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("ecg:{main}:live:icu-3")
+    listener.get_message(timeout=1)
+    await bus.publish_vitals(vitals(), VITALS, 0)  # before its bed is known: kept, told to nobody
+    await bus.publish_bed(bed(), BEDS, 0, 1)
+    await bus.publish_vitals(vitals(hr=73.0), VITALS, 1)
+    await bus.publish_alert(alert(), ALERTS, 0, 1)
+    await bus.publish_alert(alert(), ALERTS, 1, 1)
+    heard = []
+    while message := listener.get_message(timeout=0.5):
+        heard.append(json.loads(message["data"]))
+    assert [x["type"] for x in heard] == ["bed", "vitals", "alert"]
+    assert heard[1]["hr"] == 73.0
+    assert heard[2] == {"type": "alert"} | json.loads(alert().to_json())
+
+
+async def test_a_bed_that_moves_to_another_unit_leaves_the_first(bus: AlertBus, view: WardView) -> None:
+    await bus.publish_bed(bed(), BEDS, 0, 1)
+    await bus.publish_bed(bed(unit="imc-1"), BEDS, 1, 1)
+    assert view.beds("icu-3") == []
+    assert [b.bed.bed_stream for b in view.beds("imc-1")] == ["icu-3/07"]
+    assert view.units() == ["imc-1"]
+
+
+async def test_old_entries_of_the_stream_are_trimmed_by_age(redis_url: str, plain: redis.Redis) -> None:
+    client = Redis.from_url(redis_url)
+    bus = AlertBus(client, stream_kept_ms=1000)
+    for k in range(250):  # trimming is by whole nodes of 100 entries
+        plain.xadd("ecg:{main}:alerts:icu-3", {"id": f"old{k}"}, id=f"{k + 1}-0")
+    await bus.publish_alert(alert(), ALERTS, 0, 1)
+    left = [fields["id"] for _, fields in plain.xrange("ecg:{main}:alerts:icu-3")]
+    assert left[-1] == alert().id
+    assert len(left) <= 100
+    await client.aclose()
+
+
+async def test_scripts_that_were_flushed_are_loaded_again(bus: AlertBus, plain: redis.Redis) -> None:
+    await bus.publish_alert(alert(1), ALERTS, 0, 1)
+    plain.script_flush()
+    assert await bus.publish_alert(alert(2), ALERTS, 1, 1) is Outcome.APPLIED
+
+
+async def test_a_redis_that_fell_back_is_noticed_and_filled_again(bus: AlertBus, plain: redis.Redis) -> None:
+    log = [alert(version) for version in (1, 2, 3, 4)]
+    await bus.publish_alert(log[0], ALERTS, 0, 1)
+    held = plain.hgetall("ecg:{main}:alert:" + log[0].id)
+    await bus.publish_alert(log[1], ALERTS, 1, 1)
+    await bus.publish_alert(log[2], ALERTS, 2, 1)
+    plain.hset("ecg:{main}:offsets", ALERTS, "0")  # as a replica that lagged behind takes over
+    plain.hset("ecg:{main}:alert:" + log[0].id, mapping=held)
+    with pytest.raises(FellBack, match=r"ecg\.alerts/2 up to offset 0, but 2 was applied before") as fell_back:
+        await bus.publish_alert(log[3], ALERTS, 3, 1)
+    assert (fell_back.value.offset, plain.hget("ecg:{main}:alert:" + log[0].id, "version")) == (0, "1")
+    start = (await bus.applied_offsets())[ALERTS] + 1
+    for offset in range(start, 4):
+        assert await bus.publish_alert(log[offset], ALERTS, offset, 1) is Outcome.APPLIED
+    assert plain.hget("ecg:{main}:alert:" + log[0].id, "version") == "4"
+
+
+async def test_an_empty_redis_is_filled_from_the_beginning(bus: AlertBus, plain: redis.Redis) -> None:
+    await bus.publish_alert(alert(1), ALERTS, 5, 1)
+    plain.flushall()
+    with pytest.raises(FellBack) as fell_back:
+        await bus.publish_alert(alert(2), ALERTS, 6, 1)
+    assert fell_back.value.offset == -1
+    assert await bus.applied_offsets() == {}
+
+
+async def test_a_log_that_was_replaced_starts_anew(bus: AlertBus) -> None:
+    await bus.publish_alert(alert(1), ALERTS, 900, 12)
+    await bus.reset(ALERTS)
+    assert await bus.publish_alert(alert(2), ALERTS, 0, 1) is Outcome.APPLIED
+
+
+async def test_open_alerts_are_read_back_whole(bus: AlertBus, view: WardView) -> None:
+    await bus.publish_alert(alert(1), ALERTS, 0, 1)
+    assert view.open_alerts("icu-3") == [alert(1)]
+    assert view.alert("nobody") is None
+    assert view.bed("nobody") is None
+
+
+def test_all_keys_of_a_site_share_one_slot() -> None:
+    keys = Keys("main")
+    names = [keys.alerts("a"), keys.alert("b"), keys.active("c"), keys.strip("d"), keys.bed("e/{f}"), keys.beds("g")]
+    slots = {key_slot(name.encode()) for name in [*names, keys.actions, keys.offsets, keys.generations]}
+    assert slots == {key_slot(b"main")}
+
+
+async def test_the_script_runs_on_a_cluster(tmp_path: Path) -> None:
+    with LocalRedis(tmp_path, None, "--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
+        _cover_all_slots(server)
+        client = RedisCluster.from_url(f"redis://{server.address}")
+        bus = AlertBus(client)
+        assert await bus.publish_bed(bed(), BEDS, 0, 1) is Outcome.APPLIED
+        assert await bus.publish_bed(bed(unit="imc-1"), BEDS, 1, 1) is Outcome.APPLIED
+        assert await bus.publish_vitals(vitals(), VITALS, 0) is Outcome.APPLIED
+        assert await bus.publish_strip("x", b"1", STRIPS, 0, NOW_MS) is Outcome.APPLIED
+        assert await bus.publish_alert(alert(), ALERTS, 0, 1) is Outcome.APPLIED
+        assert await bus.applied_offsets() == {BEDS: 1, VITALS: 0, STRIPS: 0, ALERTS: 0}
+        await client.aclose()
+
+
+def _cover_all_slots(server: LocalServer) -> None:
+    client = redis.Redis.from_url(f"redis://{server.address}/0")
+    client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+    while True:  # the node takes a moment to call itself a whole cluster
+        with contextlib.suppress(ClusterDownError):
+            client.get("any")
+            break
+    client.close()
+
+
+def _everything(plain: redis.Redis) -> dict[str, object]:
+    out: dict[str, object] = {}
+    for key in plain.keys("*"):
+        match plain.type(key):
+            case "hash":
+                out[key] = plain.hgetall(key)
+            case "zset":
+                out[key] = plain.zrange(key, 0, -1, withscores=True)
+            case "set":
+                out[key] = plain.smembers(key)
+            case "stream":
+                out[key] = plain.xrange(key)
+    return out
