@@ -26,12 +26,12 @@ from dataclasses import dataclass
 
 from agents.alert_book import AlertBook
 from agents.chains import depth
-from agents.condition import MONITOR_CODES, ConditionReport
+from agents.condition import ConditionReport
 from agents.lifecycle_rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, LATE_AFTER_S, Rules, seconds_ns
 from agents.matching import MICROSECOND_NS, match
 from agents.sounding import AudioPause, decide
 from models.alarm_codes import CODES
-from models.episodes import END_AFTER_S, INSTANT_STAYS_S
+from models.episodes import INSTANT_STAYS_S
 from streams.alert import Alert, Citation, InterpretationMessage, State
 from streams.bed import APPLIED_IDS_KEPT, Bed, Status
 from streams.document import ns_of_time, time_of_ns
@@ -60,7 +60,6 @@ def step(
     now_ns: int,
     reports: Sequence[ConditionReport] = (),
     *,
-    clear_from_ns: int | None = None,
     rules: Rules = DEFAULT_RULES,
 ) -> tuple[Bed, list[Alert]]:
     """One turn over the reported conditions.
@@ -73,11 +72,7 @@ def step(
         UTC nanoseconds.
     reports : sequence of ConditionReport
         Every condition that is on, and those that ended since the last turn, in any order. A condition without a report
-        goes on: it ends by evidence only.
-    clear_from_ns : int or None
-        The rhythm tier is warm and has watched usable signal without a break since this instant, so that a condition of
-        it that is not among ``reports`` has been absent since; None while that cannot be said. It ends the alerts that
-        another worker left on and whose end nobody saw.
+        goes on: it ends by evidence only, a report of its end.
     rules : Rules
         What the site sets for this bed.
 
@@ -90,13 +85,8 @@ def step(
     """
     book = AlertBook(bed, now_ns)
     if bed.status is Status.MONITORED:
-        named: set[str] = set()
         for report in sorted(reports, key=lambda r: (r.onset_ns, depth(r.code), r.code, r.last_ns)):
-            alert = _hear(book, report, clear_from_ns, rules)
-            if alert is not None:
-                named.add(alert)
-        if clear_from_ns is not None:
-            _end_cleared(book, named, clear_from_ns)
+            _hear(book, report, rules)
     return settle(book, rules)
 
 
@@ -197,42 +187,40 @@ def settle(
     return book.seal(**fields)
 
 
-def _hear(book: AlertBook, report: ConditionReport, clear_from_ns: int | None, rules: Rules) -> str | None:
-    """Apply one report; the id of the alert that it speaks of."""
+def _hear(book: AlertBook, report: ConditionReport, rules: Rules) -> None:
+    """Apply one report."""
     if rules.switched_off(report.code, book.bed.limits):
-        return None
-    found = match(book.bed, book.all(), report, clear_from_ns)
+        return
+    found = match(book.bed, book.all(), report)
     alert = found.alert
     if found.stale:
-        return None if alert is None else alert.id
+        return
     if alert is not None and _rises_over_acknowledged(alert, report):
         book.edit(alert, state=State.OFF, end=_not_before_onset(alert, report.last_ns))
-        return _raise(book, report, report.last_ns + MICROSECOND_NS, rules)
-    if alert is None:
-        return _raise(book, report, found.onset_ns, rules)
-    if report.end_ns is not None and not CODES[report.code].instant:
-        end(book, alert, report.end_ns)
+        _raise(book, report, report.last_ns + MICROSECOND_NS, rules)
+    elif alert is None:
+        _raise(book, report, found.onset_ns, rules)
+    elif report.end_ns is not None and not CODES[report.code].instant:
+        _end(book, alert, report.end_ns)
     elif alert.state is State.LATCHED:  # back within the 5 s that end it: on again
         book.edit(alert, state=State.ON, end=None)
     elif report.priority is not None and report.priority != alert.priority:
         book.edit(alert, priority=report.priority)
-    return alert.id
 
 
-def _raise(book: AlertBook, report: ConditionReport, onset_ns: int, rules: Rules) -> str | None:
+def _raise(book: AlertBook, report: ConditionReport, onset_ns: int, rules: Rules) -> None:
     instant = CODES[report.code].instant
     over_ns = report.detected_ns if instant and not report.live else report.end_ns
     if over_ns is None and not report.live:
-        return None  # analysed behind the newest signal: recorded when its end is known, or when the newest shows it
+        return  # analysed behind the newest signal: recorded when its end is known, or when the newest shows it
     late = over_ns is not None and book.now_ns - over_ns > seconds_ns(LATE_AFTER_S)
     alert = book.raise_alert(report, onset_ns, rules)
     alert = book.edit(alert, late=late)
     if over_ns is not None and (late or not instant):
-        end(book, alert, max(over_ns, onset_ns))
-    return alert.id
+        _end(book, alert, max(over_ns, onset_ns))
 
 
-def end(book: AlertBook, alert: Alert, end_ns: int) -> None:
+def _end(book: AlertBook, alert: Alert, end_ns: int) -> None:
     """The condition of an alert is over: latched where it is lethal and unacknowledged, else off.
 
     An alert raised in this very turn stays on until the next: its first version is a start, not an end.
@@ -243,16 +231,6 @@ def end(book: AlertBook, alert: Alert, end_ns: int) -> None:
     elif not book.is_new(alert):
         fields["state"] = State.OFF
     book.edit(alert, **fields)
-
-
-def _end_cleared(book: AlertBook, named: set[str], clear_from_ns: int) -> None:
-    """End the alerts of the rhythm tier that it has not named over 5 s of usable signal."""
-    if book.now_ns - clear_from_ns < seconds_ns(END_AFTER_S):
-        return
-    for alert in book.open():
-        unseen = alert.id not in named and alert.code not in MONITOR_CODES and not CODES[alert.code].instant
-        if unseen and alert.end is None and ns_of_time(alert.detected) <= clear_from_ns:
-            end(book, alert, clear_from_ns)
 
 
 def _end_by_time(book: AlertBook) -> None:

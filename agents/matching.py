@@ -7,6 +7,7 @@ than the worker before it. So an alert is recognised by its id first, then by ov
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.condition import ConditionReport
@@ -40,9 +41,9 @@ class Match:
     stale: bool = False
 
 
-def alert_of(bed: Bed, report: ConditionReport, clear_from_ns: int | None = None) -> Alert | None:
+def alert_of(bed: Bed, report: ConditionReport) -> Alert | None:
     """The alert of the bed that a report belongs to; None where it begins a new one, which needs its citations."""
-    return match(bed, bed.alerts, report, clear_from_ns).alert
+    return match(bed, bed.alerts, report).alert
 
 
 def watched_from_ns(bed: Bed) -> int | None:
@@ -50,8 +51,8 @@ def watched_from_ns(bed: Bed) -> int | None:
     return ns_of_time(bed.since) if bed.by else None
 
 
-def match(bed: Bed, alerts: list[Alert], report: ConditionReport, clear_from_ns: int | None) -> Match:
-    """Find the alert of a report among ``alerts``; ``clear_from_ns`` as in `agents.lifecycle.step`."""
+def match(bed: Bed, alerts: Sequence[Alert], report: ConditionReport) -> Match:
+    """Find the alert of a report among ``alerts``, those of the bed as they stand."""
     start_ns = watched_from_ns(bed)
     onset_ns = report.onset_ns if start_ns is None else max(report.onset_ns, start_ns)
     onset_ns = ns_of_time(time_of_ns(onset_ns))
@@ -59,7 +60,7 @@ def match(bed: Bed, alerts: list[Alert], report: ConditionReport, clear_from_ns:
         return Match(None, onset_ns, stale=True)
     identity = alert_id(bed.bed_stream, report.code, onset_ns)
     same_code = [a for a in alerts if a.code == report.code and not _of_before(a, start_ns)]
-    near = [a for a in same_code if a.id == identity or _same(a, report, onset_ns, clear_from_ns)]
+    near = [a for a in same_code if a.id == identity or _same(a, report, onset_ns)]
     present = [alert for alert in near if not _over(alert)]
     if present:
         alert = next((a for a in present if a.id == identity), present[-1])
@@ -88,16 +89,13 @@ def _over(alert: Alert) -> bool:
     return alert.state is State.OFF or alert.end is not None
 
 
-def _same(alert: Alert, report: ConditionReport, onset_ns: int, clear_from_ns: int | None) -> bool:
+def _same(alert: Alert, report: ConditionReport, onset_ns: int) -> bool:
     begin_ns, gap_ns = ns_of_time(alert.onset), seconds_ns(END_AFTER_S)
     if CODES[report.code].instant:
         return abs(begin_ns - onset_ns) <= seconds_ns(SAME_BEAT_S)
     if report.last_ns < begin_ns - gap_ns:
         return False
-    if alert.end is not None:
-        return onset_ns <= ns_of_time(alert.end) + gap_ns
-    was_absent = clear_from_ns is not None and begin_ns < clear_from_ns and onset_ns > clear_from_ns + gap_ns
-    return not was_absent
+    return alert.end is None or onset_ns <= ns_of_time(alert.end) + gap_ns
 
 
 def _continues(alert: Alert, report: ConditionReport, onset_ns: int) -> bool:

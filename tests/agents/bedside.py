@@ -61,13 +61,13 @@ class Bedside:
         self.bed = Bed(bed_stream="icu-3/07", unit="icu-3", bed="07", patient="p-81f3", since=time_of_ns(T0_NS))
         self.bed = self.bed.changed(**fields)
         self.record: list[Alert] = []
+        self._newest: dict[str, Alert] = {}
         self.now = 0.0
         self._actions = 0
 
-    def at(self, now: float, *reports: ConditionReport, clear_from: float | None = None) -> None:
+    def at(self, now: float, *reports: ConditionReport) -> None:
         """A hop: the reports of all conditions that are on, or have just ended."""
-        clear_from_ns = None if clear_from is None else ns(clear_from)
-        self._keep(now, step(self.bed, ns(now), reports, clear_from_ns=clear_from_ns, rules=self.rules))
+        self._keep(now, step(self.bed, ns(now), reports, rules=self.rules))
 
     def wait(self, now: float) -> None:
         """Time passes, a second at a time."""
@@ -101,8 +101,7 @@ class Bedside:
 
     def alerts(self, code: str | None = None) -> list[Alert]:
         """The newest version of every alert, in the order in which they were raised."""
-        newest = {alert.id: alert for alert in self.record}
-        return [alert for alert in newest.values() if code in (None, alert.code)]
+        return [alert for alert in self._newest.values() if code in (None, alert.code)]
 
     def only(self, code: str) -> Alert:
         """The one alert of a code."""
@@ -124,26 +123,24 @@ class Bedside:
     def _keep(self, now: float, turn: tuple[Bed, Iterable[Alert]]) -> None:
         self.now = now
         bed, alerts = turn
-        self.bed = Bed.from_json(bed.to_json())
-        self.record.extend(Alert.from_json(alert.to_json()) for alert in alerts)
+        if bed is not self.bed:
+            self.bed = Bed.from_json(bed.to_json())
         held = {alert.id: alert for alert in self.bed.alerts}
         for alert in alerts:
             assert held[alert.id] == alert, "the bed document holds the version that goes out"
-        assert_record(self.record)
+            assert_lawful(alert, self._newest.get(alert.id))
+            self._newest[alert.id] = alert
+            self.record.append(alert)
 
 
-def assert_record(record: Iterable[Alert]) -> None:
-    """The laws of any record: versions without a gap, one start, at most one end, off for good, sounded never back."""
-    seen: dict[str, Alert] = {}
-    for alert in record:
-        before = seen.get(alert.id)
-        assert alert.version == (1 if before is None else before.version + 1)
-        assert (alert.phase is Phase.START) == (before is None)
-        if before is not None:
-            assert (alert.phase is Phase.END) == (alert.state is State.OFF and before.state is not State.OFF)
-            assert before.state is not State.OFF or alert.state is State.OFF
-            assert alert.sounded or not before.sounded
-            assert before.acknowledged in (None, alert.acknowledged)
-        assert alert.sounded or not alert.sounding
-        assert not (alert.sounding and (alert.acknowledged or alert.late or alert.state is State.OFF))
-        seen[alert.id] = alert
+def assert_lawful(alert: Alert, before: Alert | None) -> None:
+    """Laws of any version: no gap, one start, at most one end, off for good, sounded and acknowledged never back."""
+    assert alert.version == (1 if before is None else before.version + 1)
+    assert (alert.phase is Phase.START) == (before is None)
+    if before is not None:
+        assert (alert.phase is Phase.END) == (alert.state is State.OFF and before.state is not State.OFF)
+        assert before.state is not State.OFF or alert.state is State.OFF
+        assert alert.sounded or not before.sounded
+        assert before.acknowledged in (None, alert.acknowledged)
+    assert alert.sounded or not alert.sounding
+    assert not (alert.sounding and (alert.acknowledged or alert.late or alert.state is State.OFF))

@@ -125,23 +125,6 @@ def test_a_condition_without_a_report_goes_on() -> None:
     assert bed.only("BRADY").state is State.ON
 
 
-def test_what_another_worker_left_on_ends_when_the_warm_rhythm_tier_does_not_name_it() -> None:
-    bed = Bedside()
-    bed.at(14, condition("TACHY", 2, 14))
-    bed.at(44, clear_from=40.0)
-    assert bed.only("TACHY").state is State.ON, "4 s of usable signal prove nothing"
-    bed.at(45, clear_from=40.0)
-    alert = bed.only("TACHY")
-    assert (alert.state, ns_of_time(alert.end)) == (State.OFF, ns(40))
-
-
-def test_silence_of_the_rhythm_tier_says_nothing_about_the_feed() -> None:
-    bed = Bedside()
-    bed.at(14, condition("SILENT_FEED", 4, 14))
-    bed.at(60, clear_from=40.0)
-    assert bed.only("SILENT_FEED").state is State.ON
-
-
 def test_a_worker_that_finds_the_beginning_elsewhere_goes_on_with_the_same_alert() -> None:
     bed = Bedside()
     bed.at(24, condition("EXTREME_TACHY", 10, 24))
@@ -149,16 +132,6 @@ def test_a_worker_that_finds_the_beginning_elsewhere_goes_on_with_the_same_alert
     bed.at(60, condition("EXTREME_TACHY", 31, 60))
     assert len(bed.alerts()) == 1
     assert bed.sounding() == []
-
-
-def test_an_episode_after_usable_signal_without_one_is_new_though_nobody_saw_the_old_one_end() -> None:
-    bed = Bedside()
-    bed.at(14, condition("ASYSTOLE", 10, 14))
-    bed.do(15, "acknowledge", bed.only("ASYSTOLE"))
-    bed.at(64, condition("ASYSTOLE", 60, 64), clear_from=20.0)
-    first, second = bed.alerts("ASYSTOLE")
-    assert first.state is State.OFF
-    assert second.sounding
 
 
 def test_a_report_that_arrives_after_the_end_changes_nothing() -> None:
