@@ -8,7 +8,7 @@ Weight precedence (what the reference does, and why it matters): the ECG tower's
 checkpoint, never from the ``.pt`` that the configuration names; the vision tower's come from the checkpoint when they
 are in it, else from the CLIP folder. Projector kinds are decided by the tensors' names, not by the configuration.
 
-Nothing here unpickles. A published ``.pt`` or ``.bin`` is turned into safetensors by ``models.gem.import_checkpoint``.
+Nothing here unpickles: ``models.encoder.import_checkpoint`` turns a published ``.pt`` or ``.bin`` into safetensors.
 """
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from models.gem.modeling_gem import GemForCausalLM
 Shapes = dict[str, tuple[int, ...]]
 
 ECG = "model.ecg_tower.ecg_tower."
+COCA_ECG = "ecg."      # in an imported ECG-CoCa checkpoint
 VISION = "model.vision_tower.vision_tower.vision_model."
 HEAD_WIDTH = 64        # of CLIP and of ECG-CoCa: no tensor's shape shows it
 LLAMA_HEAD_WIDTH = 128  # of LLaMA-7B, used where a configuration is missing
@@ -226,9 +227,9 @@ def compare_layout(shapes: Shapes, config: GemConfig) -> LayoutReport:
 
 
 def read_tower(folder: Path) -> tuple[dict[str, NDArray[np.float32]], TowerConfig, bool]:
-    """The ECG tower of a GEM folder, or of a folder that holds a tower alone: arrays, sizes, whether it is trained."""
+    """The ECG tower of a GEM or an imported ECG-CoCa folder, or a tower alone: arrays, sizes, whether it is trained."""
     shapes, where = tensor_shapes(folder)
-    prefix = ECG if any(name.startswith(ECG) for name in shapes) else ""
+    prefix = next((p for p in (ECG, COCA_ECG) if any(name.startswith(p) for name in shapes)), "")
     own = {name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)}
     if "conv1.weight" not in own:
         raise CheckpointError(f"{folder} holds no ECG tower: no tensor {ECG}conv1.weight and none conv1.weight")
@@ -243,10 +244,10 @@ def read_tower(folder: Path) -> tuple[dict[str, NDArray[np.float32]], TowerConfi
 
 def _tower_config(document: Mapping[str, Any], shapes: Shapes, folder: Path | None) -> TowerConfig:
     own = {name.removeprefix(ECG): shape for name, shape in shapes.items() if name.startswith(ECG)}
-    named = document.get("open_clip_config")
-    if folder is not None and named and (folder / f"{named}.json").is_file():
-        config = TowerConfig.read(folder / f"{named}.json")
-        return TowerConfig.from_shapes(own, config.head_width)
+    named = f"{document.get('open_clip_config')}.json"
+    for path in sorted(folder.glob("*.json"), key=lambda p: p.name != named) if folder is not None else []:
+        if "ecg_cfg" in json.loads(path.read_text()):
+            return TowerConfig.from_shapes(own, TowerConfig.read(path).head_width)
     width = own["conv1.weight"][0]
     return TowerConfig.from_shapes(own, HEAD_WIDTH if width % HEAD_WIDTH == 0 else width)
 

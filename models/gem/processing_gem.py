@@ -50,8 +50,11 @@ def ecg_window(ecg: Ecg, *, parity: bool = False, samples: int = SAMPLES) -> Flo
 
 def fixed_length(mv: NDArray[Any], samples: int = SAMPLES) -> Floats:
     """[leads, n] → float32 [leads, samples]: what is not finite is 0, padded right, cut right."""
-    kept: Floats = np.nan_to_num(mv[:, :samples], nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
-    return np.pad(kept, ((0, 0), (0, samples - kept.shape[1])))
+    out = np.zeros((mv.shape[0], samples), np.float32)
+    part = mv[:, :samples]
+    finite = np.isfinite(part)
+    out[:, :part.shape[1]][finite] = part[finite]
+    return out
 
 
 @dataclass(frozen=True, slots=True)
