@@ -305,8 +305,8 @@ def _check_signal(window: EcgWindow) -> None:
         )
     n = samples.shape[1]
     _require(n > 0, "samples", "is empty: send 0.2 to 10 s of signal")
-    # Half a sample of grace: at 257 Hz 0.2 s are 51.4 samples, and nobody can send those.
-    if not MIN_DURATION_S * window.fs_hz - 0.5 <= n <= MAX_DURATION_S * window.fs_hz + 0.5:
+    # Less than a sample of grace: 0.2 s at 257 Hz are 51.4 samples, sent as 51 or 52.
+    if not MIN_DURATION_S * window.fs_hz - 1 < n < MAX_DURATION_S * window.fs_hz + 1:
         raise InvalidWindow(
             "samples",
             f"samples last {n / window.fs_hz:.3f} s ({n} at {window.fs_hz:g} Hz), not {MIN_DURATION_S:g} to "

@@ -1,0 +1,49 @@
+"""Writes the published JSON Schemas out of the document classes: ``python -m streams.schemas docs/schemas``.
+
+The schemas describe what is written (serialisation): every field is there, unknown values are null.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from streams.alert import Alert, InterpretationMessage
+from streams.bed import Action, Bed, Vitals
+from streams.document import Document
+
+DOCUMENTS: dict[str, type[Document]] = {
+    "alert": Alert,
+    "bed": Bed,
+    "vitals": Vitals,
+    "action": Action,
+    "interpretation": InterpretationMessage,
+}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The JSON Schema of one document; actions are described as they are read, the others as they are written."""
+    mode = "validation" if name == "action" else "serialization"
+    schema = DOCUMENTS[name].model_json_schema(by_alias=True, mode=mode)  # type: ignore[arg-type]
+    return {"$schema": DIALECT, "$id": f"gem-bedside/{name}-1.json", **schema}
+
+
+def written(name: str) -> str:
+    """The text of a schema file."""
+    return json.dumps(schema_of(name), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def main(folder: str) -> None:
+    """Write one file a document."""
+    for name in DOCUMENTS:
+        path = Path(folder) / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written(name), encoding="utf-8")
+        print(path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:] or ["docs/schemas"])
