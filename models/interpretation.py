@@ -15,14 +15,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Literal
 
 from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.evidence import Facts, gather
+from models.grounding.reading import CheckedClaim as CheckedClaim
+from models.grounding.reading import Cited as Cited
+from models.grounding.reading import ModelIdentity as ModelIdentity
+from models.grounding.reading import Numbering
+from models.grounding.reading import Reading as Reading
 from models.leads import lead_order
-
-Verdict = Literal["supported", "contradicted", "unsupported"]
 
 SLOW_BPM, FAST_BPM = 60.0, 100.0
 LONG_PR_MS, SHORT_PR_MS = 200.0, 120.0
@@ -33,73 +35,6 @@ ST_MV = 0.1
 LEFT_AXIS_DEG, RIGHT_AXIS_DEG = -30.0, 90.0
 PAUSE_S = 2.0
 T_LEADS = ("I", "II", "V3", "V4", "V5", "V6")  # where the T wave of an adult is upright (Rautaharju 2009)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedClaim:
-    """A statement of the text, its place (Unicode code points) and its verdict, with the rule that judged it."""
-
-    text: str
-    start: int
-    end: int
-    verdict: Verdict
-    citation: int | None
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cited:
-    """Evidence under its number."""
-
-    n: int
-    evidence: Evidence
-
-
-@dataclass(frozen=True, slots=True)
-class ModelIdentity:
-    """Which weights wrote the text, and on what."""
-
-    name: str
-    weights: str
-    precision: str
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """An interpretation.
-
-    Attributes
-    ----------
-    source : {"gem", "measured"}
-    reason : str or None
-        Why the measurements speak in GEM's place.
-    text : str
-        Prose with ``[n]``; what the signal contradicts is struck (~~so~~).
-    claims : tuple of CheckedClaim
-    evidence : tuple of Cited
-        New citations only, numbered on from those that were given.
-    model : ModelIdentity or None
-        None for ``measured``.
-    seconds : float
-        Time taken.
-    """
-
-    source: Literal["gem", "measured"]
-    reason: str | None
-    text: str
-    claims: tuple[CheckedClaim, ...] = ()
-    evidence: tuple[Cited, ...] = ()
-    model: ModelIdentity | None = None
-    seconds: float = 0.0
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many claims have each verdict."""
-        return {
-            verdict: sum(c.verdict == verdict for c in self.claims)
-            for verdict in ("supported", "contradicted", "unsupported")
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,26 +126,9 @@ class Prose:
     """Text under construction: sentences, the claims in them, and the citations they take up."""
 
     def __init__(self, first_citation: int, given: Sequence[Evidence]) -> None:
-        self._given = list(given)
-        self._next = max(first_citation, len(self._given) + 1)
+        self.numbering = Numbering(first_citation, given)
         self.text = ""
         self.claims: list[CheckedClaim] = []
-        self.cited: list[Cited] = []
-
-    def number(self, evidence: Evidence) -> int:
-        """The number of evidence: that of the same measurement if it is cited already, else the next."""
-        for n, known in [*enumerate(self._given, 1), *((c.n, c.evidence) for c in self.cited)]:
-            same_place = (known.start, known.end, known.leads, known.wave) == (
-                evidence.start,
-                evidence.end,
-                evidence.leads,
-                evidence.wave,
-            )
-            if same_place and known.measure == evidence.measure:
-                return n
-        self.cited.append(Cited(self._next, evidence))
-        self._next += 1
-        return self._next - 1
 
     def say(self, text: str) -> None:
         """Words that claim nothing about the signal: joints and stops."""
@@ -219,7 +137,7 @@ class Prose:
     def claim(self, text: str, rule: str, *evidence: Evidence) -> None:
         """A statement that holds, its rule, and what it rests on; the first evidence is the claim's citation."""
         start = len(self.text)
-        numbers = list(dict.fromkeys(self.number(e) for e in evidence))
+        numbers = list(dict.fromkeys(self.numbering.number(e) for e in evidence))
         self.text += text
         self.claims.append(
             CheckedClaim(text, start, len(self.text), "supported", numbers[0] if numbers else None, rule)
@@ -263,7 +181,12 @@ def interpret_measured(
         _word_t(prose, facts)
     _word_unread(prose, facts)
     return Reading(
-        "measured", reason, prose.text.strip(), tuple(prose.claims), tuple(prose.cited), seconds=perf_counter() - began
+        "measured",
+        reason,
+        prose.text.strip(),
+        tuple(prose.claims),
+        tuple(prose.numbering.cited),
+        seconds=perf_counter() - began,
     )
 
 

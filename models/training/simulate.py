@@ -94,6 +94,8 @@ class Simulated:
     conduction: str
     repolarisation: str
     findings: Labels
+    intervals: dict[str, float]
+    """HR bpm; PR, QRS, QT ms as set; those that vary or are not there (PR in AF) are left out."""
 
 
 def simulate(
@@ -154,6 +156,7 @@ def simulate(
         conduction,
         repolarisation,
         _findings(heart, events, rhythm, conduction, repolarisation),
+        _intervals(heart, rhythm),
     )
 
 
@@ -363,6 +366,16 @@ def _noise(rng: np.random.Generator, n: int, fs_hz: float) -> NDArray[np.float32
     i, ii = (electrodes + muscle + mains)[:2]
     limb = np.stack([i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2])
     return np.concatenate([limb, (electrodes + muscle + mains)[2:]]).astype(np.float32)
+
+
+def _intervals(heart: _Heart, rhythm: str) -> dict[str, float]:
+    rr = min(max(60 / heart.rate, 0.28), 1.6)
+    out = {
+        "HR": heart.rate,
+        "QRS": 1000 * heart.qrs_s,
+        "QT": 1000 * (heart.qtc_s * rr ** (1 / 3) + max(0.0, heart.qrs_s - 0.1)),
+    }
+    return out | {"PR": 1000 * heart.pr_s} if rhythm in ("sinus", "sinus_arrhythmia", "avb1") else out
 
 
 def _findings(heart: _Heart, events: list[Event], rhythm: str, conduction: str, repolarisation: str) -> Labels:

@@ -1,0 +1,171 @@
+"""Judges claims against measured facts: supported, contradicted or unsupported, with the rule and the evidence.
+
+Numbers hold within a tolerance of the measurement: HR 3 bpm; PR, QRS, P 10 ms; QT, QTc, QTcF 20 ms; RR 20 ms;
+ST 0.05 mV; amplitudes 0.1 mV or 15 %; axis 15°. Beyond it they are contradicted. What the signal cannot decide is
+unsupported, never supported. The tolerances of the intervals follow IEC 60601-2-25's limits for global intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from models.evidence import Evidence
+from models.grounding.claim import ReadClaim
+from models.grounding.evidence import Facts
+from models.grounding.findings import judge_finding
+
+Verdict = Literal["supported", "contradicted", "unsupported"]
+
+TOLERANCE = {
+    "HR": 3.0,
+    "PR": 10.0,
+    "QRS": 10.0,
+    "P": 10.0,
+    "QT": 20.0,
+    "QTc": 20.0,
+    "QTcF": 20.0,
+    "RR": 0.020,
+    "ST": 0.05,
+    "AXIS": 15.0,
+    "AMPLITUDE": 0.10,
+}
+UNITS = {
+    "HR": "bpm",
+    "PR": "ms",
+    "QRS": "ms",
+    "P": "ms",
+    "QT": "ms",
+    "QTc": "ms",
+    "QTcF": "ms",
+    "RR": "s",
+    "ST": "mV",
+    "AXIS": "°",
+    "AMPLITUDE": "mV",
+}
+AMPLITUDE_SHARE = 0.15  # of the measured height, where that is more than 0.1 mV
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A claim with its verdict, the rule in words, and the evidence (none where nothing was measured)."""
+
+    claim: ReadClaim
+    verdict: Verdict
+    rule: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+def judge(claim: ReadClaim, facts: Facts, given: Sequence[Evidence] = ()) -> Judged:
+    """The verdict on one claim.
+
+    Parameters
+    ----------
+    claim : ReadClaim
+    facts : Facts
+        Of the segment that the text speaks of.
+    given : sequence of Evidence
+        The alert's own citations: a number that one of them states is supported by it.
+    """
+    absent = [x for x in claim.leads if x not in facts.ecg.leads]
+    if absent and len(claim.leads) < 12:
+        return Judged(claim, "contradicted", f"lead {absent[0]} was not recorded")
+    if claim.kind == "number":
+        own = [e for e in given if e.measure == claim.subject and _fits(claim, e)]
+        if own and claim.present:
+            return Judged(claim, "supported", _rule(claim.subject, "the alert's own citation"), (own[0],))
+        return _judge_number(claim, facts)
+    verdict, rule, evidence = judge_finding(claim, facts)
+    return Judged(claim, verdict, rule, evidence)
+
+
+def _judge_number(claim: ReadClaim, facts: Facts) -> Judged:
+    if not facts.readable:
+        return Judged(claim, "unsupported", "no lead can be read")
+    if claim.subject not in TOLERANCE:
+        return Judged(claim, "unsupported", f"{claim.subject.replace('_', ' ').lower()} is not measured")
+    if claim.beats:
+        return Judged(claim, "unsupported", "said of single beats, measured over all of them")
+    if claim.subject == "PR" and facts.p_waves is False:
+        return Judged(claim, "contradicted", "no P waves, so no PR interval", _present(facts.evidence.get("ABSENT_P")))
+    if claim.subject == "AXIS":
+        return _judge_axis(claim, facts)
+    candidates = _candidates(claim, facts)
+    if not candidates:
+        return Judged(claim, "unsupported", f"{claim.subject} could not be measured")
+    if not claim.present:
+        verdict: Verdict = "contradicted" if any(_fits(claim, e) for e in candidates) else "supported"
+        return Judged(claim, verdict, _rule(claim.subject, "denied"), tuple(candidates[:1]))
+    if len(claim.leads) > 1 and claim.subject in ("ST", "AMPLITUDE"):  # one number for several leads holds in each
+        wrong = [e for e in candidates if not _fits(claim, e)]
+        if len(candidates) < len(claim.leads) and not wrong:
+            return Judged(claim, "unsupported", f"{claim.subject} was not measured in every lead named")
+        return Judged(
+            claim,
+            "contradicted" if wrong else "supported",
+            _rule(claim.subject, "in each lead named"),
+            tuple(wrong[:1] or candidates),
+        )
+    fitting = [e for e in candidates if _fits(claim, e)]
+    if fitting:
+        return Judged(claim, "supported", _rule(claim.subject), (fitting[0],))
+    digits = 2 if UNITS[claim.subject] in ("s", "mV") else 0
+    return Judged(
+        claim,
+        "contradicted",
+        f"{_rule(claim.subject)}; measured {candidates[0].value:.{digits}f}",
+        (candidates[0],),
+    )
+
+
+def _candidates(claim: ReadClaim, facts: Facts) -> list[Evidence]:
+    """What the claim may be held against: the segment's value, each lead's own heights, any RR that was measured."""
+    subject = claim.subject
+    if subject == "ST":
+        leads = claim.leads or tuple(facts.st)
+        found = [facts.st[x] for x in leads if x in facts.st]
+        return found if claim.leads else sorted(found, key=lambda e: -abs(e.value))[:1]
+    if subject == "AMPLITUDE":
+        wave = claim.wave or "R"
+        return [e for x in claim.leads if (e := facts.wave_evidence(x, wave)) is not None]
+    if subject == "RR":
+        return list(_present(facts.evidence.get("RR"))) + list(_present(facts.longest_rr))
+    return list(_present(facts.evidence.get(subject)))
+
+
+def _present(evidence: Evidence | None) -> tuple[Evidence, ...]:
+    return () if evidence is None else (evidence,)
+
+
+def _fits(claim: ReadClaim, evidence: Evidence) -> bool:
+    value, measured = claim.value, evidence.value
+    assert value is not None
+    tolerance = TOLERANCE.get(claim.subject, 0.0)
+    if claim.subject == "AMPLITUDE":
+        tolerance = max(tolerance, AMPLITUDE_SHARE * abs(measured))
+    if claim.relation == "<":
+        return abs(measured) < abs(value) + tolerance if claim.subject == "ST" else measured < value + tolerance
+    if claim.relation == ">":
+        return abs(measured) > abs(value) - tolerance if claim.subject == "ST" else measured > value - tolerance
+    low, high = sorted((value, claim.high if claim.high is not None else value))
+    return low - tolerance <= measured <= high + tolerance
+
+
+def _judge_axis(claim: ReadClaim, facts: Facts) -> Judged:
+    if facts.axis_deg is None or claim.value is None:
+        return Judged(claim, "unsupported", "the axis could not be measured")
+    evidence = _present(facts.evidence.get("QRS"))
+    high = claim.high if claim.high is not None else claim.value
+    off = min(abs((facts.axis_deg - v + 180) % 360 - 180) for v in (claim.value, high))
+    inside = min(claim.value, high) <= facts.axis_deg <= max(claim.value, high)
+    fits = inside or off <= TOLERANCE["AXIS"]
+    return Judged(
+        claim, "supported" if fits else "contradicted", f"axis within 15°, measured {facts.axis_deg:.0f}°", evidence
+    )
+
+
+def _rule(subject: str, note: str = "") -> str:
+    tolerance = TOLERANCE[subject]
+    size = "20 ms" if subject == "RR" else f"{tolerance:g} {UNITS[subject]}".replace(" °", "°")
+    return f"{subject} within {size}" + (f", {note}" if note else "")

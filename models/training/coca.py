@@ -1,0 +1,107 @@
+"""ECG-CoCa at compact size for training: tower, text tower, caption decoder, and heads that keep the feature honest.
+
+Losses (`losses`): symmetric InfoNCE of pooled ECG and text features, caption cross-entropy (weights 1 and 2, as
+ECG-CoCa was trained), binary cross-entropy of the findings that a record's labels speak of, and two that this project
+adds because its corpus is hundreds of times smaller: the record's average beat and its intervals, read off the pooled
+feature.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.encoder.config import TowerConfig
+from models.encoder.tower import Block, Blocks, EcgTower
+from models.training.captions import CONTEXT, PAD, WORDS
+from models.training.findings import FINDINGS
+
+BEAT_POINTS = 56  # the average beat: 0.7 s at 80 Hz
+INTERVALS = ("HR", "PR", "QRS", "QT", "SCATTER")
+INTERVAL_SCALE = {
+    "HR": (80.0, 25.0),
+    "PR": (165.0, 45.0),
+    "QRS": (100.0, 25.0),
+    "QT": (390.0, 50.0),
+    "SCATTER": (0.06, 0.08),
+}
+"""Centre and spread: the heads learn standardized values."""
+CAPTION_WEIGHT, FINDING_WEIGHT, BEAT_WEIGHT, INTERVAL_WEIGHT = 2.0, 4.0, 1.0, 0.5
+
+
+class Batch(NamedTuple):
+    """One batch; NaN where nothing is known."""
+
+    ecg: Tensor  # [B, 12, 5000] mV
+    text: Tensor  # [B, CONTEXT] word indices
+    findings: Tensor  # [B, FINDINGS] 0, 1 or NaN
+    beat: Tensor  # [B, 12, BEAT_POINTS] lead-normed, NaN in absent leads
+    intervals: Tensor  # [B, INTERVALS] standardized
+
+
+class Coca(nn.Module):
+    """The tower with what trains it; only the tower is shipped."""
+
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.tower = EcgTower(config)
+        self.words = nn.Embedding(len(WORDS), width, padding_idx=PAD)
+        nn.init.normal_(self.words.weight, std=0.02)  # it is the output layer too: larger starts far from uniform
+        self.positions = nn.Parameter(0.02 * torch.randn(CONTEXT, width))
+        self.text = Blocks(width, config.heads, 2 * width, 1)
+        self.text_proj = nn.Linear(width, config.embed_dim, bias=False)
+        self.past = Blocks(width, config.heads, 2 * width, 1, causal=True)
+        self.look = Block(width, config.heads, 2 * width, cross=True)
+        self.ln_final = nn.LayerNorm(width)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # CLIP's initial temperature
+        self.findings = nn.Linear(config.embed_dim, len(FINDINGS))
+        self.beat = nn.Linear(config.embed_dim, 12 * BEAT_POINTS)
+        self.intervals = nn.Linear(config.embed_dim, len(INTERVALS))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Every loss by name, unweighted."""
+        out = self.tower(batch.ecg)
+        word = self.words(batch.text) + self.positions
+        said = (batch.text != PAD).unsqueeze(-1)
+        text = self.text_proj((self.text(word) * said).sum(1) / said.sum(1))
+        seen = self.look(self.past(word[:, :-1]), out.normed)
+        logits = self.ln_final(seen) @ self.words.weight.T
+        target = batch.text[:, 1:]
+        known = batch.findings.isfinite()
+        finding = functional.binary_cross_entropy_with_logits(
+            self.findings(out.pooled), batch.findings.nan_to_num(0.0), reduction="none"
+        )
+        return {
+            "contrast": _info_nce(out.pooled, text, self.logit_scale),
+            "caption": functional.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=PAD),
+            "findings": (finding * known).sum() / known.sum().clamp(min=1),
+            "beat": _masked_square(self.beat(out.pooled).view_as(batch.beat), batch.beat),
+            "intervals": _masked_square(self.intervals(out.pooled), batch.intervals),
+        }
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """The weighted sum that is minimised."""
+    return (
+        losses["contrast"]
+        + CAPTION_WEIGHT * losses["caption"]
+        + FINDING_WEIGHT * losses["findings"]
+        + BEAT_WEIGHT * losses["beat"]
+        + INTERVAL_WEIGHT * losses["intervals"]
+    )
+
+
+def _info_nce(ecg: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
+    scores = logit_scale.exp().clamp(max=100.0) * functional.normalize(ecg) @ functional.normalize(text).T
+    own = torch.arange(len(ecg), device=ecg.device)
+    return (functional.cross_entropy(scores, own) + functional.cross_entropy(scores.T, own)) / 2
+
+
+def _masked_square(said: Tensor, target: Tensor) -> Tensor:
+    known = target.isfinite()
+    return ((said - target.nan_to_num(0.0)).square() * known).sum() / known.sum().clamp(min=1)

@@ -1,0 +1,146 @@
+"""Grounding on signals: true sentences are supported and cited, planted false ones are caught."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from models.ecg import Ecg
+from models.evidence import Evidence
+from models.grounding.citations import STRIKE
+from models.grounding.claims import read_claims
+from models.grounding.evidence import Facts, gather
+from models.grounding.ground import ground, unusable
+from models.grounding.verdicts import judge
+from models.intervals import remeasure
+from models.training.simulate import simulate
+
+NORMAL = {"conduction": "normal", "repolarisation": "normal"}
+
+
+def _records() -> list[Facts]:
+    made = [simulate(np.random.default_rng(k), rhythm="sinus", **NORMAL).ecg for k in range(6)]
+    made += [simulate(np.random.default_rng(k), rhythm="afib", **NORMAL).ecg for k in range(20, 23)]
+    made += [simulate(np.random.default_rng(k), rhythm="sinus", conduction="normal", repolarisation=r).ecg
+             for k, r in enumerate(["ste_anterior", "ste_inferior", "t_inverted", "std", "qt_long"], 40)]
+    return [gather(ecg) for ecg in made]
+
+
+FACTS = _records()
+
+
+def _planted(facts: Facts) -> Iterator[tuple[str, str]]:
+    """(kind of falsehood, sentence) that the facts contradict."""
+    for name, off in (("PR", 40), ("QRS", 30), ("QT", 60), ("QTcF", 60)):
+        value = facts.value(name)
+        if value is not None:
+            yield "number", f"The {name} is {value + off:.0f} ms."
+            yield "number", f"A {name} of {value - off:.0f} ms is seen."
+    rate = facts.value("HR")
+    if rate is not None:
+        yield "number", f"The heart rate is {rate + 12:.0f} bpm."
+        yield "number", f"Rate {rate - 12:.0f}/min."
+    flat = [x for x, e in facts.st.items() if abs(e.value) < 0.05 and x != "aVR"]
+    up = [x for x, e in facts.st.items() if e.value > 0.15]
+    if flat:
+        yield "lead", f"There is ST elevation in {flat[0]}."
+        yield "lead", f"ST depression of 0.2 mV in lead {flat[-1]}."
+    if up:
+        yield "negation", f"No ST elevation in {up[0]}."
+    for lead in ("V5", "II"):
+        t = facts.waves.get((lead, "T"))
+        if t is not None and abs(t.mv) > 0.1:
+            yield "lead", f"The T wave is {'inverted' if t.mv > 0 else 'upright'} in {lead}."
+        if not facts.q_wave(lead) and (lead, "R") in facts.waves:
+            yield "wave", f"Pathological Q waves are present in {lead}."
+    if facts.p_waves is not None:
+        yield ("negation", "There are no P waves.") if facts.p_waves else ("wave", "P waves precede each QRS.")
+        yield "wave", "Atrial fibrillation." if facts.p_waves else "Sinus rhythm."
+    if facts.regular is not None:
+        yield "negation", "The rhythm is irregular." if facts.regular else "The rhythm is regular."
+    if facts.kinds.get("V", 0) == 0:
+        yield "wave", "Frequent PVCs are seen."
+
+
+def test_planted_falsehoods_are_caught() -> None:
+    caught: dict[str, list[bool]] = {}
+    for facts in FACTS:
+        for kind, sentence in _planted(facts):
+            judged = [judge(claim, facts) for claim in read_claims(sentence)]
+            caught.setdefault(kind, []).append(bool(judged) and all(j.verdict != "supported" for j in judged))
+    assert set(caught) == {"number", "lead", "wave", "negation"}
+    assert sum(map(len, caught.values())) >= 100
+    for kind, results in caught.items():
+        assert np.mean(results) >= 0.95, kind
+
+
+def test_what_is_supported_can_be_measured_again_within_tolerance() -> None:
+    for facts in FACTS[:4]:
+        values = {name: facts.value(name) for name in ("QRS", "QT") if facts.value(name) is not None}
+        if facts.p_waves and facts.value("PR") is not None:
+            values["PR"] = facts.value("PR")
+        text = "Rate " + f"{facts.value('HR'):.0f} bpm. " + " ".join(f"{k} {v + 4:.0f} ms." for k, v in values.items())
+        reading = ground(text, facts.ecg, facts=facts)
+        assert reading.counts == {"supported": 1 + len(values), "contradicted": 0, "unsupported": 0}
+        limits = {"PR": 10.0, "QRS": 10.0, "QT": 20.0, "HR": 3.0}
+        for cited in reading.evidence:
+            said = next(c for c in reading.claims if c.citation == cited.n)
+            number = float(re.findall(r"\d+", said.text)[-1])
+            assert abs(number - remeasure(facts.ecg, cited.evidence)) <= limits[cited.evidence.measure]
+
+
+def test_a_contradicted_claim_is_struck_kept_and_counted() -> None:
+    facts = FACTS[0]
+    text = f"Rate {facts.value('HR'):.0f} bpm. QRS is {facts.value('QRS') + 60:.0f} ms. The rhythm is regular."
+    reading = ground(text, facts.ecg, facts=facts)
+    struck = [c for c in reading.claims if c.verdict == "contradicted"]
+    assert len(struck) == reading.counts["contradicted"] == 1
+    assert f"{STRIKE}{struck[0].text}{STRIKE}" in reading.text
+    assert all(reading.text[c.start:c.end] == c.text for c in reading.claims)
+    assert struck[0].citation is None
+
+
+def test_a_lead_that_was_not_recorded_is_contradicted() -> None:
+    single = FACTS[0].ecg.select(["II"])
+    reading = ground("T wave inversion in V2. The rhythm is regular.", single)
+    assert reading.claims[0].verdict == "contradicted" and reading.claims[0].rule == "lead V2 was not recorded"
+
+
+def test_the_alerts_own_citation_supports_the_number_that_it_states() -> None:
+    flat = Ecg(("II",), 250.0, np.zeros((1, 2500), np.float32))
+    given = [Evidence("RR", 4.62, ("II",), 785, 1940)]
+    reading = ground("The rhythm stops for 4.62 s in lead II.", flat, given, first_citation=2)
+    assert reading.text == "The rhythm stops for 4.62 s [1] in lead II."
+    assert reading.evidence == () and reading.counts["supported"] == 1
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("", "GEM gave no text"), (" \n ", "GEM gave no text"), ("[1] ~~", "GEM gave no text"),
+    ("Regelmäßiger Sinusrhythmus, normale Erregungsrückbildung, keine Ischämie.", "GEM did not answer in English"),
+    ("心電図は正常です", "GEM did not answer in English"),
+    ("I am sorry, but I cannot help with this image.", "GEM said nothing that could be checked"),
+])
+def test_text_that_cannot_be_used_gives_the_measured_reading_with_the_reason(text: str, reason: str) -> None:
+    assert unusable(text) == reason
+    reading = ground(text, FACTS[0].ecg)
+    assert (reading.source, reading.reason) == ("measured", reason)
+    assert reading.counts["supported"] >= 3
+
+
+def test_citation_numbers_of_the_models_own_are_not_citations() -> None:
+    reading = ground(f"Rate {FACTS[0].value('HR'):.0f} bpm [7].", FACTS[0].ecg, first_citation=3)
+    assert "[7]" not in reading.text and reading.text.endswith("bpm [3].")
+
+
+def test_an_invented_interval_in_atrial_fibrillation_is_contradicted() -> None:
+    facts = next(f for f in FACTS if f.p_waves is False)
+    reading = ground("The PR interval is 160 ms.", facts.ecg, facts=facts)
+    assert reading.counts["contradicted"] == 1 and reading.claims[0].rule == "no P waves, so no PR interval"
+
+
+def test_noise_supports_nothing_and_contradicts_nothing() -> None:
+    noise = Ecg(("II",), 250.0, np.random.default_rng(0).standard_normal((1, 2500)).astype(np.float32))
+    reading = ground("Sinus rhythm, rate 72 bpm, PR interval 160 ms.", noise)
+    assert reading.counts == {"supported": 0, "contradicted": 0, "unsupported": 3}
