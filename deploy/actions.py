@@ -1,0 +1,68 @@
+"""A person's action from the command line: into the inbox, and then a look whether the monitor has applied it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from deploy.failures import CommandFailed
+from deploy.output import Output, complain
+from streams.actions import submit_action
+from streams.bed import Action, ActionName
+
+if TYPE_CHECKING:
+    from streams.ward_view import WardView
+
+APPLIED_WITHIN_S = (
+    5.0  # publisher, monitor and publisher again take tenths of a second; without workers nobody waits longer
+)
+_LOOK_S = 0.1
+
+
+def submit(
+    view: WardView,
+    out: Output,
+    name: ActionName,
+    bed_stream: str,
+    by: str,
+    args: dict[str, Any],
+    alert_id: str | None = None,
+) -> None:
+    """Put an action into the inbox and print it, with ``applied``: whether the bed has it within 5 s.
+
+    An action that nobody has applied yet is kept: it is done when the workers run.
+    """
+    try:
+        action = Action(
+            id=uuid.uuid4().hex,
+            action=name,
+            bed_stream=bed_stream,
+            alert_id=alert_id,
+            by=by,
+            at=datetime.now(UTC),
+            args=args,
+        )
+    except ValueError as wrong:
+        raise CommandFailed(f"not an action: {wrong}") from wrong
+    submit_action(view.redis, view.keys.site, action)
+    applied = _applied(view, bed_stream, action.id)
+    if out.as_json:
+        out.line({**action.model_dump(mode="json", by_alias=True), "applied": applied})
+    else:
+        out.console.print(f"{name} {bed_stream}: {'applied' if applied else 'in the inbox'}")
+    if not applied:
+        complain(
+            f"{name} {bed_stream}: not applied within {APPLIED_WITHIN_S:g} s; it waits in the inbox for the workers"
+        )
+
+
+def _applied(view: WardView, bed_stream: str, action_id: str) -> bool:
+    until = time.monotonic() + APPLIED_WITHIN_S
+    while time.monotonic() < until:
+        seen = view.bed(bed_stream)
+        if seen is not None and action_id in seen.bed.applied_ids:
+            return True
+        time.sleep(_LOOK_S)
+    return False

@@ -1,0 +1,109 @@
+"""The alarms of a record: the live bed's rhythm tier and life cycle over it, second by second and causal.
+
+In: an ECG. Out: one event for each condition, in seconds from the record's first sample, with whether a nurse would
+have heard it. A record has no clock of its own: its first sample is the instant 1970-01-01T00:00:00Z of citations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from agents.citing import citations_of
+from agents.condition import ConditionReport
+from agents.lifecycle import step
+from models.alarm_codes import CODES
+from models.ecg import Ecg
+from models.episodes import Episode
+from models.limits import Limits, RhythmSettings
+from models.rhythm import RhythmTier
+from streams.alert import alert_id
+from streams.bed import Bed
+from streams.document import time_of_ns
+
+BED_STREAM = "record"
+ALL_OFF_PRIORITY = "PM"  # CONTRACTS 4: LEADS_OFF is PL, and PM where all leads are detached
+_HOP_S = 1.0
+
+
+def alarm_events(
+    ecg: Ecg, limits: Limits, settings: RhythmSettings, until_s: float | None = None
+) -> list[dict[str, Any]]:
+    """Every condition of a record, by onset.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        The record; its start time is not used.
+    limits, settings : Limits, RhythmSettings
+        As of a live bed.
+    until_s : float, optional
+        Stop there: what comes later is not looked at.
+
+    Returns
+    -------
+    list of dict
+        ``code, kind, priority, onset_s, detected_s, end_s, sounded, citations``.
+    """
+    fs = ecg.fs_hz
+    stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))
+    tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced)
+    bed = Bed(bed_stream=BED_STREAM, unit="", bed="", since=time_of_ns(0))
+    found: dict[tuple[str, int], Episode] = {}
+    sounded: dict[str, bool] = {}
+    priorities: dict[tuple[str, int], str] = {}
+    hop_samples = round(_HOP_S * fs)
+    for start in range(0, stop, hop_samples):
+        chunk = ecg.slice(start, min(start + hop_samples, stop))
+        hop = tier.push(replace(chunk, start_ns=round(start / fs * 1e9)))
+        for episode in hop.episodes:
+            # What was measured when it was detected stays; only its end is learnt later.
+            first = found.setdefault(episode.key, episode)
+            found[episode.key] = replace(first, last_held=episode.last_held, end=episode.end)
+            if episode.code == "LEADS_OFF" and set(chunk.leads_off) >= set(ecg.leads):
+                priorities[episode.key] = ALL_OFF_PRIORITY
+        if hop.episodes or bed.alerts:
+            reports = [_report(e, fs, priorities.get(e.key)) for e in hop.episodes]
+            bed, versions = step(bed, _ns(hop.now, fs), reports)
+            for alert in versions:
+                sounded[alert.id] = alert.sounded
+    events = sorted(found.values(), key=lambda e: (e.onset, e.code))
+    return [_event(e, ecg, sounded, priorities) for e in events]
+
+
+def _ns(sample: int, fs_hz: float) -> int:
+    """Instant of a sample, rounded to the microseconds that documents keep."""
+    return round(sample / fs_hz * 1e6) * 1000
+
+
+def _report(episode: Episode, fs_hz: float, priority: Any) -> ConditionReport:
+    onset = _ns(episode.onset, fs_hz)
+    return ConditionReport(
+        episode.code,
+        onset,
+        _ns(episode.detected, fs_hz),
+        max(onset, _ns(episode.last_held, fs_hz)),
+        None if episode.end is None else max(onset, _ns(episode.end, fs_hz)),
+        held=episode.held,
+        priority=priority,
+        leads=episode.leads,
+    )
+
+
+def _event(
+    episode: Episode, ecg: Ecg, sounded: Mapping[str, bool], priorities: Mapping[tuple[str, int], str]
+) -> dict[str, Any]:
+    fs = ecg.fs_hz
+    code = CODES[episode.code]
+    citations = citations_of(episode.evidence, 0, ecg.n_samples, 0, fs)
+    return {
+        "code": code.code,
+        "kind": code.kind,
+        "priority": priorities.get(episode.key, code.priority),
+        "onset_s": round(episode.onset / fs, 4),
+        "detected_s": round(episode.detected / fs, 4),
+        "end_s": None if episode.end is None else round(episode.end / fs, 4),
+        "sounded": sounded.get(alert_id(BED_STREAM, code.code, _ns(episode.onset, fs)), False),
+        "citations": [c.model_dump(mode="json") for c in citations],
+    }

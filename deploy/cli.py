@@ -1,0 +1,94 @@
+"""``gem-bedside``: every command, one noun a file in `deploy.commands`.
+
+Starts fast: a command imports what it needs when it runs. Logs go to standard error. Exit statuses: `deploy.failures`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from deploy.commands import (
+    alarms,
+    alerts,
+    beds,
+    demo,
+    doctor,
+    encode,
+    evaluate,
+    interpret,
+    measure,
+    replay,
+    station,
+    topics,
+    worker,
+)
+from deploy.failures import FAILED, CommandFailed
+from deploy.output import complain
+
+app = typer.Typer(
+    name="gem-bedside",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Streaming bedside ECG monitor: rhythm alarms within seconds, GEM interpretations with cited intervals.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_RECORDS, _SERVICES = "Records (files in, JSON out)", "The ward (Kafka, Redis, workers)"
+
+for _noun in (measure, alarms, interpret, encode):
+    app.command(_noun.__name__.rpartition(".")[2], rich_help_panel=_RECORDS)(_noun.command)
+for _noun in (demo, replay, topics, station, doctor):
+    app.command(_noun.__name__.rpartition(".")[2], rich_help_panel=_SERVICES)(_noun.command)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_SERVICES)
+app.add_typer(beds.app, name="beds", rich_help_panel=_SERVICES)
+app.add_typer(worker.app, name="worker", rich_help_panel=_SERVICES)
+app.add_typer(evaluate.app, name="evaluate", rich_help_panel=_RECORDS)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(version("gem-bedside"))
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    log_level: Annotated[
+        str, typer.Option(help="debug, info, warning, error: what goes to standard error.")
+    ] = "warning",
+) -> None:
+    levels = logging.getLevelNamesMapping()
+    if log_level.upper() not in levels:
+        raise typer.BadParameter(f"{log_level} is not one of debug, info, warning, error", param_hint="--log-level")
+    logging.basicConfig(
+        stream=sys.stderr, level=levels[log_level.upper()], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def main() -> None:
+    """Entry point of the command ``gem-bedside``."""
+    try:
+        app()
+    except CommandFailed as failed:
+        complain(str(failed))
+        sys.stdout.flush()
+        sys.exit(failed.status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        os._exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

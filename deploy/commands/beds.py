@@ -1,0 +1,122 @@
+"""``gem-bedside beds list|admit|discharge|standby|resume|limits|baseline``: beds, and what people ask of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from deploy.commands.options import By, Json, Unit
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Beds: list, admit, discharge, standby, resume, limits, baseline.",
+    pretty_exceptions_enable=False,
+)
+BedName = Annotated[str, typer.Argument(metavar="BED", help="Bed stream, as icu-3/07.")]
+
+
+@app.command("list")
+def list_beds(unit: Unit = None, as_json: Json = False) -> None:
+    """All beds with their newest numbers."""
+    from deploy.output import Output
+    from deploy.services import ward_view
+
+    out = Output(as_json)
+    with ward_view() as view:
+        beds = [b for name in (view.units() if unit is None else [unit]) for b in view.beds(name)]
+    for seen in beds:
+        bed, vitals = seen.bed, seen.vitals
+        if as_json:
+            doc = bed.model_dump(mode="json", by_alias=True, exclude={"alerts"})
+            out.line(
+                doc
+                | {
+                    "vitals": None if vitals is None else vitals.model_dump(mode="json", by_alias=True),
+                    "last_seen": seen.last_seen,
+                }
+            )
+            continue
+        rate = "–" if vitals is None or vitals.hr is None else f"{vitals.hr:.0f}"
+        rhythm = "" if vitals is None else vitals.rhythm or ""
+        out.console.print(f"{bed.bed_stream:16} {bed.status:10} {bed.patient or '–':14} HR {rate:>4}  {rhythm}")
+
+
+@app.command()
+def admit(
+    bed: BedName,
+    by: By,
+    patient: Annotated[str, typer.Option("--patient", help="Pseudonym, as p-81f3.")],
+    as_json: Json = False,
+) -> None:
+    """Admit a patient: monitoring begins, with new baselines."""
+    _act("admit", bed, by, {"patient": patient}, as_json, known=False)
+
+
+@app.command()
+def discharge(bed: BedName, by: By, as_json: Json = False) -> None:
+    """Discharge: open alerts end, none is raised, limits and baseline are cleared."""
+    _act("discharge", bed, by, {}, as_json)
+
+
+@app.command()
+def standby(bed: BedName, by: By, as_json: Json = False) -> None:
+    """Standby: open alerts end, none is raised until resume."""
+    _act("standby", bed, by, {}, as_json)
+
+
+@app.command()
+def resume(bed: BedName, by: By, as_json: Json = False) -> None:
+    """End standby."""
+    _act("resume", bed, by, {}, as_json)
+
+
+@app.command()
+def baseline(bed: BedName, by: By, as_json: Json = False) -> None:
+    """Set the baselines of ST, QRS and PR anew from the next five usable minutes."""
+    _act("baseline", bed, by, {}, as_json)
+
+
+@app.command()
+def limits(
+    bed: BedName,
+    by: By,
+    code: Annotated[str, typer.Argument(metavar="CODE", help="Alarm code, as BRADY.")],
+    rate: Annotated[float | None, typer.Option(help="Beats a minute.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Seconds.")] = None,
+    beats: Annotated[int | None, typer.Option(help="Beats in a row.")] = None,
+    mv: Annotated[float | None, typer.Option(help="Millivolts.")] = None,
+    ms: Annotated[float | None, typer.Option(help="Milliseconds.")] = None,
+    on: Annotated[
+        bool | None, typer.Option("--on/--off", help="Switch the alarm on or off; a lethal one stays on.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Back to the unit's limits.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Change one alarm's limits at a bed."""
+    from agents.settings import Settings
+    from deploy.failures import CommandFailed, WrongUse
+
+    given = {"rate": rate, "seconds": seconds, "beats": beats, "mv": mv, "ms": ms, "on": on}
+    changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    if reset == bool(changes):
+        raise WrongUse("give what to change (--rate, --seconds, --beats, --mv, --ms, --on, --off), or --reset alone")
+    change = {code.upper(): None if reset else changes}
+    try:
+        Settings().limits_of("", bed, change)
+    except ValueError as refused:
+        raise CommandFailed(f"refused: {refused}") from refused
+    _act("limits", bed, by, change, as_json)
+
+
+def _act(name: Any, bed: str, by: str, args: dict[str, Any], as_json: bool, known: bool = True) -> None:
+    from deploy.actions import submit
+    from deploy.failures import CommandFailed
+    from deploy.output import Output
+    from deploy.services import ward_view
+
+    out = Output(as_json)
+    with ward_view() as view:
+        if known and view.bed(bed) is None:
+            raise CommandFailed(f"no bed {bed}: `gem-bedside beds list` shows those that have sent a signal")
+        submit(view, out, name, bed, by, args)

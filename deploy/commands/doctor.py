@@ -1,0 +1,26 @@
+"""``gem-bedside doctor``: is everything there that this installation needs?"""
+
+from __future__ import annotations
+
+from deploy.commands.options import Json
+
+
+def command(as_json: Json = False) -> None:
+    """Check the installation, the services and the models."""
+    from agents.settings import Settings
+    from deploy.doctor import diagnose
+    from deploy.failures import CommandFailed
+    from deploy.output import Output
+
+    out = Output(as_json)
+    checks = diagnose(Settings())
+    ok = all(check.ok for check in checks)
+    if as_json:
+        rows = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
+        out.line({"ok": ok, "checks": rows})
+    else:
+        for check in checks:
+            mark = "[green]ok  [/green]" if check.ok else "[red]not [/red]"
+            out.console.print(f"{mark}{check.name:12} {check.detail}")
+    if not ok:
+        raise CommandFailed(f"not in order: {', '.join(check.name for check in checks if not check.ok)}")

@@ -1,0 +1,60 @@
+"""``gem-bedside measure RECORD…``: beats, fiducials, intervals and quality of each record."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deploy.commands.options import Fs, Jobs, Json, Records
+
+if TYPE_CHECKING:
+    from models.ecg import Ecg
+
+
+def command(
+    records: Records,
+    fs: Fs = None,
+    as_json: Json = False,
+    start_s: Annotated[float | None, typer.Option("--from", metavar="S", help="From this second on.")] = None,
+    stop_s: Annotated[float | None, typer.Option("--to", metavar="S", help="Up to this second.")] = None,
+    jobs: Jobs = 0,
+) -> None:
+    """Measure beats, waves and intervals."""
+    from deploy.failures import WrongUse
+    from deploy.output import Output
+    from deploy.records import answer_records
+
+    if (start_s or 0.0) < 0 or (stop_s is not None and stop_s <= (start_s or 0.0)):
+        raise WrongUse(
+            f"--from {start_s or 0:g} --to {stop_s if stop_s is not None else 'the end'} names no stretch of time"
+        )
+    out = Output(as_json)
+    answer_records(records, fs, partial(measured, start_s=start_s, stop_s=stop_s), out, partial(_show, out), jobs)
+
+
+def measured(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None) -> dict[str, Any]:
+    """The answer for one ECG, without the key ``record``."""
+    from models.measure import measure
+
+    return dict(measure(ecg, start_s=start_s, stop_s=stop_s).to_json())
+
+
+def _show(out: Any, answer: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    seconds = answer["n_samples"] / answer["fs"]
+    table = Table(
+        title=f"{answer['record']}  {seconds:.1f} s, {answer['fs']:g} Hz, {len(answer['beats'])} beats",
+        title_justify="left",
+    )
+    for name in answer["intervals"]:
+        table.add_column(name, justify="right")
+    units = {"HR": "bpm"}
+    table.add_row(
+        *("–" if v is None else f"{v:.0f} {units.get(name, 'ms')}" for name, v in answer["intervals"].items())
+    )
+    out.console.print(table)
+    quality = "  ".join(f"{lead} {value:.2f}" for lead, value in answer["quality"].items())
+    out.console.print(f"quality  {quality}\n")

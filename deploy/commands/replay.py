@@ -1,0 +1,60 @@
+"""``gem-bedside replay RECORD… --bed BED``: send records to Kafka as a bed would; device time runs with the signal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from deploy.commands.options import Fs, Records
+
+
+def command(
+    records: Records,
+    bed: Annotated[
+        str, typer.Option("--bed", metavar="BED", help="Bed stream, as icu-3/07: unit before the slash, bed behind.")
+    ],
+    speed: Annotated[float, typer.Option("--speed", metavar="S", help="1: as fast as it was recorded.")] = 1.0,
+    fs: Fs = None,
+    patient: Annotated[str, typer.Option("--patient", help="Pseudonym, as p-81f3.")] = "",
+    message_s: Annotated[
+        float, typer.Option("--message", min=0.2, max=10.0, help="Seconds of signal a message.")
+    ] = 1.0,
+) -> None:
+    """Send records to Kafka as if a bed recorded them now."""
+    from streams.replay import replay
+
+    from agents.settings import Settings
+    from deploy.failures import CommandFailed, WrongUse, needs_kafka
+    from deploy.output import complain
+    from deploy.services import topics_of
+    from models.records import read_record
+    from streams.telemetry import TelemetryProducer
+
+    if speed <= 0:
+        raise WrongUse(f"--speed {speed:g} is not above 0")
+    settings = Settings()
+    unit, _, name = bed.rpartition("/")
+    failed = 0
+    with needs_kafka(settings.kafka), TelemetryProducer(settings.kafka, topics_of(settings)) as producer:
+        for record in records:
+            try:
+                ecg = read_record(record, fs)
+                complain(f"{record}: {ecg.duration_s:.0f} s to {bed}")
+                replay(
+                    ecg,
+                    producer,
+                    bed_stream=bed,
+                    unit=unit or name,
+                    bed=name,
+                    patient=patient,
+                    speed=speed,
+                    message_s=message_s,
+                )
+            except (OSError, ValueError) as error:
+                if isinstance(error, ConnectionError):
+                    raise
+                failed += 1
+                complain(f"{record}: {error}")
+    if failed:
+        raise CommandFailed(f"{failed} of {len(records)} records could not be replayed")

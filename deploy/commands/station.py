@@ -1,0 +1,21 @@
+"""``gem-bedside station``: serve the nurse-station page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; else GEM_BEDSIDE_STATION_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port, 0 for any; else GEM_BEDSIDE_STATION_PORT.")
+    ] = None,
+) -> None:
+    """Serve the nurse-station page."""
+    from agents.settings import Settings
+    from station.server import serve
+
+    settings = Settings()
+    serve(settings.redis, settings.site, host or settings.station_host, settings.station_port if port is None else port)

@@ -1,0 +1,33 @@
+"""``gem-bedside topics``: create the topics of the site, or check those that are there."""
+
+from __future__ import annotations
+
+from deploy.commands.options import Json
+
+
+def command(as_json: Json = False) -> None:
+    """Create the topics, or check them; another number of partitions is refused."""
+    from agents.settings import Settings
+    from deploy.failures import CommandFailed, needs_kafka
+    from deploy.output import Output
+    from deploy.services import topics_of
+    from streams.topics import TopicMismatch, ensure_topics
+
+    settings = Settings()
+    out = Output(as_json)
+    with needs_kafka(settings.kafka):
+        try:
+            states = ensure_topics(settings.kafka, topics_of(settings), replication=settings.replication)
+        except TopicMismatch as refused:
+            raise CommandFailed(str(refused)) from refused
+    for state in states:
+        differs = {name: {"found": found, "planned": planned} for name, (found, planned) in state.differs.items()}
+        if as_json:
+            out.line(
+                {"topic": state.name, "partitions": state.partitions, "created": state.created, "differs": differs}
+            )
+        else:
+            notes = "".join(f"  {name} is {d['found']}, planned {d['planned']}" for name, d in differs.items())
+            out.console.print(
+                f"{state.name:28} {state.partitions} partitions  {'created' if state.created else 'there'}{notes}"
+            )

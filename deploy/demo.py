@@ -1,0 +1,159 @@
+"""The demo: a scripted ward on this machine, live in the terminal and on the station page, and its report.
+
+Everything on the way is real: telemetry through Kafka, three workers as processes, alerts in Redis. The script is
+`deploy.ward`, the counting `deploy.demo_report`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deploy.demo_report import History, claim_counts, episode_rows, latency_summary
+from deploy.demo_stack import DemoStack
+from deploy.demo_view import DemoView
+from deploy.output import finite
+from deploy.processes import ProgramEnded
+from deploy.redis_view import alert_versions
+from deploy.services import topics_of
+from deploy.ward import make_ward
+from deploy.ward_feed import WardFeed
+from models.ecg import Ecg
+from streams.telemetry import TelemetryProducer
+
+HOME = Path(".gem-bedside")  # beside the working folder's files: simulated beats, logs of the last run
+DRAIN_S = 10.0  # the workers catch up with the last windows and interpretations within this
+_LOOK_S = 0.25
+
+
+class AlertReader:
+    """Reads every alert version out of Redis in a thread, from the first one on."""
+
+    def __init__(self, stack: DemoStack) -> None:
+        self.history = History()
+        self._stop = threading.Event()
+        self._redis, self._site = stack.redis, stack.settings.site
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for version in alert_versions(self._redis, self._site, from_start=True):
+            if version is not None:
+                self.history.take(*version)
+            if self._stop.is_set():
+                return
+
+
+def run_demo(
+    n_beds: int, records: Sequence[Ecg], seconds: float | None, report: Path | None, ready: Path | None, view: DemoView
+) -> dict[str, Any]:
+    """Run the ward until ``seconds`` have passed, or for ever.
+
+    Parameters
+    ----------
+    n_beds : int
+        Beds of the script; 0: none, for other producers to feed.
+    records : sequence of Ecg
+        Replayed in beds of their own.
+    seconds : float or None
+        Length, from the first sample on.
+    report, ready : Path or None
+        Files to write.
+    view : DemoView
+        What the terminal shows.
+
+    Returns
+    -------
+    dict
+        The report.
+
+    Raises
+    ------
+    ProgramEnded
+        A worker or the station ended by itself.
+    """
+    began = time.monotonic()
+    with view, DemoStack(HOME / "demo", {}) as stack:
+        beds = make_ward(n_beds, records, HOME / "ward")
+        reader = AlertReader(stack)
+        addresses = {"kafka": stack.kafka, "redis": stack.redis_url, "station": stack.station_url}
+        view.addresses(addresses, time.monotonic() - began)
+        if ready is not None:
+            write_json(ready, addresses)
+        with TelemetryProducer(stack.kafka, topics_of(stack.settings)) as producer:
+            feed = WardFeed(beds, producer)
+            feed.start()
+            stopped_by_hand = False
+            try:
+                _watch(stack, feed, reader, view, seconds)
+            except KeyboardInterrupt:
+                stopped_by_hand = True
+            feed.stop()
+        if not stopped_by_hand or report is not None:
+            _drain(stack, reader)
+        found = make_report(stack, feed, reader.history, addresses)
+        reader.stop()
+        view.done(found)
+    if report is not None:
+        write_json(report, found)
+    return found
+
+
+def _watch(stack: DemoStack, feed: WardFeed, reader: AlertReader, view: DemoView, seconds: float | None) -> None:
+    until_ns = None if seconds is None else feed.start_ns + round(seconds * 1e9)
+    while until_ns is None or time.time_ns() < until_ns:
+        ended = stack.ended()
+        if ended is not None:
+            status = ended.process.returncode
+            raise ProgramEnded(f"{ended.name} ended with status {status}; {ended.log} ends with:\n{ended.log_end()}")
+        if feed.failure is not None:
+            raise feed.failure
+        view.show(stack.view, reader.history, (time.time_ns() - feed.start_ns) / 1e9)
+        time.sleep(_LOOK_S)
+
+
+def _drain(stack: DemoStack, reader: AlertReader) -> None:
+    """Wait until every window that is in Kafka is judged, and every strip has been read."""
+    until = time.monotonic() + DRAIN_S
+    while time.monotonic() < until:
+        waits = [a for a in reader.history.newest if a.interpretation is None and a.segment is not None and a.sounded]
+        if stack.windows_analysed() >= stack.windows_in() and not waits:
+            return
+        time.sleep(_LOOK_S)
+
+
+def make_report(stack: DemoStack, feed: WardFeed, history: History, addresses: dict[str, str]) -> dict[str, Any]:
+    """The report of CONTRACTS 6."""
+    windows_in, analysed = stack.windows_in(), stack.windows_analysed()
+    dead = stack.dead_letters()
+    rows = episode_rows(feed.began(time.time_ns()), history)
+    alerts = [alert for alert in (stack.view.alert(a.id) for a in history.newest) if alert is not None]
+    return {
+        **addresses,
+        "beds": len(feed.beds),
+        "windows_in": windows_in,
+        "windows_analysed": analysed,
+        "episodes": rows,
+        "alerts": [alert.model_dump(mode="json", by_alias=True) for alert in alerts],
+        "latency_s": latency_summary(rows),
+        "lost": max(0, windows_in - analysed) + feed.producer.failed,
+        "duplicates": history.duplicates() + max(0, analysed - windows_in),
+        "dead_letters": dead,
+        "claims": claim_counts(alerts),
+    }
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a file that is never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(finite(value), ensure_ascii=False, indent=1) + "\n")
+    part.replace(path)

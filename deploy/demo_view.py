@@ -1,0 +1,163 @@
+"""What the demo shows in a terminal: the beds with their numbers, and the alerts with interpretation and citations.
+
+Without a terminal it prints one line for each thing that happens, so that a log stays readable.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Self
+
+from redis.exceptions import RedisError
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from deploy.demo_report import History, still_open
+from deploy.ward import QT_CONFIRM_S
+from deploy.words import STYLES, alert_lines, headline
+from streams.alert import Alert
+from streams.ward_view import BedView, WardView
+
+ALERTS_SHOWN = 5
+BEDS_EVERY_S = 1.0  # vitals come once a second
+_SPARK = "▁▂▃▄▅▆▇█"
+_SPARK_COLUMNS = 36
+
+
+class DemoView:
+    """A live view; use it as a context, and call `show` now and then.
+
+    Parameters
+    ----------
+    console : Console, optional
+        Where it is shown; standard error by default, so that standard output stays free.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        self._beds: list[BedView] = []
+        self._looked = -BEDS_EVERY_S
+        self._told: set[tuple[str, bool]] = set()
+        self._head = Text()
+
+    def __enter__(self) -> Self:
+        self.console.print("Starting Kafka, Redis, the workers and the station …", style="dim")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def addresses(self, where: dict[str, str], seconds: float) -> None:
+        """Say where everything listens, and begin the live view."""
+        self._head = Text.assemble(
+            ("GEM Bedside demo  ", "bold"),
+            f"Kafka {where['kafka']}  Redis {where['redis']}  station ",
+            (where["station"], "bold underline"),
+        )
+        self.console.print(self._head)
+        self.console.print(
+            f"Ready after {seconds:.1f} s. A long QT is confirmed after {QT_CONFIRM_S:g} s here (60 s on a ward). "
+            "Ctrl-C ends the demo.",
+            style="dim",
+        )
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, refresh_per_second=4, screen=True)
+            self._live.start()
+
+    def show(self, view: WardView, history: History, elapsed_s: float) -> None:
+        """The state now."""
+        if self._live is None:
+            self._tell(history)
+            return
+        now = time.monotonic()
+        if now - self._looked >= BEDS_EVERY_S:
+            self._looked = now
+            try:
+                self._beds = [bed for unit in view.units() for bed in view.beds(unit)]
+            except RedisError as lost:  # shown, not fatal: the workers go on and fill it again
+                self._head.append(f"  Redis: {lost}", "red")
+        alerts = history.newest
+        title = self._head + Text(f"   {max(0.0, elapsed_s):.0f} s", "dim")
+        self._live.update(Group(title, self._bed_table(alerts), self._alert_panel(alerts)))
+
+    def done(self, report: dict[str, Any]) -> None:
+        """Say what the report says."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        latency, claims = report["latency_s"], report["claims"]
+        table = Table(title="Scripted episodes", title_justify="left")
+        for name in ("bed", "episode", "onset", "alert", "latency"):
+            table.add_column(name, justify="right" if name == "latency" else "left")
+        for row in report["episodes"]:
+            late = "–" if row["latency_s"] is None else f"{row['latency_s']:.2f} s"
+            table.add_row(row["bed"], row["code"], row["onset"][11:23], (row["alert_id"] or "none")[:8], late)
+        if report["episodes"]:
+            self.console.print(table)
+        p99 = "–" if latency["p99"] is None else f"{latency['p50']:.2f} / {latency['p99']:.2f} / {latency['max']:.2f} s"
+        self.console.print(
+            f"{report['windows_in']} windows in, {report['windows_analysed']} analysed, {report['lost']} lost, "
+            f"{report['duplicates']} duplicates, {report['dead_letters']} dead letters; latency p50/p99/max {p99}; "
+            f"claims: {claims['supported']} supported, {claims['unsupported']} unsupported, "
+            f"{claims['contradicted']} contradicted"
+        )
+
+    def _tell(self, history: History) -> None:
+        """Each alert once when it starts, and once when it is interpreted."""
+        for alert in history.newest:
+            read = alert.interpretation is not None
+            if (alert.id, read) not in self._told:
+                self._told |= {(alert.id, False), (alert.id, read)}
+                self.console.print(alert_lines(alert) if read else headline(alert), soft_wrap=True)
+
+    def _bed_table(self, alerts: list[Alert]) -> Table:
+        table = Table(expand=True, box=None, padding=(0, 1))
+        for name, width in (("bed", 11), ("HR", 4), ("rhythm", 28), ("lead", 5), ("", _SPARK_COLUMNS + 1)):
+            table.add_column(name, width=width, no_wrap=True, justify="right" if name == "HR" else "left")
+        table.add_column("alarm", no_wrap=True)
+        open_alerts = still_open(alerts)
+        for seen in self._beds:
+            bed, vitals = seen.bed, seen.vitals
+            worst = next((a for a in open_alerts if a.bed_stream == bed.bed_stream), None)
+            alarm = Text("") if worst is None else Text(f" {worst.title} ", STYLES[worst.priority])
+            if worst is not None and worst.state.value != "on":
+                alarm.append(f" {worst.state.value}", "dim")
+            wave = None if vitals is None else vitals.wave
+            table.add_row(
+                Text(bed.bed_stream, "bold"),
+                "–" if vitals is None or vitals.hr is None else f"{vitals.hr:.0f}",
+                "" if vitals is None else vitals.rhythm or "",
+                "" if wave is None else wave.lead,
+                Text("" if wave is None else sparkline(wave.mv), "green"),
+                alarm,
+            )
+        return table
+
+    def _alert_panel(self, alerts: list[Alert]) -> Panel:
+        told = sorted(
+            alerts, key=lambda a: (a.interpretation is not None and a.kind != "technical", a.onset), reverse=True
+        )
+        lines: list[Text] = []
+        for alert in told[:ALERTS_SHOWN]:
+            lines += [alert_lines(alert), Text()]
+        return Panel(Group(*lines), title="alerts", title_align="left", border_style="dim")
+
+
+def sparkline(mv: list[float | None]) -> str:
+    """A second of signal in one line of block characters: the extreme of each column."""
+    known = [v for v in mv if v is not None]
+    if len(known) < _SPARK_COLUMNS:
+        return ""
+    middle = sorted(known)[len(known) // 2]
+    step = len(known) / _SPARK_COLUMNS
+    columns = [
+        max(known[round(k * step) : round((k + 1) * step)] or [middle], key=lambda v: abs(v - middle))
+        for k in range(_SPARK_COLUMNS)
+    ]
+    low, high = min(*columns, middle - 0.3), max(*columns, middle + 0.3)
+    return "".join(_SPARK[round((v - low) / (high - low) * (len(_SPARK) - 1))] for v in columns)

@@ -1,0 +1,164 @@
+"""Is everything there that this installation needs? Each check says what it found, and what to do where it fails.
+
+In: the settings. Out: `Check` values. A check that is a warning alone (a service that the demo brings itself, weights
+that are not trained) is ok, and says so in its detail.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import models
+
+if TYPE_CHECKING:
+    from agents.settings import Settings
+
+PYTHON_MIN = (3, 11)
+FREE_MIN_MB = 500  # logs, Redis's file and a strip a minute for a day
+CLOCK_MIN = 1_750_000_000  # June 2025, before this program was written: a clock below it was never set
+CLOCK_STEP_S = 0.2
+PACKAGES = (
+    "numpy", "scipy", "faust-streaming", "aiokafka", "kafka-python", "crc32c", "redis", "protobuf", "pydantic",
+    "wfdb", "edfio", "starlette", "uvicorn",
+)  # fmt: skip
+GEM_COMPACT = Path(models.__file__).parent / "weights" / "gem-compact"
+GEM_PACKAGES = ("torch", "transformers", "safetensors")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def diagnose(settings: Settings) -> list[Check]:
+    """Run every check; one that fails unexpectedly is a failed check, not the end."""
+    checks: list[tuple[str, Callable[[Settings], Check]]] = [
+        ("python", _python),
+        ("packages", _packages),
+        ("kafka", _kafka),
+        ("redis", _redis),
+        ("onnxruntime", _onnxruntime),
+        ("encoder", _encoder),
+        ("gem", _gem),
+        ("disk", _disk),
+        ("clock", _clock),
+    ]
+    found = []
+    for name, check in checks:
+        try:
+            found.append(check(settings))
+        except Exception as failed:  # whatever it is, it is what the doctor was asked to find
+            found.append(Check(name, False, f"{type(failed).__name__}: {failed}"))
+    return found
+
+
+def _python(_: Settings) -> Check:
+    here = sys.version.split()[0]
+    return Check(
+        "python", sys.version_info >= PYTHON_MIN, f"{here}; {'.'.join(map(str, PYTHON_MIN))} or later is needed"
+    )
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _packages(_: Settings) -> Check:
+    missing = [name for name in PACKAGES if _installed(name) is None]
+    if missing:
+        return Check("packages", False, f"not installed: {', '.join(missing)}; run `make setup`")
+    pins = ", ".join(f"{name} {_installed(name)}" for name in ("faust-streaming", "aiokafka", "redis"))
+    return Check("packages", True, f"all {len(PACKAGES)} there; {pins}")
+
+
+def _kafka(settings: Settings) -> Check:
+    from deploy.local import kafka_answers
+
+    first = settings.kafka.split(",")[0].strip()
+    if kafka_answers(first):
+        return Check("kafka", True, f"{settings.kafka} answers")
+    from deploy.local import LocalKafka
+
+    with tempfile.TemporaryDirectory() as folder, LocalKafka(Path(folder)) as local:
+        return Check("kafka", True, f"{settings.kafka} does not answer; the embedded broker starts ({local.address})")
+
+
+def _redis(settings: Settings) -> Check:
+    import redis
+
+    try:
+        with redis.Redis.from_url(settings.redis, socket_timeout=2, socket_connect_timeout=2) as client:
+            told = client.info("server")
+        assert isinstance(told, dict)
+        return Check("redis", True, f"{settings.redis} answers, version {told.get('redis_version')}")
+    except redis.RedisError as lost:
+        from deploy.local import LocalRedis
+
+        with tempfile.TemporaryDirectory() as folder, LocalRedis(Path(folder)) as local:
+            return Check(
+                "redis", True, f"{settings.redis} does not answer ({lost}); the embedded one starts ({local.address})"
+            )
+
+
+def _onnxruntime(settings: Settings) -> Check:
+    both = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
+    if len(both) != 1:
+        what = "both onnxruntime and onnxruntime-gpu are" if both else "neither onnxruntime nor onnxruntime-gpu is"
+        return Check("onnxruntime", False, f"{what} installed: install the extra cpu or the extra gpu, not both")
+    import onnxruntime
+
+    from models.encoder.session import choose_provider
+
+    provider = choose_provider(settings.device)
+    there = ", ".join(onnxruntime.get_available_providers())
+    return Check("onnxruntime", True, f"{both[0]} {_installed(both[0])}; providers {there}; used: {provider}")
+
+
+def _encoder(settings: Settings) -> Check:
+    from models.encoder.session import EncoderSession
+
+    session = EncoderSession.load(settings.encoder, settings.device)
+    weights = "trained" if session.trained else "RANDOM weights: nothing is flagged by them"
+    return Check("encoder", True, f"{session.name}, {weights}, {session.weights[:19]}…, {session.provider}")
+
+
+def _gem(settings: Settings) -> Check:
+    missing = [name for name in GEM_PACKAGES if _installed(name) is None]
+    folder = settings.model or GEM_COMPACT
+    if not (folder / "config.json").is_file():
+        return Check(
+            "gem", settings.model is None, f"no GEM in {folder}: interpretations are worded from the measurements"
+        )
+    if missing:
+        return Check("gem", False, f"{folder} needs {', '.join(missing)}: pip install 'gem-bedside[gem]'")
+    return Check("gem", True, f"{folder.name} in {folder.parent}")
+
+
+def _disk(_: Settings) -> Check:
+    free_mb = shutil.disk_usage(Path.cwd()).free // 2**20
+    return Check("disk", free_mb >= FREE_MIN_MB, f"{free_mb} MB free here; {FREE_MIN_MB} are needed")
+
+
+def _clock(_: Settings) -> Check:
+    wall, steady = time.time(), time.monotonic()
+    time.sleep(CLOCK_STEP_S)
+    drift = abs((time.time() - wall) - (time.monotonic() - steady))
+    ok = wall > CLOCK_MIN and drift < CLOCK_STEP_S / 2
+    return Check(
+        "clock", ok, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(wall))}, steady within {drift * 1000:.1f} ms"
+    )

@@ -1,0 +1,73 @@
+"""What a command prints: tables for people, or with ``--json`` one object a line on standard output and nothing else.
+
+Libraries that print (Faust redirects standard output, numerical packages warn) would break ``--json``: while it is on,
+file descriptor 1 points to standard error, and only `Output.line` writes to the real standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def finite(value: Any) -> Any:
+    """The same JSON value with every NaN and infinity as null: a value that is not known is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    if hasattr(value, "item"):  # a NumPy scalar
+        return finite(value.item())
+    return value
+
+
+def to_line(answer: dict[str, Any]) -> str:
+    """One JSON object on one line."""
+    return json.dumps(finite(answer), ensure_ascii=False, separators=(",", ":"))
+
+
+class Output:
+    """Standard output of one command.
+
+    Parameters
+    ----------
+    as_json : bool
+        One JSON object a line and nothing else; otherwise `console` is for tables.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._lines = sys.stdout
+        if as_json:
+            sys.stdout.flush()
+            self._lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+            os.dup2(2, 1)
+
+    def line(self, answer: dict[str, Any] | str | bytes) -> None:
+        """Write one answer as a line, at once."""
+        text = answer.decode() if isinstance(answer, bytes) else answer if isinstance(answer, str) else to_line(answer)
+        try:
+            self._lines.write(text + "\n")
+            self._lines.flush()
+        except BrokenPipeError:  # the reader has seen enough, as in `… | head -1`
+            os._exit(0)
+
+    @property
+    def console(self) -> Console:
+        """Rich console on standard output, for people."""
+        from rich.console import Console
+
+        return Console(highlight=False)
+
+
+def complain(message: str) -> None:
+    """One line to standard error."""
+    print(f"gem-bedside: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,134 @@
+"""The alert document of one 10-s window of a record: its worst alarm, or ``INTERPRETATION`` without one, and a reading.
+
+In: an ECG and where the window begins. Out: `streams.alert.Alert`, as a live bed would have it, with the window as its
+segment. A record has no clock of its own: its first sample is the instant 1970-01-01T00:00:00Z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from agents.citing import citations_of, segment_of
+from agents.reporting import monitor_version
+from models.alarm_codes import CODES
+from models.ecg import Ecg
+from models.episodes import Episode
+from models.evidence import Evidence
+from models.interpretation import Reading
+from models.limits import Limits, RhythmSettings
+from models.rhythm import find_episodes
+from streams.alert import Alert, Claim, ClaimCounts, Interpretation, ModelInfo, Phase, Provenance, State, alert_id
+from streams.document import time_of_ns
+
+WINDOW_S = 10.0
+BED_STREAM = "record"
+_ORDER = ("PH", "PM", "PL", "PN")
+
+Reader = Callable[[Ecg, Sequence[Evidence]], Reading]
+"""Reads a window, given the alert's own evidence in samples of the window (cited as 1…k)."""
+
+
+def window_alert(ecg: Ecg, start_s: float, limits: Limits, settings: RhythmSettings, read: Reader) -> Alert:
+    """The alert of the window that begins at ``start_s``; the last one of a record may be shorter.
+
+    Raises
+    ------
+    ValueError
+        The record ends before the window begins.
+    """
+    fs = ecg.fs_hz
+    start = round(start_s * fs)
+    window = ecg.slice(start, start + round(WINDOW_S * fs))
+    if start < 0 or window.n_samples == 0:
+        raise ValueError(f"--start {start_s:g} lies outside of the record, which lasts {ecg.duration_s:.2f} s")
+    stop = start + window.n_samples
+    episode = worst_episode(find_episodes(ecg, limits, settings, until_s=stop / fs), start, stop)
+    given = () if episode is None else _shown(episode.evidence, start, stop)
+    window = ecg.slice(start, stop)
+    start_ns = _ns(start, fs)
+    cited = citations_of(given, 0, window.n_samples, start_ns, fs)
+    reading = read(window, given)
+    cited += _numbered(reading, start_ns, fs)
+    code = CODES["INTERPRETATION" if episode is None else episode.code]
+    onset_ns = start_ns if episode is None else _ns(episode.onset, fs)
+    detected_ns = _ns(stop, fs) if episode is None else _ns(episode.detected, fs)
+    identity = alert_id(BED_STREAM, code.code, onset_ns)
+    end = None if episode is None or episode.end is None else time_of_ns(_ns(episode.end, fs))
+    fields: dict[str, Any] = {
+        "id": identity,
+        "version": 1,
+        "phase": Phase.START,
+        "state": State.ON,
+        "kind": code.kind,
+        "code": code.code,
+        "priority": code.priority,
+        "title": code.title,
+        "bed_stream": BED_STREAM,
+        "patient": "",
+        "unit": "",
+        "bed": "",
+        "onset": time_of_ns(onset_ns),
+        "detected": time_of_ns(max(detected_ns, onset_ns)),
+        "end": end,
+        "published": time_of_ns(_ns(stop, fs)),
+        "sounded": False,
+        "sounding": False,
+        "leads": list(ecg.leads if episode is None else episode.leads),
+        "segment": segment_of(start_ns, window.n_samples, fs),
+        "citations": cited,
+        "interpretation": interpretation_of(reading, _ns(stop, fs)),
+        "provenance": Provenance(monitor=monitor_version()),
+    }
+    return Alert.model_validate(fields)
+
+
+def worst_episode(episodes: Sequence[Episode], start: int, stop: int) -> Episode | None:
+    """The worst condition that holds inside the window and is shown there; the latest of those alike."""
+    inside = [
+        e
+        for e in episodes
+        if CODES[e.code].kind == "physiological"
+        and e.onset < stop
+        and e.last_held >= start
+        and _shown(e.evidence, start, stop)
+    ]
+    return min(inside, key=lambda e: (_ORDER.index(CODES[e.code].priority), -e.onset), default=None)
+
+
+def _shown(evidence: Sequence[Evidence], start: int, stop: int) -> list[Evidence]:
+    """Evidence that lies in the window, in its samples."""
+    return [e.shifted(-start) for e in evidence if start <= e.start and e.end <= stop]
+
+
+def _numbered(reading: Reading, start_ns: int, fs_hz: float) -> list[Any]:
+    """The reading's own citations under its own numbers."""
+    return [citations_of([c.evidence], 0, c.evidence.end, start_ns, fs_hz, first=c.n)[0] for c in reading.evidence]
+
+
+def interpretation_of(reading: Reading, at_ns: int) -> Interpretation:
+    """The reading as a document."""
+    return Interpretation(
+        source=reading.source,
+        reason=reading.reason,
+        at=time_of_ns(at_ns),
+        text=reading.text,
+        claims=[
+            Claim(text=c.text, start=c.start, end=c.end, verdict=c.verdict, citation=c.citation, rule=c.rule)
+            for c in reading.claims
+        ],
+        counts=ClaimCounts(**reading.counts),
+        model=None
+        if reading.model is None
+        else ModelInfo(
+            name=reading.model.name,
+            weights=reading.model.weights,
+            precision=reading.model.precision,
+            device=reading.model.device,
+        ),
+        seconds=round(reading.seconds, 3),
+    )
+
+
+def _ns(sample: int, fs_hz: float) -> int:
+    return round(sample / fs_hz * 1e6) * 1000

@@ -1,0 +1,33 @@
+"""The services of a command line out of the settings: the site's topics, and Redis as stations read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agents.settings import Settings
+    from streams.topics import Topics
+    from streams.ward_view import WardView
+
+
+def topics_of(settings: Settings) -> Topics:
+    """The topics of the site."""
+    from streams.topics import Topics
+
+    return Topics(prefix=settings.topic_prefix, partitions=settings.partitions)
+
+
+@contextmanager
+def ward_view() -> Iterator[WardView]:
+    """Redis as the settings name it; `deploy.failures.ServiceMissing` where it cannot be reached."""
+    import redis
+
+    from agents.settings import Settings
+    from deploy.failures import needs_redis
+    from streams.ward_view import WardView
+
+    settings = Settings()
+    with needs_redis(settings.redis), redis.Redis.from_url(settings.redis) as client:
+        yield WardView(client, settings.site)

@@ -1,0 +1,177 @@
+"""The nurse station's web server: the page, the live events, strips, and people's actions into the Redis inbox.
+
+It knows no passwords: it listens on loopback, or behind a proxy that authenticates (docs/operate.md). What a page of
+another origin could send is refused, everything is escaped by the page, and the page loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import logging
+import re
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from station.feeds import WardFeed
+from streams.actions import submit_action
+from streams.bed import Action
+from streams.wire import EcgWindow
+
+PAGE = Path(__file__).parent / "page"
+STATION_ACTIONS = ("acknowledge", "silence")  # what a person may do from the page; the command line does the rest
+MAX_ACTION_BYTES = 4096
+ALERT_ID = re.compile(r"[0-9a-f]{32}")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(redis_url: str, site: str) -> Starlette:
+    """The station as an ASGI application."""
+    feed = WardFeed(redis_url, site)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await feed.start()
+        yield
+        await feed.stop()
+
+    async def page(_: Request) -> Response:
+        return FileResponse(PAGE / "index.html")
+
+    async def events(_: Request) -> Response:
+        return StreamingResponse(feed.events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    async def strip(request: Request) -> Response:
+        alert_id = request.path_params["alert_id"]
+        if not ALERT_ID.fullmatch(alert_id):
+            return _refused(404, "an alert id has 32 hex digits")
+        window = await run_in_threadpool(feed.view.strip, alert_id)
+        if window is None:
+            return _refused(404, "no strip: it is kept for 72 h, and not every alert has one")
+        return JSONResponse(strip_json(window))
+
+    async def actions(request: Request) -> Response:
+        if not same_origin(request):
+            return _refused(403, "only the station's own page may send actions")
+        body = await request.body()
+        if len(body) > MAX_ACTION_BYTES:
+            return _refused(413, f"an action has at most {MAX_ACTION_BYTES} bytes")
+        try:
+            asked = json.loads(body)
+            if not isinstance(asked, dict) or asked.get("action") not in STATION_ACTIONS:
+                return _refused(422, f"action is one of {', '.join(STATION_ACTIONS)}")
+            action = Action.model_validate(asked | {"at": datetime.now(UTC), "by": str(asked.get("by", "")).strip()})
+        except (ValueError, ValidationError) as wrong:
+            return _refused(422, _reason(wrong))
+        await run_in_threadpool(submit_action, feed.view.redis, site, action)
+        return JSONResponse({"id": action.id}, status_code=202)
+
+    async def alive(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(_: Request) -> Response:
+        await feed.redis.ping()  # type: ignore[misc]
+        return PlainTextResponse("ok\n")
+
+    async def no_redis(_: Request, lost: Exception) -> Response:
+        return _refused(503, f"the alert store is not reachable ({type(lost).__name__})")
+
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Mount("/page", StaticFiles(directory=PAGE)),
+            Route("/events", events),
+            Route("/api/strips/{alert_id}", strip),
+            Route("/api/actions", actions, methods=["POST"]),
+            Route("/healthz", alive),
+            Route("/readyz", ready),
+        ],
+        middleware=[Middleware(_SafeHeaders)],
+        exception_handlers={RedisError: no_redis, OSError: no_redis},
+        lifespan=lifespan,
+    )
+
+
+class _SafeHeaders(BaseHTTPMiddleware):
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def same_origin(request: Request) -> bool:
+    """True for a request that our page made: a foreign page cannot set the header, nor forge its origin."""
+    origin = request.headers.get("origin")
+    own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    return (
+        own
+        and request.headers.get("x-station") == "1"
+        and request.headers.get("content-type", "").startswith("application/json")
+    )
+
+
+def strip_json(window: EcgWindow) -> dict[str, object]:
+    """A strip for the page: int16 units [lead][sample] little-endian in base64, and each lead's microvolts per unit."""
+    return {
+        "leads": list(window.leads),
+        "sampling_rate": window.fs_hz,
+        "n_samples": window.n_samples,
+        "lsb_uv": [float(x) for x in window.lsb_uv],
+        "samples": base64.b64encode(window.samples.astype("<i2").tobytes()).decode(),
+    }
+
+
+def _refused(status: int, why: str) -> JSONResponse:
+    return JSONResponse({"error": why}, status_code=status)
+
+
+def _reason(wrong: ValueError) -> str:
+    if isinstance(wrong, ValidationError):
+        first = wrong.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(wrong)
+
+
+def serve(redis_url: str, site: str, host: str, port: int) -> None:
+    """Listen until SIGTERM or Ctrl-C; says where on standard error."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        create_app(redis_url, site),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    bound_host, bound_port = listener.getsockname()[:2]
+    logging.getLogger(__name__).info("listening")
+    print(f"station http://{bound_host}:{bound_port}", file=sys.stderr, flush=True)
+    server.run(sockets=[listener])
