@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local import LocalKafka, LocalRedis
+from deploy.processes import Program
+from streams.topics import Topics, ensure_topics
 from tests.brokers import ApacheKafka, java_there
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,3 +113,37 @@ def redis_url(redis_server: LocalRedis) -> str:
     client.flushall()
     client.close()
     return redis_server.url
+
+
+MONITOR_START_S = 60.0  # imports, models and joining its group: 8 s on two free cores
+
+
+@dataclass(frozen=True)
+class MonitoredSite:
+    """A broker with the topics of a site, and a monitor that runs as a process of its own."""
+
+    broker: Broker
+    topics: Topics
+    monitor: Program
+
+
+@pytest.fixture(scope="session", params=["tansu", pytest.param("apache_kafka", marks=pytest.mark.kafka)])
+def monitored_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredSite]:
+    """A running monitor, one a broker for the test session; tests take bed streams of their own."""
+    broker = request.getfixturevalue(request.param)
+    topics = Topics(f"monitored{os.getpid()}.", partitions=2)
+    ensure_topics(broker.address, topics)
+    environment = {
+        "GEM_BEDSIDE_KAFKA": broker.address,
+        "GEM_BEDSIDE_TOPIC_PREFIX": topics.prefix,
+        "GEM_BEDSIDE_PARTITIONS": str(topics.partitions),
+        "GEM_BEDSIDE_EMBEDDED": "1" if broker.embedded else "0",
+    }
+    log = tmp_path_factory.mktemp("monitor") / "monitor.log"
+    monitor = Program("monitor", ["worker", "monitor"], environment, log, "^ready$")
+    try:
+        monitor.wait_ready(MONITOR_START_S)
+        yield MonitoredSite(broker, topics, monitor)
+    finally:
+        monitor.stop()
+        monitor.wait_stopped()
