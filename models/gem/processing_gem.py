@@ -109,7 +109,7 @@ class PagePreprocessor:
         left, top = (w - self.size) // 2, (h - self.size) // 2
         pixels = np.asarray(image, np.uint8)[top:top + self.size, left:left + self.size]
         scaled = (pixels * np.float64(1 / 255)).astype(np.float32)
-        normal: Floats = (scaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        normal = np.divide(scaled - np.array(self.mean, np.float32), np.array(self.std, np.float32), dtype=np.float32)
         return np.ascontiguousarray(normal.transpose(2, 0, 1))
 
     def _squared(self, page: Image.Image) -> Image.Image:
@@ -214,9 +214,15 @@ def stated_evidence(question: str, evidence: Sequence[Evidence]) -> str:
     """
     if not evidence:
         return question
-    values = "; ".join(f"{e.measure} {e.value:{'.2f' if e.unit in ('s', 'mV', '') else '.0f'}}{f' {e.unit}'.rstrip()}"
-                       + (f" in {', '.join(e.leads)}" if e.leads else "") for e in evidence)
+    values = "; ".join(_stated(e) for e in evidence)
     return f"{question}\nMeasured: {values}."
+
+
+def _stated(e: Evidence) -> str:
+    """One value; the lead is named where it is the value of one lead."""
+    name = f"{e.wave} wave" if e.wave else e.measure
+    digits = ".2f" if e.unit in ("s", "mV", "") else ".0f"
+    return f"{name} {e.value:{digits}} {e.unit}".rstrip() + (f" in {e.leads[0]}" if len(e.leads) == 1 else "")
 
 
 def _three(values: Sequence[float]) -> tuple[float, float, float]:
