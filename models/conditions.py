@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models import pacer_criteria, rate_criteria, ventricular_criteria, wave_criteria
+from models import fibrillation_criteria, pacer_criteria, rate_criteria, ventricular_criteria, wave_criteria
 from models.afib import AtrialRhythm
 from models.alarm_codes import CODES, PHYSIOLOGICAL
 from models.beat_track import BeatTrack
@@ -75,7 +75,10 @@ class Conditions:
         """The conditions that hold now, and the codes that this moment's signal could not have shown."""
         if not at.track.leads:
             return [], set(SHOWN_BY_SIGNAL)
-        found = [rate_criteria.asystole(at.track, at.limits["ASYSTOLE"], at.believed)]
+        fibrillating = fibrillation_criteria.vfib(at.track, at.views, at.limits["VFIB"], at.on("VFIB"))
+        silent = None if fibrillating else rate_criteria.asystole(at.track, at.limits["ASYSTOLE"], at.believed)
+        tachycardia = fibrillation_criteria.vtach(at.track, at.views, at.limits["VTACH"], at.on("VTACH"))
+        found = [fibrillating, silent, tachycardia]
         found += self._rates(at)
         found += self._ventricular(at)
         found += self._atrial(at)
@@ -105,7 +108,7 @@ class Conditions:
         v = ventricular_criteria
         peaks = {b.sample: b.beat.overall.t_peak for b in at.waves.beats}
         found: list[Finding | None] = [
-            v.vtach(track, limits["VTACH"]), v.vrhythm(track, limits["VRHYTHM"], limits["VTACH"]),
+            v.vrhythm(track, limits["VRHYTHM"], limits["VTACH"]),
             v.every_nth(track, "VBIGEMINY", 2), v.every_nth(track, "VTRIGEMINY", 3), v.pvc_rate(track,
                                                                                                 limits["PVC_RATE"])]
         found += v.vruns(track, limits["VRUN"], limits["VTACH"])

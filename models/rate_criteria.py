@@ -83,7 +83,7 @@ def extreme_brady(track: BeatTrack, limit: Limit, on: bool = False) -> Finding |
 
 
 def _five_slow_beats(rr: NDArray[np.float64], n: int, slow_s: float, slow_beat_s: float) -> int | None:
-    """First beat of the last ``n`` RRs where their mean is slow and all but one of them are; None where they are not."""
+    """First beat of the last ``n`` RRs where their mean is slow and all but one of them are; None otherwise."""
     if len(rr) < n:
         return None
     newest = rr[-n:]

@@ -32,6 +32,11 @@ class RhythmViews:
         n = round(WINDOW_S * self._window.fs_hz)
         return fibrillation_features(self._window.mv[self._rows, -n:], self._window.fs_hz)
 
+    def peak_to_peak(self, lead: str, seconds: float) -> float:
+        """Largest less smallest sample of a lead's last seconds, mV."""
+        part = self._window.lead(lead)[-round(seconds * self._window.fs_hz):]
+        return float(np.nanmax(part) - np.nanmin(part))
+
     @cached_property
     def network(self) -> dict[str, float]:
         """Probabilities of the rhythm network over the last 16 s."""

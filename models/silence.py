@@ -45,7 +45,7 @@ class SilenceWatch:
 
     def update(self, second: Millivolts) -> None:
         """Take the newest second, [leads, samples] mV; NaN where there is no sample."""
-        known = np.isfinite(second).any(axis=1)
+        known: NDArray[np.bool_] = np.array([bool(np.isfinite(row).any()) for row in second], bool)
         filled = np.where(known[:, None], second, 0.0).astype(np.float64)
         self._level.append(np.where(known, np.nanmedian(filled, axis=1), np.nan))
         self._range.append(np.where(known, np.nanmax(filled, axis=1) - np.nanmin(filled, axis=1), np.nan))
@@ -60,8 +60,9 @@ class SilenceWatch:
         size = np.nanmedian(np.array(self._range)[-TYPICAL_S:], axis=0)
         still = np.abs(np.diff(filled, axis=1)) < 1e-6
         away = np.abs(filled[:, 1:] - usual[:, None]) > np.maximum(LEVEL_FLOOR_MV, size)[:, None]
-        together = np.lib.stride_tricks.sliding_window_view(still & away, run - 1, axis=1).all(axis=2)
-        return np.asarray(together.any(axis=1), bool)
+        both: NDArray[np.bool_] = np.logical_and(still, away)
+        together = np.lib.stride_tricks.sliding_window_view(both, run - 1, axis=1)
+        return np.array([bool(row.all(axis=1).any()) for row in together])
 
     def believed(self, silent_s: float, usable: Sequence[str]) -> tuple[str, ...]:
         """Leads whose silence of the last ``silent_s`` seconds is that of the heart.

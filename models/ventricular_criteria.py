@@ -1,8 +1,8 @@
-"""Criteria of ventricular beats: tachycardia, runs, slow rhythm, pairs, R on T, bigeminy, trigeminy, rate.
+"""Criteria of ventricular beats: runs, slow rhythm, pairs, R on T, bigeminy, trigeminy, rate.
 
 In: a `BeatTrack` whose kinds tell ventricular beats from others, and the code's `Limit`. Out: a `Finding` where the
 condition is present now, else None; instants come as a list.
-Definitions: CinC 2015 and EDAN (VTACH), Philips IntelliVue and GE EK-Pro manuals (the others).
+Definitions: Philips IntelliVue and GE EK-Pro manuals. Ventricular tachycardia: `models.fibrillation_criteria`.
 """
 from __future__ import annotations
 
@@ -38,20 +38,6 @@ def runs(ventricular: NDArray[np.bool_], broken: NDArray[np.bool_] | None = None
 def run_rate(track: BeatTrack, first: int, last: int) -> float:
     """Beats a minute over a run."""
     return 60.0 * (last - first) * track.fs_hz / float(track.r[last] - track.r[first])
-
-
-def vtach(track: BeatTrack, limit: Limit) -> Finding | None:
-    """``limit.beats`` ventricular beats in a row faster than ``limit.rate``. Onset: the first of them."""
-    assert limit.beats is not None and limit.rate is not None
-    newest = _newest_run(track, limit.beats)
-    if newest is None:
-        return None
-    first, last = newest
-    start = fastest_start(track, first, last, limit.beats)
-    if run_rate(track, start, start + limit.beats - 1) <= limit.rate - RATE_MARGIN_BPM:
-        return None
-    rule = f"{limit.beats} ventricular beats in a row faster than {limit.rate:g} bpm"
-    return _run_finding(track, "VTACH", first, last, Criterion(rule, limit.rate, RULES["VTACH"].source))
 
 
 def vrhythm(track: BeatTrack, limit: Limit, vtach_limit: Limit) -> Finding | None:
@@ -134,12 +120,6 @@ def pvc_rate(track: BeatTrack, limit: Limit) -> Finding | None:
     shown = Evidence(evidence.measure, evidence.value, evidence.leads, evidence.start, evidence.end, evidence.beats,
                      criterion, over_s=PVC_WINDOW_S, confidence=evidence.confidence, method=evidence.method)
     return Finding("PVC_RATE", int(track.r[found[0]]), track.now, (shown,), track.leads)
-
-
-def fastest_start(track: BeatTrack, first: int, last: int, beats: int) -> int:
-    """First index of the ``beats`` beats in a row within a run that follow each other fastest."""
-    spans = track.r[first + beats - 1:last + 1] - track.r[first:last - beats + 2]
-    return first + int(np.argmin(spans))
 
 
 def _newest_run(track: BeatTrack, beats: int) -> tuple[int, int] | None:

@@ -1,0 +1,96 @@
+"""Criteria of ventricular beats on small beat lists: CONTRACTS 4, row by row."""
+from __future__ import annotations
+
+import pytest
+
+from models.fibrillation_criteria import fastest_run, ventricular_run
+from models.limits import Limits
+from models.ventricular_criteria import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
+from tests.models.tracks import FS, track
+
+LIMITS = Limits()
+NORMAL = [0.8] * 6
+
+
+def run_of(n: int, bpm: float, after: str = "N") -> tuple[list[float], str]:
+    """Six normal beats, ``n`` ventricular ones at ``bpm``, then ``after``."""
+    return [0.8] * 5 + [0.5] + [60 / bpm] * (n - 1) + [0.9] * len(after), "N" * 6 + "V" * n + after
+
+
+@pytest.mark.parametrize(("n", "bpm", "found"), [(5, 120, True), (4, 120, False), (5, 90, False), (8, 180, True)])
+def test_a_tachycardia_is_five_ventricular_beats_over_one_hundred(n: int, bpm: float, found: bool) -> None:
+    rr, kinds = run_of(n, bpm, after="")
+    run = ventricular_run(track(rr, kinds), LIMITS["VTACH"])
+    assert (run is not None) == found
+    if run is not None:
+        assert run == (6, 6 + n - 1)
+
+
+def test_a_run_that_is_long_over_is_no_tachycardia_now() -> None:
+    rr, kinds = run_of(6, 150, after="N" * 14)
+    assert ventricular_run(track(rr, kinds), LIMITS["VTACH"]) is None
+
+
+def test_a_blind_span_breaks_a_run() -> None:
+    rr, kinds = run_of(6, 150, after="")
+    middle = 1.0 + sum(rr[:8]) + 0.1
+    assert ventricular_run(track(rr, kinds, blind=[(middle, middle + 0.1)]), LIMITS["VTACH"]) is None
+
+
+def test_the_fastest_five_beats_are_found_where_they_are_fast_enough() -> None:
+    assert fastest_run(track([0.8] * 4 + [0.4] * 4 + [0.8] * 2), LIMITS["VTACH"]) == (4, 8)
+    assert fastest_run(track([0.8] * 10), LIMITS["VTACH"]) is None
+
+
+def test_three_or_four_fast_ventricular_beats_are_a_run_and_five_are_not() -> None:
+    for n, found in ((2, False), (3, True), (4, True), (5, False)):
+        rr, kinds = run_of(n, 140)
+        runs = vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"])
+        assert [len(f.evidence[0].beats) + 1 for f in runs] == ([n] if found else [])
+    rr, kinds = run_of(3, 80)
+    assert vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"]) == []
+
+
+def test_a_run_is_reported_when_it_is_over_with_its_first_beat_as_onset() -> None:
+    rr, kinds = run_of(3, 140, after="")
+    assert vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"]) == []
+    rr, kinds = run_of(3, 140)
+    assert [f.onset / FS for f in vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"])] == [pytest.approx(5.5)]
+
+
+def test_a_slow_ventricular_rhythm_is_five_beats_up_to_one_hundred() -> None:
+    rr, kinds = run_of(6, 70, after="")
+    found = vrhythm(track(rr, kinds), LIMITS["VRHYTHM"], LIMITS["VTACH"])
+    assert found is not None and found.evidence[0].value == pytest.approx(70, abs=0.5)
+    rr, kinds = run_of(6, 120, after="")
+    assert vrhythm(track(rr, kinds), LIMITS["VRHYTHM"], LIMITS["VTACH"]) is None
+
+
+def test_a_pair_is_two_in_a_row_and_no_third() -> None:
+    assert len(vpairs(track([0.8] * 9, "NNNVVNNNN"), LIMITS["VPAIR"])) == 1
+    assert vpairs(track([0.8] * 9, "NNNVVVNNN"), LIMITS["VPAIR"]) == []
+    assert vpairs(track([0.8] * 4, "NNNVV"), LIMITS["VPAIR"]) == []   # a third may come
+
+
+def test_r_on_t_is_within_one_hundred_milliseconds_of_the_t_peak() -> None:
+    t = track([0.8, 0.8, 0.36, 1.0], "NNNVN")
+    r = t.r.tolist()
+    peak = r[2] + round(0.30 * FS)                                     # 60 ms before the ventricular R
+    assert [f.onset for f in r_on_t(t, LIMITS["R_ON_T"], [None, None, peak, None, None])] == [r[3]]
+    assert r_on_t(t, LIMITS["R_ON_T"], [None, None, peak - round(0.06 * FS), None, None]) == []
+    assert r_on_t(t, LIMITS["R_ON_T"], [None] * 5) == []
+
+
+@pytest.mark.parametrize(("kinds", "code", "n", "found"), [
+    ("NNNVNVNV", "VBIGEMINY", 2, True), ("NNNVNVNN", "VBIGEMINY", 2, False), ("NVNVNVN", "VBIGEMINY", 2, True),
+    ("NNVNNVNNV", "VTRIGEMINY", 3, True), ("NNVNNVNNN", "VTRIGEMINY", 3, False), ("NVNVNV", "VTRIGEMINY", 3, False)])
+def test_bigeminy_and_trigeminy_are_three_cycles(kinds: str, code: str, n: int, found: bool) -> None:
+    assert (every_nth(track([0.7] * (len(kinds) - 1), kinds), code, n) is not None) == found
+
+
+def test_more_than_ten_ventricular_beats_a_minute() -> None:
+    ten = track([0.7] * 59, "NNNNV" * 10 + "N" * 10)
+    eleven = track([0.7] * 59, "NNNNV" * 11 + "N" * 5)
+    assert pvc_rate(ten, LIMITS["PVC_RATE"]) is None
+    found = pvc_rate(eleven, LIMITS["PVC_RATE"])
+    assert found is not None and found.evidence[0].over_s == 60.0
