@@ -93,7 +93,7 @@ class Analysis:
 
     @property
     def usable_s(self) -> float:
-        """For how long usable signal has been watched without a break."""
+        """For how long usable signal with beats in it has been watched without a break."""
         if self._usable_since is None or self.last is None:
             return 0.0
         return max(0.0, (self.last.hop.now - self._usable_since) / self.fs_hz)
@@ -140,7 +140,7 @@ class Analysis:
         hop = self._tier.push(chunk)
         if ended:
             hop = replace(hop, episodes=(*ended, *hop.episodes))
-        if not hop.usable_leads:
+        if not hop.usable_leads or not hop.hr:  # a rate of its own is what shows that a condition is absent
             self._usable_since = None
         elif self._usable_since is None:
             self._usable_since = hop.now

@@ -1,0 +1,52 @@
+"""The Faust app of a worker: one place for the settings that were seen to work, and for what must never be changed.
+
+at_least_once with idempotent readers, raw bytes, no Table anywhere on the way of the data: a Table in memory loses
+messages after a clean restart under load, and exactly_once lost some on every broker that it was tried on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import faust
+
+from agents.settings import Settings
+from streams.embedded import shorten_fetch_wait
+
+REQUEST_TIMEOUT_S = 30.0  # Faust refuses a session longer than this; brokers answer in milliseconds or are gone
+
+
+def faust_app(settings: Settings, worker: str) -> Any:
+    """An app in the worker's consumer group, not started."""
+    if settings.embedded:
+        shorten_fetch_wait()
+    return faust.App(
+        settings.group(worker),
+        broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_s,
+        broker_rebalance_timeout=settings.rebalance_timeout_s,
+        broker_request_timeout=max(REQUEST_TIMEOUT_S, settings.session_timeout_s),
+        broker_commit_interval=settings.commit_interval_s,
+        consumer_auto_offset_reset="earliest",
+        processing_guarantee="at_least_once",
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_allow_declare=False,  # `gem-bedside topics` makes them, with the right number of partitions
+        topic_disable_leader=True,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        datadir=tempfile.gettempdir(),
+    )
+
+
+def raw_topic(app: Any, name: str) -> Any:
+    """A topic whose keys and values stay the bytes that they are."""
+    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def consumer_of(app: Any) -> Any:
+    """The app's consumer in Kafka's own terms (aiokafka), or None before it has started."""
+    thread = getattr(app.consumer, "_thread", None)
+    return getattr(thread, "_consumer", None)

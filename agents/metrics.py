@@ -1,0 +1,69 @@
+"""What a worker measures of itself, for Prometheus. No label names a patient, a bed or a unit: they have no end."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from agents.settings import Settings
+from streams.alert import Alert
+from streams.document import ns_of_time
+
+NS = 1e9
+DELAY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30, 60, 120)
+STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1)
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.windows = Counter("gem_bedside_windows", "Windows judged.", registry=registry)
+        self.dead_letters = Counter("gem_bedside_dead_letters", "Messages that could not be read.", registry=registry)
+        self.alerts = Counter(
+            "gem_bedside_alert_versions", "Versions of alerts written.", ["code", "phase"], registry=registry
+        )
+        self.passed_over = Counter(
+            "gem_bedside_passed_over", "Times that the newest signal was judged before older.", registry=registry
+        )
+        self.lag = Histogram(
+            "gem_bedside_window_delay_seconds", "From append to judgement.", buckets=DELAY_BUCKETS, registry=registry
+        )
+        self.step = Histogram(
+            "gem_bedside_rhythm_step_seconds", "Judging one window.", buckets=STEP_BUCKETS, registry=registry
+        )
+        self.alarm_delay = Histogram(
+            "gem_bedside_alarm_delay_seconds",
+            "From the onset of a lethal condition to its alert.",
+            ["code"],
+            buckets=DELAY_BUCKETS,
+            registry=registry,
+        )
+        self.interpretations = Counter(
+            "gem_bedside_interpretations", "Interpretations written.", ["source"], registry=registry
+        )
+        self.claims = Counter("gem_bedside_claims", "Claims in interpretations.", ["verdict"], registry=registry)
+        self.interpretation_seconds = Histogram(
+            "gem_bedside_interpretation_seconds",
+            "Time taken by the interpreter.",
+            buckets=DELAY_BUCKETS,
+            registry=registry,
+        )
+        self.encoder_thinned = Gauge(
+            "gem_bedside_encoder_windows_thinned_out", "Windows that a newer one replaced.", registry=registry
+        )
+        self.published = Counter("gem_bedside_published", "Messages brought to Redis.", ["kind"], registry=registry)
+        self.redis_waits = Counter("gem_bedside_redis_waits", "Times that Redis was waited for.", registry=registry)
+        self.handled = Counter("gem_bedside_messages_handled", "Messages finished.", registry=registry)
+        self.waiting = Gauge("gem_bedside_messages_waiting", "Messages not handled yet.", registry=registry)
+
+    def alert(self, alert: Alert, now_ns: int) -> None:
+        """Count a version; of a lethal alarm that begins to sound, the delay since its onset."""
+        self.alerts.labels(alert.code, alert.phase.value).inc()
+        if alert.version == 1 and alert.priority == "PH" and not alert.late:
+            self.alarm_delay.labels(alert.code).observe(max(0.0, (now_ns - ns_of_time(alert.onset)) / NS))
+
+    def serve(self, settings: Settings) -> None:
+        """Answer Prometheus on the port of the settings; 0: not at all."""
+        if settings.metrics_port:
+            start_http_server(settings.metrics_port, settings.metrics_host, self.registry)

@@ -1,0 +1,404 @@
+"""The monitor: the one writer of beds and alerts (docs/delivery.md says what is promised, step by step).
+
+A Faust app over windows, actions and interpretations, whose equal partitions always meet in one worker. Each partition
+is worked on one message at a time (`Partition.lock`); what a turn of a bed gives leaves in this order: the bed
+document, acknowledged; strips and alerts, acknowledged; what is flagged; only then is the message done, and its offset
+committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from pydantic import ValidationError
+
+from agents.bed_monitor import BedMonitor, new_bed, system_bed
+from agents.behind import analyse_behind
+from agents.clock import Clock
+from agents.condition import ConditionReport
+from agents.encoder_tier import EncoderTier
+from agents.lease import Lease
+from agents.outputs import Outputs
+from agents.partition import Partition, PassingOver
+from agents.restore import committed_offsets, offset_before, plain_consumer, read_beds, read_range
+from agents.sender import Incoming, Outgoing
+from agents.settings import Settings
+from agents.technical import SYSTEM, open_alert
+from agents.worker import Worker
+from streams.alert import InterpretationMessage
+from streams.bed import Action, Bed
+from streams.document import ns_of_time
+from streams.partition import partition_of
+from streams.wire import EcgWindow, Refused, decode_window, encode_flagged, encode_window
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5  # half of the second that the promises about time are kept to
+LONGER_THAN_CONFIRM_S = 60.0  # CONTRACTS 1: memory reaches this much further back than the longest time to confirm
+PASS_OVER_FROM = 20  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
+SERVICES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
+
+
+class Monitor(Worker):
+    """The monitor worker."""
+
+    name = "monitor"
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings, clock)
+        self.partitions: dict[int, Partition] = {}
+        self.lease = Lease(self.app, settings.session_timeout_s)
+        self.encoder = EncoderTier(settings)
+        self._holding = asyncio.Event()
+        self._restoring: asyncio.Task[None] | None = None
+        topics = self.topics
+        for topic, handle in (
+            (topics.windows, self._window),
+            (topics.actions, self._action),
+            (topics.interpretations, self._interpretation),
+        ):
+            self.agent(topic, handle)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+
+    async def start(self) -> None:
+        await self.encoder.start()
+        await super().start()
+        self.run_forever(self._tick_forever(), "the clock of the beds")
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self.encoder.stop()
+
+    # ---- taking partitions over ----------------------------------------------------------------------------------
+
+    async def _revoked(self, _app: Any, revoked: set[Any], **_: Any) -> None:
+        """Nothing is written any more until the next assignment; what is under way is finished first."""
+        self._holding.clear()
+        if self._restoring is not None:
+            self._restoring.cancel()
+        for partition in self.partitions.values():
+            async with partition.lock:
+                pass
+
+    async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
+        """Awaited before any message of these partitions is delivered, and before the first heartbeat: kept short.
+
+        Beds and open alerts come back here; the signal is read again behind the partitions' locks.
+        """
+        before, generation = self.lease.generation, self.lease.taken()
+        numbers = sorted({at.partition for at in assigned if at.topic == self.topics.windows})
+        kept = {n for n in numbers if n in self.partitions and self.partitions[n].ready.is_set()}
+        if generation != before + 1:  # somebody else may have held them in between
+            kept = set()
+        for number, partition in self.partitions.items():
+            if number not in kept:
+                partition.held = False
+                if partition.behind is not None:
+                    partition.behind.cancel()
+        self.partitions = {n: self.partitions[n] if n in kept else Partition(n) for n in numbers}
+        log.info(
+            "holding partitions %s in generation %d, of these anew %s", numbers, generation, sorted(set(numbers) - kept)
+        )
+        async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
+            places = [(at.topic, at.partition) for at in assigned]
+            everywhere = await committed_offsets(consumer, places)
+            self.hold(everywhere)
+            committed = {n: everywhere[self.topics.windows, n] for n in numbers if n not in kept}
+            for number in numbers:
+                partition = self.partitions[number]
+                if number in kept:
+                    for bed in partition.beds.values():
+                        bed.set_generation(generation)
+                    continue
+                partition.next_offset = committed[number]
+                for document in (await read_beds(consumer, self.topics.beds, number)).values():
+                    partition.beds[document.bed_stream] = self._monitor_of(document)
+                await self._publish_again(partition)
+        self._holding.set()
+        self._restoring = asyncio.create_task(self._warm_up(committed))
+
+    async def _publish_again(self, partition: Partition) -> None:
+        """The alerts of the beds as they were written: some may never have left. Readers drop versions they have."""
+        messages = []
+        for monitor in partition.beds.values():
+            for alert in monitor.bed.alerts:
+                fresh = alert.changed(generation=self.lease.generation)
+                messages.append(Outgoing(self.topics.alerts, alert.bed_stream, fresh.to_json()))
+        await self.sender.send(messages)
+
+    async def _warm_up(self, committed: dict[int, int]) -> None:
+        """Read the signal again that lies before the committed offsets; partition by partition they go live."""
+        try:
+            for number, offset in committed.items():
+                partition = self.partitions[number]
+                async with partition.lock:
+                    await self._warm(partition, offset)
+                    partition.ready.set()
+                    self._start_behind(partition)
+            self.ready.set()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.fail(error)
+
+    async def _warm(self, partition: Partition, committed: int) -> None:
+        """Bring the signal state of a partition's beds up to the committed offset; nothing comes out."""
+        topic, number = self.topics.windows, partition.number
+        settings = self.settings
+        seconds = max(settings.warm_s, max(settings.af_confirm_s, settings.qt_confirm_s) + LONGER_THAN_CONFIRM_S)
+        async with plain_consumer(settings) as consumer:
+            first = await offset_before(consumer, topic, number, committed, seconds)
+            async for batch in read_range(consumer, topic, number, first, committed):
+                for message in batch:
+                    try:
+                        window = self.decode(message)
+                    except Refused:
+                        continue  # it went to the dead letters when it was read first
+                    bed = partition.beds.get(window.bed_stream)
+                    if bed is not None:
+                        bed.push(window, message.offset, message.append_ns, warm=True)
+                        self.progressed()
+                    await asyncio.sleep(0)
+
+    def _monitor_of(self, bed: Bed) -> BedMonitor:
+        return BedMonitor(bed, self.settings, self.clock, self.encoder.info, self.lease.generation)
+
+    # ---- what comes in -------------------------------------------------------------------------------------------
+
+    async def _partition(self, number: int) -> Partition | None:
+        """The partition, once it has its memory back; None where this worker does not hold it any more."""
+        await self._holding.wait()
+        partition = self.partitions.get(number)
+        if partition is None:
+            return None
+        await partition.ready.wait()
+        return partition if partition.held else None
+
+    async def _window(self, message: Incoming) -> None:
+        partition = await self._partition(message.partition)
+        if partition is None:
+            return
+        async with partition.lock:
+            await self._holding.wait()
+            if not partition.held or message.offset < partition.next_offset:
+                return
+            if not await self._passed_over(partition, message):
+                await self._judge(partition, message)
+            partition.next_offset = message.offset + 1
+
+    async def _judge(self, partition: Partition, message: Incoming) -> None:
+        """The way of a window, when nothing is in its way."""
+        self.metrics.lag.observe(max(0.0, (self.clock.now_ns() - message.append_ns) / 1e9))
+        try:
+            window = self.decode(message)
+        except Refused as refused:
+            await self.refuse(message, refused.reason)
+            return
+        bed = self._bed(partition, window, message.append_ns)
+        with self.metrics.step.time():
+            outputs = bed.push(window, message.offset, message.append_ns)
+        self.metrics.windows.inc()
+        await self.deliver(bed, outputs)
+
+    async def _passed_over(self, partition: Partition, message: Incoming) -> bool:
+        """Live first: at a lag of more than 10 s the windows are passed over, up to the newest of each bed."""
+        passing = partition.passing
+        if passing is None:
+            end = self.ends.end(message.topic, message.partition)
+            lag_s = (self.clock.now_ns() - message.append_ns) / 1e9
+            waiting = 0 if end is None else end - message.offset
+            if lag_s <= self.settings.live_lag_s or waiting <= PASS_OVER_FROM * max(1, len(partition.beds)):
+                return False
+            assert end is not None
+            log.warning("%s/%d lags %.1f s: %d windows go behind", message.topic, message.partition, lag_s, waiting)
+            passing = partition.passing = PassingOver(end)
+            self.metrics.passed_over.inc()
+        bed = partition.beds.get((message.key or b"").decode(errors="replace"))
+        if bed is None:
+            try:
+                bed = self._bed(partition, self.decode(message), message.append_ns)
+            except Refused as refused:
+                await self.refuse(message, refused.reason)
+                bed = None
+        if (bed is not None and message.offset > bed.offset) or (bed and bed.bed.bed_stream in passing.tails):
+            assert bed is not None
+            if bed.bed.bed_stream not in passing.tails:
+                await self.deliver(bed, bed.pass_over(message.offset, passing.until - 1))
+            passing.keep(bed, message)
+        if message.offset >= passing.until - 1:
+            await self._newest(partition, passing)
+        return True
+
+    async def _newest(self, partition: Partition, passing: PassingOver) -> None:
+        """The end of what was passed over is reached: each bed's newest signal is judged now."""
+        partition.passing = None
+        for name, tail in passing.tails.items():
+            bed = partition.beds[name]
+            await self.deliver(bed, bed.take_back(tail[0].offset))
+        for message in sorted((m for tail in passing.tails.values() for m in tail), key=lambda m: m.offset):
+            await self._judge(partition, message)
+        self._start_behind(partition)
+
+    def _start_behind(self, partition: Partition) -> None:
+        busy = partition.behind is not None and not partition.behind.done()
+        if not busy and any(bed.bed.skipped for bed in partition.beds.values()):
+            partition.behind = asyncio.create_task(analyse_behind(self, partition))
+
+    async def _action(self, message: Incoming) -> None:
+        partition = await self._partition(message.partition)
+        if partition is None:
+            return
+        async with partition.lock:
+            try:
+                action = Action.from_json(message.value or b"")
+                self._check_key(message, action.bed_stream)
+            except (ValidationError, ValueError) as error:
+                await self.refuse(message, f"no action: {_told(error)} ({_place(message)})")
+                return
+            bed = partition.beds.get(action.bed_stream)
+            if bed is None and action.action == "admit":  # people may be quicker than the bed's first window
+                unit, _, name = action.bed_stream.partition("/")
+                fresh = new_bed(action.bed_stream, unit, name or unit, self.clock.now_ns())
+                bed = partition.beds[action.bed_stream] = self._monitor_of(fresh)
+            if bed is None:
+                await self.refuse(
+                    message,
+                    f"bed_stream {action.bed_stream!r} is no bed here: its first window or `admit` makes it one "
+                    f"({_place(message)})",
+                )
+            elif message.offset > bed.bed.applied.get(self.topics.actions, -1):
+                outputs, outcome = bed.act(action, message.offset)
+                if not outcome.applied:
+                    log.info("%s on %s changed nothing: %s", action.action, action.bed_stream, outcome.reason)
+                await self.deliver(bed, outputs)
+
+    async def _interpretation(self, message: Incoming) -> None:
+        partition = await self._partition(message.partition)
+        if partition is None:
+            return
+        async with partition.lock:
+            try:
+                reading = InterpretationMessage.from_json(message.value or b"")
+                self._check_key(message, reading.bed_stream)
+            except (ValidationError, ValueError) as error:
+                await self.refuse(message, f"no interpretation: {_told(error)} ({_place(message)})")
+                return
+            if reading.bed_stream == SYSTEM:
+                await self._service(partition, reading, message.offset)
+                return
+            bed = partition.beds.get(reading.bed_stream)
+            if bed is None:
+                await self.refuse(message, f"bed_stream {reading.bed_stream!r} is no bed here ({_place(message)})")
+            elif message.offset > bed.bed.applied.get(self.topics.interpretations, -1):
+                outputs, outcome = bed.interpret(reading, message.offset)
+                if not outcome.applied:
+                    log.info("interpretation of %s changed nothing: %s", reading.alert_id, outcome.reason)
+                await self.deliver(bed, outputs)
+
+    async def _service(self, partition: Partition, reading: InterpretationMessage, offset: int) -> None:
+        """A worker says that a service is not there (a reason), or there again (none)."""
+        code, at_ns = reading.alert_id, ns_of_time(reading.interpretation.at)
+        if code not in SERVICES:
+            return
+        bed = partition.beds.get(SYSTEM)
+        if bed is None:
+            bed = partition.beds[SYSTEM] = self._monitor_of(system_bed(at_ns))
+        if offset <= bed.bed.applied.get(self.topics.interpretations, -1):
+            return
+        alert = open_alert(bed.bed, code)
+        onset_ns = at_ns if alert is None else min(at_ns, ns_of_time(alert.onset))
+        there = reading.interpretation.reason is None
+        if there and alert is None:
+            return
+        report = ConditionReport(code, onset_ns, onset_ns, max(onset_ns, at_ns), at_ns if there else None)
+        await self.deliver(bed, bed.report([report], {self.topics.interpretations: offset}))
+
+    # ---- what goes out -------------------------------------------------------------------------------------------
+
+    async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
+        """One turn after the other; within a turn the order that makes a crash harmless."""
+        topics = self.topics
+        key = bed.bed.bed_stream
+        for output in outputs:
+            if output.bed is not None:
+                self.lease.check()
+                await self.sender.send([Outgoing(topics.beds, key, output.bed.to_json())])
+            messages = [
+                Outgoing(topics.strips, key, encode_window(s.window), [("alert_id", s.alert_id.encode())])
+                for s in output.strips
+            ]
+            messages += [Outgoing(topics.alerts, key, alert.to_json()) for alert in output.alerts]
+            messages += [Outgoing(topics.flagged, key, encode_flagged(segment)) for segment in output.flagged]
+            if messages:
+                self.lease.check()
+                await self.sender.send(messages)
+            for alert in output.alerts:
+                self.metrics.alert(alert, self.clock.now_ns())
+            for vitals in output.vitals:
+                await self.sender.send_volatile(Outgoing(topics.vitals, key, vitals.to_json()))
+            if output.encode is not None:
+                self.encoder.offer(key, output.encode)
+
+    async def refuse(self, message: Incoming, reason: str) -> None:
+        log.warning("dead letter: %s", reason)
+        self.metrics.dead_letters.inc()
+        await self.sender.refuse(message, reason)
+
+    # ---- time ----------------------------------------------------------------------------------------------------
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.lease.beat()
+            for partition in list(self.partitions.values()):
+                if self._holding.is_set() and partition.ready.is_set() and not partition.lock.locked():
+                    await self._tick(partition)
+
+    async def _tick(self, partition: Partition) -> None:
+        async with partition.lock:
+            if not (partition.held and self._holding.is_set()) or partition.passing is not None:
+                return
+            end = self.ends.end(self.topics.windows, partition.number)
+            caught_up = end is not None and partition.next_offset >= end
+            for bed in list(partition.beds.values()):
+                await self.deliver(bed, bed.tick(caught_up=caught_up))
+
+    # ---- helpers -------------------------------------------------------------------------------------------------
+
+    def decode(self, message: Incoming) -> EcgWindow:
+        return decode_window(
+            message.value,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+            n_partitions=self.settings.partitions,
+            patient_pattern=self.settings.patient_pattern,
+        )
+
+    def _bed(self, partition: Partition, window: EcgWindow, append_ns: int) -> BedMonitor:
+        bed = partition.beds.get(window.bed_stream)
+        if bed is None:
+            fresh = new_bed(window.bed_stream, window.unit, window.bed, append_ns, window.patient)
+            bed = partition.beds[window.bed_stream] = self._monitor_of(fresh)
+        return bed
+
+    def _check_key(self, message: Incoming, bed_stream: str) -> None:
+        if (message.key or b"").decode(errors="replace") != bed_stream:
+            raise ValueError(f"bed_stream {bed_stream!r} is not the message key {message.key!r}")
+        right = partition_of(bed_stream.encode(), self.settings.partitions)
+        if message.partition != right:
+            raise ValueError(f"bed_stream {bed_stream!r} belongs on partition {right}, not {message.partition}")
+
+
+def _place(message: Incoming) -> str:
+    return f"{message.topic}/{message.partition} offset {message.offset}"
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors()[:5])
+    return str(error)

@@ -1,0 +1,61 @@
+"""One partition that a monitor holds: its beds, one thing at a time.
+
+Windows, actions, interpretations and the passing of time of one partition meet here under one lock, so that each turn
+of a bed is delivered before the next begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+from agents.bed_monitor import BedMonitor
+from agents.sender import Incoming
+
+TAIL_S = 20.0  # of the newest signal: enough to judge every lethal rhythm afresh
+
+
+@dataclass(eq=False)
+class PassingOver:
+    """Windows up to offset ``until`` (exclusive) are passed over; the newest end of each bed's is kept at hand."""
+
+    until: int
+    tails: dict[str, deque[Incoming]] = field(default_factory=dict)
+
+    def keep(self, bed: BedMonitor, message: Incoming) -> None:
+        """Remember a message, as one of the last `TAIL_S` of its bed."""
+        tail = self.tails.get(bed.bed.bed_stream)
+        if tail is None:
+            length = math.ceil(TAIL_S / max(0.2, bed.live.assembly.message_s))
+            tail = self.tails[bed.bed.bed_stream] = deque(maxlen=length)
+        tail.append(message)
+
+
+@dataclass(eq=False)
+class Partition:
+    """State of one partition.
+
+    Attributes
+    ----------
+    number : int
+    beds : dict
+        Bed stream to its monitor.
+    lock : asyncio.Lock
+        Held for one message, or one tick, and its delivery.
+    ready : asyncio.Event
+        The beds have their memory back.
+    next_offset : int
+        Of the windows: the first that has not been handled.
+    passing : PassingOver or None
+    """
+
+    number: int
+    beds: dict[str, BedMonitor] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    next_offset: int = 0
+    passing: PassingOver | None = None
+    behind: asyncio.Task[None] | None = None
+    held: bool = True

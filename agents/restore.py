@@ -1,0 +1,125 @@
+"""How a worker gets its memory back from Kafka when it is given a partition (docs/delivery.md, "Taking over").
+
+Plain consumers that belong to no group: they read beside the app's own, and move none of its offsets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pydantic import ValidationError
+
+from agents.sender import Incoming
+from agents.settings import Settings
+from streams.bed import Bed
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 200  # an answer of the broker is awaited this long before it is asked again
+BATCH = 500  # records of one poll: bounds the memory that a backlog takes (1 MB each at most)
+
+
+@asynccontextmanager
+async def plain_consumer(settings: Settings, group: str | None = None) -> AsyncIterator[Any]:
+    """A consumer for reading beside the app; with ``group`` it can ask what that group has committed."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka.split(","),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_poll_records=BATCH,
+    )
+    await consumer.start()
+    await asyncio.sleep(0)  # aiokafka's own tasks must have begun: stopped before that, they cancel who stops them
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read_range(consumer: Any, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[list[Incoming]]:
+    """The records of one partition from offset ``start`` to ``stop`` (exclusive), poll by poll."""
+    at = TopicPartition(topic, partition)
+    consumer.assign([at])
+    begin = (await consumer.beginning_offsets([at]))[at]
+    position = max(start, begin)
+    consumer.seek(at, position)
+    while position < stop:
+        records = (await consumer.getmany(at, timeout_ms=POLL_MS)).get(at, [])
+        if not records:
+            # Compacted away, or control records at the end: the position tells.
+            position = await consumer.position(at)
+            continue
+        position = records[-1].offset + 1
+        yield [incoming(record) for record in records if record.offset < stop]
+
+
+def incoming(record: Any) -> Incoming:
+    """A record of aiokafka as this program passes it on."""
+    return Incoming(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp * 1_000_000,
+        record.key,
+        record.value,
+        tuple(record.headers or ()),
+    )
+
+
+async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]:
+    """The newest document of every bed of a partition; of two, the one of the later generation.
+
+    A worker that lost its session cannot take a bed back: what it still wrote carries the lower generation.
+    """
+    at = TopicPartition(topic, partition)
+    end = (await consumer.end_offsets([at]))[at]
+    beds: dict[str, Bed] = {}
+    async for batch in read_range(consumer, topic, partition, 0, end):
+        for record in batch:
+            if record.value is None or record.key is None:
+                continue
+            try:
+                bed = Bed.from_json(record.value)
+            except ValidationError as error:
+                log.error("bed document %s/%d offset %d cannot be read: %s", topic, partition, record.offset, error)
+                continue
+            known = beds.get(bed.bed_stream)
+            if known is None or bed.generation >= known.generation:
+                beds[bed.bed_stream] = bed
+    return beds
+
+
+async def committed_offsets(consumer: Any, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """What the consumer's group has committed of each partition; the log's beginning where it has not."""
+    held = [TopicPartition(topic, partition) for topic, partition in places]
+    if not held:
+        return {}
+    consumer.assign(held)
+    begins = await consumer.beginning_offsets(held)
+    out = {}
+    for at in held:
+        offset = await consumer.committed(at)
+        out[at.topic, at.partition] = max(int(begins[at]), int(begins[at] if offset is None else offset))
+    return out
+
+
+async def offset_before(consumer: Any, topic: str, partition: int, offset: int, seconds: float) -> int:
+    """The first offset appended at most ``seconds`` before the record that lies before ``offset``."""
+    at = TopicPartition(topic, partition)
+    begin = int((await consumer.beginning_offsets([at]))[at])
+    if offset <= begin:
+        return begin
+    last = None
+    async for batch in read_range(consumer, topic, partition, offset - 1, offset):
+        last = batch[-1] if batch else last
+    if last is None:
+        return begin
+    since_ms = last.append_ns // 1_000_000 - round(seconds * 1000)
+    found = (await consumer.offsets_for_times({at: since_ms})).get(at)
+    return begin if found is None else max(begin, min(int(found.offset), offset))

@@ -1,0 +1,96 @@
+"""Runs one worker until SIGTERM: ``ready`` on standard error, 0 when all that it took is finished."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+
+from agents.clock import SystemClock
+from agents.progress import Look, watch
+from agents.settings import Settings
+from agents.worker import Worker
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 0.2
+EXIT_FAILED, EXIT_SERVICE = 1, 3
+
+
+def run_worker(name: str, settings: Settings | None = None) -> int:
+    """Run a worker in this process; its exit status (CONTRACTS 6)."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("kafka", "aiokafka", "faust", "mode"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    settings = settings or Settings()
+    try:
+        _check_topics(settings)
+    except Exception as error:
+        log.error("Kafka at %s cannot be used: %s", settings.kafka, error)
+        return EXIT_SERVICE
+    return asyncio.run(_run(name, settings))
+
+
+async def _run(name: str, settings: Settings) -> int:
+    worker = make_worker(name, settings)
+    stopped, beats = asyncio.Event(), [0]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    worker.metrics.serve(settings)
+    finished = threading.Event()
+    watch(lambda: Look(worker.handled, worker.waiting(), beats[0]), settings.stuck_after_s, finished)
+    beating = asyncio.create_task(_beat(beats))
+    tell = asyncio.create_task(_tell_ready(worker))
+    try:
+        await worker.start()
+        while not (stopped.is_set() or worker.ended.done()):
+            await asyncio.sleep(BEAT_S / 4)
+        if not worker.ended.done():
+            await worker.stop()
+        if worker.ended.done():
+            logging.shutdown()
+            os._exit(EXIT_FAILED)  # nothing is finished and nothing committed by a worker that failed
+        return 0
+    finally:
+        tell.cancel()
+        beating.cancel()
+        finished.set()
+
+
+async def _beat(beats: list[int]) -> None:
+    while True:
+        beats[0] += 1
+        await asyncio.sleep(BEAT_S)
+
+
+async def _tell_ready(worker: Worker) -> None:
+    await worker.ready.wait()
+    print("ready", file=sys.stderr, flush=True)
+
+
+def make_worker(name: str, settings: Settings) -> Worker:
+    """The worker of a name, with the system's clock."""
+    clock = SystemClock()
+    if name == "monitor":
+        from agents.monitor import Monitor
+
+        return Monitor(settings, clock)
+    if name == "interpreter":
+        from agents.interpreter import Interpreter
+
+        return Interpreter(settings, clock)
+    if name == "publisher":
+        from agents.publisher import Publisher
+
+        return Publisher(settings, clock)
+    raise ValueError(f"no worker {name!r}; there are monitor, interpreter, publisher")
+
+
+def _check_topics(settings: Settings) -> None:
+    from streams.topics import Topics, ensure_topics
+
+    ensure_topics(settings.kafka, Topics(settings.topic_prefix, settings.partitions), replication=settings.replication)

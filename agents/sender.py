@@ -1,0 +1,103 @@
+"""Sends a worker's messages to Kafka: keyed by the bed stream, acknowledged by all in-sync replicas, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer
+
+from agents.clock import Clock
+from agents.settings import Settings
+from streams.dead_letter import DEAD_LETTER_LIMIT, dead_letter
+from streams.telemetry import Headers
+from streams.topics import Topics
+
+LINGER_MS = 0  # an alarm waits for nobody; vitals, which could, are small
+OVERHEAD = 1024  # of a record batch around its messages
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message: topic, key (the bed stream), value, headers."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Headers = ()
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One message as it came from Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+    append_ns: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Sender:
+    """An idempotent producer. ``dead_letters`` counts what could not be read."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._dead_letter_topic = Topics(settings.topic_prefix, settings.partitions).dead_letter
+        self._producer: Any = None
+        self.dead_letters = 0
+
+    async def start(self) -> Self:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka.split(","),
+            acks="all",
+            enable_idempotence=not self._settings.embedded,  # the embedded broker gives aiokafka no producer id
+            compression_type="lz4",
+            linger_ms=LINGER_MS,
+            max_request_size=DEAD_LETTER_LIMIT + OVERHEAD,
+        )
+        await self._producer.start()
+        return self
+
+    async def stop(self) -> None:
+        """Wait for what is under way, then close."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        """Send all, and wait until Kafka has acknowledged all."""
+        acknowledged = [await self._queue(message) for message in messages]
+        if acknowledged:
+            await asyncio.gather(*acknowledged)
+
+    async def send_volatile(self, message: Outgoing) -> None:
+        """Send without waiting for the acknowledgement: it may be dropped, never late."""
+        future = await self._queue(message)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, and let go
+
+    async def refuse(self, message: Incoming, reason: str) -> None:
+        """Put a message that cannot be read on the dead-letter topic, with the reason, and wait until it is there."""
+        letter = dead_letter(
+            message.key,
+            message.value,
+            reason=reason,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            time_ns=self._clock.now_ns(),
+        )
+        self.dead_letters += 1
+        await self._producer.send_and_wait(
+            self._dead_letter_topic, value=letter.value, key=letter.key, headers=list(letter.headers)
+        )
+
+    async def _queue(self, message: Outgoing) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = await self._producer.send(
+            message.topic, value=message.value, key=message.key.encode(), headers=list(message.headers)
+        )
+        return future
