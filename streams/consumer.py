@@ -51,16 +51,19 @@ class AlertConsumer:
         self.group, self.name, self._from = group, name, "0" if from_start else "$"
         self.lost: list[str] = []
         """Entries that were trimmed while they were pending: read the open alerts again (`streams.ward_view`)."""
-        self._own_pending = True
+        self._pending_after: str | None = "0"  # where reading its own pending entries goes on; None: all were given
         self._join()
 
     def read(self, *, block_s: float = 1.0, count: int = READ_COUNT) -> list[Received]:
         """What is new, oldest first, after waiting up to ``block_s``; first what this name had not acknowledged."""
-        if self._own_pending:
-            pending = self._read("0", None, count)
+        while self._pending_after is not None:
+            lost = len(self.lost)
+            pending = self._read(self._pending_after, None, count)
             if pending:
+                self._pending_after = pending[-1].entry_id
                 return pending
-            self._own_pending = False
+            if len(self.lost) == lost:  # nothing was left at all, not even entries that were trimmed
+                self._pending_after = None
         return self._read(">", block_s, count)
 
     def ack(self, *received: Received) -> None:

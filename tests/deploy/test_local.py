@@ -42,6 +42,17 @@ def test_redis_that_is_killed_comes_back_with_its_data(tmp_path: Path) -> None:
         assert client.get("bed") == b"07"
 
 
+def test_a_paused_redis_is_silent_until_it_goes_on(tmp_path: Path) -> None:
+    with LocalRedis(tmp_path) as server:
+        client = redis.Redis.from_url(server.url, socket_timeout=0.3, retry=None)
+        server.pause()
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+        server.resume()
+        assert redis.Redis.from_url(server.url).ping()
+        server.pause()  # and it still ends when it is stopped
+
+
 def test_a_server_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = (
         f"import time; from pathlib import Path; from deploy.local import LocalRedis\n"

@@ -53,6 +53,17 @@ async def test_a_station_that_restarts_gets_again_what_it_had_not_acknowledged(
     assert after.read(block_s=0.05) == []
 
 
+async def test_pending_entries_are_given_once_a_start_in_pieces_and_then_what_is_new(
+    client: redis.Redis, redis_url: str
+) -> None:
+    await publish(redis_url, 1, 2, 3)
+    AlertConsumer(client, "main", "icu-3", "desk", "desk-1").read(block_s=0.05)
+    await publish(redis_url, 4, first_offset=3)
+    after = AlertConsumer(client, "main", "icu-3", "desk", "desk-1")
+    pieces = [after.read(block_s=0.05, count=2) for _ in range(4)]  # nothing is acknowledged in between
+    assert [[x.alert.version for x in piece] for piece in pieces] == [[1, 2], [3], [4], []]
+
+
 async def test_each_group_gets_everything_and_a_group_shares(client: redis.Redis, redis_url: str) -> None:
     await publish(redis_url, 1, 2, 3)
     first = AlertConsumer(client, "main", "icu-3", "desk", "a")
