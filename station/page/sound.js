@@ -15,7 +15,6 @@ export class Sound {
     this.context = null;
     this.priority = null;
     this.next = 0;
-    this.bursts = 0;
     setInterval(() => this.look(), 100);
   }
 
@@ -42,7 +41,7 @@ export class Sound {
     const now = this.context.currentTime;
     if (now < this.next) return;
     this.next = now + EVERY_S[this.priority];
-    this.bursts += 1;
+    document.body.dataset.bursts = Number(document.body.dataset.bursts ?? 0) + 1;
     for (const at of PULSES_S[this.priority]) this.pulse(now + 0.05 + at, LENGTH_S[this.priority], NOTE_HZ[this.priority]);
   }
 

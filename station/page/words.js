@@ -7,10 +7,11 @@ export const PRIORITY_WORDS = { PH: "high", PM: "medium", PL: "low", PN: "adviso
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
+    const told = name.startsWith("data-") || name.startsWith("aria-"); // these say "true" and "false" in words
+    if (value === null || value === undefined || (value === false && !told)) continue;
     if (name === "class") made.className = value;
     else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value === true ? "" : String(value));
+    else made.setAttribute(name, value === true && !told ? "" : String(value));
   }
   made.append(...children.filter((c) => c !== null && c !== undefined));
   return made;

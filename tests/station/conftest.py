@@ -1,0 +1,71 @@
+"""A running station over a real Redis, and Chromium where the machine has it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from station.server import create_app
+from tests.station.ward import WardInRedis
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=user-gesture-required",
+]  # fmt: skip
+
+
+@pytest.fixture
+def ward(redis_url: str) -> WardInRedis:
+    return WardInRedis(redis_url)
+
+
+@pytest.fixture
+def station_url(redis_url: str) -> Iterator[str]:
+    """A station of its own for the test."""
+    config = uvicorn.Config(create_app(redis_url, "main"), port=0, log_level="warning", timeout_graceful_shutdown=1)
+    listener = config.bind_socket()
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 10
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of Chromium; the test skips and says so where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+
+
+@pytest.fixture
+def page(chromium: str, station_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The station's page in a fresh Chromium; fails the test on an error in the page's own code."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch_persistent_context(
+            tmp_path / "profile", executable_path=chromium, headless=True, args=CHROMIUM_ARGUMENTS,
+            viewport={"width": 1440, "height": 900},
+        )  # fmt: skip
+        opened = browser.pages[0]
+        errors: list[str] = []
+        opened.on("pageerror", lambda error: errors.append(str(error)))
+        opened.goto(station_url)
+        yield opened
+        browser.close()
+    assert errors == []

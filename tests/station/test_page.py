@@ -1,0 +1,129 @@
+"""The page in a real browser: what a nurse sees and does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+
+from tests.station.ward import NASTY, WardInRedis
+
+
+def _open(page: Any, ward: WardInRedis) -> None:
+    ward.bed()
+    ward.vitals(72.4)
+    ward.strip()
+    ward.alert()
+    page.locator(".alert[data-code=ASYSTOLE]").wait_for(timeout=10_000)
+
+
+def test_an_alert_appears_flashes_in_its_colour_and_stays_text(page: Any, ward: WardInRedis) -> None:
+    # Given a bed without an alarm on the screen
+    ward.bed()
+    ward.vitals(72.4)
+    page.locator('.bed[data-bed="icu-3/07"]').wait_for()
+    assert page.locator(".bed .hr").inner_text() == "72"
+    # When an asystole is published
+    ward.strip()
+    ward.alert()
+    # Then it is in the list and on the bed, red, flashing between 1.4 and 2.8 Hz, and nothing in it is markup
+    card = page.locator(".alert[data-code=ASYSTOLE]")
+    card.wait_for(timeout=5000)
+    head = card.locator(".head")
+    assert NASTY in head.inner_text()
+    assert head.get_attribute("data-flash") == "true"
+    seconds = head.evaluate("x => parseFloat(getComputedStyle(x).animationDuration)")
+    assert 1.4 <= 1 / seconds <= 2.8
+    assert page.locator(".bed .banner").inner_text().startswith("Asystole")
+    assert page.locator(".alert img").count() == 0
+    assert page.title() == "GEM Bedside station"
+
+
+def test_the_interpretation_arrives_under_the_alert_and_a_citation_is_shown_on_the_strip(
+    page: Any, ward: WardInRedis
+) -> None:
+    _open(page, ward)
+    # When the interpretation follows as version 2
+    ward.alert(2)
+    text = page.locator(".alert .text")
+    text.wait_for(timeout=5000)
+    # Then it stands under the same alert; the contradicted claim is struck, the citations are buttons
+    assert page.locator(".alert").count() == 1
+    assert page.locator(".alert s.claim").inner_text() == "ST is elevated in V1"
+    # When [2] is clicked
+    text.locator(".cite[data-n='2']").click()
+    # Then the strip shows the cited span on its lead, and says it in words
+    canvas = page.locator("#strip-canvas[data-span='547-600']")
+    canvas.wait_for(timeout=5000)
+    assert canvas.get_attribute("data-leads") == "II"
+    assert page.locator("#strip-span").inner_text() == "[2] PR 212 ms, lead II, 2.19–2.40 s"
+    inside, outside = _amber(page, 547, 600), _amber(page, 1500, 1553)
+    assert inside > 0.5 > outside
+
+
+def _amber(page: Any, first: int, last: int) -> float:
+    """Share of reddish pixels of the strip's first row between two samples."""
+    return float(
+        page.evaluate(
+            """([first, last]) => {
+              const canvas = document.getElementById("strip-canvas");
+              const mm = canvas.width / (11 + 10 * 25 + 4);
+              const x = (s) => Math.round((11 + (s / 250) * 25) * mm);
+              const [top, high] = [Math.round(10 * mm), Math.round(6 * mm)];
+              const data = canvas.getContext("2d").getImageData(x(first), top, x(last) - x(first), high).data;
+              let amber = 0;
+              for (let k = 0; k < data.length; k += 4) amber += data[k] > data[k + 2] + 15;
+              return amber / (data.length / 4);
+            }""",
+            [first, last],
+        )
+    )
+
+
+def test_acknowledge_reaches_the_inbox_with_who_did_it(page: Any, ward: WardInRedis) -> None:
+    _open(page, ward)
+    # Given nobody has said who they are, the page asks, and nothing is sent
+    page.locator(".ack").click()
+    assert "Enter your id" in page.locator("#toast").inner_text()
+    inbox = redis.Redis.from_url(ward.url, decode_responses=True)
+    assert inbox.xlen("ecg:{main}:actions") == 0
+    # When the nurse has, and acknowledges with the keyboard
+    page.fill("#who", "rn-12")
+    page.locator(".alert .head").click()
+    page.keyboard.press("a")
+    page.wait_for_function("document.getElementById('toast').textContent.startsWith('Acknowledged')")
+    # Then the action is in the inbox
+    (entry,) = inbox.xrange("ecg:{main}:actions")
+    action = json.loads(entry[1]["doc"])
+    assert (action["action"], action["by"], action["bed_stream"]) == ("acknowledge", "rn-12", "icu-3/07")
+    # And when the monitor has applied it, the alert is steady and says by whom
+    alert = ward.alert(
+        2, state="acknowledged", sounding=False, acknowledged={"at": "2026-11-22T22:11:00Z", "by": "rn-12"}
+    )
+    assert action["alert_id"] == alert.id
+    page.locator(".alert[data-state=acknowledged]").wait_for(timeout=5000)
+    assert "acknowledged by rn-12" in page.locator(".alert .head").inner_text()
+    assert page.locator(".alert .head").get_attribute("data-flash") == "false"
+
+
+def test_sound_needs_a_gesture_and_then_bursts(page: Any, ward: WardInRedis) -> None:
+    _open(page, ward)
+    assert page.locator("#sound").inner_text() == "Sound is off"
+    page.locator("#sound").click()
+    page.wait_for_function("document.getElementById('sound').textContent === 'Sound is on'")
+    page.wait_for_function("document.body.dataset.bursts > 0", timeout=5000)
+
+
+def test_a_lost_store_is_a_technical_alarm_on_the_page(page: Any, ward: WardInRedis, redis_server: Any) -> None:
+    _open(page, ward)
+    assert page.locator("#technical").is_hidden()
+    redis_server.kill()
+    try:
+        page.locator("#technical").wait_for(timeout=15_000)
+        assert "do not reach this screen" in page.locator("#technical").inner_text()
+        assert page.locator("#link").inner_text() == "no connection"
+    finally:
+        redis_server.start()
+    page.locator("#technical").wait_for(state="hidden", timeout=15_000)
+    assert page.locator(".alert[data-code=ASYSTOLE]").count() == 1
