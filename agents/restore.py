@@ -42,8 +42,14 @@ async def plain_consumer(settings: Settings, group: str | None = None) -> AsyncI
         await consumer.stop()
 
 
-async def read_range(consumer: Any, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[list[Incoming]]:
-    """The records of one partition from offset ``start`` to ``stop`` (exclusive), poll by poll."""
+async def read_range(
+    consumer: Any, topic: str, partition: int, start: int, stop: int, *, whole_batches: bool = False
+) -> AsyncIterator[list[Incoming]]:
+    """The records of one partition from offset ``start`` to ``stop`` (exclusive), poll by poll.
+
+    ``whole_batches``: also what lies behind ``stop`` in the batch that reaches it. The embedded broker names an end
+    inside the last batch, so whoever reads to the end wants that batch whole.
+    """
     at = TopicPartition(topic, partition)
     consumer.assign([at])
     begin = (await consumer.beginning_offsets([at]))[at]
@@ -56,7 +62,7 @@ async def read_range(consumer: Any, topic: str, partition: int, start: int, stop
             position = await consumer.position(at)
             continue
         position = records[-1].offset + 1
-        yield [incoming(record) for record in records if record.offset < stop]
+        yield [incoming(record) for record in records if whole_batches or record.offset < stop]
 
 
 def incoming(record: Any) -> Incoming:
@@ -80,7 +86,7 @@ async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]
     at = TopicPartition(topic, partition)
     end = (await consumer.end_offsets([at]))[at]
     beds: dict[str, Bed] = {}
-    async for batch in read_range(consumer, topic, partition, 0, end):
+    async for batch in read_range(consumer, topic, partition, 0, end, whole_batches=True):
         for record in batch:
             if record.value is None or record.key is None:
                 continue
