@@ -27,7 +27,7 @@ from deploy.commands import (
     topics,
     worker,
 )
-from deploy.failures import FAILED, CommandFailed
+from deploy.failures import FAILED, WRONG_USE, CommandFailed
 from deploy.output import complain
 
 app = typer.Typer(
@@ -84,6 +84,11 @@ def main() -> None:
         complain(str(failed))
         sys.stdout.flush()
         sys.exit(failed.status)
+    except ValueError as wrong:
+        if getattr(wrong, "title", "") != "Settings":  # pydantic names the model that does not hold
+            raise
+        complain(f"a setting (GEM_BEDSIDE_…) does not hold: {wrong}")
+        sys.exit(WRONG_USE)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say

@@ -10,8 +10,11 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from deploy.demo_report import History, claim_counts, episode_rows, latency_summary
 from deploy.demo_stack import DemoStack
@@ -20,7 +23,7 @@ from deploy.output import finite
 from deploy.processes import ProgramEnded
 from deploy.redis_view import alert_versions
 from deploy.services import topics_of
-from deploy.ward import make_ward
+from deploy.ward import WardBed, make_ward
 from deploy.ward_feed import WardFeed
 from models.ecg import Ecg
 from streams.telemetry import TelemetryProducer
@@ -35,6 +38,7 @@ class AlertReader:
 
     def __init__(self, stack: DemoStack) -> None:
         self.history = History()
+        self.failure: RedisError | None = None
         self._stop = threading.Event()
         self._redis, self._site = stack.redis, stack.settings.site
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -45,11 +49,14 @@ class AlertReader:
         self._thread.join()
 
     def _run(self) -> None:
-        for version in alert_versions(self._redis, self._site, from_start=True):
-            if version is not None:
-                self.history.take(*version)
-            if self._stop.is_set():
-                return
+        try:
+            for version in alert_versions(self._redis, self._site, from_start=True):
+                if version is not None:
+                    self.history.take(*version)
+                if self._stop.is_set():
+                    return
+        except RedisError as lost:
+            self.failure = lost
 
 
 def run_demo(
@@ -81,29 +88,43 @@ def run_demo(
         A worker or the station ended by itself.
     """
     began = time.monotonic()
-    with view, DemoStack(HOME / "demo", {}) as stack:
-        beds = make_ward(n_beds, records, HOME / "ward")
-        reader = AlertReader(stack)
-        addresses = {"kafka": stack.kafka, "redis": stack.redis_url, "station": stack.station_url}
-        view.addresses(addresses, time.monotonic() - began)
-        if ready is not None:
-            write_json(ready, addresses)
-        with TelemetryProducer(stack.kafka, topics_of(stack.settings)) as producer:
-            feed = WardFeed(beds, producer)
-            feed.start()
-            stopped_by_hand = False
-            try:
-                _watch(stack, feed, reader, view, seconds)
-            except KeyboardInterrupt:
-                stopped_by_hand = True
-            feed.stop()
-        if not stopped_by_hand or report is not None:
-            _drain(stack, reader)
-        found = make_report(stack, feed, reader.history, addresses)
-        reader.stop()
-        view.done(found)
+    with ThreadPoolExecutor(1) as beside, view:
+        making = beside.submit(make_ward, n_beds, records, HOME / "ward")  # while the workers start
+        with DemoStack(HOME / "demo", {}) as stack:
+            found = _run(stack, making.result(), seconds, report, ready, view, began)
     if report is not None:
         write_json(report, found)
+    return found
+
+
+def _run(
+    stack: DemoStack,
+    beds: Sequence[WardBed],
+    seconds: float | None,
+    report: Path | None,
+    ready: Path | None,
+    view: DemoView,
+    began: float,
+) -> dict[str, Any]:
+    reader = AlertReader(stack)
+    addresses = {"kafka": stack.kafka, "redis": stack.redis_url, "station": stack.station_url}
+    view.addresses(addresses, time.monotonic() - began)
+    if ready is not None:
+        write_json(ready, addresses)
+    with TelemetryProducer(stack.kafka, topics_of(stack.settings)) as producer:
+        feed = WardFeed(beds, producer)
+        feed.start()
+        stopped_by_hand = False
+        try:
+            _watch(stack, feed, reader, view, seconds)
+        except KeyboardInterrupt:
+            stopped_by_hand = True
+        feed.stop()
+    if not stopped_by_hand or report is not None:
+        _drain(stack, reader)
+    found = make_report(stack, feed, reader.history, addresses)
+    reader.stop()
+    view.done(found)
     return found
 
 
@@ -114,8 +135,9 @@ def _watch(stack: DemoStack, feed: WardFeed, reader: AlertReader, view: DemoView
         if ended is not None:
             status = ended.process.returncode
             raise ProgramEnded(f"{ended.name} ended with status {status}; {ended.log} ends with:\n{ended.log_end()}")
-        if feed.failure is not None:
-            raise feed.failure
+        failure = feed.failure or reader.failure
+        if failure is not None:
+            raise failure
         view.show(stack.view, reader.history, (time.time_ns() - feed.start_ns) / 1e9)
         time.sleep(_LOOK_S)
 

@@ -69,6 +69,8 @@ class DemoStack:
 
     def start(self) -> Self:
         """Start all and wait until the workers hold their partitions; stops what runs when something fails."""
+        for old in self.folder.glob("*.log"):
+            old.unlink()
         try:
             self.local.start()
             self.settings = Settings(kafka=self.kafka, redis=self.redis_url)

@@ -11,6 +11,10 @@ from deploy.commands.options import Json
 
 app = typer.Typer(no_args_is_help=True, help="Compare with the reference.", pretty_exceptions_enable=False)
 
+Folders = Annotated[
+    list[Path], typer.Argument(metavar="FOLDER…", help="Fixture folders; their kind is told by what they hold.")
+]
+
 
 @app.callback()
 def _evaluate() -> None:
@@ -18,38 +22,33 @@ def _evaluate() -> None:
 
 
 @app.command()
-def parity(
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER…", help="Fixture folders; their kind is told by what they hold.")
-    ],
-    as_json: Json = False,
-) -> None:
+def parity(folders: Folders, as_json: Json = False) -> None:
     """Largest error of each tensor against its tolerance; exit status 1 when one is out."""
-    from deploy.failures import CommandFailed, needs_extra
-    from deploy.output import Output
+    from deploy.failures import CommandFailed, ServiceMissing, needs_extra
+    from deploy.output import Output, complain
 
     out = Output(as_json)
-    rows, bad = 0, 0
-    with needs_extra("gem"):
-        from models.evaluation.parity import compare
+    rows, bad, unread = 0, 0, 0
+    for folder in folders:
+        try:
+            with needs_extra("gem"):
+                from models.evaluation.parity import run_parity
 
-        for folder in folders:
-            for row in compare(folder):
-                rows += 1
-                bad += not row.ok
-                answer = {
-                    "fixture": row.fixture,
-                    "tensor": row.tensor,
-                    "max_error": row.max_error,
-                    "tolerance": row.tolerance,
-                    "ok": row.ok,
-                }
-                if as_json:
-                    out.line(answer)
-                else:
-                    mark = "[green]ok [/green]" if row.ok else "[red]out[/red]"
-                    out.console.print(
-                        f"{mark} {row.fixture:28} {row.tensor:36} {row.max_error!s:>12.12}  of {row.tolerance:g}"
-                    )
-    if bad:
-        raise CommandFailed(f"{bad} of {rows} comparisons are out of tolerance")
+                for row in run_parity(folder):
+                    rows += 1
+                    bad += not row.ok
+                    if as_json:
+                        out.line(row.to_json())
+                    else:
+                        mark = "[green]ok [/green]" if row.ok else "[red]out[/red]"
+                        out.console.print(
+                            f"{mark} {row.fixture:26} {row.tensor:40} {row.max_error!s:>10.10} of {row.tolerance:g}"
+                        )
+        except ServiceMissing:
+            raise
+        except Exception as error:  # one broken folder is that folder's answer; the others go on
+            unread += 1
+            problem = f"{error}" or type(error).__name__
+            out.line({"fixture": folder.name, "error": problem}) if as_json else complain(f"{folder}: {problem}")
+    if bad or unread:
+        raise CommandFailed(f"{bad} of {rows} comparisons are out of tolerance; {unread} folders could not be compared")

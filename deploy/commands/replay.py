@@ -22,13 +22,12 @@ def command(
     ] = 1.0,
 ) -> None:
     """Send records to Kafka as if a bed recorded them now."""
-    from streams.replay import replay
-
     from agents.settings import Settings
     from deploy.failures import CommandFailed, WrongUse, needs_kafka
     from deploy.output import complain
     from deploy.services import topics_of
     from models.records import read_record
+    from streams.replay import replay
     from streams.telemetry import TelemetryProducer
 
     if speed <= 0:
