@@ -10,20 +10,21 @@ only where that signal proves to be the newest that the bed has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from agents import actions, lifecycle
+from agents import actions, encoder_flags, lifecycle
 from agents.analysis import Analysis, Step
 from agents.assembly import Assembly
 from agents.clock import Clock
 from agents.condition import ConditionReport
 from agents.lifecycle import Outcome
 from agents.lifecycle_rules import Rules
-from agents.outputs import Outputs
+from agents.outputs import Outputs, Strip
 from agents.reporting import Reporter
 from agents.settings import Settings
 from agents.technical import SYSTEM, Troubles, silence_ended, silence_reports
 from agents.vitals import VitalsMaker
+from models.ecg import Ecg
 from models.leads import independent_leads
 from models.rhythm import RhythmBaseline
 from streams.alert import Alert, EncoderInfo, InterpretationMessage
@@ -81,6 +82,7 @@ class BedMonitor:
         self._waiting_from: int | None = None  # offset of the first message that waits for a missing one
         self._unsure = False  # the newest signal looked old; whether it is the newest shows when nothing follows
         self._encoded_s = 0
+        self._watch = encoder_flags.Watch()
         self.offset = bed.applied.get(self._topics.windows, -1)
         self.live = self._analysis(resumed=self._written)
         self.behind: Analysis | None = None
@@ -151,6 +153,27 @@ class BedMonitor:
     def report(self, reports: Sequence[ConditionReport], applied: dict[str, int] | None = None) -> list[Outputs]:
         """Conditions that others found: the encoder's flags, services that are not there."""
         return self._turn(reports, applied=applied)
+
+    def look(self, ecg: Ecg, findings: Mapping[str, float], *, trained: bool) -> list[Outputs]:
+        """What the encoder found in ten seconds of this bed."""
+        stop_ns = ecg.start_ns + round(ecg.n_samples / ecg.fs_hz * 1e9)
+        seen = encoder_flags.Look(findings, ecg.start_ns, stop_ns, trained)
+        self._watch, raised = encoder_flags.weigh(self.bed, seen, self._watch, self._clock.now_ns())
+        report = None if raised is None else self._reporter.of_the_encoder(self.bed, self.live, raised)
+        if raised is None or report is None:
+            return []
+        outputs = self._turn([report])
+        for output in outputs:
+            output.found = raised.reason
+        return outputs
+
+    def supports(self, code: str) -> tuple[str, ...]:
+        """Steady findings of the encoder that say the same as an alarm."""
+        return encoder_flags.supports(self._watch, code)
+
+    def strips_again(self) -> list[Strip]:
+        """Strips that may have been lost with the worker before, as far as the signal is at hand."""
+        return self._reporter.strips_again(self.bed, self.live)
 
     # ---- live first ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agents.ring import Ring
-from models.evidence import Evidence
+from models.evidence import BeatSpan, Criterion, Evidence
 from streams.alert import BeatCitation, Citation, CriterionDoc, Segment
 from streams.document import time_of_ns
 
@@ -40,12 +40,30 @@ def citations_of(
 ) -> list[Citation]:
     """The evidence that the segment from sample ``start`` to ``stop`` shows, numbered from ``first``."""
     shown = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
-    return [_citation(e.shifted(-start), n, start_ns, fs_hz) for n, e in enumerate(shown, first)]
+    return [citation_of(e.shifted(-start), n, start_ns, fs_hz) for n, e in enumerate(shown, first)]
 
 
 def segment_of(start_ns: int, n_samples: int, fs_hz: float) -> Segment:
     """The segment of a document; the strip's key is filled in where the alert's id is known."""
     return Segment(start=time_of_ns(start_ns), duration_s=round(n_samples / fs_hz, 6), sampling_rate=fs_hz, strip="")
+
+
+def evidence_of(citation: Citation) -> Evidence:
+    """A citation as evidence again, in samples of its segment."""
+    rule = citation.criterion
+    return Evidence(
+        measure=citation.measure,
+        value=citation.value,
+        leads=tuple(citation.leads),
+        start=citation.start_sample,
+        end=citation.end_sample,
+        beats=tuple(BeatSpan(b.r_sample, b.start_sample, b.end_sample, b.value) for b in citation.beats),
+        criterion=None if rule is None else Criterion(rule.rule, rule.limit, rule.source),
+        over_s=citation.over_s,
+        wave=citation.wave,
+        confidence=citation.confidence,
+        method=citation.method,
+    )
 
 
 def _cut(e: Evidence, start: int, stop: int, fs_hz: float) -> Evidence | None:
@@ -62,7 +80,8 @@ def _cut(e: Evidence, start: int, stop: int, fs_hz: float) -> Evidence | None:
     return replace(e, start=first, end=last, beats=beats, value=value, over_s=whole_s)
 
 
-def _citation(e: Evidence, n: int, segment_start_ns: int, fs_hz: float) -> Citation:
+def citation_of(e: Evidence, n: int, segment_start_ns: int, fs_hz: float) -> Citation:
+    """Evidence in samples of the segment, as a document says it."""
     rule = e.criterion
     return Citation(
         n=n,

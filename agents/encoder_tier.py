@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class EncoderTier:
         self._running: set[asyncio.Task[None]] = set()
         self.info: EncoderInfo | None = None
         self.unavailable = ""
-        self.found: Callable[[str, Ecg, Labels], None] = lambda bed_stream, ecg, labels: None
+        self.found: Callable[[str, Ecg, Labels], Awaitable[None]] | None = None
 
     async def start(self) -> None:
         """Load the encoder; its absence is told, not raised."""
@@ -108,5 +108,5 @@ class EncoderTier:
             self.unavailable = f"the encoder failed: {error}"
             log.exception("the encoder failed")
             return
-        if labels:
-            self.found(bed_stream, ecg, labels)
+        if self.found is not None:
+            await self.found(bed_stream, ecg, labels)

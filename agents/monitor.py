@@ -10,34 +10,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from agents import flags
 from agents.bed_monitor import BedMonitor, new_bed, system_bed
 from agents.behind import analyse_behind
 from agents.clock import Clock
 from agents.condition import ConditionReport
 from agents.encoder_tier import EncoderTier
 from agents.lease import Lease
-from agents.outputs import Outputs
+from agents.outputs import Outputs, Strip
 from agents.partition import Partition, PassingOver
 from agents.restore import committed_offsets, offset_before, plain_consumer, read_beds, read_range
 from agents.sender import Incoming, Outgoing
 from agents.settings import Settings
 from agents.technical import SYSTEM, open_alert
 from agents.worker import Worker
-from streams.alert import InterpretationMessage
+from models.ecg import Ecg
+from streams.alert import Alert, InterpretationMessage, Phase
 from streams.bed import Action, Bed
 from streams.document import ns_of_time
 from streams.partition import partition_of
-from streams.wire import EcgWindow, Refused, decode_window, encode_flagged, encode_window
+from streams.telemetry import Headers
+from streams.wire import EcgWindow, FlaggedSegment, Refused, decode_window, encode_flagged, encode_window
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # half of the second that the promises about time are kept to
 LONGER_THAN_CONFIRM_S = 60.0  # CONTRACTS 1: memory reaches this much further back than the longest time to confirm
 PASS_OVER_FROM = 20  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
+TELL_AGAIN_S = 30.0  # the monitor that holds `_system` may be a new one
 SERVICES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
 
 
@@ -51,6 +56,8 @@ class Monitor(Worker):
         self.partitions: dict[int, Partition] = {}
         self.lease = Lease(self.app, settings.session_timeout_s)
         self.encoder = EncoderTier(settings)
+        self.encoder.found = self._encoder_found
+        self._budget = flags.Budget()
         self._holding = asyncio.Event()
         self._restoring: asyncio.Task[None] | None = None
         topics = self.topics
@@ -67,6 +74,7 @@ class Monitor(Worker):
         await self.encoder.start()
         await super().start()
         self.run_forever(self._tick_forever(), "the clock of the beds")
+        self.run_forever(self._tell_encoder_forever(), "the report of the encoder")
 
     async def stop(self) -> None:
         await super().stop()
@@ -136,6 +144,7 @@ class Monitor(Worker):
                 partition = self.partitions[number]
                 async with partition.lock:
                     await self._warm(partition, offset)
+                    await self._send_again(partition)
                     partition.ready.set()
                     self._start_behind(partition)
             self.ready.set()
@@ -162,6 +171,18 @@ class Monitor(Worker):
                         bed.push(window, message.offset, message.append_ns, warm=True)
                         self.progressed()
                     await asyncio.sleep(0)
+
+    async def _send_again(self, partition: Partition) -> None:
+        """Strips and flags of alerts that began just before the worker before this one ended."""
+        for bed in partition.beds.values():
+            strips = bed.strips_again()
+            messages = [
+                Outgoing(self.topics.strips, bed.bed.bed_stream, encode_window(s.window), _strip_headers(s))
+                for s in strips
+            ]
+            await self.sender.send(messages)
+            starts = [a.changed(phase=Phase.START) for a in bed.bed.alerts if a.interpretation is None and not a.late]
+            await self._flag(bed, starts, strips)
 
     def _monitor_of(self, bed: Bed) -> BedMonitor:
         return BedMonitor(bed, self.settings, self.clock, self.encoder.info, self.lease.generation)
@@ -326,21 +347,60 @@ class Monitor(Worker):
             if output.bed is not None:
                 self.lease.check()
                 await self.sender.send([Outgoing(topics.beds, key, output.bed.to_json())])
-            messages = [
-                Outgoing(topics.strips, key, encode_window(s.window), [("alert_id", s.alert_id.encode())])
-                for s in output.strips
-            ]
+            messages = [Outgoing(topics.strips, key, encode_window(s.window), _strip_headers(s)) for s in output.strips]
             messages += [Outgoing(topics.alerts, key, alert.to_json()) for alert in output.alerts]
-            messages += [Outgoing(topics.flagged, key, encode_flagged(segment)) for segment in output.flagged]
             if messages:
                 self.lease.check()
                 await self.sender.send(messages)
+            await self._flag(bed, output.alerts, output.strips, output.found)
             for alert in output.alerts:
                 self.metrics.alert(alert, self.clock.now_ns())
             for vitals in output.vitals:
                 await self.sender.send_volatile(Outgoing(topics.vitals, key, vitals.to_json()))
             if output.encode is not None:
                 self.encoder.offer(key, output.encode)
+
+    async def _flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
+        """Hand what GEM is to read to the interpreter; over budget it is worded from the measurements."""
+        windows = {strip.alert_id: strip.window for strip in strips}
+        candidates = [
+            candidate
+            for alert in alerts
+            if alert.id in windows
+            and (candidate := flags.flag(alert, supported_by=bed.supports(alert.code), found=found))
+        ]
+        if not candidates:
+            return
+        now_ns = self.clock.now_ns()
+        self._budget, choice = flags.choose(self._budget, candidates, now_ns)
+        deadline_ns = now_ns + round(self.settings.gem_deadline_s * 1e9)
+        segments = [(f, f.reason, deadline_ns) for f in choice.taken] + [(f, why, now_ns) for f, why in choice.left_out]
+        messages = []
+        for candidate, reason, until_ns in segments:
+            alert = candidate.alert
+            assert alert.segment is not None
+            segment = FlaggedSegment(
+                windows[alert.id],
+                alert.id,
+                alert.code,
+                alert.priority,
+                reason,
+                ns_of_time(alert.segment.start),
+                until_ns,
+                candidate.citations,
+            )
+            messages.append(Outgoing(self.topics.flagged, alert.bed_stream, encode_flagged(segment)))
+        await self.sender.send(messages)
+
+    async def _encoder_found(self, bed_stream: str, ecg: Ecg, findings: Mapping[str, float]) -> None:
+        """What the heads found in ten seconds of a bed."""
+        partition = self.partitions.get(partition_of(bed_stream.encode(), self.settings.partitions))
+        if partition is None or not partition.ready.is_set():
+            return
+        async with partition.lock:
+            bed = partition.beds.get(bed_stream)
+            if bed is not None and partition.held and self._holding.is_set():
+                await self.deliver(bed, bed.look(ecg, findings, trained=True))
 
     async def refuse(self, message: Incoming, reason: str) -> None:
         log.warning("dead letter: %s", reason)
@@ -365,6 +425,16 @@ class Monitor(Worker):
             caught_up = end is not None and partition.next_offset >= end
             for bed in list(partition.beds.values()):
                 await self.deliver(bed, bed.tick(caught_up=caught_up))
+
+    async def _tell_encoder_forever(self) -> None:
+        """Say on `_system` that the encoder is not there, again and again; once that it is."""
+        told = None
+        while True:
+            reason = self.encoder.unavailable
+            if reason or told != reason:
+                await self.tell_service("ENCODER_UNAVAILABLE", reason)
+                told = reason
+            await asyncio.sleep(TELL_AGAIN_S if reason else 1.0)
 
     # ---- helpers -------------------------------------------------------------------------------------------------
 
@@ -392,6 +462,10 @@ class Monitor(Worker):
         right = partition_of(bed_stream.encode(), self.settings.partitions)
         if message.partition != right:
             raise ValueError(f"bed_stream {bed_stream!r} belongs on partition {right}, not {message.partition}")
+
+
+def _strip_headers(strip: Strip) -> Headers:
+    return [("alert_id", strip.alert_id.encode())]
 
 
 def _place(message: Incoming) -> str:

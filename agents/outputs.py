@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from models.ecg import Ecg
 from streams.alert import Alert
 from streams.bed import Bed, Vitals
-from streams.wire import EcgWindow, FlaggedSegment
+from streams.wire import EcgWindow
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class Outputs:
         The bed document, where it changed: first, and acknowledged before anything else leaves.
     strips, alerts : list
         Then these.
-    flagged : list of FlaggedSegment
-        Then what the interpreter is to read.
+    found : str
+        Why the encoder flagged, where these are its alerts.
     vitals : list of Vitals
         May be dropped, never late.
     encode : Ecg or None
@@ -39,9 +39,9 @@ class Outputs:
     bed: Bed | None = None
     strips: list[Strip] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
-    flagged: list[FlaggedSegment] = field(default_factory=list)
+    found: str = ""
     vitals: list[Vitals] = field(default_factory=list)
     encode: Ecg | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.bed or self.strips or self.alerts or self.flagged or self.vitals or self.encode)
+        return bool(self.bed or self.strips or self.alerts or self.vitals or self.encode)

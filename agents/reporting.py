@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from agents.analysis import Analysis
 from agents.citing import choose_span, citations_of, segment_of
 from agents.condition import MONITOR_CODES, ConditionReport
+from agents.encoder_flags import Raised
 from agents.matching import alert_of
 from agents.outputs import Strip
 from models.alarm_codes import CODES
@@ -112,29 +113,68 @@ class Reporter:
         start, stop = choose_span(ring, episode.evidence, episode.detected, fs_hz, self._strip_s)
         if stop <= start:
             return report
-        shown = ring.span(start, stop)
+        window, derived = self.window(bed, analysis, start, stop)
         start_ns = ring.instant_ns(start)
+        segment = segment_of(start_ns, window.n_samples, fs_hz)
         epoch, first, last = analysis.messages(start, stop)
-        segment = segment_of(start_ns, shown.n_samples, fs_hz)
-        offset_ns = analysis.assembly.clock_offset_ns or 0
-        recorded = replace(shown, start_ns=start_ns - offset_ns)
+        self._windows[episode.code, ns_of_time(segment.start)] = window
+        return replace(
+            report,
+            citations=tuple(citations_of(episode.evidence, start, stop, start_ns, fs_hz)),
+            derived_leads=tuple(lead for lead in derived if lead in episode.leads),
+            segment=segment,
+            provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),
+        )
+
+    def window(self, bed: Bed, analysis: Analysis, start: int, stop: int) -> tuple[EcgWindow, tuple[str, ...]]:
+        """Samples ``start`` to ``stop`` of the ring as a message, as recorded; and the leads that could be derived."""
+        shown = analysis.ring.span(start, stop)
+        last_ns = shown.start_ns + round((shown.n_samples - 1) / shown.fs_hz * 1e9)
+        epoch, first, _ = analysis.messages(start, stop)
         gains = {round(float(x), 6) for x in analysis.lsb_uv}
         window = window_of_ecg(
-            recorded,
+            replace(shown, start_ns=shown.start_ns - (analysis.assembly.clock_offset_ns or 0)),
             bed_stream=bed.bed_stream,
             unit=bed.unit,
             bed=bed.bed,
             patient=bed.patient,
             epoch=epoch,
             sequence=first,
-            gateway_time_ns=max(1, start_ns + round((shown.n_samples - 1) / fs_hz * 1e9)),
+            gateway_time_ns=last_ns,
             lsb_uv=gains.pop() if len(gains) == 1 else None,
         )
-        self._windows[episode.code, ns_of_time(segment.start)] = window
-        return replace(
-            report,
-            citations=tuple(citations_of(episode.evidence, start, stop, start_ns, fs_hz)),
-            derived_leads=tuple(lead for lead in shown.derived if lead in episode.leads),
+        return window, shown.derived
+
+    def strips_again(self, bed: Bed, analysis: Analysis) -> list[Strip]:
+        """The strips of the alerts whose segment is still at hand: one that was lost with a worker comes back so."""
+        ring, out = analysis.ring, []
+        for alert in bed.alerts:
+            if alert.segment is None or analysis.last is None or alert.segment.sampling_rate != analysis.fs_hz:
+                continue
+            start = ring.sample_at(ns_of_time(alert.segment.start))
+            stop = start + round(alert.segment.duration_s * analysis.fs_hz)
+            if ring.begin <= start and stop <= ring.end:
+                out.append(Strip(alert.id, self.window(bed, analysis, start, stop)[0]))
+        return out
+
+    def of_the_encoder(self, bed: Bed, analysis: Analysis, raised: Raised) -> ConditionReport | None:
+        """An `INTERPRETATION` over the window that the encoder looked at; None where it is not at hand any more."""
+        ring = analysis.ring
+        start, stop = ring.sample_at(raised.start_ns), ring.sample_at(raised.stop_ns)
+        if start < ring.begin or stop > ring.end or stop <= start:
+            return None
+        window, derived = self.window(bed, analysis, start, stop)
+        segment = segment_of(ring.instant_ns(start), window.n_samples, analysis.fs_hz)
+        self._windows["INTERPRETATION", ns_of_time(segment.start)] = window
+        epoch, first, last = analysis.messages(start, stop)
+        return ConditionReport(
+            "INTERPRETATION",
+            raised.start_ns,
+            raised.stop_ns,
+            raised.stop_ns,
+            raised.stop_ns,
+            leads=(*window.leads, *derived),
+            derived_leads=derived,
             segment=segment,
             provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),
         )

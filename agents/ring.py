@@ -57,6 +57,11 @@ class Ring:
         k = max(0, bisect_right(self._samples, sample) - 1)
         return round((self._instants[k] + (sample - self._samples[k]) / self._fs_hz * S) / US) * US
 
+    def sample_at(self, instant_ns: int) -> int:
+        """The sample that was at an instant (the nearest one; before the section's first message: negative or 0)."""
+        k = max(0, bisect_right(self._instants, instant_ns) - 1)
+        return self._samples[k] + round((instant_ns - self._instants[k]) / S * self._fs_hz)
+
     def span(self, start: int, stop: int) -> Ecg:
         """Samples ``start`` to ``stop`` (exclusive) as far as they are kept; NaN in gaps."""
         start, stop = max(start, self.begin), min(stop, self.end)

@@ -16,8 +16,11 @@ from agents.clock import Clock
 from agents.faust_app import faust_app, raw_topic
 from agents.log_ends import LogEnds
 from agents.metrics import Metrics
-from agents.sender import Incoming, Sender
+from agents.sender import Incoming, Outgoing, Sender
 from agents.settings import Settings
+from agents.technical import SYSTEM
+from streams.alert import Interpretation, InterpretationMessage
+from streams.document import time_of_ns
 from streams.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -110,7 +113,7 @@ class Worker:
     async def each(self, stream: Any, handle: Callable[[Incoming], Coroutine[Any, Any, None]]) -> None:
         """Handle every message of a stream; one that fails is never acknowledged, and ends the worker."""
         async for event in stream.events():
-            message = _incoming(event.message)
+            message = incoming_of(event.message)
             try:
                 await handle(message)
             except asyncio.CancelledError:
@@ -118,8 +121,31 @@ class Worker:
             except Exception as error:
                 self.fail(error)
                 await asyncio.Future()  # Faust acknowledges a message when its handler returns or raises: never do
-            self._positions[message.topic, message.partition] = message.offset + 1
-            self.progressed()
+            self.done(message)
+
+    def done(self, message: Incoming) -> None:
+        """A message was finished."""
+        place = message.topic, message.partition
+        self._positions[place] = max(self._positions.get(place, 0), message.offset + 1)
+        self.progressed()
+
+    async def tell_service(self, code: str, reason: str) -> None:
+        """Tell the monitor that holds `_system` that a service is not there, or (no reason) that it is."""
+        now_ns = self.clock.now_ns()
+        state = Interpretation(
+            source="measured" if reason else "gem",
+            reason=reason or None,
+            at=time_of_ns(now_ns),
+            text=reason,
+            seconds=0.0,
+        )
+        message = InterpretationMessage(id=f"{code}-{now_ns}", alert_id=code, bed_stream=SYSTEM, interpretation=state)
+        await self.sender.send([Outgoing(self.topics.interpretations, SYSTEM, message.to_json())])
+
+    @property
+    def stuck_after_s(self) -> float:
+        """Nothing finished for this long while messages wait: this worker is stuck."""
+        return self.settings.stuck_after_s
 
     def progressed(self) -> None:
         """Something was finished."""
@@ -132,7 +158,8 @@ class Worker:
         raise self.app.crash_reason or RuntimeError("the Faust app crashed")
 
 
-def _incoming(message: Any) -> Incoming:
+def incoming_of(message: Any) -> Incoming:
+    """A message of Faust as the rest of the program passes it on."""
     return Incoming(
         message.topic,
         message.partition,
