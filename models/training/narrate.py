@@ -1,7 +1,7 @@
 """Knowledge-guided text: measured values and a reference label to a grounded interpretation in a clinician's order.
 
-In: what was measured of a record (`stated` evidence) and its findings. Out: `Sentence`s, each true of the measurement and
-of the label, and marked with the measures that it rests on; and the record of ECG-Grounding's JSON layout (id, ecg,
+In: what was measured of a record (`stated` evidence) and its findings. Out: `Sentence`s, each true of the measurement
+and of the label, and marked with the measures that it rests on; and the record of ECG-Grounding's JSON layout (id, ecg,
 image, conversations, machine_measurements, report), with those marks beside it. Wording varies with the generator.
 
 GEM's own data let a large model write from a report and measurements, and trust the report where they disagree
@@ -77,8 +77,7 @@ def narrate(story: Story, rng: np.random.Generator) -> list[Sentence]:
     silence = story.value("SILENCE")
     if silence is not None:
         return [Sentence(f"No beat is found for {silence:.1f} s.", ("SILENCE",))]
-    out = [*_rhythm(story, rng), *_intervals(story, rng), *_st(story, rng), *_t(story, rng), *_conclusion(story, rng)]
-    return out
+    return [*_rhythm(story, rng), *_intervals(story, rng), *_st(story, rng), *_t(story, rng), *_conclusion(story, rng)]
 
 
 def _pick(rng: np.random.Generator, *wordings: str) -> str:
@@ -119,7 +118,8 @@ def _rhythm(story: Story, rng: np.random.Generator) -> list[Sentence]:
 
 
 def _intervals(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    normal, said = [], []
+    normal: list[tuple[str, str]] = []
+    said: list[Sentence] = []
     for name, noun, limit, word in (
         ("PR", "PR interval", LONG_PR_MS, "prolonged"),
         ("QRS", "QRS duration", WIDE_QRS_MS - 1, "prolonged"),
@@ -264,7 +264,7 @@ def grounding_record(
 
 
 def invented_story(rng: np.random.Generator) -> Story:
-    """Values that nobody measured: for teaching the language model to read and repeat numbers, before it sees an ECG."""
+    """Values that nobody measured: they teach the language model to repeat numbers before it sees an ECG."""
     labels: Labels = {}
     fibrillates = rng.random() < 0.18
     rate = float(rng.triangular(35, 75, 170))
@@ -292,7 +292,7 @@ def invented_story(rng: np.random.Generator) -> Story:
     if 1 - absent >= P_PRESENT_SHARE:
         values["PR"] = float(rng.choice([rng.uniform(110, 200), rng.uniform(200, 340)], p=[0.75, 0.25]))
     evidence = [
-        Evidence(name, values[name], ("II",) * 0, 0, 1)
+        Evidence(name, values[name], (), 0, 1)
         for name in ("HR", "REGULARITY", "ABSENT_P", "PR", "QRS", "QT", "QTcF")
         if name in values
     ]

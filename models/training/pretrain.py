@@ -13,6 +13,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -94,9 +95,9 @@ def train(
     """Run or resume; returns the averaged model."""
     torch.manual_seed(plan.seed)
     model = Coca(config).to(device)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(plan.average)
-    )
+    keep = torch.optim.swa_utils.get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+    averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=keep)
+    best = cast(Coca, averaged.module)
     flat = [p for p in model.parameters() if p.ndim < 2]
     deep = [p for p in model.parameters() if p.ndim >= 2]
     groups = [{"params": deep, "weight_decay": plan.weight_decay}, {"params": flat, "weight_decay": 0.0}]
@@ -118,12 +119,11 @@ def train(
             progress.advance(progress.task_ids[0])
             if (step + 1) % plan.save_every == 0 or step + 1 == plan.steps:
                 checkpoints.save(work / "state.safetensors", both, optimizer, step + 1)
-                scores = torch.from_numpy(pooled_of(averaged.module, tune)).to(device)
+                scores = torch.from_numpy(pooled_of(best, tune)).to(device)
                 with torch.no_grad():
-                    tuned, _ = macro_auc(averaged.module.findings(scores).cpu().numpy(), tune.findings)
+                    tuned, _ = macro_auc(best.findings(scores).cpu().numpy(), tune.findings)
                 log.add(step + 1, {**{k: float(v.detach()) for k, v in losses.items()}, "tune_auc": tuned})
                 log.plot(work / "log.png")
-    best: Coca = averaged.module
     return best.eval()
 
 
@@ -135,7 +135,8 @@ def _schedule(step: int, plan: Plan) -> float:
 def _batch(rng: np.random.Generator, plan: Plan, real: Pool, made: Pool, device: str) -> Batch:
     n = round(plan.batch * plan.real_share)
     parts = zip(real.draw(rng, n), made.draw(rng, plan.batch - n), strict=True)
-    return Batch(*(torch.from_numpy(np.concatenate(pair)).to(device) for pair in parts))
+    arrays: list[NDArray[Any]] = [np.concatenate([a, b]) for a, b in parts]
+    return Batch(*(torch.from_numpy(x).to(device) for x in arrays))
 
 
 def pooled_of(model: Coca, pool: Pool, leads: tuple[int, ...] | None = None, size: int = 64) -> Floats:

@@ -58,7 +58,8 @@ class Pool:
 
     def window(self, k: int) -> Floats:
         """Window ``k`` unchanged, [12, 5000] mV."""
-        return self.mv[k].astype(np.float32) / MICROVOLT
+        mv: Floats = self.mv[k].astype(np.float32) / MICROVOLT
+        return mv
 
     def labels(self, k: int) -> Labels:
         return {name: bool(v) for name, v in zip(FINDINGS, self.findings[k], strict=True) if np.isfinite(v)}
