@@ -96,8 +96,8 @@ def load_checkpoint(folder: Path | str, *, device: str | torch.device = "cpu",
         raise CheckpointError(f"{folder}: {report}")
     wanted = dict(model.named_parameters())
     for name, tensor in read_tensors(where, wanted):
-        _assign(model, name, nn.Parameter(tensor.to(device, dtype), requires_grad=False))
-    _rebuild_buffers(model, config, device)
+        assign_parameter(model, name, nn.Parameter(tensor.to(device, dtype), requires_grad=False))
+    rebuild_buffers(model, device)
     model.eval()
     return model
 
@@ -274,14 +274,15 @@ def _clip_folder(folder: Path, document: Any) -> Path | None:
     return path if path is not None and (path / "config.json").is_file() else None
 
 
-def _assign(model: nn.Module, name: str, parameter: nn.Parameter) -> None:
+def assign_parameter(model: nn.Module, name: str, parameter: nn.Parameter) -> None:
+    """Puts a parameter in the place of the one of that name."""
     owner, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(owner), leaf, parameter)
 
 
-def _rebuild_buffers(model: GemForCausalLM, config: GemConfig, device: str | torch.device) -> None:
+def rebuild_buffers(model: GemForCausalLM, device: str | torch.device) -> None:
     """Buffers are in no checkpoint: they follow from the configuration, and the meta device left them empty."""
-    model.model.rotary_emb = LlamaRotaryEmbedding(config).to(device)
+    model.model.rotary_emb = LlamaRotaryEmbedding(model.config).to(device)
     for module in model.modules():
         if isinstance(module, CLIPVisionEmbeddings):
             module.position_ids = torch.arange(module.num_positions, device=device).expand(1, -1)

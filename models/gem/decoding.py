@@ -1,0 +1,259 @@
+"""Greedy decoding of GEM in slots: a static key and value cache, and on CUDA one captured graph a batch size.
+
+Every slot holds one sequence at its own length, so that requests come and go without padding each other. A step reads
+the cache up to a window (a multiple of ``WINDOW``) and masks what lies past each sequence's end; on CUDA the step of a
+batch size and window is captured once as a CUDA graph and replayed, which takes the launch of some thousand kernels out
+of every token. Memory traffic then is what a step costs: weights once, cache once (benchmarks/gem.md).
+
+Arithmetic is LLaMA's own, on transformers' modules and weights.
+"""
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.gem.checkpoint import load_checkpoint, weights_digest
+from models.gem.engine import DeviceLost, OutOfMemory
+from models.gem.modeling_gem import GemForCausalLM
+from models.gem.processing_gem import GemProcessor, stated_evidence
+from models.gem.request import GemRequest, ModelCard
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+LONGEST = 2048           # positions of a slot where the model could hold more: a page, a question and 1,000 words
+MOST_SLOTS = 32
+CPU_SLOTS = 4
+WINDOW = 256             # the cache is read in steps of this many positions
+KEPT_FREE = 3 * 2**30    # bytes of GPU memory left for activations of a prefill and for captured graphs
+BATCHES = (1, 2, 4, 8, 16, 32)
+WARM_UPS = 2             # runs before a capture: kernels choose their algorithms and allocate their workspaces
+
+
+class TorchDecoder:
+    """A loaded GEM with its slots.
+
+    Parameters
+    ----------
+    model : GemForCausalLM
+    processor : GemProcessor
+    card : ModelCard
+    slots, longest : int
+        Sequences at a time, and positions each may have.
+    graphs : bool or None
+        Capture steps as CUDA graphs; None: on CUDA.
+    """
+
+    def __init__(self, model: GemForCausalLM, processor: GemProcessor, card: ModelCard, *, slots: int, longest: int,
+                 graphs: bool | None = None) -> None:
+        self.model, self.processor, self.card = model, processor, card
+        self.slots, self.longest = slots, longest
+        self.eos = processor.tokenizer.eos
+        weight = model.lm_head.weight
+        self.device, self.dtype = weight.device, weight.dtype
+        self.graphs = self.device.type == "cuda" if graphs is None else graphs
+        config = model.config
+        self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self._head, self._grouped = config.head_dim, config.num_attention_heads != config.num_key_value_heads
+        shape = (config.num_hidden_layers, slots, self._kv_heads, longest, self._head)
+        self._keys = torch.zeros(shape, device=self.device, dtype=self.dtype)
+        self._values = torch.zeros(shape, device=self.device, dtype=self.dtype)
+        self._tokens = torch.zeros(slots, dtype=torch.long, device=self.device)
+        self._lengths = torch.zeros(slots, dtype=torch.long, device=self.device)
+        self._host_lengths = [0] * slots
+        at = torch.arange(longest, device=self.device)
+        cos, sin = model.model.rotary_emb(weight[:1, :1].float(), at[None])
+        self._cos, self._sin = cos[0].to(self.dtype), sin[0].to(self.dtype)  # [longest, head]
+        self._at = at
+        self._captured: dict[tuple[int, int], Any] = {}
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "auto", dtype: str = "auto", *, slots: int | None = None,
+             longest: int | None = None, threads: int | None = None) -> Self:
+        """From a checkpoint folder; see ``GemEngine.load``."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        place = choose_device(device)
+        precision = ("bf16" if place.type == "cuda" else "fp32") if dtype == "auto" else dtype
+        if precision not in DTYPES:
+            raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+        with device_errors():
+            model = load_checkpoint(folder, device=place, dtype=DTYPES[precision])
+            longest = min(longest or LONGEST, model.config.max_position_embeddings)
+            slots = slots or _slots_that_fit(model, longest, place)
+            card = ModelCard(folder.name, weights_digest(folder), precision, str(place), model.config.trained)
+            return cls(model, GemProcessor.load(folder, model.config), card, slots=slots, longest=longest)
+
+    def prompt(self, request: GemRequest) -> dict[str, Any]:
+        """Ids, ECG window and page of a request; a prompt that fills the slot leaves no room and is refused."""
+        question = request.question
+        if self.model.config.evidence_in_prompt:
+            question = stated_evidence(question, request.evidence)
+        return self.processor([request.ecg], [question])
+
+    @torch.inference_mode()
+    def start(self, slot: int, prompt: dict[str, Any]) -> tuple[int, int]:
+        """Prefills a slot with a prompt of its own; returns the first new token and the prompt's length."""
+        with device_errors():
+            merged = self.model.merge(
+                prompt["input_ids"].to(self.device), ecgs=_to(prompt.get("ecgs"), self.device),
+                pages=_to(prompt.get("pages"), self.device), page_sizes=prompt.get("page_sizes"))
+            length = merged.inputs_embeds.shape[1]
+            if length >= self.longest:
+                raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
+            logits = self._prefill(slot, merged.inputs_embeds)
+            token = int(logits.argmax())
+        self._tokens[slot], self._lengths[slot] = token, length
+        self._host_lengths[slot] = length
+        return token, length
+
+    @torch.inference_mode()
+    def step(self, active: int) -> list[int]:
+        """The next token of the first ``active`` slots."""
+        with device_errors():
+            batch = next(b for b in (*BATCHES, active) if b >= active) if self.graphs else active
+            batch = min(batch, self.slots)
+            needed = max(self._host_lengths[:active]) + 1
+            window = min(-(-needed // WINDOW) * WINDOW, self.longest)
+            if batch > active:  # slots past the active ones ride along at their start, where nothing reads them
+                self._lengths[active:batch] = 0
+            if self.graphs:
+                self._replay(batch, window)
+            else:
+                self._decode(batch, window)
+            tokens: list[int] = self._tokens[:active].tolist()
+        for slot in range(active):
+            self._host_lengths[slot] += 1
+        return tokens
+
+    def move(self, source: int, target: int) -> None:
+        length = self._host_lengths[source]
+        for cache in (self._keys, self._values):
+            cache[:, target, :, :length] = cache[:, source, :, :length]
+        self._tokens[target], self._lengths[target] = self._tokens[source].clone(), self._lengths[source].clone()
+        self._host_lengths[target] = length
+
+    def text(self, ids: list[int]) -> str:
+        return self.processor.tokenizer.decode(ids)
+
+    def _prefill(self, slot: int, x: Tensor) -> Tensor:
+        """x [1, T, hidden] → logits of the last position [vocabulary]; the slot's cache is filled."""
+        T = x.shape[1]
+        cos, sin = self._cos[:T], self._sin[:T]
+        for n, layer in enumerate(self.model.model.layers):
+            q, k, v = self._project(layer, x, cos, sin)                                  # [1, H, T, D]
+            self._keys[n, slot, :, :T], self._values[n, slot, :, :T] = k[0], v[0]
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self._grouped)
+            x = self._finish(layer, x, y)
+        last: Tensor = self.model.lm_head(self.model.model.norm(x[:, -1]))
+        return last[0]
+
+    def _decode(self, batch: int, window: int) -> None:
+        """One step of the first ``batch`` slots, in place: tokens, lengths and caches move on by one position."""
+        lengths = self._lengths[:batch]
+        x = self.model.model.embed_tokens(self._tokens[:batch])[:, None]                 # [B, 1, hidden]
+        cos, sin = self._cos[lengths][:, None, None], self._sin[lengths][:, None, None]  # [B, 1, 1, D]
+        seen = (self._at[:window] <= lengths[:, None])[:, None, None]                    # [B, 1, 1, window]
+        rows = self._at[:batch]
+        for n, layer in enumerate(self.model.model.layers):
+            q, k, v = self._project(layer, x, cos, sin)                                  # [B, H, 1, D]
+            self._keys[n, rows, :, lengths] = k[:, :, 0]
+            self._values[n, rows, :, lengths] = v[:, :, 0]
+            y = functional.scaled_dot_product_attention(
+                q, self._keys[n, :batch, :, :window], self._values[n, :batch, :, :window], attn_mask=seen,
+                enable_gqa=self._grouped)
+            x = self._finish(layer, x, y)
+        logits = self.model.lm_head(self.model.model.norm(x[:, 0]))
+        self._tokens[:batch] = logits.argmax(dim=-1)
+        self._lengths[:batch] += 1
+
+    def _project(self, layer: Any, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [B, heads, T, head], the first two turned to their positions."""
+        B, T = x.shape[:2]
+        h, attention = layer.input_layernorm(x), layer.self_attn
+        q = attention.q_proj(h).view(B, T, self._heads, self._head).transpose(1, 2)
+        k = attention.k_proj(h).view(B, T, self._kv_heads, self._head).transpose(1, 2)
+        v = attention.v_proj(h).view(B, T, self._kv_heads, self._head).transpose(1, 2)
+        return q * cos + _half_turned(q) * sin, k * cos + _half_turned(k) * sin, v
+
+    def _finish(self, layer: Any, x: Tensor, y: Tensor) -> Tensor:
+        """Output projection and feed-forward, each added to the stream."""
+        x = x + layer.self_attn.o_proj(y.transpose(1, 2).reshape(*x.shape[:2], self._heads * self._head))
+        out: Tensor = x + layer.mlp(layer.post_attention_layernorm(x))
+        return out
+
+    def _replay(self, batch: int, window: int) -> None:
+        graph = self._captured.get((batch, window))
+        if graph is None:
+            graph = self._captured[batch, window] = self._capture(batch, window)
+        graph.replay()
+
+    def _capture(self, batch: int, window: int) -> Any:
+        """Records a step. Tokens and lengths are put back; what the warm-ups wrote to the cache is written again."""
+        tokens, lengths = self._tokens.clone(), self._lengths.clone()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                self._decode(batch, window)
+                self._tokens.copy_(tokens)
+                self._lengths.copy_(lengths)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        pool = next(iter(self._captured.values())).pool() if self._captured else None
+        with torch.cuda.graph(graph, pool=pool):
+            self._decode(batch, window)
+        self._tokens.copy_(tokens)
+        self._lengths.copy_(lengths)
+        return graph
+
+
+def choose_device(device: str) -> torch.device:
+    """The device for ``auto``, ``cpu`` or ``cuda``; asked for and not there is an error."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise DeviceLost(f"device {device} was asked for, but torch {torch.__version__} sees no CUDA device")
+    if device not in ("cpu", "cuda") and not device.startswith("cuda:"):
+        raise ValueError(f"device {device!r} is not one of auto, cpu, cuda")
+    return torch.device(device)
+
+
+@contextlib.contextmanager
+def device_errors() -> Iterator[None]:
+    """Tells "no memory for this" from "the device is gone"."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise OutOfMemory(str(error).split("\n")[0]) from error
+    except torch.AcceleratorError as error:
+        raise DeviceLost(str(error).split("\n")[0]) from error
+
+
+def _slots_that_fit(model: GemForCausalLM, longest: int, place: torch.device) -> int:
+    if place.type != "cuda":
+        return CPU_SLOTS
+    config = model.config
+    values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * longest
+    free, _ = torch.cuda.mem_get_info(place)
+    fit = (free - KEPT_FREE) // (values * model.lm_head.weight.element_size())
+    if fit < 1:
+        raise OutOfMemory(f"{free / 2**30:.1f} GiB of GPU memory are free, one sequence of {longest} positions and its "
+                          f"work need {(values * model.lm_head.weight.element_size() + KEPT_FREE) / 2**30:.1f} GiB")
+    return min(MOST_SLOTS, int(fit))
+
+
+def _half_turned(x: Tensor) -> Tensor:
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([-b, a], dim=-1)
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    if isinstance(value, list):
+        return [v.to(device) for v in value]
+    return None if value is None else value.to(device)

@@ -1,0 +1,318 @@
+"""Serves one GEM to many beds: requests join and leave a running batch, the most urgent and newest first.
+
+One thread owns the model. Between two decoding steps it takes in waiting requests (each is prefilled by itself, so its
+answer does not depend on its company), and lets go of those that have ended, were cancelled, or ran out of time.
+The queue is bounded: when it is full, the least urgent and oldest request gives way.
+
+What goes wrong with the model reaches every caller as ``GemUnavailable``: out of memory fails the requests that it hit,
+a lost GPU fails all and the engine with them (``available`` is False from then on). The caller words the segment from
+its measurements instead, and raises the technical alarm; nothing waits in silence. Imports no torch until it loads.
+"""
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from models.gem.request import GemAnswer, GemRequest, GemUnavailable, ModelCard
+
+QUEUE_LIMIT = 32   # waiting segments; past it the oldest could not be answered before its deadline anyway
+CLOSE_S = 10.0     # a step of the largest model ends within it; without the bound a hung driver would hold the worker
+
+
+class OutOfMemory(RuntimeError):  # noqa: N818 - named for the condition
+    """The device has no memory for a request; the model itself is whole."""
+
+
+class DeviceLost(RuntimeError):  # noqa: N818 - named for the condition
+    """The device no longer answers; the model is gone."""
+
+
+class Decoder(Protocol):
+    """What the engine drives: a model with some slots, each holding one sequence."""
+
+    slots: int
+    longest: int
+    eos: int
+    card: ModelCard
+
+    def prompt(self, request: GemRequest) -> Any:
+        """What ``start`` needs: ids, window and page of a request. Raises ValueError where it cannot be asked."""
+
+    def start(self, slot: int, prompt: Any) -> tuple[int, int]:
+        """Fills a slot; returns the first new token and the prompt's length."""
+
+    def step(self, active: int) -> list[int]:
+        """The next token of the slots 0 … active - 1."""
+
+    def move(self, source: int, target: int) -> None:
+        """Lets one slot take another's place."""
+
+    def text(self, ids: list[int]) -> str:
+        """Words of tokens."""
+
+
+class GemTicket:
+    """A request that was handed in. ``result`` waits for the answer, ``cancel`` gives it up."""
+
+    def __init__(self, request: GemRequest, submitted: float) -> None:
+        self.request = request
+        self.submitted = submitted
+        self.future: Future[GemAnswer] = Future()
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Takes effect before the next token; the answer is ``GemUnavailable("cancelled")``."""
+        self.cancelled = True
+
+    def result(self, timeout_s: float | None = None) -> GemAnswer:
+        return self.future.result(timeout_s)
+
+    def __await__(self) -> Any:
+        return asyncio.wrap_future(self.future).__await__()
+
+
+@dataclass(slots=True)
+class _Running:
+    """A slot's sequence."""
+
+    ticket: GemTicket
+    tokens: list[int]
+    room: int
+    first_token_at: float
+    said: int = field(default=0)
+
+
+class GemEngine:
+    """Generation as a service.
+
+    Parameters
+    ----------
+    decoder : Decoder
+    queue_limit : int
+        Requests that may wait.
+    clock : callable
+        Monotonic seconds.
+
+    Examples
+    --------
+    >>> engine = GemEngine.load("/models/gem", "cuda")                         # doctest: +SKIP
+    >>> answer = engine.submit(GemRequest(ecg, deadline_s=10)).result()         # doctest: +SKIP
+    >>> answer = await engine.answer(GemRequest(ecg, urgency=2))                # doctest: +SKIP
+    """
+
+    def __init__(self, decoder: Decoder, *, queue_limit: int = QUEUE_LIMIT,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._decoder = decoder
+        self._limit = queue_limit
+        self._clock = clock
+        self._order = itertools.count()
+        self._waiting: list[tuple[tuple[int, int], GemTicket]] = []  # key: urgency, then order of arrival
+        self._running: list[_Running] = []
+        self._changed = threading.Condition()
+        self._gone: str | None = None
+        self._thread = threading.Thread(target=self._serve, name="gem", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "auto", dtype: str = "auto", *, slots: int | None = None,
+             longest: int | None = None, queue_limit: int = QUEUE_LIMIT, threads: int | None = None) -> Self:
+        """An engine for a checkpoint folder of the published layout, at any size.
+
+        Parameters
+        ----------
+        folder : path
+        device : {"auto", "cpu", "cuda"}
+            Asked for and not there is an error.
+        dtype : {"auto", "fp32", "bf16", "fp16"}
+            ``auto``: bf16 on CUDA, fp32 on the CPU.
+        slots : int or None
+            Sequences at a time; None: what the memory holds, 32 at most.
+        longest : int or None
+            Positions a slot holds, prompt and answer; None: the model's own limit, 2048 at most.
+        threads : int or None
+            Of torch on the CPU; small models lose more to threads than they gain.
+
+        Raises
+        ------
+        GemUnavailable
+            No such folder, tensors missing, a device that is not there, no torch.
+        """
+        try:
+            from models.gem.decoding import TorchDecoder
+        except ImportError as error:
+            raise GemUnavailable(f"GEM needs the extra 'gem' (pip install 'gem-bedside[gem]'): {error}",
+                                 lasting=True) from error
+        try:
+            decoder = TorchDecoder.load(Path(folder), device, dtype, slots=slots, longest=longest, threads=threads)
+        except (ValueError, OSError, OutOfMemory, DeviceLost) as error:
+            raise GemUnavailable(f"GEM could not be loaded: {error}", lasting=True) from error
+        return cls(decoder, queue_limit=queue_limit)
+
+    @property
+    def card(self) -> ModelCard:
+        return self._decoder.card
+
+    @property
+    def available(self) -> bool:
+        return self._gone is None
+
+    @property
+    def load_now(self) -> tuple[int, int]:
+        """(waiting, running) requests, for metrics."""
+        with self._changed:
+            return len(self._waiting), len(self._running)
+
+    def submit(self, request: GemRequest) -> GemTicket:
+        """Hands a request in; raises ``GemUnavailable`` when the engine is gone."""
+        ticket = GemTicket(request, self._clock())
+        with self._changed:
+            if self._gone is not None:
+                raise GemUnavailable(self._gone, lasting=True)
+            self._waiting.append(((request.urgency, next(self._order)), ticket))
+            self._waiting.sort(key=lambda entry: entry[0])
+            dropped = self._waiting.pop(0)[1] if len(self._waiting) > self._limit else None
+            self._changed.notify()
+        if dropped is not None:
+            _fail(dropped, GemUnavailable(f"gave way in a queue of {self._limit} to a newer or more urgent segment"))
+        return ticket
+
+    async def answer(self, request: GemRequest) -> GemAnswer:
+        """The answer to a request; cancelling the caller cancels it."""
+        ticket = self.submit(request)
+        try:
+            return await asyncio.wrap_future(ticket.future)
+        except asyncio.CancelledError:
+            ticket.cancel()
+            raise
+
+    def close(self) -> None:
+        """Ends the thread; whoever still waits gets ``GemUnavailable``."""
+        self._end("the engine was closed")
+        self._thread.join(CLOSE_S)
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._running and self._gone is None:
+                    self._changed.wait()
+                if self._gone is not None:
+                    return
+            try:
+                self._admit()
+                self._advance()
+            except DeviceLost as error:
+                self._end(f"the device was lost: {error}")
+            except OutOfMemory as error:
+                self._drop_running(GemUnavailable(f"out of memory: {error}"))
+            except Exception as error:  # anything else is a defect; the callers must hear of it rather than wait
+                self._end(f"the model failed: {type(error).__name__}: {error}")
+
+    def _admit(self) -> None:
+        """Fills free slots from the queue, the most urgent and newest first."""
+        while len(self._running) < self._decoder.slots:
+            with self._changed:
+                if not self._waiting:
+                    return
+                ticket = self._waiting.pop()[1]
+            if not self._still_wanted(ticket):
+                continue
+            try:
+                prompt = self._decoder.prompt(ticket.request)
+                token, length = self._decoder.start(len(self._running), prompt)
+            except OutOfMemory as error:
+                _fail(ticket, GemUnavailable(f"out of memory: {error}"))
+                continue
+            except ValueError as error:
+                _fail(ticket, GemUnavailable(f"GEM cannot be asked about this segment: {error}"))
+                continue
+            except Exception:
+                _fail(ticket, GemUnavailable("the model failed", lasting=True))
+                raise
+            room = min(ticket.request.max_new_tokens, self._decoder.longest - length)
+            running = _Running(ticket, [token], room, self._clock())
+            if not self._ended(running):
+                self._running.append(running)
+
+    def _advance(self) -> None:
+        """One decoding step of all running sequences."""
+        if not self._running:
+            return
+        for running, token in zip(self._running, self._decoder.step(len(self._running)), strict=True):
+            running.tokens.append(token)
+        for slot in reversed(range(len(self._running))):
+            if self._ended(self._running[slot]):
+                last = len(self._running) - 1
+                if slot != last:
+                    self._decoder.move(last, slot)
+                    self._running[slot] = self._running[last]
+                self._running.pop()
+
+    def _ended(self, running: _Running) -> bool:
+        """Settles a sequence that is over; passes on its new text otherwise."""
+        ticket, now = running.ticket, self._clock()
+        over = now - ticket.submitted >= ticket.request.deadline_s
+        if ticket.cancelled:
+            _fail(ticket, GemUnavailable("cancelled"))
+            return True
+        stopped = running.tokens[-1] == self._decoder.eos
+        tokens = running.tokens[:-1] if stopped else running.tokens
+        finish = "stop" if stopped else "length" if len(tokens) >= running.room else "deadline" if over else None
+        self._stream(running, tokens, final=finish is not None)
+        if finish is None:
+            return False
+        answer = GemAnswer(self._decoder.text(tokens).strip(), len(tokens), finish, now - ticket.submitted,
+                           running.first_token_at - ticket.submitted)
+        ticket.future.set_result(answer)
+        return True
+
+    def _stream(self, running: _Running, tokens: list[int], final: bool) -> None:
+        """Hands on the text that can no longer change: an unfinished character is held back."""
+        on_text = running.ticket.request.on_text
+        if on_text is None:
+            return
+        text = self._decoder.text(tokens)
+        whole = text if final else text.rstrip("\ufffd")
+        if len(whole) > running.said:
+            piece, running.said = whole[running.said:], len(whole)
+            on_text(piece)
+
+    def _still_wanted(self, ticket: GemTicket) -> bool:
+        if ticket.cancelled:
+            _fail(ticket, GemUnavailable("cancelled"))
+            return False
+        waited = self._clock() - ticket.submitted
+        if waited >= ticket.request.deadline_s:
+            _fail(ticket, GemUnavailable(f"waited {waited:.1f} s of {ticket.request.deadline_s:g} s in the queue"))
+            return False
+        return True
+
+    def _drop_running(self, why: GemUnavailable) -> None:
+        running, self._running = self._running, []
+        for r in running:
+            _fail(r.ticket, why)
+
+    def _end(self, reason: str) -> None:
+        with self._changed:
+            self._gone = self._gone or reason
+            waiting, self._waiting = self._waiting, []
+            self._changed.notify()
+        why = GemUnavailable(self._gone, lasting=True)
+        for _, ticket in waiting:
+            _fail(ticket, why)
+        if threading.current_thread() is self._thread or not self._thread.is_alive():
+            self._drop_running(why)
+        else:
+            self._thread.join(CLOSE_S)
+            self._drop_running(why)
+
+
+def _fail(ticket: GemTicket, why: GemUnavailable) -> None:
+    if not ticket.future.done():
+        ticket.future.set_exception(why)
