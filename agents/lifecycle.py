@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from agents.alert_book import AlertBook
 from agents.chains import depth
 from agents.condition import ConditionReport
-from agents.lifecycle_rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, LATE_AFTER_S, Rules, seconds_ns
+from agents.lifecycle_rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, KEEP_CHANGES, LATE_AFTER_S, Rules, seconds_ns
 from agents.matching import MICROSECOND_NS, match
 from agents.sounding import AudioPause, decide
 from models.alarm_codes import CODES
@@ -119,11 +119,15 @@ def interpret(
 def identify(bed: Bed, patient: str, now_ns: int, *, rules: Rules = DEFAULT_RULES) -> tuple[Bed, list[Alert]]:
     """The pseudonym that the bed's windows carry from a new epoch on (a change inside an epoch is PATIENT_MISMATCH).
 
-    A bed without a patient takes it. A bed with another one has a new patient: the alerts of the one before end, and
-    limits and baseline begin anew. A discharged bed is monitored again when the pseudonym is another than before.
+    A bed whose patient was unknown takes it, and nothing else changes. A bed with another one has a new patient: the
+    alerts of the one before end, limits and baseline begin anew, and it is monitored. So is a discharged bed whose
+    pseudonym is another than before.
     """
     if patient in ("", bed.patient):
         return bed, []
+    if not bed.patient and bed.status is not Status.DISCHARGED:
+        changes = AlertBook(bed, now_ns).audit(f"patient {patient}", now_ns, "telemetry")
+        return bed.changed(patient=patient, changes=changes[-KEEP_CHANGES:]), []
     return admit(bed, patient, now_ns, now_ns, "telemetry", rules)
 
 

@@ -210,6 +210,15 @@ def test_a_bed_whose_patient_was_unknown_takes_the_pseudonym_and_keeps_its_alert
     assert nobody is after
 
 
+def test_a_pseudonym_that_becomes_known_does_not_end_a_standby_and_another_patients_does() -> None:
+    bed = Bedside(patient="")
+    bed.do(10, "standby")
+    known, _ = identify(bed.bed, "p-81f3", ns(20))
+    assert (known.status, known.patient) == (Status.STANDBY, "p-81f3")
+    other, _ = identify(known, "p-0002", ns(30))
+    assert (other.status, other.patient) == (Status.MONITORED, "p-0002")
+
+
 def test_an_alarm_switched_off_ends_and_is_not_raised_until_it_is_reset() -> None:
     bed = Bedside()
     bed.at(20, condition("PVC_RATE", 10, 20))
