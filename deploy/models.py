@@ -47,9 +47,12 @@ def _exported(checkpoint: Path) -> Path:
         return folder
     with needs_extra("gem"):
         from models.encoder.export import write_encoder
-        from models.gem.checkpoint import read_tower
+        from models.gem.checkpoint import CheckpointError, read_tower
 
-        state, config, trained = read_tower(checkpoint)
+        try:
+            state, config, trained = read_tower(checkpoint)
+        except CheckpointError as missing:
+            raise ServiceMissing(str(missing)) from missing
         write_encoder(folder, state, config, name=f"ecg-coca of {checkpoint.name}", trained=trained)
     return folder
 

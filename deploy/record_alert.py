@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agents.citing import citations_of, segment_of
+from agents.citing import citation_of, citations_of, segment_of
 from agents.reporting import monitor_version
 from models.alarm_codes import CODES
 from models.ecg import Ecg
@@ -49,7 +49,7 @@ def window_alert(ecg: Ecg, start_s: float, limits: Limits, settings: RhythmSetti
     start_ns = _ns(start, fs)
     cited = citations_of(given, 0, window.n_samples, start_ns, fs)
     reading = read(window, given)
-    cited += _numbered(reading, start_ns, fs)
+    cited += [citation_of(c.evidence, c.n, start_ns, fs) for c in reading.evidence]
     code = CODES["INTERPRETATION" if episode is None else episode.code]
     onset_ns = start_ns if episode is None else _ns(episode.onset, fs)
     detected_ns = _ns(stop, fs) if episode is None else _ns(episode.detected, fs)
@@ -99,11 +99,6 @@ def worst_episode(episodes: Sequence[Episode], start: int, stop: int) -> Episode
 def _shown(evidence: Sequence[Evidence], start: int, stop: int) -> list[Evidence]:
     """Evidence that lies in the window, in its samples."""
     return [e.shifted(-start) for e in evidence if start <= e.start and e.end <= stop]
-
-
-def _numbered(reading: Reading, start_ns: int, fs_hz: float) -> list[Any]:
-    """The reading's own citations under its own numbers."""
-    return [citations_of([c.evidence], 0, c.evidence.end, start_ns, fs_hz, first=c.n)[0] for c in reading.evidence]
 
 
 def interpretation_of(reading: Reading, at_ns: int) -> Interpretation:
