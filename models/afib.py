@@ -1,28 +1,41 @@
-"""Atrial rhythm: irregular or not, with P waves or without, from the beats of the last half minute.
+"""Atrial rhythm: irregular or not, and fibrillating or not, from the beats of the last half minute.
 
-In, once a hop: the beat track, the measured waves, the signal. Out: `AtrialRhythm.irregular`, `.fibrillating` (None
-where the signal cannot tell) and the evidence of both.
+In, once a hop: the beat track, the measured waves, the rhythm network's view. Out: `AtrialRhythm.irregular` and
+`.fibrillating` (None where the signal cannot tell) and the evidence of both.
+A small classifier weighs ten features: how the RRs scatter (irregularly, not by ectopic beats and pauses in a regular
+rhythm) and how many beats show a P wave. It is trained by ``python -m models.training.afib``. The rhythm network, which
+sees the waves themselves, has an equal say.
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.beat_track import METHOD, BeatTrack
-from models.ecg import Ecg
 from models.evidence import Criterion, Evidence
+from models.rhythm_net import FOLD_SETTING, WEIGHTS
+from models.rhythm_views import RhythmViews
 from models.wave_criteria import WaveBeat
 
 LOOK_S = 30.0               # beats of this time are judged together
-MIN_RRS = 10
-IRREGULAR_LIMIT = 0.08      # median change from one RR to the next, over the median RR
-ABSENT_P_LIMIT = 0.6        # share of beats without a P wave
+MIN_RRS = 8
+REGULAR_BELOW = 0.03        # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
+IRREGULAR_ABOVE = 0.08
+NOISY_ABOVE = 0.5           # the network's say: nothing can be told
+NETWORK_SHARE = 0.5         # of the decision; both say it in log odds
+LEVEL = 0.0                 # log odds above which fibrillation is called
+ASK_NETWORK_ABOVE = -4.0    # log odds of the RRs and P waves below which the network could not change the decision
+FEATURES = ("median_change", "rmssd", "scatter", "share_changed", "turning", "lag1", "lag2", "near_pairs", "rate_hz",
+            "absent_p")
 
 
 class AtrialRhythm:
-    """Irregularity and P waves of one bed, as of the last hop."""
+    """Irregularity and fibrillation of one bed, as of the last hop."""
 
     def __init__(self, fs_hz: float) -> None:
         self._fs = fs_hz
@@ -33,11 +46,10 @@ class AtrialRhythm:
         self._absent_p = float("nan")
         self._first = 0
 
-    def update(self, track: BeatTrack, waves: Sequence[WaveBeat], window: Ecg) -> None:
+    def update(self, track: BeatTrack, waves: Sequence[WaveBeat], views: RhythmViews) -> None:
         """One hop."""
-        del window
-        self._track = track
         self.irregular = self.fibrillating = None
+        self._track = track
         if not track.leads:
             return
         recent = np.flatnonzero(track.r > track.now - LOOK_S * self._fs)
@@ -45,15 +57,22 @@ class AtrialRhythm:
             return
         self._first = int(recent[0])
         self.onset = int(track.r[self._first])
-        rr = track.rr_s[self._first:]
-        normal = ~(track.ventricular[self._first:-1] | track.ventricular[self._first + 1:])
-        index = irregularity(rr, normal)
-        if index is None:
+        scatter = rr_features(track, self._first)
+        if scatter is None:
             return
         seen = [b for b in waves if b.sample >= self.onset and b.conducted]
-        self._absent_p = float(np.mean([b.pr_ms is None for b in seen])) if seen else float("nan")
-        self.irregular = index > IRREGULAR_LIMIT
-        self.fibrillating = self.irregular and self._absent_p > ABSENT_P_LIMIT
+        self._absent_p = float(np.mean([b.beat.overall.p_on is None for b in seen])) if seen else float("nan")
+        if scatter[0] < REGULAR_BELOW:
+            self.irregular = self.fibrillating = False
+            return
+        odds = atrial_classifier()(np.array([*scatter, 0.5 if np.isnan(self._absent_p) else self._absent_p]))
+        if odds > ASK_NETWORK_ABOVE:
+            if views.network["noise"] > NOISY_ABOVE:
+                return
+            self.fibrillating = (1.0 - NETWORK_SHARE) * odds + NETWORK_SHARE * logit(views.network["af"]) > LEVEL
+        else:
+            self.fibrillating = False
+        self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE
 
     def evidence(self, code: str, over_s: float, source: str) -> tuple[Evidence, ...]:
         """REGULARITY over the judged beats, and ABSENT_P for atrial fibrillation."""
@@ -68,15 +87,69 @@ class AtrialRhythm:
         if code != "AFIB" or not np.isfinite(self._absent_p):
             return (regularity,)
         absent = Evidence("ABSENT_P", round(self._absent_p, 3), track.leads, start, end, criterion=criterion,
-                          over_s=over_s,
-                          method=METHOD)
+                          over_s=over_s, method=METHOD)
         return regularity, absent
 
 
-def irregularity(rr_s: NDArray[np.float64], normal: NDArray[np.bool_]) -> float | None:
-    """Median change from one RR to the next over the median RR, of beats that are not ventricular; None of too few."""
-    good = np.isfinite(rr_s) & normal
+def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:
+    """The first nine of `FEATURES`, of the beats from ``first`` on; None where there are too few RRs.
+
+    RRs beside ventricular beats are left out: ectopic beats are irregular too, and no fibrillation.
+    """
+    rr = track.rr_s[first:]
+    ventricular = track.ventricular[first:]
+    good = np.isfinite(rr) & ~(ventricular[:-1] | ventricular[1:])
     pairs = good[:-1] & good[1:]
-    if good.sum() < MIN_RRS or pairs.sum() < MIN_RRS - 1:
+    if good.sum() < MIN_RRS or pairs.sum() < MIN_RRS - 2:
         return None
-    return float(np.median(np.abs(np.diff(rr_s)[pairs])) / np.median(rr_s[good]))
+    middle, mean = float(np.median(rr[good])), float(np.mean(rr[good]))
+    change = np.diff(rr)[pairs] / middle
+    kept = rr[good] / mean - 1.0
+    turns = np.diff(rr)[:-1] * np.diff(rr)[1:]
+    triples = pairs[:-1] & pairs[1:]
+    power = float(np.mean(kept ** 2)) + 1e-6
+    lag1 = float(np.mean(kept[1:] * kept[:-1])) / power
+    lag2 = float(np.mean(kept[2:] * kept[:-2])) / power
+    near = np.abs(kept[:, None] - kept[None]) < 0.05
+    off_diagonal = (near.sum() - len(kept)) / (len(kept) * (len(kept) - 1))
+    return np.array([
+        np.median(np.abs(change)), min(1.0, float(np.sqrt(np.mean(change ** 2)))), min(1.0, float(np.std(kept))),
+        np.mean(np.abs(change) > 0.1), np.mean(turns[triples] < 0) if triples.any() else 0.5, lag1, lag2,
+        off_diagonal, 1.0 / middle])
+
+
+class AtrialClassifier:
+    """One hidden layer on standardised features, read from an ``.npz``."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(f"no {path.name} in {path.parent.name}: run python -m models.training.afib")
+        with np.load(path) as stored:
+            self._mean, self._scale = stored["mean"], stored["scale"]
+            self._w1, self._b1, self._w2, self._b2 = (stored[k] for k in ("w1", "b1", "w2", "b2"))
+
+    def __call__(self, features: NDArray[np.float64]) -> float:
+        """Log odds of atrial fibrillation."""
+        hidden = np.maximum((features - self._mean) / self._scale @ self._w1 + self._b1, 0.0)
+        return float((hidden @ self._w2 + self._b2).item())
+
+
+def classifier_path(fold: str | None = None) -> Path:
+    """The classifier's file: the shipped one, or the one that never saw ``fold``."""
+    return WEIGHTS / ("afib.npz" if fold is None else f"afib_fold{fold}.npz")
+
+
+@lru_cache(maxsize=8)
+def _load(fold: str | None) -> AtrialClassifier:
+    return AtrialClassifier(classifier_path(fold))
+
+
+def atrial_classifier() -> AtrialClassifier:
+    """The classifier that the environment asks for; FileNotFoundError where a fold's weights are missing."""
+    return _load(os.environ.get(FOLD_SETTING) or None)
+
+
+def logit(p: float) -> float:
+    """Log odds of a probability, bounded."""
+    p = min(max(p, 1e-4), 1.0 - 1e-4)
+    return float(np.log(p / (1.0 - p)))

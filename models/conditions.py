@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models import fibrillation_criteria, pacer_criteria, rate_criteria, ventricular_criteria, wave_criteria
 from models.afib import AtrialRhythm
 from models.alarm_codes import CODES, PHYSIOLOGICAL
+from models.av_block import BlockWatch
 from models.beat_track import BeatTrack
 from models.confirmation import Confirmation
 from models.episode_tracker import Finding
@@ -35,14 +36,16 @@ class Moment:
         What the newest signal looks like beside its beats.
     marks : int array
         Pacing marks, absolute samples.
-    waves, atrial
-        Measured waves of the newest beats; atrial rhythm.
+    waves, atrial, block
+        Measured waves of the newest beats; atrial rhythm; P waves without a QRS.
     limits, settings
         Of the bed and of the site.
     on : callable
         Whether a code's episode is on.
     paced : bool
         The patient has a pacemaker.
+    doubted : bool
+        The leads are silent, and their silence is not the heart's.
     """
 
     track: BeatTrack
@@ -51,10 +54,12 @@ class Moment:
     marks: NDArray[np.int64]
     waves: WaveWatch
     atrial: AtrialRhythm
+    block: BlockWatch
     limits: Limits
     settings: RhythmSettings
     on: Callable[[str], bool]
     paced: bool
+    doubted: bool = False
 
 
 class Conditions:
@@ -76,6 +81,8 @@ class Conditions:
         if not at.track.leads:
             return [], set(SHOWN_BY_SIGNAL)
         fibrillating = fibrillation_criteria.vfib(at.track, at.views, at.limits["VFIB"], at.on("VFIB"))
+        if at.doubted:
+            return [] if fibrillating is None else [fibrillating], set(SHOWN_BY_SIGNAL)
         silent = None if fibrillating else rate_criteria.asystole(at.track, at.limits["ASYSTOLE"], at.believed)
         tachycardia = fibrillation_criteria.vtach(at.track, at.views, at.limits["VTACH"], at.on("VTACH"))
         found = [fibrillating, silent, tachycardia]
@@ -83,6 +90,8 @@ class Conditions:
         found += self._ventricular(at)
         found += self._atrial(at)
         found += self._wave_conditions(at)
+        if not at.paced and not at.atrial.fibrillating:
+            found.append(at.block.finding(at.track.now, at.limits["AV_BLOCK"]))
         if at.paced or len(at.marks):
             found.append(pacer_criteria.not_capturing(at.track, at.marks, at.limits["PACER_NOT_CAPTURING"]))
             if at.paced and len(at.marks):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.afib import AtrialRhythm
+from models.av_block import BlockWatch
 from models.beat_track import BeatTrack, Span
 from models.beats import HOP_S, Beat, BeatStream
 from models.conditions import Conditions, Moment
@@ -71,6 +72,7 @@ class RhythmTier:
         self._signals = SignalWatch(self.leads, self.fs_hz)
         self._waves = WaveWatch(self.leads, self.fs_hz, baseline)
         self._atrial = AtrialRhythm(self.fs_hz)
+        self._block = BlockWatch(self.fs_hz)
         self._conditions = Conditions(self.fs_hz)
         self._silence = SilenceWatch(self.leads, self.fs_hz)
         self._since = self._now = start_sample
@@ -178,15 +180,19 @@ class RhythmTier:
         window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
         self._silence.update(self._signal[:, -round(HOP_S * fs):])
         track = self._track(usable)
-        believed = self._silence.believed(max(track.silent_s, 2.0), usable)
-        if track.silent_s >= SILENCE_DOUBTED_S and not believed:
-            track = replace(track, leads=())   # silent leads that cannot be believed: nothing can be told
+        silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence
+        believed = self._silence.believed(silent_s, usable) if silent_s >= SILENCE_DOUBTED_S else usable
+        doubted = track.silent_s >= SILENCE_DOUBTED_S and not believed
+        if doubted:  # the silence is the leads' own: no beat can be told missing
+            track = replace(track, blind=(*track.blind, (track.silent_from, now)))
         self._waves.update(window, now, self._beats, usable)
-        self._atrial.update(track, self._waves.beats, window)
+        self._block.update(window, now - window.n_samples, self._waves.beats, usable)
+        views = RhythmViews(window, track.leads)
+        self._atrial.update(track, self._waves.beats, views)
         findings, unusable = self._conditions.present(Moment(
-            track, believed, RhythmViews(window, track.leads), self._marks, self._waves, self._atrial, self._limits,
-            self.settings, self._tracker.is_on, self.paced))
-        findings += self._signals.update(now, track.leads, leads_off, self._stream.quality)
+            track, believed, views, self._marks, self._waves, self._atrial, self._block, self._limits,
+            self.settings, self._tracker.is_on, self.paced, doubted))
+        findings += self._signals.update(now, () if doubted else usable, leads_off, self._stream.quality)
         off = {code for code in {f.code for f in findings} if not self._limits.is_on(code)}
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.conditioning import fill_gaps
 from models.ecg import Millivolts
 
 KEPT_S = 90                  # seconds remembered
@@ -46,9 +47,9 @@ class SilenceWatch:
     def update(self, second: Millivolts) -> None:
         """Take the newest second, [leads, samples] mV; NaN where there is no sample."""
         known: NDArray[np.bool_] = np.array([bool(np.isfinite(row).any()) for row in second], bool)
-        filled = np.where(known[:, None], second, 0.0).astype(np.float64)
-        self._level.append(np.where(known, np.nanmedian(filled, axis=1), np.nan))
-        self._range.append(np.where(known, np.nanmax(filled, axis=1) - np.nanmin(filled, axis=1), np.nan))
+        filled = fill_gaps(second)[0].astype(np.float64)
+        self._level.append(np.where(known, np.median(filled, axis=1), np.nan))
+        self._range.append(np.where(known, np.ptp(filled, axis=1), np.nan))
         self._rail.append(self._at_rail(filled))
 
     def _at_rail(self, filled: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -56,9 +57,11 @@ class SilenceWatch:
         run = max(3, round(RAIL_RUN_S * self._fs))
         if filled.shape[1] <= run or not self._level:
             return np.zeros(len(filled), bool)
+        still = np.abs(np.diff(filled, axis=1)) < 1e-6
+        if still.sum(axis=1).max() < run - 1:
+            return np.zeros(len(filled), bool)
         usual = np.nanmedian(np.array(self._level)[-TYPICAL_S:], axis=0)
         size = np.nanmedian(np.array(self._range)[-TYPICAL_S:], axis=0)
-        still = np.abs(np.diff(filled, axis=1)) < 1e-6
         away = np.abs(filled[:, 1:] - usual[:, None]) > np.maximum(LEVEL_FLOOR_MV, size)[:, None]
         both: NDArray[np.bool_] = np.logical_and(still, away)
         together = np.lib.stride_tricks.sliding_window_view(both, run - 1, axis=1)

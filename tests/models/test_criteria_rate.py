@@ -39,7 +39,8 @@ def test_no_asystole_where_no_lead_is_believed_or_watched() -> None:
 
 
 def test_a_lower_limit_alarms_earlier() -> None:
-    assert asystole(track([0.8] * 5, after_s=2.6), LIMITS.with_changes({"ASYSTOLE": {"seconds": 3}})["ASYSTOLE"], ("II",))
+    limit = LIMITS.with_changes({"ASYSTOLE": {"seconds": 3}})["ASYSTOLE"]
+    assert asystole(track([0.8] * 5, after_s=2.6), limit, ("II",))
 
 
 @pytest.mark.parametrize(("bpm", "raised"), [(38, True), (40, True), (45, False), (60, False)])
@@ -67,7 +68,8 @@ def test_one_escape_beat_does_not_make_a_slow_heart_fast_but_one_pause_does_not_
     assert extreme_brady(track([0.8] * 6 + [4.5, 0.8, 0.8], after_s=0.3), LIMITS["EXTREME_BRADY"]) is None
 
 
-@pytest.mark.parametrize(("bpm", "beats", "raised"), [(141, 17, True), (141, 16, False), (135, 30, False), (180, 17, True)])
+@pytest.mark.parametrize(("bpm", "beats", "raised"),
+                         [(141, 17, True), (141, 16, False), (135, 30, False), (180, 17, True)])
 def test_extreme_tachy_is_seventeen_beats_over_one_hundred_and_forty(bpm: float, beats: int, raised: bool) -> None:
     found = extreme_tachy(track([0.8] * 4 + [60 / bpm] * (beats - 1), after_s=0.2), LIMITS["EXTREME_TACHY"])
     assert (found is not None) == raised
