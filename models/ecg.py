@@ -89,7 +89,8 @@ class Ecg:
         name = canonical_lead(name)
         if name not in self.leads:
             raise KeyError(f"no lead {name}; there are {', '.join(self.leads)}")
-        return self.mv[self.leads.index(name)]
+        samples: Millivolts = self.mv[self.leads.index(name)]
+        return samples
 
     def slice(self, start: int, stop: int) -> Ecg:
         """Samples ``start`` to ``stop`` (exclusive), with start time and pacer marks moved along."""
