@@ -28,6 +28,7 @@ from agents.restore import committed_offsets, offset_before, plain_consumer, rea
 from agents.sender import Incoming, Outgoing
 from agents.settings import Settings
 from agents.technical import SYSTEM, open_alert
+from agents.warm_up import WarmUp
 from agents.worker import Worker
 from models.ecg import Ecg
 from streams.alert import Alert, InterpretationMessage, Phase
@@ -40,7 +41,6 @@ from streams.wire import EcgWindow, FlaggedSegment, Refused, decode_window, enco
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # half of the second that the promises about time are kept to
-LONGER_THAN_CONFIRM_S = 60.0  # CONTRACTS 1: memory reaches this much further back than the longest time to confirm
 PASS_OVER_FROM = 20  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
 TELL_AGAIN_S = 30.0  # the monitor that holds `_system` may be a new one
 SERVICES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
@@ -58,6 +58,7 @@ class Monitor(Worker):
         self.encoder = EncoderTier(settings)
         self.encoder.found = self._encoder_found
         self._budget = flags.Budget()
+        self.warm = WarmUp(settings)
         self._holding = asyncio.Event()
         self._restoring: asyncio.Task[None] | None = None
         topics = self.topics
@@ -139,6 +140,7 @@ class Monitor(Worker):
 
     async def _warm_up(self, committed: dict[int, int]) -> None:
         """Read the signal again that lies before the committed offsets; partition by partition they go live."""
+        self.warm.begin()
         try:
             for number, offset in committed.items():
                 partition = self.partitions[number]
@@ -156,8 +158,8 @@ class Monitor(Worker):
     async def _warm(self, partition: Partition, committed: int) -> None:
         """Bring the signal state of a partition's beds up to the committed offset; nothing comes out."""
         topic, number = self.topics.windows, partition.number
-        settings = self.settings
-        seconds = max(settings.warm_s, max(settings.af_confirm_s, settings.qt_confirm_s) + LONGER_THAN_CONFIRM_S)
+        settings, loop = self.settings, asyncio.get_running_loop()
+        seconds = self.warm.seconds(sum(len(p.beds) for p in self.partitions.values() if not p.ready.is_set()))
         async with plain_consumer(settings) as consumer:
             first = await offset_before(consumer, topic, number, committed, seconds)
             async for batch in read_range(consumer, topic, number, first, committed):
@@ -168,7 +170,9 @@ class Monitor(Worker):
                         continue  # it went to the dead letters when it was read first
                     bed = partition.beds.get(window.bed_stream)
                     if bed is not None:
+                        began = loop.time()
                         bed.push(window, message.offset, message.append_ns, warm=True)
+                        self.warm.took(loop.time() - began, window.duration_s)
                         self.progressed()
                     await asyncio.sleep(0)
 
