@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.alert_book import AlertBook
-from agents.lifecycle import SILENCE, Outcome, admit, end_all, settle
+from agents.lifecycle import Outcome, admit, end_all, settle
 from agents.lifecycle_rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, Rules, seconds_ns
+from agents.passing_time import AUDIO_PAUSED
 from models.limits import Limits
 from streams.alert import Acknowledgement, Alert, State
 from streams.bed import Action, Bed, Status
@@ -54,9 +55,7 @@ def act(bed: Bed, action: Action, now_ns: int, *, rules: Rules = DEFAULT_RULES) 
     try:
         after, alerts = _ACTIONS[action.action](bed, action, now_ns, rules)
     except RefusedError as refusal:
-        book = AlertBook(bed, now_ns)
-        line = book.audit(f"{action.action} refused: {refusal}", ns_of_time(action.at), action.by)
-        after, alerts = settle(book, rules, applied_id=action.id, changes=line)
+        after, alerts = _done(AlertBook(bed, now_ns), action, rules, f"{action.action} refused: {refusal}")
         return after, alerts, Outcome(False, str(refusal))
     return after, alerts, Outcome(True)
 
@@ -88,8 +87,9 @@ def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
         for alert in book.open():
             book.edit(alert, sounding=False)
     until = time_of_ns(until_ns) if seconds else None
-    line = book.audit(f"{SILENCE} {seconds:g} s", asked_ns, action.by)
-    return settle(book, rules, applied_id=action.id, changes=line, audio_paused_until=until)
+    book.note(f"{AUDIO_PAUSED} {seconds:g} s", asked_ns, action.by)
+    book.change(audio_paused_until=until)
+    return settle(book, rules, action.id)
 
 
 def _admit(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
@@ -113,16 +113,17 @@ def _standby(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
 
 def _leave(bed: Bed, action: Action, now_ns: int, rules: Rules, status: Status, **fields: Any) -> Turn:
     book = AlertBook(bed, now_ns)
-    end_all(book, now_ns)
-    fields |= {"status": status, "since": time_of_ns(now_ns), "by": action.by, "audio_paused_until": None}
-    return _done(book, action, rules, action.action, **fields)
+    end_all(book)
+    book.change(status=status, since=time_of_ns(now_ns), by=action.by, audio_paused_until=None, **fields)
+    return _done(book, action, rules, action.action)
 
 
 def _resume(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     if bed.status is not Status.STANDBY:
         raise RefusedError(f"bed {bed.bed_stream} is {bed.status.value}, not in standby" + _how(bed))
-    fields = {"status": Status.MONITORED, "since": time_of_ns(now_ns), "by": action.by}
-    return _done(AlertBook(bed, now_ns), action, rules, "resume", **fields)
+    book = AlertBook(bed, now_ns)
+    book.change(status=Status.MONITORED, since=time_of_ns(now_ns), by=action.by)
+    return _done(book, action, rules, "resume")
 
 
 def _how(bed: Bed) -> str:
@@ -148,7 +149,9 @@ def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     except ValueError as error:
         raise RefusedError(str(error)) from error
     what = ", ".join(f"{code} {_worded(parts)}" for code, parts in action.args.items())
-    return _done(AlertBook(bed, now_ns), action, rules, f"limits {what}", limits=kept)
+    book = AlertBook(bed, now_ns)
+    book.change(limits=kept)
+    return _done(book, action, rules, f"limits {what}")
 
 
 def _worded(parts: dict[str, Any] | None) -> str:
@@ -156,12 +159,14 @@ def _worded(parts: dict[str, Any] | None) -> str:
 
 
 def _baseline(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
-    return _done(AlertBook(bed, now_ns), action, rules, "baseline", baseline=None)
+    book = AlertBook(bed, now_ns)
+    book.change(baseline=None)
+    return _done(book, action, rules, "baseline")
 
 
-def _done(book: AlertBook, action: Action, rules: Rules, what: str, **fields: Any) -> Turn:
-    line = book.audit(what, ns_of_time(action.at), action.by)
-    return settle(book, rules, applied_id=action.id, changes=line, **fields)
+def _done(book: AlertBook, action: Action, rules: Rules, what: str) -> Turn:
+    book.note(what, ns_of_time(action.at), action.by)
+    return settle(book, rules, action.id)
 
 
 _ACTIONS: dict[str, Callable[[Bed, Action, int, Rules], Turn]] = {

@@ -6,6 +6,7 @@ a worker that dies right after writing it leaves nothing behind that the next on
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from agents.condition import ConditionReport
@@ -22,12 +23,18 @@ class AlertBook:
     Parameters
     ----------
     bed : Bed
-        As it was; never changed.
+        As it was written last.
     now_ns : int
         The turn's time, UTC nanoseconds: ``published`` of each new version.
+
+    Attributes
+    ----------
+    before, bed : Bed
+        The bed as it was, and as this turn has changed it so far (its alerts are in the book).
     """
 
     def __init__(self, bed: Bed, now_ns: int) -> None:
+        self.before = bed
         self.bed = bed
         self.now_ns = now_ns
         self._before = {alert.id: alert for alert in bed.alerts}
@@ -95,7 +102,18 @@ class AlertBook:
         self._drafts[identity] = alert
         return alert
 
-    def seal(self, **bed_fields: Any) -> tuple[Bed, list[Alert]]:
+    def change(self, **fields: Any) -> None:
+        """Change the bed itself."""
+        changed = {name: value for name, value in fields.items() if getattr(self.bed, name) != value}
+        if changed:
+            self.bed = self.bed.changed(**changed)
+
+    def note(self, what: str, at_ns: int, by: str) -> None:
+        """Add an audit line to the bed."""
+        line = BedChange(what=what, at=time_of_ns(at_ns), by=by)
+        self.change(changes=[*self.bed.changes, line][-KEEP_CHANGES:])
+
+    def seal(self) -> tuple[Bed, list[Alert]]:
         """Close the turn.
 
         Returns
@@ -116,16 +134,9 @@ class AlertBook:
             versions.append(sealed)
             kept.append(sealed)
         alerts = self._pruned(kept, {alert.id for alert in versions})
-        fields = {name: value for name, value in bed_fields.items() if getattr(self.bed, name) != value}
-        if "changes" in fields:
-            fields["changes"] = fields["changes"][-KEEP_CHANGES:]
         if versions or len(alerts) != len(self._before):
-            fields["alerts"] = alerts
-        return (self.bed.changed(**fields) if fields else self.bed), versions
-
-    def audit(self, what: str, at_ns: int, by: str) -> list[BedChange]:
-        """The bed's audit lines and one more."""
-        return [*self.bed.changes, BedChange(what=what, at=time_of_ns(at_ns), by=by)]
+            self.bed = self.bed.changed(alerts=alerts)
+        return self.bed, versions
 
     def _next_version(self, before: Alert, draft: Alert) -> Alert:
         ends = draft.state is State.OFF and before.state is not State.OFF
@@ -144,3 +155,8 @@ class AlertBook:
         off = sorted((a for a in off if a.id not in gone), key=lambda a: (a.sounded, a.published, a.id))
         gone |= {a.id for a in off[: max(0, len(off) - KEEP_OFF_MOST)]}
         return [a for a in alerts if a.id not in gone]
+
+
+def not_before_onset(alert: Alert, instant_ns: int) -> datetime:
+    """An instant as an alert's end: never before its onset."""
+    return max(alert.onset, time_of_ns(instant_ns))

@@ -24,19 +24,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.alert_book import AlertBook
+from agents.alert_book import AlertBook, not_before_onset
 from agents.chains import depth
 from agents.condition import ConditionReport
-from agents.lifecycle_rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, KEEP_CHANGES, LATE_AFTER_S, Rules, seconds_ns
+from agents.lifecycle_rules import DEFAULT_RULES, LATE_AFTER_S, Rules, seconds_ns
 from agents.matching import MICROSECOND_NS, match
-from agents.sounding import AudioPause, decide
+from agents.passing_time import audio_pause, end_by_time, remind
+from agents.sounding import decide
 from models.alarm_codes import CODES
-from models.episodes import INSTANT_STAYS_S
 from streams.alert import Alert, Citation, InterpretationMessage, State
 from streams.bed import APPLIED_IDS_KEPT, Bed, Status
-from streams.document import ns_of_time, time_of_ns
-
-SILENCE = "silence"  # how the audit line of an audio pause begins: the pause's own start is read from there
+from streams.document import time_of_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ def interpret(
         first = message.citations[0].n if message.citations else len(alert.citations) + 1
         kept: list[Citation] = [c for c in alert.citations if c.n < first]
         book.edit(alert, interpretation=message.interpretation, citations=[*kept, *message.citations])
-    after, versions = settle(book, rules, applied_id=message.id)
+    after, versions = settle(book, rules, message.id)
     return after, versions, Outcome(not reason, reason)
 
 
@@ -126,8 +124,10 @@ def identify(bed: Bed, patient: str, now_ns: int, *, rules: Rules = DEFAULT_RULE
     if patient in ("", bed.patient):
         return bed, []
     if not bed.patient and bed.status is not Status.DISCHARGED:
-        changes = AlertBook(bed, now_ns).audit(f"patient {patient}", now_ns, "telemetry")
-        return bed.changed(patient=patient, changes=changes[-KEEP_CHANGES:]), []
+        book = AlertBook(bed, now_ns)
+        book.change(patient=patient)
+        book.note(f"patient {patient}", now_ns, "telemetry")
+        return settle(book, rules)
     return admit(bed, patient, now_ns, now_ns, "telemetry", rules)
 
 
@@ -136,26 +136,24 @@ def admit(
 ) -> tuple[Bed, list[Alert]]:
     """Put a patient into a bed, by a person or by a new pseudonym."""
     book = AlertBook(bed, now_ns)
-    fields: dict[str, object] = {"patient": patient, "changes": book.audit(f"admit {patient}", at_ns, by)}
-    fields["baseline"] = None
+    book.change(patient=patient, baseline=None)
+    book.note(f"admit {patient}", at_ns, by)
     other = bed.patient not in ("", patient)
     if other or bed.status is not Status.MONITORED:
-        fields |= {"status": Status.MONITORED, "since": time_of_ns(now_ns), "by": by}
+        book.change(status=Status.MONITORED, since=time_of_ns(now_ns), by=by)
     if other or bed.status is Status.DISCHARGED:
-        end_all(book, now_ns)
-        fields |= {"limits": {}, "audio_paused_until": None}
-    return settle(book, rules, applied_id=applied_id, **fields)
+        end_all(book)
+        book.change(limits={}, audio_paused_until=None)
+    return settle(book, rules, applied_id)
 
 
-def end_all(book: AlertBook, now_ns: int) -> None:
+def end_all(book: AlertBook) -> None:
     """Set every open alert off: nobody is monitored in this bed (any more)."""
     for alert in book.open():
-        book.edit(alert, state=State.OFF, end=alert.end or _not_before_onset(alert, now_ns))
+        book.edit(alert, state=State.OFF, end=alert.end or not_before_onset(alert, book.now_ns))
 
 
-def settle(
-    book: AlertBook, rules: Rules, *, applied_id: str | None = None, **fields: object
-) -> tuple[Bed, list[Alert]]:
+def settle(book: AlertBook, rules: Rules, applied_id: str | None = None) -> tuple[Bed, list[Alert]]:
     """What follows at the end of any turn: what time ends, what sounds, who is reminded. Closes the book.
 
     Parameters
@@ -166,17 +164,12 @@ def settle(
         The site's.
     applied_id : str or None
         Of the action or interpretation that this turn applied or refused.
-    **fields
-        Fields of the bed that this turn sets.
     """
-    limits = fields.get("limits", book.bed.limits)
-    assert isinstance(limits, dict)
-    _end_by_time(book)
+    end_by_time(book)
     for alert in book.open():
-        if rules.switched_off(alert.code, limits):
-            book.edit(alert, state=State.OFF, end=alert.end or _not_before_onset(alert, book.now_ns))
-    pause, until = _audio_pause(book, fields)
-    fields["audio_paused_until"] = until
+        if rules.switched_off(alert.code, book.bed.limits):
+            book.edit(alert, state=State.OFF, end=alert.end or not_before_onset(alert, book.now_ns))
+    pause = audio_pause(book)
     new = {alert.id for alert in book.all() if book.is_new(alert)}
     for identity, (sounding, above) in decide(book.all(), book.now_ns, pause, new).items():
         decided = book.get(identity)
@@ -185,10 +178,10 @@ def settle(
     for alert in book.all():
         if alert.state is State.OFF and (alert.sounding or alert.superseded_by):
             book.edit(alert, sounding=False, superseded_by=None)
-    _remind(book, rules)
+    remind(book, rules)
     if applied_id is not None:
-        fields["applied_ids"] = [*book.bed.applied_ids, applied_id][-APPLIED_IDS_KEPT:]
-    return book.seal(**fields)
+        book.change(applied_ids=[*book.bed.applied_ids, applied_id][-APPLIED_IDS_KEPT:])
+    return book.seal()
 
 
 def _hear(book: AlertBook, report: ConditionReport, rules: Rules) -> None:
@@ -200,7 +193,7 @@ def _hear(book: AlertBook, report: ConditionReport, rules: Rules) -> None:
     if found.stale:
         return
     if alert is not None and _rises_over_acknowledged(alert, report):
-        book.edit(alert, state=State.OFF, end=_not_before_onset(alert, report.last_ns))
+        book.edit(alert, state=State.OFF, end=not_before_onset(alert, report.last_ns))
         _raise(book, report, report.last_ns + MICROSECOND_NS, rules)
     elif alert is None:
         _raise(book, report, found.onset_ns, rules)
@@ -229,51 +222,12 @@ def _end(book: AlertBook, alert: Alert, end_ns: int) -> None:
 
     An alert raised in this very turn stays on until the next: its first version is a start, not an end.
     """
-    fields: dict[str, object] = {"end": _not_before_onset(alert, end_ns)}
+    fields: dict[str, object] = {"end": not_before_onset(alert, end_ns)}
     if alert.priority == "PH" and alert.acknowledged is None:
         fields["state"] = State.LATCHED
     elif not book.is_new(alert):
         fields["state"] = State.OFF
     book.edit(alert, **fields)
-
-
-def _end_by_time(book: AlertBook) -> None:
-    """Set off the instants that have stayed on long enough, and what was over when it was raised."""
-    for alert in book.open():
-        if book.is_new(alert) or alert.state is State.LATCHED:
-            continue
-        if alert.end is not None:
-            book.edit(alert, state=State.OFF)
-        elif CODES[alert.code].instant and book.now_ns >= ns_of_time(alert.detected) + seconds_ns(INSTANT_STAYS_S):
-            book.edit(alert, state=State.OFF, end=alert.detected)
-
-
-def _audio_pause(book: AlertBook, fields: dict[str, object]) -> tuple[AudioPause, object]:
-    """The pause that runs now, and until when; a pause that is over is taken from the bed."""
-    until = fields.get("audio_paused_until", book.bed.audio_paused_until)
-    if until is None:
-        return AudioPause(just_ended=book.bed.audio_paused_until is not None), None
-    until_ns = ns_of_time(until)  # type: ignore[arg-type]
-    if book.now_ns >= until_ns:
-        return AudioPause(just_ended=True), None
-    changes = fields.get("changes", book.bed.changes)
-    assert isinstance(changes, list)
-    asked = [ns_of_time(change.at) for change in changes if change.what.startswith(SILENCE)]
-    return AudioPause(since_ns=asked[-1] if asked else until_ns - seconds_ns(AUDIO_PAUSE_MAX_S)), until
-
-
-def _remind(book: AlertBook, rules: Rules) -> None:
-    """Call unacknowledged lethal alarms to mind, and mark those that wait too long."""
-    for alert in book.open():
-        if alert.priority != "PH" or alert.acknowledged or alert.late or alert.superseded_by:
-            continue
-        waited_ns = book.now_ns - ns_of_time(alert.detected)
-        reminders = max(alert.reminders, waited_ns // seconds_ns(rules.reminder_s))
-        escalated = alert.escalated
-        if escalated is None and waited_ns >= seconds_ns(rules.escalate_s):
-            escalated = time_of_ns(book.now_ns)
-        if (reminders, escalated) != (alert.reminders, alert.escalated):
-            book.edit(alert, reminders=reminders, escalated=escalated)
 
 
 def _rises_over_acknowledged(alert: Alert, report: ConditionReport) -> bool:
@@ -300,7 +254,3 @@ def _why_not(alert: Alert | None, message: InterpretationMessage) -> str:
     if numbers and (numbers[0] > known + 1 or (before is None and numbers[0] != known + 1)):
         return f"citations of interpretation {message.id} begin at {numbers[0]}: alert {alert.id} has {known}"
     return ""
-
-
-def _not_before_onset(alert: Alert, instant_ns: int) -> object:
-    return max(alert.onset, time_of_ns(instant_ns))

@@ -31,6 +31,10 @@ people. The longest audio pause is as long: whoever paused the sound and left is
 AUDIO_PAUSE_MAX_S = 180.0
 """Longest audio pause that can be asked for (alarm systems of bedside monitors: 2 to 3 minutes; Dräger IACS: 2)."""
 
+ADVICE_STAYS_S = 600.0
+"""An interpretation without an alarm stays on for this long, or until it is acknowledged: its reading takes up to half
+a minute to come, and it makes no sound that calls anyone to look."""
+
 KEEP_OFF_S = 600.0
 """Alerts stay in the bed document for this long after they are off: late interpretations still find them, a new worker
 publishes them again, and the longest re-alarm time is remembered."""

@@ -10,6 +10,7 @@ import pytest
 from agents.encoder_flags import AGAIN_AFTER_S, LOOKS_IN_A_ROW
 from agents.flags import ALL_MOST, BED_MOST, SAME_CODE_S
 from agents.lifecycle_rules import (
+    ADVICE_STAYS_S,
     AUDIO_PAUSE_MAX_S,
     ESCALATE_AFTER_S,
     KEEP_CHANGES,
@@ -69,6 +70,7 @@ def test_the_instants_are_named() -> None:
         ("reminder of an unacknowledged PH", f"every {REMINDER_S:g} s"),
         ("escalation mark", f"{ESCALATE_AFTER_S:g} s unacknowledged"),
         ("an alert stays in the bed document", f"{KEEP_OFF_S / 60:g} minutes after off"),
+        ("advice stays on", f"{ADVICE_STAYS_S:g} s, or until acknowledged"),
         ("audit lines in the bed document", f"the last {KEEP_CHANGES}"),
     ],
 )

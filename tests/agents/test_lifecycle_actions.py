@@ -28,7 +28,7 @@ def test_every_action_leaves_who_and_when() -> None:
     bed.do(21, "silence", by="rn-12", seconds=60)
     bed.do(30, "limits", by="md-3", BRADY={"rate": 45})
     assert [(c.what, c.by, ns_of_time(c.at)) for c in bed.bed.changes] == [
-        ("silence 60 s", "rn-12", ns(21)),
+        ("audio paused 60 s", "rn-12", ns(21)),
         ("limits BRADY rate=45", "md-3", ns(30)),
     ]
 

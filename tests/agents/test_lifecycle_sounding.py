@@ -154,12 +154,21 @@ def test_what_was_heard_late_keeps_nothing_quiet() -> None:
     assert bed.sounding() == ["TACHY"]
 
 
-def test_advice_never_sounds() -> None:
+def test_advice_never_sounds_and_stays_for_ten_minutes() -> None:
     bed = Bedside()
-    bed.at(10, condition("INTERPRETATION", 0, 10, end=10))
-    bed.wait(12)
+    bed.at(10, condition("INTERPRETATION", 0, 10, detected=10, end=10))
+    bed.wait(609)
     alert = bed.only("INTERPRETATION")
-    assert (alert.priority, alert.kind, alert.sounded, alert.state) == ("PN", "advisory", False, State.OFF)
+    assert (alert.priority, alert.kind, alert.sounded, alert.state) == ("PN", "advisory", False, State.ON)
+    bed.wait(610)
+    assert (bed.only("INTERPRETATION").state, bed.only("INTERPRETATION").sounded) == (State.OFF, False)
+
+
+def test_advice_that_is_acknowledged_is_off() -> None:
+    bed = Bedside()
+    bed.at(10, condition("INTERPRETATION", 0, 10, detected=10, end=10))
+    bed.do(40, "acknowledge", bed.only("INTERPRETATION"))
+    assert bed.only("INTERPRETATION").state is State.OFF
 
 
 def test_an_audio_pause_quiets_the_bed_and_afterwards_what_is_unacknowledged_sounds_again() -> None:
@@ -201,6 +210,15 @@ def test_a_lethal_alarm_that_begins_during_the_pause_sounds_and_others_do_not() 
     bed.at(30, condition("EXTREME_TACHY", 5, 30), condition("VFIB", 26, 30, detected=30), condition("AFIB", 20, 30))
     assert bed.sounding() == ["VFIB"]
     bed.wait(100)
+    assert bed.sounding() == ["VFIB"]
+
+
+def test_a_pause_that_was_refused_moves_nothing() -> None:
+    bed = Bedside()
+    bed.do(10, "silence", seconds=120)
+    bed.at(30, condition("VFIB", 26, 30, detected=30))
+    bed.do(40, "silence", seconds=900)
+    bed.at(50, condition("VFIB", 26, 50), condition("QT_LONG", 2, 50))
     assert bed.sounding() == ["VFIB"]
 
 
