@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from models.evaluation.parity import Comparison
 
 PIXELS = 1e-5
+SMALL = 10_000_000  # parameters below which several threads only wait for each other
 BEAM_TOKENS = 16  # new tokens of the fixtures' beam searches, where they did not end before
 
 
@@ -77,6 +78,15 @@ def compare_coca(folder: Path, to: Comparison) -> None:
 def compare_gem(folder: Path, to: Comparison) -> None:
     """GEM from raw records, pages and questions to greedy answers."""
     model = load_checkpoint(folder)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if sum(p.numel() for p in model.parameters()) < SMALL else threads)
+    try:
+        _compare_model(folder, to, model)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compare_model(folder: Path, to: Comparison, model: GemForCausalLM) -> None:
     processor = GemProcessor.load(folder, model.config)
     inputs, outputs = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
     samples = sorted(int(key.rpartition(".")[2]) for key in inputs if key.startswith("prompt.input_ids."))

@@ -1,0 +1,233 @@
+"""The service: answers do not depend on company, urgency and age decide who waits, and every failure is told."""
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.ecg import Ecg
+from models.gem.checkpoint import load_checkpoint
+from models.gem.decoding import TorchDecoder
+from models.gem.engine import DeviceLost, GemEngine, OutOfMemory
+from models.gem.processing_gem import GemProcessor
+from models.gem.request import GemRequest, GemUnavailable, ModelCard
+from tests.models.gem.conftest import noise_ecg
+
+QUESTIONS = ["What is the rhythm?", "Is there ST elevation in lead V2 or V1?", "Name the axis."]
+
+
+@pytest.fixture(scope="module")
+def engine(gem_folder: Path) -> Iterator[GemEngine]:
+    made = GemEngine.load(gem_folder, "cpu", slots=8, threads=1)
+    yield made
+    made.close()
+
+
+def ask(seed: int, **fields: Any) -> GemRequest:
+    defaults: dict[str, Any] = {"question": QUESTIONS[seed % 3], "max_new_tokens": 40, "deadline_s": 60.0}
+    return GemRequest(noise_ecg(seed), **(defaults | fields))
+
+
+def test_eight_at_once_say_what_each_says_alone(engine: GemEngine) -> None:
+    alone = [engine.submit(ask(k)).result(60) for k in range(8)]
+    together = [ticket.result(60) for ticket in [engine.submit(ask(k)) for k in range(8)]]
+    assert [a.text for a in together] == [a.text for a in alone]
+    assert len({a.text for a in alone}) > 4  # the answers do differ from ECG to ECG
+
+
+def test_the_answer_is_that_of_greedy_generate(engine: GemEngine, gem_folder: Path) -> None:
+    model = load_checkpoint(gem_folder)
+    processor = GemProcessor.load(gem_folder, model.config)
+    for k in range(3):
+        batch = processor([noise_ecg(k)], [QUESTIONS[k]])
+        ids = model.generate(**batch, max_new_tokens=40, do_sample=False)[0].tolist()
+        ids = ids[:ids.index(2)] if 2 in ids else ids
+        assert engine.submit(ask(k)).result(60).text == processor.tokenizer.decode(ids).strip()
+
+
+def test_requests_of_different_lengths_leave_without_disturbing_the_others(engine: GemEngine) -> None:
+    alone = {n: engine.submit(ask(1, max_new_tokens=n)).result(60).text for n in (5, 17, 40)}
+    tickets = [(n, engine.submit(ask(1, max_new_tokens=n))) for n in (5, 40, 17, 5, 40)]
+    assert all(ticket.result(60).text == alone[n] for n, ticket in tickets)
+
+
+def test_text_streams_in_pieces_that_make_the_answer(engine: GemEngine) -> None:
+    pieces: list[str] = []
+    answer = engine.submit(ask(0, on_text=pieces.append)).result(60)
+    assert len(pieces) > 5 and "".join(pieces).strip() == answer.text
+
+
+def test_a_token_limit_cuts_the_answer_and_says_so(engine: GemEngine) -> None:
+    answer = engine.submit(ask(0, max_new_tokens=7)).result(60)
+    assert (answer.tokens, answer.finish) == (7, "length")
+    assert 0 < answer.first_token_s <= answer.seconds
+
+
+def test_a_deadline_in_the_middle_cuts_the_answer_and_says_so(engine: GemEngine) -> None:
+    answer = engine.submit(ask(0, max_new_tokens=900, deadline_s=0.3)).result(60)
+    assert answer.finish == "deadline" and 0 < answer.tokens < 900 and answer.seconds < 5
+
+
+def test_a_cancelled_request_ends_at_once(engine: GemEngine) -> None:
+    ticket = engine.submit(ask(0, max_new_tokens=900))
+    ticket.cancel()
+    with pytest.raises(GemUnavailable, match="cancelled"):
+        ticket.result(10)
+
+
+async def test_cancelling_the_caller_cancels_the_request(engine: GemEngine) -> None:
+    task = asyncio.create_task(engine.answer(ask(0, max_new_tokens=900)))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    deadline = time.monotonic() + 10
+    while engine.load_now != (0, 0) and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    assert engine.load_now == (0, 0)
+
+
+def test_one_lead_is_asked_about_with_the_others_absent(engine: GemEngine) -> None:
+    twelve = noise_ecg(5)
+    answer = engine.submit(GemRequest(twelve.select(["II"]), max_new_tokens=5)).result(60)
+    assert answer.tokens > 0
+
+
+def test_a_prompt_longer_than_a_slot_is_refused_with_both_numbers(gem_folder: Path) -> None:
+    small = GemEngine.load(gem_folder, "cpu", slots=1, longest=120, threads=1)
+    with pytest.raises(GemUnavailable, match=r"the prompt has \d+ positions, a slot holds 120"):
+        small.submit(ask(0)).result(30)
+    small.close()
+
+
+class Scripted:
+    """A decoder whose steps a test lets happen one by one, or makes fail."""
+
+    longest, eos = 100, 2
+    card = ModelCard("scripted", "sha256:0", "fp32", "cpu")
+
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
+        self.started: list[str] = []
+        self.gate = threading.Semaphore(0)
+        self.fails: Exception | None = None
+
+    def prompt(self, request: GemRequest) -> str:
+        return request.question
+
+    def start(self, slot: int, prompt: str) -> tuple[int, int]:
+        self.started.append(prompt)
+        if self.fails:
+            raise self.fails
+        return 5, 10
+
+    def step(self, active: int) -> list[int]:
+        assert self.gate.acquire(timeout=10)
+        if self.fails:
+            raise self.fails
+        return [self.eos] * active
+
+    def move(self, source: int, target: int) -> None: ...
+
+    def text(self, ids: list[int]) -> str:
+        return " ".join(map(str, ids))
+
+
+ONE_LEAD = Ecg(("II",), 250.0, noise_ecg(0).mv[:1, :500])
+
+
+def waiting_engine(queue_limit: int = 8) -> tuple[GemEngine, Scripted]:
+    """An engine whose only slot is taken, so that what is submitted next waits."""
+    decoder = Scripted()
+    engine = GemEngine(decoder, queue_limit=queue_limit)
+    engine.submit(GemRequest(ONE_LEAD, "first"))
+    while decoder.started != ["first"]:
+        time.sleep(0.005)
+    return engine, decoder
+
+
+def test_the_most_urgent_goes_first_and_of_equals_the_newest() -> None:
+    engine, decoder = waiting_engine()
+    tickets = [engine.submit(GemRequest(ONE_LEAD, q, urgency=u)) for q, u in (("old", 0), ("lethal", 2), ("new", 0))]
+    for _ in range(4):
+        decoder.gate.release()
+    for ticket in tickets:
+        ticket.result(10)
+    engine.close()
+    assert decoder.started == ["first", "lethal", "new", "old"]
+
+
+def test_in_a_full_queue_the_least_urgent_and_oldest_gives_way() -> None:
+    engine, decoder = waiting_engine(queue_limit=2)
+    wards = (("old", 0), ("lethal", 2), ("new", 0))
+    old, lethal, new = (engine.submit(GemRequest(ONE_LEAD, q, urgency=u)) for q, u in wards)
+    with pytest.raises(GemUnavailable, match="gave way in a queue of 2") as why:
+        old.result(1)
+    assert not why.value.lasting
+    for _ in range(3):
+        decoder.gate.release()
+    assert lethal.result(10).finish == new.result(10).finish == "stop"
+    engine.close()
+
+
+def test_a_request_whose_time_ran_out_in_the_queue_is_not_started() -> None:
+    engine, decoder = waiting_engine()
+    late = engine.submit(GemRequest(ONE_LEAD, "late", deadline_s=0.05))
+    time.sleep(0.1)
+    decoder.gate.release()
+    with pytest.raises(GemUnavailable, match=r"waited 0\.\d s of 0\.05 s in the queue"):
+        late.result(10)
+    engine.close()
+    assert "late" not in decoder.started
+
+
+def test_out_of_memory_fails_the_request_and_the_engine_goes_on() -> None:
+    decoder = Scripted()
+    decoder.fails = OutOfMemory("2 GiB wanted, 1 GiB free")
+    engine = GemEngine(decoder)
+    with pytest.raises(GemUnavailable, match="out of memory: 2 GiB wanted") as why:
+        engine.submit(GemRequest(ONE_LEAD)).result(10)
+    assert not why.value.lasting and engine.available
+    decoder.fails = None
+    decoder.gate.release()
+    assert engine.submit(GemRequest(ONE_LEAD)).result(10).finish == "stop"
+    engine.close()
+
+
+@pytest.mark.parametrize("error", [DeviceLost("CUDA error: device-side assert"), RuntimeError("a defect")])
+def test_a_lost_device_fails_everyone_and_whoever_comes_after(error: Exception) -> None:
+    engine, decoder = waiting_engine()
+    waiting = engine.submit(GemRequest(ONE_LEAD, "waiting"))
+    decoder.fails = error
+    decoder.gate.release()
+    with pytest.raises(GemUnavailable, match=str(error)) as why:
+        waiting.result(10)
+    assert why.value.lasting and not engine.available
+    with pytest.raises(GemUnavailable, match=str(error)):
+        engine.submit(GemRequest(ONE_LEAD))
+
+
+def test_closing_tells_those_who_wait() -> None:
+    engine, decoder = waiting_engine()
+    waiting = engine.submit(GemRequest(ONE_LEAD, "waiting"))
+    decoder.gate.release()
+    engine.close()
+    with pytest.raises(GemUnavailable, match="closed"):
+        waiting.result(10)
+
+
+def test_a_folder_without_a_model_is_a_lasting_reason(tmp_path: Path) -> None:
+    with pytest.raises(GemUnavailable, match=r"GEM could not be loaded: .* holds no \.safetensors file") as why:
+        GemEngine.load(tmp_path, "cpu")
+    assert why.value.lasting
+
+
+def test_the_card_names_weights_precision_and_device(gem_folder: Path) -> None:
+    decoder = TorchDecoder.load(gem_folder, "cpu", threads=1)
+    assert (decoder.card.precision, decoder.card.device, decoder.card.trained) == ("fp32", "cpu", False)
+    assert decoder.card.weights.startswith("sha256:")
