@@ -1,26 +1,48 @@
 """Beats, causally: a stream of chunks in, heart beats out, with state that is carried on and forgets within 30 s.
 
-`BeatStream` cuts the signal on a grid of whole seconds, whatever the chunks, so the same signal gives the same beats
-whatever the message sizes. A beat is final when `FINAL_AFTER_S` of signal lie behind it; until then it shows in
-`pending`. `find_beats` is the same code over a whole record.
+`BeatStream` judges the last seconds of signal on a grid of whole seconds, whatever the chunks, so the same signal gives
+the same beats whatever the message sizes. The caliper network looks at the best leads together; a beat is final when
+half a second of signal lies behind it and shows in `pending` until then. `find_beats` is the same code over a record.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import sleepecg
+from numpy.typing import NDArray
 
-from models.conditioning import fill_gaps, without_baseline
+from models.caliper import CELL_S, NET_FS_HZ, QRS, Caliper, WaveMap, net_input
+from models.conditioning import fill_gaps, resample
 from models.ecg import Ecg, Millivolts
-from models.quality import ABSENT, LeadQuality, lead_quality
+from models.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
+from models.runs import Runs, runs_of
 
-HOP_S = 1.0            # the grid on which the signal is judged
-CONTEXT_S = 8.0        # signal that one look sees
-FINAL_AFTER_S = 0.4    # a beat this far behind the newest sample is final
-MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS of 0.15 mV and less are not counted
-REFRACTORY_S = 0.2
+HOP_S = 1.0              # the grid on which a live signal is judged
+SHORTEST_S = 0.5         # less signal than this is not judged
+MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
+REFRACTORY_S = 0.2       # no two beats are nearer: 300 a minute
+SLACK_S = 0.06           # a beat may move by this from one look to the next
+MIN_BEAT_S = 0.016       # a beat's probability stays above one half this long at least
+MAX_LEADS = 4            # leads that vote; more cost time and add little
+LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
+VENTRICULAR_AT = 0.5     # probability from which a beat is called ventricular
+PREMATURE = 0.82         # of the usual RR: a beat this early and not ventricular is supraventricular premature
+UNSURE_BELOW = 0.6       # confidence below which the kind is not told
+PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a paced one
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a signal is looked at: every ``hop_s``, over ``context_s``; a beat ``final_after_s`` old does not move."""
+
+    hop_s: float
+    context_s: float
+    final_after_s: float
+
+
+LIVE = Pace(HOP_S, 6.0, 0.5)      # context: enough to know the other beats by; final: most of the T wave has been seen
+RECORDED = Pace(10.0, 13.0, 1.5)  # what is over may be looked at in long pieces, with what comes after
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +89,38 @@ class BeatStream:
         The patient has a pacemaker.
     start_sample : int
         Absolute number of the first sample pushed.
+    pace : Pace
+        `LIVE` at the bedside.
+
+    Attributes
+    ----------
+    seen : int
+        Samples before this one have been seen.
+    settled : int
+        Beats before this sample are final.
+    pending : list of Beat
+        Beats that are seen already and may still move.
+    quality : dict of str to LeadQuality
+        Of the last seconds, each lead.
     """
 
-    def __init__(self, leads: Sequence[str], fs_hz: float, paced: bool = False, start_sample: int = 0) -> None:
+    def __init__(self, leads: Sequence[str], fs_hz: float, paced: bool = False, start_sample: int = 0,
+                 pace: Pace = LIVE) -> None:
         self.leads = tuple(leads)
         self.fs_hz = float(fs_hz)
         self.paced = paced
-        self.seen = start_sample      # samples before this one have been seen
-        self.settled = start_sample   # beats before this sample are final
+        self._pace = pace
+        self.seen = start_sample
+        self.settled = start_sample
         self.pending: list[Beat] = []
         self.quality: dict[str, LeadQuality] = {lead: LeadQuality(0.0, ABSENT) for lead in self.leads}
-        self._buffer = np.zeros((len(self.leads), 0), np.float32)
+        self._caliper = Caliper.load()
+        self._buffer: Millivolts = np.zeros((len(self.leads), 0), np.float32)
         self._leads_off: tuple[str, ...] = ()
+        self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
         self._next_look: int | None = None
-        self._last = -10**12
+        self._looked_at = -1
+        self._recent: list[Beat] = []
 
     @property
     def usable_leads(self) -> tuple[str, ...]:
@@ -92,76 +132,153 @@ class BeatStream:
         if chunk.leads != self.leads or chunk.fs_hz != self.fs_hz:
             raise ValueError(f"chunk has leads {chunk.leads} at {chunk.fs_hz:g} Hz, "
                              f"the stream {self.leads} at {self.fs_hz:g} Hz")
-        hop = round(HOP_S * self.fs_hz)
+        hop = round(self._pace.hop_s * self.fs_hz)
         if self._next_look is None:
             past_second = round(chunk.start_ns % 1_000_000_000 * 1e-9 * self.fs_hz)
             self._next_look = self.seen + hop - past_second % hop
+        if len(chunk.pacer_marks):
+            self._marks = np.append(self._marks, chunk.pacer_marks + self.seen)[-100:]
+        self._leads_off = chunk.leads_off
         out: list[Beat] = []
-        at = 0
+        keep, at = round(self._pace.context_s * self.fs_hz), 0
         while at < chunk.n_samples:
             take = min(chunk.n_samples - at, self._next_look - self.seen)
-            keep = round(CONTEXT_S * self.fs_hz)
             self._buffer = np.concatenate([self._buffer, chunk.mv[:, at:at + take]], axis=1)[:, -keep:]
             self.seen += take
             at += take
-            self._leads_off = chunk.leads_off
             if self.seen == self._next_look:
                 self._next_look += hop
-                out += self._look(final_before=self.seen - round(FINAL_AFTER_S * self.fs_hz))
+                out += self._look(final_before=self.seen - round(self._pace.final_after_s * self.fs_hz))
         return out
 
     def gap(self, n_samples: int) -> list[Beat]:
         """Samples that never came: pushed as missing."""
         mv = np.full((len(self.leads), n_samples), np.nan, np.float32)
-        return self.push(Ecg(self.leads, self.fs_hz, mv))
+        return self.push(Ecg(self.leads, self.fs_hz, mv, leads_off=self._leads_off))
 
     def close(self) -> list[Beat]:
         """The signal has ended: every beat left is final."""
+        if self._looked_at == self.seen:
+            self.settled, final, self.pending = self.seen, self.pending, []
+            return final
         return self._look(final_before=self.seen + 1)
 
     def _look(self, final_before: int) -> list[Beat]:
         """Judge the buffer; beats before ``final_before`` become final, the later ones pending."""
-        start = self.seen - self._buffer.shape[1]
+        self._looked_at = self.seen
         marks = lead_quality(self._buffer, self.fs_hz, self.leads, self._leads_off)
         self.quality = dict(zip(self.leads, marks, strict=True))
-        earliest = max(self.settled, self._last + round(REFRACTORY_S * self.fs_hz))
-        beats = [b for b in self._find(start) if b.sample >= earliest]
-        final = [b for b in beats if b.sample < final_before]
-        self.pending = [b for b in beats if b.sample >= final_before]
+        earliest = self.settled - round(SLACK_S * self.fs_hz)
+        if self._recent:
+            earliest = max(earliest, self._recent[-1].sample + round(REFRACTORY_S * self.fs_hz))
+        history = list(self._recent)
+        final: list[Beat] = []
+        pending: list[Beat] = []
+        for beat in self._find():
+            if beat.sample >= earliest:
+                beat = self._kind(beat, history)
+                history.append(beat)
+                (final if beat.sample < final_before else pending).append(beat)
+        self.pending = pending
         self.settled = max(self.settled, final_before)
-        if final:
-            self._last = final[-1].sample
+        since = self.seen - round(10 * self.fs_hz)  # rhythm is known by the last ten seconds
+        self._recent = [b for b in [*self._recent, *final] if b.sample >= since]
         return final
 
-    def _find(self, start: int) -> list[Beat]:
-        """Beats of the buffer, whose first sample is ``start``, from its best lead."""
-        rows = [k for k, lead in enumerate(self.leads) if self.quality[lead].usable]
-        if not rows or self._buffer.shape[1] < 2 * self.fs_hz:
+    def _voters(self) -> list[int]:
+        """Rows of the leads that the network hears: the best by quality, then by what they usually show."""
+        def rank(k: int) -> tuple[float, int]:
+            lead = self.leads[k]
+            preference = LEAD_PREFERENCE.index(lead) if lead in LEAD_PREFERENCE else -1
+            return -round(self.quality[lead].score * 4), preference
+
+        there = [k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED, FLAT)]
+        return sorted(sorted(there, key=rank)[:MAX_LEADS])
+
+    def _find(self) -> list[Beat]:
+        """Beats of the buffer."""
+        rows = self._voters()
+        if not rows or self._buffer.shape[1] < SHORTEST_S * self.fs_hz:
             return []
-        filled, _ = fill_gaps(self._buffer[rows])
-        x = without_baseline(filled, self.fs_hz)
-        scores = [self.quality[self.leads[k]].score * min(1.0, float(np.ptp(r))) for k, r in zip(rows, x, strict=True)]
-        best = int(np.argmax(scores))
-        if np.ptp(x[best]) < MIN_AMPLITUDE_MV:
-            return []
-        found = sleepecg.detect_heartbeats(x[best].astype(np.float64), self.fs_hz)
-        half = round(0.06 * self.fs_hz)
+        filled, missing = fill_gaps(self._buffer[rows])
+        x = net_input(resample(filled, self.fs_hz, NET_FS_HZ))
+        seen = self._caliper(x)
+        runs = _apart(runs_of(seen.beat[None], MIN_BEAT_S))
+        start = self.seen - self._buffer.shape[1]
         out = []
-        for r in found.tolist():
-            size = float(np.max(np.ptp(x[:, max(0, r - half):r + half + 1], axis=1)))
-            if size >= MIN_AMPLITUDE_MV:
-                names = tuple(self.leads[k] for k in rows)
-                out.append(Beat(start + int(r), "P" if self.paced else "N", names, amplitude_mv=size))
+        for a, b, mass in zip(runs.start, runs.end, runs.mass, strict=True):
+            at = self._r_peak(filled, x, (a + b) / 2)
+            if missing[:, at].all():
+                continue
+            lo, hi = max(0, at - round(0.06 * self.fs_hz)), at + round(0.06 * self.fs_hz) + 1
+            size = float(np.max(np.ptp(filled[:, lo:hi], axis=1)))
+            if size < MIN_AMPLITUDE_MV:
+                continue
+            cells = slice(max(0, int(np.ceil(a / CELL_S))), int(b / CELL_S) + 1)
+            weight = seen.beat[cells]
+            ventricular = float((seen.ventricular[cells] * weight).sum() / weight.sum())
+            shown = seen.waves[:, QRS, cells].max(axis=1) > 0.5
+            names = tuple(self.leads[k] for k, ok in zip(rows, shown, strict=True) if ok)
+            confidence = float(min(1.0, weight.max() * min(1.0, mass / 8)))
+            out.append(Beat(start + at, "N", names or tuple(self.leads[k] for k in rows), round(confidence, 3),
+                            _qrs_ms(seen, (a + b) / 2), round(ventricular, 3), round(size, 3)))
         return out
 
+    def _r_peak(self, filled: Millivolts, x: Millivolts, at_s: float) -> int:
+        """Sample of the largest deflection, all leads together, near ``at_s``: at 250 Hz, then at the signal's rate."""
+        centre, near = round(at_s * NET_FS_HZ), round(0.048 * NET_FS_HZ)
+        lo = max(0, min(centre - near, x.shape[1] - 1))
+        coarse = (lo + int(np.argmax(np.abs(x[:, lo:centre + near + 1]).sum(axis=0)))) / NET_FS_HZ
+        fine, step = round(coarse * self.fs_hz), max(1, round(self.fs_hz / NET_FS_HZ))
+        lo, hi = max(0, fine - step), min(filled.shape[1], fine + step + 1)
+        if lo >= hi:
+            return int(min(fine, filled.shape[1] - 1))
+        wide = filled[:, max(0, fine - round(0.15 * self.fs_hz)):fine + round(0.15 * self.fs_hz) + 1]
+        level = np.median(wide, axis=1, keepdims=True)
+        return int(lo + np.argmax(np.abs(filled[:, lo:hi] - level).sum(axis=0)))
 
-def find_beats(ecg: Ecg) -> list[Beat]:
-    """Beats of a whole record: the stream, pushed at once."""
-    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced)
+    def _kind(self, beat: Beat, before: Sequence[Beat]) -> Beat:
+        """The beat with its kind, by its looks and by how early it comes."""
+        marked = self._marks[(self._marks <= beat.sample) & (self._marks > beat.sample - PACED_WITHIN_S * self.fs_hz)]
+        if len(marked) or (self.paced and not len(self._marks) and beat.ventricular >= VENTRICULAR_AT):
+            return replace(beat, kind="P")
+        if beat.ventricular >= VENTRICULAR_AT:
+            return replace(beat, kind="V")
+        if beat.confidence < UNSURE_BELOW:
+            return replace(beat, kind="?")
+        r = np.array([b.sample for b in before[-8:]] + [beat.sample])
+        rr = np.diff(r)
+        if len(rr) >= 4:
+            usual = float(np.median(rr[:-1]))
+            regular = float(np.median(np.abs(rr[:-1] - usual))) < 0.08 * usual
+            if regular and rr[-1] < PREMATURE * usual:
+                return replace(beat, kind="S")
+        return beat
+
+
+def _apart(runs: Runs) -> Runs:
+    """The runs without those that lie within the refractory time of a weightier one."""
+    keep = np.ones(len(runs.mass), bool)
+    middle = runs.middle
+    for k in np.argsort(-runs.mass, kind="stable"):
+        if keep[k]:
+            near = np.abs(middle - middle[k]) < REFRACTORY_S
+            near[k] = False
+            keep &= ~near
+    return Runs(runs.row[keep], runs.start[keep], runs.end[keep], runs.mass[keep])
+
+
+def _qrs_ms(seen: WaveMap, at_s: float) -> float:
+    """Median width of the QRS stretches under a beat; NaN where no lead has one."""
+    cell = round(at_s / CELL_S)
+    lo = max(0, cell - 15)
+    runs = runs_of(seen.waves[:, QRS, lo:cell + 16], 0.024)
+    middle = (cell - lo) * CELL_S
+    holds = (runs.start - 0.05 <= middle) & (runs.end + 0.05 >= middle)
+    return round(float(np.median((runs.end - runs.start)[holds])) * 1000.0, 1) if holds.any() else float("nan")
+
+
+def find_beats(ecg: Ecg, pace: Pace = LIVE) -> list[Beat]:
+    """Beats of a whole record: the stream, pushed at once; causal at the pace `LIVE`."""
+    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, pace=pace)
     return stream.push(ecg) + stream.close()
-
-
-def window_of(mv: Millivolts, centre: int, before: int, after: int) -> Millivolts:
-    """Samples around ``centre`` of [leads, samples], edge values where the signal ends."""
-    at = np.clip(np.arange(centre - before, centre + after), 0, mv.shape[1] - 1)
-    return mv[:, at]

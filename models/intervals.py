@@ -2,8 +2,8 @@
 
 `interval_evidence` turns a measurement into values that may be cited; `remeasure` measures a citation at its span.
 What each measure means is fixed: RR s; HR bpm over the beats of the span; P, QRS ms onset to offset; PR ms P onset to
-QRS onset; QT ms QRS onset to T offset, QTc after Bazett, QTcF after Fridericia; ST mV at QRS offset + 60 ms against the PR
-segment; AMPLITUDE mV of the named wave; REGULARITY sd over mean of RR; ABSENT_P share of the beats without a P wave;
+QRS onset; QT ms QRS onset to T offset, QTc after Bazett, QTcF after Fridericia; ST mV at QRS offset + 60 ms against the
+PR segment; AMPLITUDE mV of the named wave; REGULARITY sd over mean of RR; ABSENT_P share of the beats without a P wave;
 QUALITY 0 to 1; SILENCE s without a beat.
 """
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measure an ECG: beats, waves and intervals of a record or a window of any length, 1 to 12 leads, 50 to 2000 Hz.
 
 `Measurement.to_json` is what ``gem-bedside measure --json`` prints. Intervals are medians over the beats of the global
-fiducials; the global fiducials are medians over the leads.
+fiducials, HR is the rate over all of them; the global fiducials are medians over the leads.
 """
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from models.beats import find_beats
-from models.ecg import MORPHOLOGY_FS_HZ, Ecg
+from models.beats import RECORDED, find_beats
+from models.ecg import Ecg
 from models.quality import LeadQuality, lead_quality
 from models.waves import Fiducials, MeasuredBeat, delineate
 
+MIN_BEAT_SHARE = 0.5  # of the beats with a QRS: those that must show an interval
 INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
 
 
@@ -71,34 +72,39 @@ def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None)
     """Measure a record, or the stretch of it from ``start_s`` to ``stop_s``.
 
     Beats are found over the whole record, so that a stretch has no edges of its own; positions stay
-    those of the record.
+    those of the record. Where no lead is usable, beats are told but no waves and no intervals.
     """
-    beats = find_beats(ecg)
+    beats = find_beats(ecg, RECORDED)
     first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
     last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
-    if ecg.fs_hz >= MORPHOLOGY_FS_HZ:
+    marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
+    if any(mark.usable for mark in marks):
         measured = delineate(ecg, beats)
     else:
         measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
     inside = tuple(m for m in measured if first <= m.beat.sample < last)
-    marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
     return Measurement(ecg.fs_hz, ecg.n_samples, ecg.leads, inside, record_intervals(inside, ecg.fs_hz),
                        dict(zip(ecg.leads, marks, strict=True)))
 
 
 def record_intervals(beats: Sequence[MeasuredBeat], fs_hz: float) -> dict[str, float | None]:
-    """Medians over the beats; None where no beat shows the interval."""
+    """Medians over the beats, HR over their whole span; None where fewer than half of the beats show the interval.
+
+    A P wave here and there is no P wave that conducts: in atrial fibrillation and complete block there is no PR.
+    """
     r = np.array([m.beat.sample for m in beats], float)
+    with_qrs = sum(m.overall.qrs_on is not None for m in beats)
     rr_ms = float(np.median(np.diff(r))) * 1000.0 / fs_hz if len(r) > 1 else None
 
     def median(first: str, last: str) -> float | None:
         values = [v for m in beats if (v := m.overall.span_ms(first, last, fs_hz)) is not None]
-        return float(np.median(values)) if values else None
+        return float(np.median(values)) if values and len(values) >= MIN_BEAT_SHARE * with_qrs else None
 
     pr, qrs, qt = median("p_on", "qrs_on"), median("qrs_on", "qrs_off"), median("qrs_on", "t_off")
     corrected = qt is not None and rr_ms is not None
     return {
-        "HR": 60000.0 / rr_ms if rr_ms else None, "RR": rr_ms, "PR": pr, "QRS": qrs, "QT": qt,
+        "HR": 60.0 * fs_hz * (len(r) - 1) / float(r[-1] - r[0]) if rr_ms else None,
+        "RR": rr_ms, "PR": pr, "QRS": qrs, "QT": qt,
         "QTc": qt_bazett(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
         "QTcF": qt_fridericia(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
     }

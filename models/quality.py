@@ -17,14 +17,17 @@ from scipy import signal
 from models.conditioning import fill_gaps, without_baseline
 from models.ecg import Millivolts
 
-USABLE, FLAT, SATURATED, NOISY, DETACHED, ABSENT = "usable", "flat", "saturated", "noisy", "detached", "absent"
+USABLE, FLAT, INCONSISTENT = "usable", "flat", "inconsistent"
+SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
 
 FLAT_MV = 0.03            # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
 SATURATED_SHARE = 0.08    # of samples on a rail
 RAIL_RUN_S = 0.04         # equal samples at an extreme for this long are a rail
 MAX_ECG_MV = 12.0         # beyond it no heart: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
+ENOUGH_HZ = 200.0         # the rate that quality is judged at, at least
 MIN_PRESENT = 0.5         # share of samples that must be there
-NOISE_HALF = 0.30         # noise ratio at which the score is 0.5: the limit of "noisy"
+MAX_CONFLICT = 0.25       # rms of III - (II - I) over that of the three leads; recorded leads stay below 0.05
+NOISE_HALF = 0.25         # noise ratio at which the score is 0.5: the limit of "noisy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class LeadQuality:
     score : float
         0 (nothing to see) to 1 (clean).
     state : str
-        usable, flat, saturated, noisy, detached or absent.
+        usable, flat, inconsistent (limb leads that break Einthoven's law: fine for rhythm, not for what a lead's name
+        means), saturated, noisy, detached or absent.
     """
 
     score: float
@@ -45,7 +49,7 @@ class LeadQuality:
     @property
     def usable(self) -> bool:
         """May speak for or against a beat; a flat attached lead may."""
-        return self.state in (USABLE, FLAT)
+        return self.state in (USABLE, FLAT, INCONSISTENT)
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +80,9 @@ def lead_quality(mv: Millivolts, fs: float, leads: Sequence[str] = (),
     n_leads, n = mv.shape
     if n == 0:
         return [LeadQuality(0.0, ABSENT)] * n_leads
-    filled, missing = fill_gaps(mv)
+    step = max(1, int(fs / ENOUGH_HZ))  # every second sample of 500 Hz tells as much
+    filled, missing = fill_gaps(mv[:, ::step])
+    fs = fs / step
     present = 1.0 - missing.mean(axis=1)
     x = without_baseline(filled, fs)
     peak_to_peak = filled.max(axis=1) - filled.min(axis=1)
@@ -96,7 +102,21 @@ def lead_quality(mv: Millivolts, fs: float, leads: Sequence[str] = (),
         else:
             score = float(present[k] / (1.0 + (noise[k] / NOISE_HALF) ** 2))
             out.append(LeadQuality(round(score, 3), USABLE if score >= 0.5 else NOISY))
-    return out
+    return _with_einthoven(out, x, leads)
+
+
+def _with_einthoven(marks: list[LeadQuality], x: Millivolts, leads: Sequence[str]) -> list[LeadQuality]:
+    """I, II and III halved in score where all three look usable and III is not II - I."""
+    if not {"I", "II", "III"} <= set(leads):
+        return marks
+    rows = [leads.index(lead) for lead in ("I", "II", "III")]
+    if any(marks[k].state != USABLE for k in rows):
+        return marks
+    one, two, three = x[rows]
+    size = float(np.sqrt(np.mean(x[rows] ** 2)))
+    if float(np.sqrt(np.mean((three - (two - one)) ** 2))) <= MAX_CONFLICT * size:
+        return marks
+    return [LeadQuality(m.score / 2, INCONSISTENT) if k in rows else m for k, m in enumerate(marks)]
 
 
 def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:

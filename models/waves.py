@@ -1,7 +1,10 @@
 """Delineation: onset, peak and offset of P, QRS and T, for each beat in each lead and over the leads.
 
-The global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them. A wave that
-is not seen is None, never a guess: no P waves in atrial fibrillation.
+The caliper network says for every lead and every 8 ms which wave it lies in; a mark is where a wave's probability
+crosses one half. Runs of one wave are handed to the beats: a QRS to the beat it holds, a T wave to the beat before it,
+a P wave to the beat after it. A wave that is not seen is None, never a guess: no P waves in atrial fibrillation.
+
+The global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them.
 """
 from __future__ import annotations
 
@@ -9,10 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.beats import Beat
-from models.conditioning import fill_gaps, without_baseline
-from models.ecg import Ecg, Millivolts
+from models.caliper import NET_FS_HZ, QRS, Caliper, P, T, net_input
+from models.conditioning import fill_gaps, resample, without_baseline
+from models.ecg import MORPHOLOGY_FS_HZ, Ecg, Millivolts
+from models.runs import Runs, runs_of
+
+PIECE_S, OVERLAP_S = 10.0, 1.5   # long records are judged in pieces that overlap by this on either side
+MIN_RUN_S = {P: 0.032, QRS: 0.024, T: 0.040}  # shorter runs are no waves
+QRS_NEAR_S = 0.12                # a QRS run this near to the R peak belongs to the beat
+P_BEFORE_S = 0.45                # the longest way from P to R that is taken for conduction
+T_AFTER_S = 0.75                 # the longest way from R to the middle of T
+MIN_LEAD_SHARE = 0.5             # of the leads that show the QRS: those that must show P or T for a global one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +51,44 @@ class Fiducials:
 
 
 MARKS = tuple(f.name for f in fields(Fiducials))
+_COLUMNS = {name: k for k, name in enumerate(MARKS)}
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredBeat:
-    """A beat with its fiducials: global (median over the leads that show the wave) and lead by lead."""
+    """A beat with its fiducials: ``overall`` (median over the leads that show the wave) and lead by lead."""
 
     beat: Beat
     overall: Fiducials
     leads: Mapping[str, Fiducials]
 
 
-def median_fiducials(per_lead: Sequence[Fiducials]) -> Fiducials:
-    """Each mark's median over the leads that have it, absent where most leads show none."""
-    if not per_lead:
-        return Fiducials()
-    marks: dict[str, int | None] = {}
-    for name in MARKS:
-        values = [v for f in per_lead if (v := getattr(f, name)) is not None]
-        marks[name] = round(float(np.median(values))) if 2 * len(values) >= len(per_lead) else None
-    return Fiducials(**marks)
+def wave_probabilities(mv: Millivolts, fs_hz: float) -> NDArray[np.float32]:
+    """Probability of none, P, QRS and T in each lead of a stretch of any length.
+
+    Parameters
+    ----------
+    mv : [leads, samples]
+        Millivolts; gaps are bridged.
+
+    Returns
+    -------
+    float32 [leads, 4, cells]
+        Cell ``k`` is centred ``k * CELL_S`` after the first sample.
+    """
+    caliper = Caliper.load()
+    x = resample(fill_gaps(mv)[0], fs_hz, NET_FS_HZ)
+    n = x.shape[1]
+    piece, overlap = round(PIECE_S * NET_FS_HZ), round(OVERLAP_S * NET_FS_HZ)
+    if n <= piece + 2 * overlap:
+        return caliper(net_input(x)).waves
+    out = np.zeros((len(x), 4, (n + 1) // 2), np.float32)
+    for at in range(0, n, piece):
+        lo, hi = max(0, at - overlap) // 2 * 2, min(n, at + piece + overlap)
+        waves = caliper(net_input(x[:, lo:hi])).waves
+        first, last = at // 2, min(n, at + piece + 1) // 2
+        out[:, :, first:last] = waves[:, :, first - lo // 2:last - lo // 2]
+    return out
 
 
 def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
@@ -73,46 +104,80 @@ def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
     Returns
     -------
     list of MeasuredBeat
-        One a beat, in order.
+        One a beat, in order. Below 100 Hz nothing is delineated.
     """
-    filled, _ = fill_gaps(ecg.mv)
-    x = without_baseline(filled, ecg.fs_hz)
-    out = []
-    for k, beat in enumerate(beats):
-        before = beats[k - 1].sample if k else None
-        after = beats[k + 1].sample if k + 1 < len(beats) else None
-        leads = {lead: _simple(row, beat.sample, before, after, ecg.fs_hz)
-                 for lead, row in zip(ecg.leads, x, strict=True) if lead not in ecg.leads_off}
-        out.append(MeasuredBeat(beat, median_fiducials(list(leads.values())), leads))
+    leads = [lead for lead, row in zip(ecg.leads, ecg.mv, strict=True)
+             if lead not in ecg.leads_off and np.isfinite(row).any()]
+    if not beats or not leads or ecg.fs_hz < MORPHOLOGY_FS_HZ:
+        return [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in leads}) for b in beats]
+    mv = ecg.select(leads).mv
+    probabilities = wave_probabilities(mv, ecg.fs_hz)
+    marks = _marks(probabilities, np.array([b.sample for b in beats]) / ecg.fs_hz)
+    samples = _in_samples(marks, mv, ecg.fs_hz)
+    overall = over_leads(samples)
+    return [MeasuredBeat(b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(leads)})
+            for k, b in enumerate(beats)]
+
+
+def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Runs handed to beats: seconds, [beats, leads, marks], NaN where absent. Peaks are left NaN."""
+    out = np.full((len(r), len(probabilities), len(MARKS)), np.nan)
+    qrs = runs_of(probabilities[:, QRS], MIN_RUN_S[QRS])
+    beat = _nearest(r, qrs.middle)
+    outside = np.maximum(qrs.start - r[beat], r[beat] - qrs.end)
+    _hand_out(out, qrs, beat, outside < QRS_NEAR_S, "qrs_on", "qrs_off")
+    t = runs_of(probabilities[:, T], MIN_RUN_S[T])
+    middle = t.middle
+    beat = np.clip(np.searchsorted(r, middle) - 1, 0, len(r) - 1)
+    _hand_out(out, t, beat, (middle > r[beat]) & (middle < r[beat] + T_AFTER_S), "t_on", "t_off")
+    p = runs_of(probabilities[:, P], MIN_RUN_S[P])
+    middle = p.middle
+    beat = np.clip(np.searchsorted(r, middle), 0, len(r) - 1)
+    _hand_out(out, p, beat, (middle < r[beat]) & (middle > r[beat] - P_BEFORE_S), "p_on", "p_off")
     return out
 
 
-def _simple(row: Millivolts, r: int, before: int | None, after: int | None, fs: float) -> Fiducials:
-    """Fiducials of one beat in one lead by slope and level."""
-    def clip(s: float) -> int:
-        return int(np.clip(round(s), 0, len(row) - 1))
+def _nearest(r: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.int64]:
+    right = np.clip(np.searchsorted(r, at), 0, len(r) - 1)
+    left = np.maximum(right - 1, 0)
+    return np.where(np.abs(at - r[left]) < np.abs(at - r[right]), left, right)
 
-    slope = np.abs(np.gradient(row))
-    lo, hi = clip(r - 0.12 * fs), clip(r + 0.14 * fs)
-    if hi - lo < 5 or not slope[lo:hi].any():
-        return Fiducials()
-    steep = np.flatnonzero(slope[lo:hi] > 0.12 * slope[lo:hi].max())
-    on, off = lo + int(steep[0]), lo + int(steep[-1])
-    rr = (after - r) if after is not None else (r - before if before is not None else fs)
-    t0, t1 = clip(off + 0.06 * fs), clip(min(r + 0.62 * rr, r + 0.55 * fs))
-    marks: dict[str, int | None] = {"qrs_on": on, "qrs_off": off}
-    level = float(np.median(row[clip(on - 0.04 * fs):on + 1]))
-    if t1 - t0 > 0.1 * fs:
-        t = t0 + int(np.argmax(np.abs(row[t0:t1] - level)))
-        height = abs(row[t] - level)
-        if height > 0.05:
-            small = np.flatnonzero(np.abs(row[t:clip(t + 0.16 * fs)] - level) < 0.15 * height)
-            end = t + int(small[0]) if len(small) else clip(t + 0.12 * fs)
-            marks |= {"t_peak": t, "t_off": end, "t_on": clip(t - 0.1 * fs)}
-    p0, p1 = clip(on - min(0.28 * fs, 0.5 * rr)), clip(on - 0.03 * fs)
-    if p1 - p0 > 0.08 * fs:
-        p = p0 + int(np.argmax(row[p0:p1]))
-        height = float(row[p] - np.median(row[p0:p1]))
-        if height > 0.05 and p0 < p < p1 - 1:
-            marks |= {"p_on": clip(p - 0.05 * fs), "p_peak": p, "p_off": min(clip(p + 0.05 * fs), on)}
-    return Fiducials(**marks)
+
+def _hand_out(out: NDArray[np.float64], runs: Runs, beat: NDArray[np.int64], fits: NDArray[np.bool_],
+              onset: str, offset: str) -> None:
+    """Write each beat's weightiest run of each lead."""
+    order = np.argsort(runs.mass, kind="stable")
+    order = order[fits[order]]
+    out[beat[order], runs.row[order], _COLUMNS[onset]] = runs.start[order]   # the last one written is the weightiest
+    out[beat[order], runs.row[order], _COLUMNS[offset]] = runs.end[order]
+
+
+def _in_samples(marks: NDArray[np.float64], mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
+    """Seconds to samples, and the peaks of P and T: where the lead is farthest from the level of the wave's ends."""
+    n = mv.shape[1]
+    out = np.clip(np.round(marks * fs_hz), 0, n - 1)
+    x = without_baseline(fill_gaps(mv)[0], fs_hz)
+    for onset, peak, offset in (("p_on", "p_peak", "p_off"), ("t_on", "t_peak", "t_off")):
+        on, off = out[:, :, _COLUMNS[onset]], out[:, :, _COLUMNS[offset]]
+        for k, j in zip(*np.nonzero(np.isfinite(on) & np.isfinite(off)), strict=True):
+            a, b = int(on[k, j]), int(off[k, j])
+            piece = x[j, a:b + 1]
+            if len(piece):
+                out[k, j, _COLUMNS[peak]] = a + int(np.argmax(np.abs(piece - 0.5 * (piece[0] + piece[-1]))))
+    return out
+
+
+def over_leads(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of each mark over the leads, [beats, marks]; NaN where fewer than half of the leads with a QRS show it."""
+    there = np.isfinite(samples)
+    with_qrs = np.maximum(there[:, :, _COLUMNS["qrs_on"]].sum(axis=1), 1)
+    enough = there.sum(axis=1) >= np.maximum(1, MIN_LEAD_SHARE * with_qrs)[:, None]
+    ordered = np.sort(np.where(there, samples, np.inf), axis=1)
+    count = there.sum(axis=1)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[:, None, :], axis=1)[:, 0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, samples.shape[1] - 1)[:, None, :], axis=1)[:, 0]
+    return np.where(enough, np.floor((low + high) / 2), np.nan)
+
+
+def _fiducials(row: NDArray[np.float64]) -> Fiducials:
+    return Fiducials(*[None if np.isnan(v) else int(v) for v in row])

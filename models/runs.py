@@ -1,0 +1,58 @@
+"""Stretches in which a probability is above one half, with their ends between the cells."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.caliper import CELL_S
+
+SEEN_AT = 0.5  # something is there where its probability is above one half
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """One entry a stretch.
+
+    Attributes
+    ----------
+    row : int array
+        Row (lead) it lies in.
+    start, end : float arrays
+        Seconds after the first cell, where the probability crosses one half.
+    mass : float array
+        Sum of the probability over its cells.
+    """
+
+    row: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    mass: NDArray[np.float64]
+
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        return (self.start + self.end) / 2
+
+
+def runs_of(probability: NDArray[np.float32], shortest_s: float) -> Runs:
+    """Stretches of [rows, cells] that last ``shortest_s`` at least, row by row.
+
+    >>> runs = runs_of(np.array([[0, 0, 1, 1, 1, 1, 0.5, 0, 0]], np.float32), 0.02)
+    >>> runs.start / CELL_S, runs.end / CELL_S
+    (array([1.5]), array([6.]))
+    """
+    n = probability.shape[1]
+    padded = np.zeros((len(probability), n + 2), np.float64)
+    padded[:, 1:-1] = probability
+    above = padded > SEEN_AT
+    row, first = np.nonzero(~above[:, :-1] & above[:, 1:])   # padded[first] is below, padded[first + 1] above
+    _, last = np.nonzero(above[:, :-1] & ~above[:, 1:])      # padded[last] is above, padded[last + 1] below
+    below, inside = padded[row, first], padded[row, first + 1]
+    start = first + (SEEN_AT - below) / (inside - below) - 1.0
+    inside, below = padded[row, last], padded[row, last + 1]
+    end = last + (inside - SEEN_AT) / (inside - below) - 1.0
+    total = np.concatenate([np.zeros((len(padded), 1)), np.cumsum(padded, axis=1)], axis=1)
+    mass = total[row, last + 1] - total[row, first + 1]
+    keep = (end - start) * CELL_S >= shortest_s
+    return Runs(row[keep], np.clip(start[keep], 0, n - 1) * CELL_S, np.clip(end[keep], 0, n - 1) * CELL_S, mass[keep])

@@ -1,0 +1,23 @@
+"""Fault 13: one good lead of twelve is enough for the beats, and quality says which one it is."""
+from __future__ import annotations
+
+import numpy as np
+
+from models.beats import find_beats
+from models.ecg import Ecg
+from models.leads import STANDARD_12
+from models.measure import measure
+from tests.faults.recordings import same_beats, twelve
+
+
+def test_the_good_lead_speaks() -> None:
+    clean = twelve(15)
+    rng = np.random.default_rng(8)
+    mv = rng.normal(0, 0.4, clean.mv.shape).astype(np.float32)
+    good = STANDARD_12.index("V4")
+    mv[good] = clean.mv[good]
+    found = measure(Ecg(STANDARD_12, clean.fs_hz, mv))
+    alone = find_beats(clean.select(["V4"]))
+    assert same_beats(found.r_peaks, [b.sample for b in alone], clean.fs_hz)
+    assert [lead for lead, q in found.quality.items() if q.usable] == ["V4"]
+    assert found.intervals["QRS"] is not None
