@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
+import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+import models
 from agents.reading_queue import URGENCY
 from agents.settings import Settings
 from models.ecg import Ecg
 from models.evidence import Evidence
+from models.grounding.evidence import gather
 from models.grounding.reading import ModelIdentity
+from models.grounding.stated import stated
+
+if TYPE_CHECKING:
+    from models.gem.engine import GemEngine
 
 INDEPENDENT_LEADS = 8  # the published GEM never saw fewer
+CPU_THREADS = 1  # of torch: the other core belongs to the alarms
+COMPACT_FOLDER = Path(models.__file__).parent / "weights" / "gem-compact"
 
 
 class GemUnavailable(RuntimeError):  # noqa: N818  (what is the case; the text says why)
-    """GEM is not to be had; the text says why and what to do."""
+    """GEM is not to be had; the text says why and what to do. ``lasting``: not for this request alone."""
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 class GemReader(Protocol):
@@ -44,38 +57,48 @@ class GemReader(Protocol):
 
 def load_gem(settings: Settings) -> GemReader:
     """Load GEM from the folder of the settings, or the compact one that is shipped."""
+    from models.gem import request  # of every room the lightest: no torch
+    from models.gem.engine import GemEngine
+
+    folder = settings.model or COMPACT_FOLDER
+    if not folder.is_dir():
+        raise GemUnavailable(f"there is no GEM checkpoint at {folder.name}: name its folder in GEM_BEDSIDE_MODEL")
     try:
-        engine = importlib.import_module("models.gem.engine")
-    except ImportError as missing:
-        raise GemUnavailable(f"GEM cannot be loaded ({missing}): install the extra `gem`") from missing
-    try:
-        return EngineReader(engine, engine.GemEngine.load(settings.model, settings.device))
-    except engine.GemUnavailable as missing:
-        raise GemUnavailable(str(missing)) from missing
+        engine = GemEngine.load(folder, settings.device, threads=CPU_THREADS, queue_limit=settings.gem_queue)
+    except request.GemUnavailable as missing:
+        raise GemUnavailable(missing.reason) from missing
+    if not engine.card.trained:
+        engine.close()
+        raise GemUnavailable(f"the weights of {engine.card.name} were never trained: what they say means nothing")
+    return EngineReader(engine)
 
 
 class EngineReader:
     """`models.gem.engine.GemEngine` as a `GemReader`."""
 
-    def __init__(self, module: Any, engine: Any) -> None:
-        self._module = module
+    def __init__(self, engine: GemEngine) -> None:
+        card = engine.card
         self._engine = engine
-        self.identity: ModelIdentity = engine.identity
+        self.identity = ModelIdentity(card.name, card.weights, card.precision, card.device)
         self.independent_leads = INDEPENDENT_LEADS
 
     async def read(
         self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int
     ) -> tuple[str, float]:
-        """Ask the engine; what it raises as unavailable is told as such."""
-        request = self._module.GemRequest(
-            ecg=ecg, evidence=tuple(given), deadline_s=deadline_s, max_new_tokens=tokens, urgency=URGENCY[priority]
+        """Ask the engine; a request that it could not take is told as one that came too late."""
+        from models.gem.request import GemRequest
+        from models.gem.request import GemUnavailable as Unanswered
+
+        told = await asyncio.to_thread(lambda: stated(gather(ecg)))  # a compact GEM is asked as it was taught
+        request = GemRequest(
+            ecg, evidence=told, deadline_s=deadline_s, max_new_tokens=tokens, urgency=len(URGENCY) - URGENCY[priority]
         )
         try:
-            answer = await self._engine.ask(request)
-        except self._module.GemUnavailable as missing:
-            raise GemUnavailable(str(missing)) from missing
+            answer = await self._engine.answer(request)
+        except Unanswered as missing:
+            raise GemUnavailable(missing.reason, lasting=missing.lasting) from missing
         return answer.text, answer.seconds
 
     async def close(self) -> None:
         """Stop the engine."""
-        await self._engine.close()
+        await asyncio.to_thread(self._engine.close)
