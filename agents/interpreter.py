@@ -149,9 +149,9 @@ class Interpreter(Worker):
             await self._measured(segment, event, f"GEM did not answer within {self.settings.gem_deadline_s:g} s")
             return
         except GemUnavailable as missing:
-            self._told = ""
-            self._why_no_gem = str(missing)
-            await self._measured(segment, event, str(missing))
+            if missing.lasting:
+                self._why_no_gem = str(missing)
+            await self._measured(segment, event, f"GEM: {missing}")
             return
         self._why_no_gem = ""
         reading = await asyncio.get_running_loop().run_in_executor(self._threads, _grounded, gem, answer, ecg, given)
