@@ -55,11 +55,13 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
     -------
     list of Evidence
         HR, RR and REGULARITY over the beats; P, PR, QRS, QT, QTc and QTcF of the beat that is nearest to
-        the median; ST in each lead; ABSENT_P where most beats show no P wave.
+        the median; ST in each lead; ABSENT_P where most beats show no P wave. Nothing where no lead is usable.
     """
     out: list[Evidence] = []
     beats, fs = measurement.beats, measurement.fs_hz
-    voters = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable) or ecg.leads
+    voters = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable)
+    if not voters:
+        return out
     if len(beats) > 1:
         r = np.array(measurement.r_peaks)
         rr = np.diff(r) / fs

@@ -143,6 +143,10 @@ def gather(ecg: Ecg) -> Facts:
         return Facts(ecg, {}, {}, {}, (), {}, {}, 0, {}, 0, 0, None, None)
     measurement = measure(ecg)
     usable = tuple(x for x in ecg.leads if measurement.quality[x].usable)
+    if not usable:  # beats may be guessed in noise; nothing is said of them
+        states = {x: q.state for x, q in measurement.quality.items()}
+        scores = {x: q.score for x, q in measurement.quality.items()}
+        return Facts(ecg, {}, {}, {}, (), states, scores, 0, {}, 0, 0, None, None)
     evidence: dict[str, Evidence] = {}
     st: dict[str, Evidence] = {}
     for found in interval_evidence(ecg, measurement):
