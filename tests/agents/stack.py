@@ -33,10 +33,10 @@ RUN = "import sys; from agents.run import run_worker; sys.exit(run_worker(sys.ar
 class WorkerProcess:
     """One worker, as `gem-bedside worker NAME` runs it."""
 
-    def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, name: str, environment: dict[str, str], log: Path, program: str = RUN) -> None:
         self.name, self.log = name, log
         with log.open("ab") as out:
-            command = [sys.executable, "-c", RUN, name]
+            command = [sys.executable, "-c", program, name]
             self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=out)
 
     def wait_ready(self) -> Self:
