@@ -29,7 +29,7 @@ from models.ecg import Ecg
 from streams.telemetry import TelemetryProducer
 
 HOME = Path(".gem-bedside")  # beside the working folder's files: simulated beats, logs of the last run
-DRAIN_S = 10.0  # the workers catch up with the last windows and interpretations within this
+DRAIN_S = 6.0  # the workers catch up within this; after 8 s without windows every bed would be called silent
 _LOOK_S = 0.25
 
 
@@ -146,7 +146,7 @@ def _drain(stack: DemoStack, reader: AlertReader) -> None:
     """Wait until every window that is in Kafka is judged, and every strip has been read."""
     until = time.monotonic() + DRAIN_S
     while time.monotonic() < until:
-        waits = [a for a in reader.history.newest if a.interpretation is None and a.segment is not None and a.sounded]
+        waits = [a for a in reader.history.newest if a.interpretation is None and a.kind == "physiological"]
         if stack.windows_analysed() >= stack.windows_in() and not waits:
             return
         time.sleep(_LOOK_S)

@@ -18,7 +18,7 @@ from streams.alert import Alert, State
 from streams.document import ns_of_time, rfc3339, time_of_ns
 
 S = 1_000_000_000
-ONSET_TOLERANCE_S = 3.0  # between the scripted onset and the one that the monitor found
+EARLY_S = 3.0  # the monitor may place an onset this much before the script, or after it until the alert is due
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def episode_rows(began: Sequence[Began], history: History) -> list[dict[str, Any
             seen
             for seen in first.values()
             if (seen.alert.bed_stream, seen.alert.code) == (episode.bed.bed_stream, episode.episode.code)
-            and abs(ns_of_time(seen.alert.onset) - episode.onset_ns) <= ONSET_TOLERANCE_S * S
+            and -EARLY_S <= (ns_of_time(seen.alert.onset) - episode.onset_ns) / S <= episode.episode.due_s
         ]
         seen = min(alerts, key=lambda s: s.at_ms, default=None)
         rows.append(

@@ -6,9 +6,11 @@ there.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+PROBE_S = 3.0  # a broker of this site or a near one answers a connection within milliseconds
 DONE, FAILED, WRONG_USE, MISSING = 0, 1, 2, 3
 
 
@@ -43,15 +45,27 @@ def needs_redis(url: str) -> Iterator[None]:
 
 @contextmanager
 def needs_kafka(servers: str) -> Iterator[None]:
-    """Turn an unreachable broker into `ServiceMissing`, with the address and what to do."""
-    from kafka.errors import KafkaConnectionError, KafkaTimeoutError, NoBrokersAvailable
+    """Turn an unreachable broker into `ServiceMissing`, with the address and what to do.
 
+    Looks first whether anybody listens: kafka-python would try for 30 s.
+    """
+    from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+
+    if not any(_listens(address.strip()) for address in servers.split(",")):
+        raise ServiceMissing(f"nobody listens at Kafka's {servers}: start it, or set GEM_BEDSIDE_KAFKA")
     try:
         yield
-    except (NoBrokersAvailable, KafkaConnectionError, KafkaTimeoutError, ConnectionError) as lost:
-        raise ServiceMissing(
-            f"Kafka at {servers} cannot be reached ({lost}): start it, or set GEM_BEDSIDE_KAFKA"
-        ) from lost
+    except (KafkaConnectionError, KafkaTimeoutError, ConnectionError) as lost:
+        raise ServiceMissing(f"Kafka at {servers} was lost ({lost}): start it, or set GEM_BEDSIDE_KAFKA") from lost
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host or address, int(port or 9092)), timeout=PROBE_S):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

@@ -30,7 +30,7 @@ _VARIATION_S = 1.3  # how much later the episodes of the next eight beds come
 NORMAL = Waves()
 LONG_PR = Waves(pr_ms=212.0, qt_ms=400.0)
 SLOW = Waves(pr_ms=170.0, qt_ms=450.0)
-FAST = Waves(pr_ms=112.0, qt_ms=272.0)
+FAST = Waves(pr_ms=112.0, qt_ms=236.0, t_sd_ms=27.0)
 LONG_QT = Waves(pr_ms=156.0, qt_ms=532.0)  # QTcF 545 ms at 65 bpm
 
 

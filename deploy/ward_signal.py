@@ -23,9 +23,8 @@ _SETTLE_S = 3.0  # ECGSYN starts off its orbit and off its baseline
 _STRONG = 100.0  # far above the model's own breathing baseline of 0.005; each lead is scaled to its mV afterwards
 _QRS_HALF_MS = 44.0  # QRS onset before R and offset after it, for the Q, R and S placed below
 _P_SD_MS = 20.0
-_P_HALF_MS = 46.0  # onset of a Gaussian P of that width, as a caliper sees it
-_T_SD_MS = 40.0
-_T_END_MS = 88.0  # offset of a Gaussian T of that width behind its peak
+_P_HALF_MS = 52.0  # onset of a Gaussian P of that width, as a caliper sees it
+_T_END_SD = 2.3  # offset of a Gaussian T behind its peak, in its standard deviations
 
 # Peak of each wave (P, Q, R, S, T) in mV; a healthy adult's progression. The other limb leads follow from I and II.
 _PEAKS_MV = {
@@ -44,20 +43,21 @@ Beat = NDArray[np.float32]  # [12, BEFORE_R + AFTER_R] mV
 
 @dataclass(frozen=True, slots=True)
 class Waves:
-    """Where the waves of a beat lie: PR and QT as a caliper should read them."""
+    """Where the waves of a beat lie: PR and QT as a caliper should read them, and the width of T."""
 
     pr_ms: float = 156.0
     qt_ms: float = 390.0
+    t_sd_ms: float = 40.0
 
     def centres_ms(self) -> tuple[float, ...]:
         """Peaks of P, Q, R, S, T relative to R."""
         p = -(self.pr_ms + _QRS_HALF_MS - _P_HALF_MS)
-        t = self.qt_ms - _QRS_HALF_MS - _T_END_MS
+        t = self.qt_ms - _QRS_HALF_MS - _T_END_SD * self.t_sd_ms
         return p, -22.0, 0.0, 22.0, t
 
     def widths_ms(self) -> tuple[float, ...]:
         """Standard deviations of the five waves."""
-        return _P_SD_MS, 9.0, 10.0, 9.0, _T_SD_MS
+        return _P_SD_MS, 9.0, 10.0, 9.0, self.t_sd_ms
 
 
 def simulate_beat(waves: Waves, seed: int) -> Beat:
