@@ -5,8 +5,8 @@ sounds for it. The rules, in the order in which they speak:
 
 1. Advice (PN), late and acknowledged alerts never sound.
 2. Chains: of the alerts whose condition is present only the worst of a chain sounds, acknowledged or not (an
-   acknowledged asystole keeps the extreme bradycardia that it contains quiet). A latched alert goes on sounding
-   until a lethal one of its chain sounds in its place; a lesser condition does not talk over it.
+   acknowledged asystole keeps the extreme bradycardia that it contains quiet). A latched alert, whose condition is
+   over, takes no part in this: it goes on sounding until a lethal one of its chain sounds in its place.
 3. Re-alarm: PM and PL stay quiet for a time after the same code, or a worse one of the chain, was heard; PH never.
    An instant is judged by when it was detected, a lasting condition anew at every turn.
 4. Audio pause: the bed is quiet, except for a PH that begins during the pause.
@@ -82,16 +82,11 @@ def decide(
     latched = [a for a in audible if a.state is State.LATCHED]
     heard: list[Alert] = []
     for alert in sorted(latched, key=lambda a: (depth(a.code), -ns_of_time(a.onset), a.id)):
-        instead = next((o.id for o in [*lethal, *heard] if share_chain(o.code, alert.code)), None)
+        instead = _worst([o for o in [*lethal, *heard] if share_chain(o.code, alert.code)])
         sounds = instead is None and (alert.id in new or _goes_on(alert, pause))
         decision[alert.id] = (sounds, instead)
         if sounds:
             heard.append(alert)
-    for alert in present:
-        if alert.priority != "PH" and decision[alert.id][1] is None:
-            above = _worst([o for o in heard if worse(o.code, alert.code)])
-            if above is not None:
-                decision[alert.id] = (False, above)
     return decision
 
 

@@ -148,7 +148,7 @@ def assert_heard(bed: Bedside, code: str, now: float) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(truths(), people)
-def test_one_alarm_of_a_chain_sounds_at_a_time_and_what_is_present_and_worse_is_never_the_quiet_one(
+def test_of_what_is_present_only_the_worst_of_a_chain_sounds_and_what_is_latched_gives_way_to_the_lethal(
     history: list[Truth], doings: list[tuple[int, str, int]]
 ) -> None:
     bed = Bedside()
@@ -156,7 +156,8 @@ def test_one_alarm_of_a_chain_sounds_at_a_time_and_what_is_present_and_worse_is_
         bed.at(now, *(report for truth in history if (report := truth.report(now))))
         sounding = [a for a in bed.alerts() if a.sounding]
         for a in sounding:
-            assert not any(share_chain(a.code, b.code) for b in sounding if b.id != a.id)
+            others = [b for b in sounding if b.id != a.id and share_chain(a.code, b.code)]
+            assert all(State.LATCHED in (a.state, b.state) and "PH" not in present_of(a, b) for b in others)
             present = [b for b in bed.alerts() if b.state in (State.ON, State.ACKNOWLEDGED) and b.end is None]
             if a.state is State.ON:
                 assert not any(worse(b.code, a.code) for b in present)
@@ -166,6 +167,11 @@ def test_one_alarm_of_a_chain_sounds_at_a_time_and_what_is_present_and_worse_is_
         for second, action, pick in doings:
             if second == now:
                 act(bed, now, action, pick)
+
+
+def present_of(*alerts: Alert) -> set[str]:
+    """Priorities of those whose condition is present."""
+    return {alert.priority for alert in alerts if alert.state is State.ON}
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
