@@ -1,4 +1,6 @@
-"""``gem-bedside evaluate parity FOLDER…``: our classes against fixtures of the reference, tensor by tensor."""
+"""``gem-bedside evaluate``: ``parity FOLDER…`` holds our classes against fixtures of the reference, tensor by tensor;
+``findings`` scores the compact models on recordings that training never saw.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,15 @@ import typer
 
 from deploy.commands.options import Json
 
-app = typer.Typer(no_args_is_help=True, help="Compare with the reference.", pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Parity with the reference, and scores of the compact models.",
+    pretty_exceptions_enable=False,
+)
 
 Folders = Annotated[
     list[Path], typer.Argument(metavar="FOLDER…", help="Fixture folders; their kind is told by what they hold.")
 ]
-
-
-@app.callback()
-def _evaluate() -> None:
-    """Keeps `parity` a command of its own while it is the only one."""
 
 
 @app.command()
@@ -52,3 +53,27 @@ def parity(folders: Folders, as_json: Json = False) -> None:
             out.line({"fixture": folder.name, "error": problem}) if as_json else complain(f"{folder}: {problem}")
     if bad or unread:
         raise CommandFailed(f"{bad} of {rows} comparisons are out of tolerance; {unread} folders could not be compared")
+
+
+@app.command()
+def findings(
+    data: Annotated[Path, typer.Option(help="Folder of recordings (ptbxl, ludb).")],
+    folds: Annotated[Path, typer.Option(help="Folder with ludb.csv and cinc2017.csv.")],
+    model: Annotated[Path | None, typer.Option(help="A GEM folder whose texts are scored too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Heads beside two plain baselines, and texts judged by code, on PTB-XL fold 8 and LUDB fold 4."""
+    from deploy.failures import WrongUse, needs_extra
+    from deploy.output import Output
+
+    for folder in (data, folds):
+        if not folder.is_dir():
+            raise WrongUse(f"{folder}: no such folder")
+    with needs_extra("gem"):
+        from models.evaluation.table import evaluate, print_table
+
+        result = evaluate(data, folds, model=model)
+    if as_json:
+        Output(as_json).line(result)
+    else:
+        print_table(result)
