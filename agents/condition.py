@@ -49,7 +49,8 @@ class ConditionReport:
         backlog, a burst of old messages): such a condition is recorded when its end is known, and sounds only where
         that lies at most 30 s back.
     priority : {"PH", "PM", "PL", "PN"} or None
-        Where it differs from the code's own (all leads off: PM).
+        Where it differs from the code's own (all leads off: PM). A later report without it leaves the alert's as it is,
+        so that a lead that comes and goes does not make a version a second.
     citations : tuple of Citation
         The start version's, numbered 1…k. Needed for the first report alone; see `agents.matching.alert_of`.
     leads, derived_leads : tuple of str

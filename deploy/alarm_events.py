@@ -13,12 +13,12 @@ from typing import Any
 from agents.citing import citations_of
 from agents.condition import ConditionReport
 from agents.lifecycle import step
+from agents.matching import alert_of
 from models.alarm_codes import CODES
 from models.ecg import Ecg
 from models.episodes import Episode
 from models.limits import Limits, RhythmSettings
 from models.rhythm import RhythmTier
-from streams.alert import alert_id
 from streams.bed import Bed
 from streams.document import time_of_ns
 
@@ -52,6 +52,7 @@ def alarm_events(
     bed = Bed(bed_stream=BED_STREAM, unit="", bed="", since=time_of_ns(0))
     found: dict[tuple[str, int], Episode] = {}
     sounded: dict[str, bool] = {}
+    alert_ids: dict[tuple[str, int], str] = {}
     priorities: dict[tuple[str, int], str] = {}
     hop_samples = round(_HOP_S * fs)
     for start in range(0, stop, hop_samples):
@@ -68,8 +69,12 @@ def alarm_events(
             bed, versions = step(bed, _ns(hop.now, fs), reports)
             for alert in versions:
                 sounded[alert.id] = alert.sounded
+            for episode, report in zip(hop.episodes, reports, strict=True):
+                alert_known = alert_of(bed, report)  # an episode may go on with the alert of the one before
+                if alert_known is not None:
+                    alert_ids[episode.key] = alert_known.id
     events = sorted(found.values(), key=lambda e: (e.onset, e.code))
-    return [_event(e, ecg, sounded, priorities) for e in events]
+    return [_event(e, ecg, sounded.get(alert_ids.get(e.key, ""), False), priorities) for e in events]
 
 
 def _ns(sample: int, fs_hz: float) -> int:
@@ -92,7 +97,7 @@ def _report(episode: Episode, fs_hz: float, priority: Any) -> ConditionReport:
 
 
 def _event(
-    episode: Episode, ecg: Ecg, sounded: Mapping[str, bool], priorities: Mapping[tuple[str, int], str]
+    episode: Episode, ecg: Ecg, sounded: bool, priorities: Mapping[tuple[str, int], str]
 ) -> dict[str, Any]:
     fs = ecg.fs_hz
     code = CODES[episode.code]
@@ -104,6 +109,6 @@ def _event(
         "onset_s": round(episode.onset / fs, 4),
         "detected_s": round(episode.detected / fs, 4),
         "end_s": None if episode.end is None else round(episode.end / fs, 4),
-        "sounded": sounded.get(alert_id(BED_STREAM, code.code, _ns(episode.onset, fs)), False),
+        "sounded": sounded,
         "citations": [c.model_dump(mode="json") for c in citations],
     }
