@@ -42,6 +42,7 @@ def read_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[
             bool(words.NEGATION.search(scope))
             or bool(re.match(r"(?:no|without)\b", own))
             or bool(words.NEGATION_AFTER.match(after))
+            or (there and bool(re.search(r"\bnot\b", own)))  # "the PR interval is not prolonged"
         )
         if there is False and re.match(r"(?:absen|lack|loss|missing)", own):
             denied = bool(words.NEGATION.search(scope))

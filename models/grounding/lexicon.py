@@ -135,7 +135,7 @@ _IS = (
     r"progression|levels?))*\s*:?(?:\s+of)?(?:\s+\(?\d+(?:\.\d+)?\s*(?:ms|s|mv|bpm)?\)?)?(?:\s+(?:is|are|was|"
     r"were|remains?|appears?|seems?|measures?|shows?|being|looks?))*,?(?:\s+(?:also|all|both|clearly|"
     r"consistently|mildly|markedly|slightly|significantly|borderline|generally|now|of|at|mostly|broadly|"
-    r"well))*\s+"
+    r"well))*(?:\s+not)?\s+"
 )
 
 
@@ -185,7 +185,7 @@ FINDING_WORDS: tuple[tuple[str, bool, str], ...] = (
         "REGULAR",
         True,
         r"(?<!ir)(?<!ir-)\bregular(?:ly)?\b(?: rhythm| r-?r(?: intervals?)?)?|\b(?:constant|consistent|"
-        r"equal) r-?r(?: intervals?)?",
+        r"equal) r-?r(?: intervals?)?|\br-?r intervals? (?:is|are|remains?) (?:constant|consistent|equal)\b",
     ),
     # P waves and AV conduction
     ("P_INVERTED", True, rf"\binverted p{_WAVE}|\bp{_WAVE}{_IS}{_INVERTED}\b"),
@@ -217,7 +217,8 @@ FINDING_WORDS: tuple[tuple[str, bool, str], ...] = (
     (
         "PR_LONG",
         True,
-        rf"\b{_LONG} p-?[rq]\b(?: interval)?|\bp-?[rq]{_IS}{_LONG}\b|\bp-?[rq](?: interval)? prolongation\b",
+        rf"\b{_LONG} p-?[rq]\b(?: interval)?|\bp-?[rq]{_IS}{_LONG}\b|\bp-?[rq](?: interval)? prolongation\b"
+        r"|\bprolongation of the p-?[rq]\b(?: interval)?",
     ),
     ("PR_SHORT", True, rf"\bshort(?:ened)? p-?[rq]\b(?: interval)?|\bp-?[rq]{_IS}short(?:ened)?\b"),
     ("PR_NORMAL", True, rf"\bnormal p-?[rq]\b(?: interval)?|\bp-?[rq]{_IS}{_NORMAL}\b"),
@@ -308,7 +309,7 @@ FINDING_WORDS: tuple[tuple[str, bool, str], ...] = (
         "QT_LONG",
         True,
         rf"\b{_LONG} (?:corrected )?qtc?f?\b(?: interval)?|\bqtc?f?{_IS}{_LONG}\b|"
-        rf"\bqtc?(?: interval)? prolongation\b|\blong qt syndrome\b",
+        rf"\bprolongation of the qtc?\b(?: interval)?|\bqtc?(?: interval)? prolongation\b|\blong qt syndrome\b",
     ),
     ("QT_SHORT", True, rf"\bshort(?:ened)? qtc?\b(?: interval)?|\bqtc?f?{_IS}short(?:ened)?\b"),
     ("QT_LONG", False, rf"\bnormal (?:corrected )?qtc?f?\b(?: interval)?|\bqtc?f?{_IS}{_NORMAL}\b"),
@@ -340,7 +341,6 @@ TAKES_LEADS = frozenset(
         "T_INVERTED",
         "T_FLAT",
         "T_TALL",
-        "QRS_WIDE",
     }
 )
 """Findings of leads; the others are of the whole recording, whatever lead is named beside them."""
@@ -348,7 +348,7 @@ TAKES_LEADS = frozenset(
 NEGATION = re.compile(
     r"\b(?:no|not|without|neither|nor|never|absence of|absent(?=\s*$)|lack of|lacks|lacking|free of|against|"
     r"rules? out|ruled out|excludes?|negative for|denies|"
-    r"no (?:signs?|evidence|indication) of|rather than|instead of|isn't|aren't|non)\b"
+    r"no (?:signs?|evidence|indication) of|rather than|instead of|doubt|isn't|aren't|non)\b"
 )
 NEGATION_AFTER = re.compile(
     r"^\s*(?:\w+\s+){0,3}?(?:(?:is|are|was|were|can be|could be)\s+)?(?:absent|not (?:seen|present|observed|"
