@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from models.gem.checkpoint import load_checkpoint, weights_digest
 from models.gem.engine import DeviceLost, OutOfMemory
+from models.gem.fused import FusedLayer, rotation
 from models.gem.modeling_gem import GemForCausalLM
 from models.gem.processing_gem import GemProcessor, stated_evidence
 from models.gem.request import GemRequest, ModelCard
@@ -65,10 +66,9 @@ class TorchDecoder:
         self._tokens = torch.zeros(slots, dtype=torch.long, device=self.device)
         self._lengths = torch.zeros(slots, dtype=torch.long, device=self.device)
         self._host_lengths = [0] * slots
-        at = torch.arange(longest, device=self.device)
-        cos, sin = model.model.rotary_emb(weight[:1, :1].float(), at[None])
-        self._cos, self._sin = cos[0].to(self.dtype), sin[0].to(self.dtype)  # [longest, head]
-        self._at = at
+        self._cos, self._sin = rotation(model.model.rotary_emb, longest, weight)
+        self._at = torch.arange(max(longest, slots), device=self.device)
+        self._layers = [FusedLayer(x, self._heads, self._kv_heads, self._head) for x in model.model.layers]
         self._captured: dict[tuple[int, int], Any] = {}
 
     @classmethod
@@ -102,11 +102,15 @@ class TorchDecoder:
             merged = self.model.merge(
                 prompt["input_ids"].to(self.device), ecgs=_to(prompt.get("ecgs"), self.device),
                 pages=_to(prompt.get("pages"), self.device), page_sizes=prompt.get("page_sizes"))
-            length = merged.inputs_embeds.shape[1]
-            if length >= self.longest:
-                raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
-            logits = self._prefill(slot, merged.inputs_embeds)
-            token = int(logits.argmax())
+            return self.start_with(slot, merged.inputs_embeds)
+
+    @torch.inference_mode()
+    def start_with(self, slot: int, embeds: Tensor) -> tuple[int, int]:
+        """``start`` from a prompt's embeddings [1, T, hidden]."""
+        length = embeds.shape[1]
+        if length >= self.longest:
+            raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
+        token = int(self._prefill(slot, embeds).argmax())
         self._tokens[slot], self._lengths[slot] = token, length
         self._host_lengths[slot] = length
         return token, length
@@ -144,11 +148,11 @@ class TorchDecoder:
         """x [1, T, hidden] → logits of the last position [vocabulary]; the slot's cache is filled."""
         T = x.shape[1]
         cos, sin = self._cos[:T], self._sin[:T]
-        for n, layer in enumerate(self.model.model.layers):
-            q, k, v = self._project(layer, x, cos, sin)                                  # [1, H, T, D]
+        for n, layer in enumerate(self._layers):
+            q, k, v = layer.before(x, cos, sin)                                          # [1, H, T, D]
             self._keys[n, slot, :, :T], self._values[n, slot, :, :T] = k[0], v[0]
             y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self._grouped)
-            x = self._finish(layer, x, y)
+            x = layer.after(x, y)
         last: Tensor = self.model.lm_head(self.model.model.norm(x[:, -1]))
         return last[0]
 
@@ -159,32 +163,17 @@ class TorchDecoder:
         cos, sin = self._cos[lengths][:, None, None], self._sin[lengths][:, None, None]  # [B, 1, 1, D]
         seen = (self._at[:window] <= lengths[:, None])[:, None, None]                    # [B, 1, 1, window]
         rows = self._at[:batch]
-        for n, layer in enumerate(self.model.model.layers):
-            q, k, v = self._project(layer, x, cos, sin)                                  # [B, H, 1, D]
+        for n, layer in enumerate(self._layers):
+            q, k, v = layer.before(x, cos, sin)                                          # [B, H, 1, D]
             self._keys[n, rows, :, lengths] = k[:, :, 0]
             self._values[n, rows, :, lengths] = v[:, :, 0]
             y = functional.scaled_dot_product_attention(
                 q, self._keys[n, :batch, :, :window], self._values[n, :batch, :, :window], attn_mask=seen,
                 enable_gqa=self._grouped)
-            x = self._finish(layer, x, y)
+            x = layer.after(x, y)
         logits = self.model.lm_head(self.model.model.norm(x[:, 0]))
         self._tokens[:batch] = logits.argmax(dim=-1)
         self._lengths[:batch] += 1
-
-    def _project(self, layer: Any, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [B, heads, T, head], the first two turned to their positions."""
-        B, T = x.shape[:2]
-        h, attention = layer.input_layernorm(x), layer.self_attn
-        q = attention.q_proj(h).view(B, T, self._heads, self._head).transpose(1, 2)
-        k = attention.k_proj(h).view(B, T, self._kv_heads, self._head).transpose(1, 2)
-        v = attention.v_proj(h).view(B, T, self._kv_heads, self._head).transpose(1, 2)
-        return q * cos + _half_turned(q) * sin, k * cos + _half_turned(k) * sin, v
-
-    def _finish(self, layer: Any, x: Tensor, y: Tensor) -> Tensor:
-        """Output projection and feed-forward, each added to the stream."""
-        x = x + layer.self_attn.o_proj(y.transpose(1, 2).reshape(*x.shape[:2], self._heads * self._head))
-        out: Tensor = x + layer.mlp(layer.post_attention_layernorm(x))
-        return out
 
     def _replay(self, batch: int, window: int) -> None:
         graph = self._captured.get((batch, window))
@@ -246,11 +235,6 @@ def _slots_that_fit(model: GemForCausalLM, longest: int, place: torch.device) ->
         raise OutOfMemory(f"{free / 2**30:.1f} GiB of GPU memory are free, one sequence of {longest} positions and its "
                           f"work need {(values * model.lm_head.weight.element_size() + KEPT_FREE) / 2**30:.1f} GiB")
     return min(MOST_SLOTS, int(fit))
-
-
-def _half_turned(x: Tensor) -> Tensor:
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([-b, a], dim=-1)
 
 
 def _to(value: Any, device: torch.device) -> Any:
