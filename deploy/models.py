@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.failures import ServiceMissing, WrongUse, needs_extra
 
 if TYPE_CHECKING:
+    from agents.gem_reader import GemReader
+    from agents.settings import Settings
     from deploy.record_alert import Reader
+    from models.ecg import Ecg
     from models.encoder.session import EncoderSession
+    from models.evidence import Evidence
+    from models.interpretation import Reading
 
 
 def load_encoder(folder: str | None) -> EncoderSession:
@@ -58,18 +66,56 @@ def _exported(checkpoint: Path) -> Path:
 
 
 def load_reader(folder: str | None, measured: bool) -> Reader:
-    """Whoever reads windows: GEM of a folder, else the shipped compact one, else the measurements with the reason.
+    """Whoever reads windows: GEM of a folder, else the shipped one, else the measurements with the reason why.
+
+    Parameters
+    ----------
+    folder : str or None
+        ``--model``: a checkpoint that must be there.
+    measured : bool
+        The measurements alone are asked for.
 
     Raises
     ------
     ServiceMissing
-        ``--model`` names a checkpoint that cannot be loaded.
+        A checkpoint that was named, by ``--model`` or by the settings, cannot be loaded.
     """
+    from agents.gem_reader import GemUnavailable, load_gem
+    from agents.settings import Settings
+
+    settings = Settings() if folder is None else Settings(model=Path(folder))
+    if measured or not settings.gem:
+        return partial(_worded, reason="asked for" if measured else "GEM is switched off")
+    try:
+        with needs_extra("gem"):
+            gem = load_gem(settings)
+    except (GemUnavailable, ServiceMissing) as missing:
+        if settings.model is not None:
+            raise ServiceMissing(str(missing)) from missing
+        return partial(_worded, reason=str(missing))
+    return partial(_read_by_gem, gem=gem, settings=settings)
+
+
+def _worded(window: Ecg, given: Sequence[Evidence], reason: str) -> Reading:
     from models.interpretation import interpret_measured
 
-    def words(reason: str) -> Reader:
-        return lambda window, given: interpret_measured(
-            window, reason=reason, first_citation=len(given) + 1, given=given
-        )
+    return interpret_measured(window, reason=reason, first_citation=len(given) + 1, given=given)
 
-    return words("asked for")
+
+def _read_by_gem(window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings) -> Reading:
+    """As the interpreter worker reads a flagged segment."""
+    from agents.analysis import with_derived_leads
+    from agents.gem_reader import GemUnavailable
+    from models.grounding.ground import ground
+    from models.leads import independent_leads
+
+    leads = independent_leads(window.leads)
+    if leads < gem.independent_leads:
+        return _worded(window, given, f"GEM needs {gem.independent_leads} independent leads, the record has {leads}")
+    window = with_derived_leads(window)
+    asked = gem.read(window, given, deadline_s=settings.gem_deadline_s, priority="PM", tokens=settings.gem_tokens)
+    try:
+        text, seconds = asyncio.run(asked)
+    except GemUnavailable as missing:
+        return _worded(window, given, str(missing))
+    return ground(text, window, given, len(given) + 1, model=gem.identity, seconds=seconds)
