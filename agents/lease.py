@@ -7,11 +7,14 @@ asks `check` before it writes, and ends when the answer is no: the other one wri
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
 
 from agents.faust_app import consumer_of
+
+BEATS_A_SESSION = 12
 
 
 class SessionLost(RuntimeError):  # noqa: N818  (what happened; the worker ends on it)
@@ -38,13 +41,19 @@ class Lease:
     def taken(self) -> int:
         """Partitions have been assigned: the generation in which they are held."""
         self.generation = int(getattr(self._app, "consumer_generation_id", -1))
-        self.beat()
+        self._alive = self._monotonic()
         return self.generation
 
     def beat(self) -> None:
         """To be called several times within the session timeout: shows that this process was not stopped."""
         self._check_pause()
         self._alive = self._monotonic()
+
+    async def keep_beating(self) -> None:
+        """Runs for as long as the worker does."""
+        while True:
+            self.beat()
+            await asyncio.sleep(self._timeout_s / BEATS_A_SESSION)
 
     def check(self) -> None:
         """Raise `SessionLost` where this worker may not write any more."""

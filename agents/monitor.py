@@ -73,6 +73,7 @@ class Monitor(Worker):
 
     async def start(self) -> None:
         await self.encoder.start()
+        self.run_forever(self.lease.keep_beating(), "the watch over this process")
         await super().start()
         self.run_forever(self._tick_forever(), "the clock of the beds")
         self.run_forever(self._tell_encoder_forever(), "the report of the encoder")
@@ -416,7 +417,6 @@ class Monitor(Worker):
     async def _tick_forever(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.lease.beat()
             for partition in list(self.partitions.values()):
                 if self._holding.is_set() and partition.ready.is_set() and not partition.lock.locked():
                     await self._tick(partition)
