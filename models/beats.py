@@ -24,9 +24,9 @@ MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are
 REFRACTORY_S = 0.2       # no two beats are nearer: 300 a minute
 SLACK_S = 0.06           # a beat may move by this from one look to the next
 MIN_BEAT_S = 0.016       # a beat's probability stays above one half this long at least
-MAX_LEADS = 4            # leads that vote; more cost time and add little
+MAX_LEADS = 3            # leads that vote; more cost time and add little
 LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
-VENTRICULAR_AT = 0.5     # probability from which a beat is called ventricular
+VENTRICULAR_AT = 0.15    # the network is unsure of strangers: set on one fold that it never saw
 PREMATURE = 0.82         # of the usual RR: a beat this early and not ventricular is supraventricular premature
 UNSURE_BELOW = 0.6       # confidence below which the kind is not told
 PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a paced one
@@ -186,14 +186,15 @@ class BeatStream:
         return final
 
     def _voters(self) -> list[int]:
-        """Rows of the leads that the network hears: the best by quality, then by what they usually show."""
+        """Rows of the leads that the network hears: usable ones if there are any, the best of them."""
         def rank(k: int) -> tuple[float, int]:
             lead = self.leads[k]
             preference = LEAD_PREFERENCE.index(lead) if lead in LEAD_PREFERENCE else -1
             return -round(self.quality[lead].score * 4), preference
 
         there = [k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED, FLAT)]
-        return sorted(sorted(there, key=rank)[:MAX_LEADS])
+        good = [k for k in there if self.quality[self.leads[k]].usable]
+        return sorted(sorted(good or there, key=rank)[:MAX_LEADS])
 
     def _find(self) -> list[Beat]:
         """Beats of the buffer."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,14 @@ def _ratio(fs: float, to_fs: float) -> tuple[int, int]:
     return ratio.numerator, ratio.denominator
 
 
+@lru_cache(maxsize=64)
+def _low_pass(up: int, down: int) -> Any:
+    """The polyphase filter of a ratio (Kaiser 5.0, ten zero crossings to a side), designed once."""
+    longest = max(up, down)
+    taps = signal.firwin(20 * longest + 1, 1.0 / longest, window=("kaiser", 5.0))
+    return np.asarray(taps, np.float32)
+
+
 def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
     """Band-limited resampling (polyphase) of [leads, samples]; gaps stay gaps.
 
@@ -61,7 +70,8 @@ def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
         return mv
     up, down = _ratio(float(fs), float(to_fs))
     filled, missing = fill_gaps(mv)
-    out = signal.resample_poly(filled, up, down, axis=1, padtype="line").astype(np.float32)
+    taps = _low_pass(up, down)
+    out: Millivolts = signal.resample_poly(filled, up, down, axis=1, window=taps, padtype="line").astype(np.float32)
     n = round(mv.shape[1] * to_fs / fs)
     if out.shape[1] < n:
         out = np.pad(out, ((0, 0), (0, n - out.shape[1])), mode="edge")
