@@ -1,0 +1,97 @@
+"""The station's server: events, strips, actions, and what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import httpx
+import numpy as np
+import pytest
+import redis
+
+from tests.station.ward import BED, NASTY, WardInRedis, asystole
+
+OURS = {"Content-Type": "application/json", "X-Station": "1"}
+
+
+def _first_event(url: str, kind: str) -> dict[str, object]:
+    """The data of the first event of a kind."""
+    with httpx.stream("GET", f"{url}/events", timeout=10) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.iter_lines()
+        for line in lines:
+            if line == f"event: {kind}":
+                data: dict[str, object] = json.loads(next(lines).removeprefix("data: "))
+                return data
+    raise AssertionError(f"no event {kind}")
+
+
+def test_a_new_browser_gets_the_ward_as_it_is(station_url: str, ward: WardInRedis) -> None:
+    ward.bed()
+    ward.vitals(72.0)
+    ward.alert()
+    snapshot = _first_event(station_url, "snapshot")
+    assert snapshot.keys() == {"site", "beds", "vitals", "alerts"}
+    (alert,) = snapshot["alerts"]  # type: ignore[misc]
+    assert (alert["code"], alert["title"]) == ("ASYSTOLE", f"Asystole {NASTY}")  # escaping is the page's work
+    assert [bed["bed_stream"] for bed in snapshot["beds"]] == [BED]  # type: ignore[attr-defined]
+
+
+def test_the_server_speaks_also_when_nothing_happens(station_url: str, ward: WardInRedis) -> None:
+    assert _first_event(station_url, "beat") == {"redis_lost": None}
+
+
+def test_a_strip_comes_as_units_and_their_microvolts(station_url: str, ward: WardInRedis) -> None:
+    ward.strip()
+    strip = httpx.get(f"{station_url}/api/strips/{asystole(ward.start).id}").json()
+    units = np.frombuffer(base64.b64decode(strip["samples"]), "<i2").reshape(len(strip["leads"]), strip["n_samples"])
+    mv = units * np.array(strip["lsb_uv"])[:, None] / 1000
+    assert (strip["leads"], strip["sampling_rate"], strip["n_samples"]) == (["II", "V1"], 250.0, 2500)
+    assert mv[0, 200] == pytest.approx(1.0, abs=0.05)
+    assert httpx.get(f"{station_url}/api/strips/{'0' * 32}").status_code == 404
+    assert httpx.get(f"{station_url}/api/strips/..%2f..%2fetc").status_code == 404
+
+
+def test_an_action_from_the_page_reaches_the_inbox_once_written(station_url: str, ward: WardInRedis) -> None:
+    asked = {"id": "a-1", "action": "silence", "bed_stream": BED, "by": "rn-12", "args": {"seconds": 120}}
+    answer = httpx.post(f"{station_url}/api/actions", json=asked, headers=OURS)
+    assert (answer.status_code, answer.json()) == (202, {"id": "a-1"})
+    ((_, fields),) = redis.Redis.from_url(ward.url, decode_responses=True).xrange("ecg:{main}:actions")
+    action = json.loads(fields["doc"])
+    assert (action["action"], action["by"], action["args"]) == ("silence", "rn-12", {"seconds": 120})
+    assert action["at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("change", "headers", "status"),
+    [
+        ({}, {"Content-Type": "application/json"}, 403),  # a form of another page cannot set our header
+        ({}, OURS | {"Origin": "http://evil.example"}, 403),
+        ({}, {"Content-Type": "text/plain", "X-Station": "1"}, 403),
+        ({"action": "discharge"}, OURS, 422),  # not from a screen on the wall
+        ({"by": "  "}, OURS, 422),
+        ({"by": "x" * 5000}, OURS, 413),
+    ],
+)
+def test_what_the_page_would_not_send_is_refused(
+    change: dict[str, str], headers: dict[str, str], status: int, station_url: str, ward: WardInRedis
+) -> None:
+    body = {"id": "a-1", "action": "acknowledge", "bed_stream": BED, "alert_id": "x", "by": "rn-12"} | change
+    answer = httpx.post(f"{station_url}/api/actions", content=json.dumps(body), headers=headers)
+    assert answer.status_code == status
+    assert answer.json().keys() == {"error"}
+    assert redis.Redis.from_url(ward.url).xlen("ecg:{main}:actions") == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/station.css", "/healthz", "/readyz"])
+def test_the_page_loads_nothing_from_elsewhere_and_says_so(path: str, station_url: str) -> None:
+    answer = httpx.get(station_url + path)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "http://" not in answer.text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in answer.text
