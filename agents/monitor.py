@@ -41,6 +41,7 @@ from streams.wire import EcgWindow, FlaggedSegment, Refused, decode_window, enco
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # half of the second that the promises about time are kept to
+ENCODER_LAG_S = 1.0  # at more lag the encoder gets nothing: it thins out before the rhythm tier waits
 PASS_OVER_FROM = 20  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
 TELL_AGAIN_S = 30.0  # the monitor that holds `_system` may be a new one
 SERVICES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
@@ -59,6 +60,7 @@ class Monitor(Worker):
         self.encoder.found = self._encoder_found
         self._budget = flags.Budget()
         self.warm = WarmUp(settings)
+        self._lag_s = 0.0
         self._holding = asyncio.Event()
         self._restoring: asyncio.Task[None] | None = None
         topics = self.topics
@@ -217,7 +219,8 @@ class Monitor(Worker):
 
     async def _judge(self, partition: Partition, message: Incoming) -> None:
         """The way of a window, when nothing is in its way."""
-        self.metrics.lag.observe(max(0.0, (self.clock.now_ns() - message.append_ns) / 1e9))
+        self._lag_s = max(0.0, (self.clock.now_ns() - message.append_ns) / 1e9)
+        self.metrics.lag.observe(self._lag_s)
         try:
             window = self.decode(message)
         except Refused as refused:
@@ -362,7 +365,7 @@ class Monitor(Worker):
                 self.metrics.alert(alert, self.clock.now_ns())
             for vitals in output.vitals:
                 await self.sender.send_volatile(Outgoing(topics.vitals, key, vitals.to_json()))
-            if output.encode is not None:
+            if output.encode is not None and self._lag_s < ENCODER_LAG_S:
                 self.encoder.offer(key, output.encode)
 
     async def _flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
