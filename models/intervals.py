@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.ecg import Ecg
+from models.ecg import Ecg, Millivolts
 from models.evidence import BeatSpan, Evidence
 from models.measure import Measurement, measure, qt_bazett, qt_fridericia
 from models.quality import lead_quality
@@ -116,6 +116,8 @@ def remeasure(ecg: Ecg, evidence: Evidence, measurement: Measurement | None = No
     """
     measured = measurement or measure(ecg)
     fs, start, end = ecg.fs_hz, evidence.start, evidence.end
+    if evidence.measure == "AMPLITUDE":
+        return _height(ecg, evidence, measured)
     near = round(0.08 * fs)
     inside = [m for m in measured.beats if start - near <= m.beat.sample <= end + near]
     r = np.array([m.beat.sample for m in inside])
@@ -136,6 +138,35 @@ def remeasure(ecg: Ecg, evidence: Evidence, measurement: Measurement | None = No
 
 def _mean_quality(ecg: Ecg) -> float:
     return float(np.mean([q.score for q in lead_quality(ecg.mv, ecg.fs_hz, ecg.leads, ecg.leads_off)]))
+
+
+def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) -> float:
+    """Height of a wave over its span, mV: R the highest point, Q and S the lowest below, P and T the farthest off."""
+    part = row[start:end + 1] - level
+    if wave == "R":
+        return float(part.max())
+    if wave in ("Q", "S"):
+        return float(min(0.0, part.min()))
+    return float(part[int(np.argmax(np.abs(part)))])
+
+
+def wave_level(row: Millivolts, wave: str, start: int, qrs_on: int, fs: float) -> float:
+    """The line that heights are measured from: 20 ms before the QRS onset; for P its own onset."""
+    if wave == "P":
+        return float(row[start])
+    before = row[max(0, qrs_on - max(1, round(0.02 * fs))):qrs_on]
+    return float(np.mean(before)) if len(before) else float("nan")
+
+
+def _height(ecg: Ecg, evidence: Evidence, measured: Measurement) -> float:
+    onsets = [m.overall.qrs_on for m in measured.beats if m.overall.qrs_on is not None]
+    near = round(0.08 * ecg.fs_hz)
+    own = [on for on in onsets if on <= evidence.start + near] if evidence.wave != "P" else onsets
+    if not own or evidence.wave is None:
+        return float("nan")
+    row = ecg.lead(evidence.leads[0])
+    level = wave_level(row, evidence.wave, evidence.start, own[-1], ecg.fs_hz)
+    return wave_height(row, evidence.wave, evidence.start, evidence.end, level)
 
 
 def _share_without_p(beats: Sequence[MeasuredBeat]) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Evidence
-from models.intervals import interval_evidence
+from models.intervals import interval_evidence, wave_height, wave_level
 from models.measure import measure
 from models.waves import Fiducials, MeasuredBeat
 
@@ -199,7 +199,7 @@ def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> 
             continue
         for lead in usable:
             mv = ecg.lead(lead)
-            level = float(np.mean(mv[on - before : on]))
+            level = wave_level(mv, "R", on, on, ecg.fs_hz)
             if not math.isfinite(level):
                 continue
             for wave, height, start, end in _beat_waves(mv, level, on, off, beat.overall):
@@ -218,20 +218,17 @@ def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> 
 def _beat_waves(
     mv: NDArray[np.float32], level: float, on: int, off: int, marks: Fiducials
 ) -> list[tuple[str, float, int, int]]:
-    qrs = mv[on : off + 1] - level
-    top = int(np.argmax(qrs))
-    out: list[tuple[str, float, int, int]] = []
-    if qrs[top] >= WAVE_MV["R"]:
-        out.append(("R", float(qrs[top]), on, off))
-        out.append(("Q", float(min(0.0, qrs[: top + 1].min())), on, on + top))
-        out.append(("S", float(min(0.0, qrs[top:].min())), on + top, off))
+    top = on + int(np.argmax(mv[on : off + 1]))
+    if mv[top] - level >= WAVE_MV["R"]:
+        spans: list[tuple[str, int | None, int | None]] = [("R", on, off), ("Q", on, top), ("S", top, off)]
     else:  # all below the line: QS, called Q as in the universal definition
-        out.append(("Q", float(qrs.min()), on, off))
-    for wave, first, last in (("P", marks.p_on, marks.p_off), ("T", marks.t_on, marks.t_off)):
-        if first is None or last is None or last <= first:
-            continue
-        part = mv[first : last + 1] - (level if wave == "T" else float(mv[first]))
-        out.append((wave, float(part[int(np.argmax(np.abs(part)))]), first, last))
+        spans = [("Q", on, off)]
+    spans += [("P", marks.p_on, marks.p_off), ("T", marks.t_on, marks.t_off)]
+    out = []
+    for wave, first, last in spans:
+        if first is not None and last is not None and (last > first or wave == "Q"):
+            base = float(mv[first]) if wave == "P" else level
+            out.append((wave, wave_height(mv, wave, first, last, base), first, last))
     return out
 
 

@@ -91,6 +91,13 @@ def test_what_is_supported_can_be_measured_again_within_tolerance() -> None:
             assert abs(number - remeasure(facts.ecg, cited.evidence)) <= limits[cited.evidence.measure]
 
 
+@pytest.mark.parametrize("facts", FACTS[::4])
+def test_the_height_of_a_wave_can_be_measured_again_at_its_span(facts: Facts) -> None:
+    heights = [e for lead, wave in facts.waves if (e := facts.wave_evidence(lead, wave)) is not None]
+    assert len(heights) >= 20
+    assert all(remeasure(facts.ecg, e) == pytest.approx(e.value, abs=0.002) for e in heights)
+
+
 def test_a_contradicted_claim_is_struck_kept_and_counted() -> None:
     facts = FACTS[0]
     text = f"Rate {facts.value('HR'):.0f} bpm. QRS is {facts.value('QRS') + 60:.0f} ms. The rhythm is regular."
