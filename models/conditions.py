@@ -81,9 +81,11 @@ class Conditions:
         if not at.track.leads:
             return [], set(SHOWN_BY_SIGNAL)
         fibrillating = fibrillation_criteria.vfib(at.track, at.views, at.limits["VFIB"], at.on("VFIB"))
-        if at.doubted:
+        if at.doubted or fibrillating:  # no beats to judge by: what is on is held
             return [] if fibrillating is None else [fibrillating], set(SHOWN_BY_SIGNAL)
-        silent = None if fibrillating else rate_criteria.asystole(at.track, at.limits["ASYSTOLE"], at.believed)
+        silent = rate_criteria.asystole(at.track, at.limits["ASYSTOLE"], at.believed)
+        if silent and fibrillation_criteria.wait_for_waves(at.track, at.views, at.limits["ASYSTOLE"]):
+            silent = None
         tachycardia = fibrillation_criteria.vtach(at.track, at.views, at.limits["VTACH"], at.on("VTACH"))
         found = [fibrillating, silent, tachycardia]
         found += self._rates(at)

@@ -16,8 +16,21 @@ from models.ecg import Millivolts
 
 FS_HZ = 125.0         # everything below 40 Hz is kept
 WINDOW_S = 4.0        # the definition's own length (Philips, CinC 2015)
+RESTING = 0.15        # of the steep slopes: less is rest
+RESTS_TOO_MUCH = 0.6  # share of the time at rest from which no lead fibrillates (0.17 to 0.5 in fibrillation)
 FEATURES = ("rms_mv", "peak_hz", "peak_share", "low_share", "moment", "high_share", "leakage", "autocorrelation",
             "period_hz", "rest_share", "kurtosis", "crossings_hz", "slope_kurtosis", "range_ratio")
+
+
+def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
+    """A first look that costs little: some lead rests for so little of the time that the features are worth it."""
+    step = max(1, int(fs_hz // FS_HZ))
+    slope = np.abs(np.diff(mv[:, ::step], axis=1))
+    slope = slope[np.isfinite(slope).all(axis=1)]
+    if not len(slope) or not slope.shape[1]:
+        return False
+    steep = np.partition(slope, int(0.95 * slope.shape[1]), axis=1)[:, int(0.95 * slope.shape[1])]
+    return bool(np.any(np.mean(slope < RESTING * steep[:, None], axis=1) < RESTS_TOO_MUCH))
 
 
 def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
@@ -82,7 +95,7 @@ def _organisation(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     at_period = correlation[np.arange(len(x)), lag]
     slope = np.diff(x, axis=1)
     steep = np.quantile(np.abs(slope), 0.95, axis=1)
-    rest = np.mean(np.abs(slope) < 0.15 * steep[:, None], axis=1)
+    rest = np.mean(np.abs(slope) < RESTING * steep[:, None], axis=1)
     kurtosis = _kurtosis(x)
     crossings = np.sum(np.diff(np.signbit(x), axis=1), axis=1) / (n / FS_HZ) / 2.0
     thirds = np.stack([np.ptp(part, axis=1) for part in np.array_split(x, 4, axis=1)])

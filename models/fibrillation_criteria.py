@@ -25,6 +25,7 @@ CERTAIN = {"leakage": 0.62, "rest_share": 0.36, "slope_kurtosis": 6.0, "peak_sha
 AT_LEAST = ("peak_share", "rms_mv")          # of these a wave must have more, of the others less
 AGREE, NOT_AGAINST = 0.5, 0.2                # the network's say for likely and for certain waves
 HOLD_NETWORK = 0.3                           # once on
+WAIT_FOR_WAVES_S = 1.0                       # asystole may be this much later where fibrillation is likelier
 
 VT_SURE, VT_AGREES, VT_HOLDS = 0.6, 0.3, 0.3  # network alone, beside ventricular beats, once on
 LOOK_S = 9.0                                 # a run whose last beat is older is over
@@ -43,6 +44,8 @@ def waves_like_fibrillation(features: NDArray[np.float64], bounds: dict[str, flo
 def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Finding | None:
     """Fibrillation or flutter waves for ``limit.seconds``. Onset: the first wave."""
     assert limit.seconds is not None
+    if not views.may_fibrillate:
+        return None
     likely = waves_like_fibrillation(views.fibrillation, LIKELY)
     if 2 * likely.sum() < len(likely) or not likely.any():
         return None
@@ -57,6 +60,14 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findin
     evidence = Evidence("AMPLITUDE", round(views.peak_to_peak(leads[0], WINDOW_S), 3), leads[:1], *span,
                         criterion=criterion, wave="fibrillation", confidence=round(network, 3), method=METHOD)
     return Finding("VFIB", span[0], span[1], (evidence,), leads)
+
+
+def wait_for_waves(track: BeatTrack, views: RhythmViews, limit: Limit) -> bool:
+    """A silence that looks like the first seconds of fibrillation: another second will tell, but no more than that."""
+    assert limit.seconds is not None
+    if not views.may_fibrillate or not 1.0 <= track.silent_s <= limit.seconds + WAIT_FOR_WAVES_S:
+        return False
+    return bool(waves_like_fibrillation(views.waves(track.silent_s), LIKELY).any())
 
 
 def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Finding | None:

@@ -17,7 +17,7 @@ from models.limits import RULES, Limit
 ASYSTOLE_MARGIN_S = 0.5      # CONTRACTS 4: asystole from 3.5 s
 JUST_ENDED_S = 1.5           # a silence that a beat ended since the last hop
 BRADY_MARGIN_BPM = 3.0       # CONTRACTS 4 allows 5; at 5 the false alarms of CinC 2015 double
-TACHY_MARGIN_BPM = 2.0       # likewise
+TACHY_MARGIN_BPM = 3.0       # likewise
 BRADY_HOLD_BPM = 6.0         # once on, extreme bradycardia is over only when the rate is this far above its limit
 TACHY_HOLD_BPM = 5.0         # once on, extreme tachycardia is over only when the rate is this far below its limit
 SLOW_BEAT_BPM = 50.0         # a beat this slow is slow: of the five, one may come early (an escape, a premature beat)

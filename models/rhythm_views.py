@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ecg import Ecg
-from models.fibrillation import WINDOW_S, fibrillation_features
+from models.fibrillation import WINDOW_S, fibrillation_features, may_fibrillate
 from models.rhythm_net import rhythm_net
 
 
@@ -27,9 +27,19 @@ class RhythmViews:
         self._rows = [window.leads.index(lead) for lead in usable]
 
     @cached_property
+    def may_fibrillate(self) -> bool:
+        """Whether the fibrillation features are worth asking for."""
+        n = round(WINDOW_S * self._window.fs_hz)
+        return may_fibrillate(self._window.mv[self._rows, -n:], self._window.fs_hz)
+
+    @cached_property
     def fibrillation(self) -> NDArray[np.float64]:
         """Features of the last 4 s, [usable leads, features]."""
-        n = round(WINDOW_S * self._window.fs_hz)
+        return self.waves(WINDOW_S)
+
+    def waves(self, seconds: float) -> NDArray[np.float64]:
+        """Fibrillation features of the last ``seconds``, [usable leads, features]."""
+        n = round(seconds * self._window.fs_hz)
         return fibrillation_features(self._window.mv[self._rows, -n:], self._window.fs_hz)
 
     def peak_to_peak(self, lead: str, seconds: float) -> float:

@@ -19,6 +19,7 @@ KEPT_S = 90                  # seconds remembered
 TYPICAL_S = 60               # a lead's usual size and level are medians over this time
 ARTEFACT_FACTOR = 3.0        # an excursion this many times the usual one of a second is no beat
 ARTEFACT_FLOOR_MV = 2.5      # and at least this high
+USUAL_EVERY_S = 5            # the usual size and level, which move slowly, are taken anew this often
 LEVEL_FLOOR_MV = 1.0         # a level that moves less has not moved
 SHOWS_BEATS_MV = 0.15        # IEC 60601-2-27: smaller deflections are no QRS
 AFTER_ARTEFACT_S = 10.0      # a silence that began with an artefact is believed after this time
@@ -42,6 +43,8 @@ class SilenceWatch:
         self._fs = fs_hz
         self._level: deque[NDArray[np.float64]] = deque(maxlen=KEPT_S)
         self._range: deque[NDArray[np.float64]] = deque(maxlen=KEPT_S)
+        self._usual = (np.zeros(len(self._leads)), np.zeros(len(self._leads)))
+        self._seconds = 0
         self._rail: deque[NDArray[np.bool_]] = deque(maxlen=KEPT_S)
 
     def update(self, second: Millivolts) -> None:
@@ -50,6 +53,9 @@ class SilenceWatch:
         filled = fill_gaps(second)[0].astype(np.float64)
         self._level.append(np.where(known, np.median(filled, axis=1), np.nan))
         self._range.append(np.where(known, np.ptp(filled, axis=1), np.nan))
+        self._seconds += 1
+        if self._seconds % USUAL_EVERY_S == 1:
+            self._usual = (_median(np.array(self._level)[-TYPICAL_S:]), _median(np.array(self._range)[-TYPICAL_S:]))
         self._rail.append(self._at_rail(filled))
 
     def _at_rail(self, filled: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -60,8 +66,7 @@ class SilenceWatch:
         still = np.abs(np.diff(filled, axis=1)) < 1e-6
         if still.sum(axis=1).max() < run - 1:
             return np.zeros(len(filled), bool)
-        usual = np.nanmedian(np.array(self._level)[-TYPICAL_S:], axis=0)
-        size = np.nanmedian(np.array(self._range)[-TYPICAL_S:], axis=0)
+        usual, size = self._usual
         away = np.abs(filled[:, 1:] - usual[:, None]) > np.maximum(LEVEL_FLOOR_MV, size)[:, None]
         both: NDArray[np.bool_] = np.logical_and(still, away)
         together = np.lib.stride_tricks.sliding_window_view(both, run - 1, axis=1)
@@ -92,7 +97,7 @@ class SilenceWatch:
                 if all_usable and not shown:
                     out.append(lead)
                 continue
-            size, level = float(np.nanmedian(ranges[past, k])), float(np.nanmedian(levels[past, k]))
+            size, level = (float(x[k]) for x in (_median(ranges[past]), _median(levels[past])))
             limit = max(ARTEFACT_FLOOR_MV, ARTEFACT_FACTOR * size)
             around = slice(max(0, before - BEFORE_S), len(levels))
             disturbed = rails[around, k] | (ranges[around, k] > limit)
@@ -101,3 +106,8 @@ class SilenceWatch:
             if not moved and (not disturbed.any() or quiet_s >= AFTER_ARTEFACT_S):
                 out.append(lead)
         return tuple(out)
+
+
+def _median(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of each lead's seconds that are there, [leads]; NaN of a lead without any."""
+    return np.array([np.median(there) if len(there := lead[np.isfinite(lead)]) else np.nan for lead in rows.T])

@@ -12,6 +12,8 @@ from models.wave_criteria import RhythmBaseline, WaveBeat, baseline_of, wave_bea
 from models.waves import Fiducials, MeasuredBeat, delineate
 
 WAIT_S = 0.9            # a beat is measured when its T wave lies behind it
+TOGETHER = 3            # beats measured in one look: a look costs about the same for one as for three
+LATEST_S = 3.0          # but none waits longer
 BEFORE_S = 1.2          # signal before the first beat of a look: its P wave and the beat before
 KEPT_S = 60.0           # measured beats kept: AF asks for the P waves of a minute
 MEDIAN_S = 15.0         # medians are taken over the beats of this time
@@ -75,9 +77,9 @@ class WaveWatch:
         since = now - KEPT_S * self._fs
         self.beats = [b for b in self.beats if b.sample >= since]
         due = [b for b in beats if self._done < b.sample <= now - WAIT_S * self._fs]
-        if due and usable and self._fs >= MORPHOLOGY_FS_HZ:
-            self._measure(window, now, beats, due, usable)
-        if due:
+        if due and (len(due) >= TOGETHER or due[0].sample < now - LATEST_S * self._fs):
+            if usable and self._fs >= MORPHOLOGY_FS_HZ:
+                self._measure(window, now, beats, due, usable)
             self._done = due[-1].sample
         if usable and self.baseline is None:
             self._usable_s += HOP_S
