@@ -14,6 +14,7 @@ from models.beat_track import BeatTrack
 from models.episode_tracker import Finding
 from models.evidence import Criterion, Evidence
 from models.fibrillation import FEATURES, WINDOW_S
+from models.intervals import FIBRILLATION
 from models.limits import RULES, Limit
 from models.rhythm_views import RhythmViews
 from models.ventricular_criteria import RATE_MARGIN_BPM, run_rate, runs
@@ -57,9 +58,11 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findin
     span = (track.now - round(WINDOW_S * track.fs_hz), track.now)
     leads = tuple(lead for lead, votes in zip(track.leads, likely, strict=True) if votes)
     criterion = Criterion(f"fibrillation or flutter waves for {limit.seconds:g} s", limit.seconds, RULES["VFIB"].source)
-    evidence = Evidence("AMPLITUDE", round(views.peak_to_peak(leads[0], WINDOW_S), 3), leads[:1], *span,
-                        criterion=criterion, wave="fibrillation", confidence=round(network, 3), method=METHOD)
-    return Finding("VFIB", span[0], span[1], (evidence,), leads)
+    size = Evidence("AMPLITUDE", round(views.peak_to_peak(leads[0], WINDOW_S), 3), leads[:1], *span, criterion=criterion,
+                    wave=FIBRILLATION, confidence=round(network, 3), method=METHOD)
+    clean = Evidence("QUALITY", round(views.quality(leads[0], WINDOW_S), 3), leads[:1], *span, criterion=criterion,
+                     method=METHOD)
+    return Finding("VFIB", span[0], span[1], (size, clean), leads)
 
 
 def wait_for_waves(track: BeatTrack, views: RhythmViews, limit: Limit) -> bool:

@@ -19,6 +19,7 @@ from models.quality import lead_quality
 from models.waves import Fiducials, MeasuredBeat
 
 METHOD = "caliper 1"
+FIBRILLATION = "fibrillation"  # the wave whose AMPLITUDE is peak to peak over its span: there is no beat to hang it on
 ST_AFTER_J_S = 0.060    # J + 60 ms
 PR_SEGMENT_S = 0.016    # the level is the median of this stretch before the QRS onset
 
@@ -114,8 +115,10 @@ def remeasure(ecg: Ecg, evidence: Evidence, measurement: Measurement | None = No
     measurement : Measurement, optional
         Of ``ecg``, where it has been made already.
     """
-    measured = measurement or measure(ecg)
     fs, start, end = ecg.fs_hz, evidence.start, evidence.end
+    if evidence.measure == "AMPLITUDE" and evidence.wave == FIBRILLATION:
+        return float(np.ptp(ecg.lead(evidence.leads[0])[start:end]))
+    measured = measurement or measure(ecg)
     if evidence.measure == "AMPLITUDE":
         return _height(ecg, evidence, measured)
     near = round(0.08 * fs)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.ecg import Ecg
 from models.fibrillation import WINDOW_S, fibrillation_features, may_fibrillate
+from models.quality import lead_quality
 from models.rhythm_net import rhythm_net
 
 
@@ -41,6 +42,11 @@ class RhythmViews:
         """Fibrillation features of the last ``seconds``, [usable leads, features]."""
         n = round(seconds * self._window.fs_hz)
         return fibrillation_features(self._window.mv[self._rows, -n:], self._window.fs_hz)
+
+    def quality(self, lead: str, seconds: float) -> float:
+        """Quality of a lead's last seconds, 0 to 1."""
+        n = round(seconds * self._window.fs_hz)
+        return lead_quality(self._window.select([lead]).mv[:, -n:], self._window.fs_hz)[0].score
 
     def peak_to_peak(self, lead: str, seconds: float) -> float:
         """Largest less smallest sample of a lead's last seconds, mV."""
