@@ -7,6 +7,7 @@ import { Sound } from "./sound.js";
 import { Strip, unpack } from "./strip.js";
 import { citationWords, clockTime, element, PRIORITIES, PRIORITY_WORDS } from "./words.js";
 
+const SYSTEM = "_system"; // the bed stream of what concerns the whole site
 const SILENCE_S = 120;
 const TOAST_MS = 5000;
 const $ = (id) => document.getElementById(id);
@@ -53,6 +54,7 @@ new Feed("events", {
 let linkLost = false;
 
 function takeBed(doc) {
+  if (doc.bed_stream === SYSTEM) return; // its alerts are in the list; there is nobody in that bed
   beds.bed(doc);
   pausedUntil.set(doc.bed_stream, doc.audio_paused_until ? Date.parse(doc.audio_paused_until) : 0);
 }
