@@ -58,8 +58,9 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findin
     span = (track.now - round(WINDOW_S * track.fs_hz), track.now)
     leads = tuple(lead for lead, votes in zip(track.leads, likely, strict=True) if votes)
     criterion = Criterion(f"fibrillation or flutter waves for {limit.seconds:g} s", limit.seconds, RULES["VFIB"].source)
-    size = Evidence("AMPLITUDE", round(views.peak_to_peak(leads[0], WINDOW_S), 3), leads[:1], *span, criterion=criterion,
-                    wave=FIBRILLATION, confidence=round(network, 3), method=METHOD)
+    height = round(views.peak_to_peak(leads[0], WINDOW_S), 3)
+    size = Evidence("AMPLITUDE", height, leads[:1], *span, criterion=criterion, wave=FIBRILLATION,
+                    confidence=round(network, 3), method=METHOD)
     clean = Evidence("QUALITY", round(views.quality(leads[0], WINDOW_S), 3), leads[:1], *span, criterion=criterion,
                      method=METHOD)
     return Finding("VFIB", span[0], span[1], (size, clean), leads)

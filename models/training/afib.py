@@ -1,7 +1,6 @@
 """Train the atrial classifier: ``python -m models.training.afib --data DIR --folds DIR [--fold K]``.
 
-Features are those of `models.afib`, gathered by the rhythm tier's own parts over the CinC 2017 recordings, one row each
-four seconds; the label is the recording's. With ``--fold`` recordings of fold ``K`` of ``cinc2017.csv`` are left out.
+Features are those of `models.afib`, gathered over the CinC 2017 recordings, one row each four seconds; the label is the recording's. With ``--fold`` recordings of fold ``K`` of ``cinc2017.csv`` are left out.
 Classes count as they do in the whole challenge set; the last bias puts the best F1 on the training recordings at log
 odds 0. Writes ``models/weights/afib.npz`` or ``afib_foldK.npz``.
 """
@@ -22,13 +21,12 @@ from sklearn.neural_network import MLPClassifier
 
 from models.afib import FEATURES, LOOK_S, MIN_RRS, REGULAR_BELOW, classifier_path, rr_features
 from models.beat_track import BeatTrack
-from models.beats import BeatStream
 from models.ecg import Ecg
+from models.measure import measure
 from models.rhythm_net import FOLD_SETTING
-from models.wave_watch import WaveWatch
 
 NATURAL = {"N": 5050, "A": 738, "O": 2456}   # of the whole challenge set
-EVERY_S = 4
+EVERY_S, FIRST_S = 4, 8
 CONFIRM_ROWS = 3                             # rows in a row that must agree: AF confirmed over 8 s
 SEEDS = 5
 
@@ -43,28 +41,27 @@ class Row:
 
 
 def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float) -> list[Row]:
-    """Features of a recording, a row each four seconds from the tenth second on."""
-    stream, waves = BeatStream(("I",), fs_hz), WaveWatch(("I",), fs_hz, None)
-    beats, out, hop = [], [], round(fs_hz)
-    for second in range(1, mv.shape[1] // hop + 1):
-        now = second * hop
-        beats += stream.push(Ecg(("I",), fs_hz, mv[:, now - hop:now]))
-        window = Ecg(("I",), fs_hz, mv[:, max(0, now - 20 * hop):now])
-        waves.update(window, now, beats, stream.usable_leads)
-        if second < 8 or second % EVERY_S:
+    """Features of a recording, a row each four seconds, of the beats up to then."""
+    measured = measure(Ecg(("I",), fs_hz, mv))
+    if not measured.quality["I"].usable:
+        return []
+    r = np.array(measured.r_peaks, np.int64)
+    kinds = [m.beat.kind for m in measured.beats]
+    absent = np.array([m.overall.p_on is None for m in measured.beats])
+    conducted = np.array([kind in ("N", "S") for kind in kinds])
+    out = []
+    for second in range(FIRST_S, int(mv.shape[1] / fs_hz) + 1, EVERY_S):
+        now = round(second * fs_hz)
+        n = int(np.searchsorted(r, now))
+        track = BeatTrack(fs_hz, now, r[:n], kinds[:n], leads=("I",))
+        first = int(np.searchsorted(r, now - LOOK_S * fs_hz))
+        if n - first < MIN_RRS + 1:
             continue
-        known = [*beats, *stream.pending]
-        track = BeatTrack(fs_hz, now, np.array([b.sample for b in known], np.int64), [b.kind for b in known],
-                          leads=stream.usable_leads)
-        recent = np.flatnonzero(track.r > now - LOOK_S * fs_hz)
-        if not track.leads or len(recent) < MIN_RRS + 1:
-            continue
-        scatter = rr_features(track, int(recent[0]))
+        scatter = rr_features(track, first)
         if scatter is None or scatter[0] < REGULAR_BELOW:
             continue
-        seen = [b for b in waves.beats if b.sample >= track.r[recent[0]] and b.conducted]
-        absent = float(np.mean([b.beat.overall.p_on is None for b in seen])) if seen else 0.5
-        out.append(Row(name, label, np.array([*scatter, absent])))
+        seen = absent[first:n - 1][conducted[first:n - 1]]
+        out.append(Row(name, label, np.array([*scatter, float(np.mean(seen)) if len(seen) else 0.5])))
     return out
 
 
