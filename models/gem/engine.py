@@ -1,7 +1,8 @@
 """Serves one GEM to many beds: requests join and leave a running batch, the most urgent and newest first.
 
-One thread owns the model. Between two decoding steps it takes in waiting requests (each is prefilled by itself, so its
-answer does not depend on its company), and lets go of those that have ended, were cancelled, or ran out of time.
+One thread owns the model. Between two decoding steps it takes in one waiting request (each is prefilled by itself, so
+its answer does not depend on its company), and lets go of those that have ended, were cancelled, or ran out of time.
+A second thread draws pages and makes prompts, so that the device does not wait for them.
 The queue is bounded: when it is full, the least urgent and oldest request gives way.
 
 What goes wrong with the model reaches every caller as ``GemUnavailable``: out of memory fails the requests that it hit,
@@ -78,6 +79,16 @@ class GemTicket:
         return asyncio.wrap_future(self.future).__await__()
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A request in the queue; ``order`` is its urgency and then its place of arrival."""
+
+    order: tuple[int, int]
+    ticket: GemTicket
+    taken: bool = False      # its prompt is being made
+    prompt: Any = None
+
+
 @dataclass(slots=True)
 class _Running:
     """A slot's sequence."""
@@ -113,10 +124,12 @@ class GemEngine:
         self._limit = queue_limit
         self._clock = clock
         self._order = itertools.count()
-        self._waiting: list[tuple[tuple[int, int], GemTicket]] = []  # key: urgency, then order of arrival
+        self._waiting: list[_Waiting] = []  # the next one last
         self._running: list[_Running] = []
         self._changed = threading.Condition()
         self._gone: str | None = None
+        self._maker = threading.Thread(target=self._make_prompts, name="gem-prompts", daemon=True)
+        self._maker.start()
         self._thread = threading.Thread(target=self._serve, name="gem", daemon=True)
         self._thread.start()
 
@@ -175,10 +188,10 @@ class GemEngine:
         with self._changed:
             if self._gone is not None:
                 raise GemUnavailable(self._gone, lasting=True)
-            self._waiting.append(((request.urgency, next(self._order)), ticket))
-            self._waiting.sort(key=lambda entry: entry[0])
-            dropped = self._waiting.pop(0)[1] if len(self._waiting) > self._limit else None
-            self._changed.notify()
+            self._waiting.append(_Waiting((request.urgency, next(self._order)), ticket))
+            self._waiting.sort(key=lambda entry: entry.order)
+            dropped = self._waiting.pop(0).ticket if len(self._waiting) > self._limit else None
+            self._changed.notify_all()
         if dropped is not None:
             _fail(dropped, GemUnavailable(f"gave way in a queue of {self._limit} to a newer or more urgent segment"))
         return ticket
@@ -197,14 +210,38 @@ class GemEngine:
         self._end("the engine was closed")
         self._thread.join(CLOSE_S)
 
+    def _make_prompts(self) -> None:
+        """Makes the prompt of the most urgent request that has none, again and again."""
+        while True:
+            with self._changed:
+                while self._gone is None and all(w.taken for w in self._waiting):
+                    self._changed.wait()
+                if self._gone is not None:
+                    return
+                waiting = next(w for w in reversed(self._waiting) if not w.taken)
+                waiting.taken = True
+            prompt, refused = None, None
+            try:
+                prompt = self._decoder.prompt(waiting.ticket.request)
+            except Exception as error:  # whatever a segment does to the renderer or tokenizer is that segment's own end
+                refused = GemUnavailable(f"GEM cannot be asked about this segment: {error}")
+            with self._changed:
+                waiting.prompt = prompt
+                if refused is not None and waiting in self._waiting:
+                    self._waiting.remove(waiting)
+                self._changed.notify_all()
+            if refused is not None:
+                _fail(waiting.ticket, refused)
+
     def _serve(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._running and self._gone is None:
+                while not self._running and self._gone is None and not self._ready():
                     self._changed.wait()
                 if self._gone is not None:
                     return
             try:
+                self._sweep()
                 self._admit()
                 self._advance()
             except DeviceLost as error:
@@ -214,31 +251,45 @@ class GemEngine:
             except Exception as error:  # anything else is a defect; the callers must hear of it rather than wait
                 self._end(f"the model failed: {type(error).__name__}: {error}")
 
+    def _ready(self) -> bool:
+        """The next request can start, or need not."""
+        return bool(self._waiting) and (self._waiting[-1].prompt is not None or self._expired(self._waiting[-1].ticket))
+
+    def _sweep(self) -> None:
+        """Tells those in the queue whose time has run out, whoever is before them."""
+        with self._changed:
+            late = [w for w in self._waiting if self._expired(w.ticket)]
+            self._waiting = [w for w in self._waiting if w not in late]
+        for waiting in late:
+            waited = self._clock() - waiting.ticket.submitted
+            limit = waiting.ticket.request.deadline_s
+            _fail(waiting.ticket, GemUnavailable("cancelled" if waiting.ticket.cancelled else
+                                                 f"waited {waited:.1f} s of {limit:g} s in the queue"))
+
     def _admit(self) -> None:
-        """Fills free slots from the queue, the most urgent and newest first."""
-        while len(self._running) < self._decoder.slots:
-            with self._changed:
-                if not self._waiting:
-                    return
-                ticket = self._waiting.pop()[1]
-            if not self._still_wanted(ticket):
-                continue
-            try:
-                prompt = self._decoder.prompt(ticket.request)
-                token, length = self._decoder.start(len(self._running), prompt)
-            except OutOfMemory as error:
-                _fail(ticket, GemUnavailable(f"out of memory: {error}"))
-                continue
-            except ValueError as error:
-                _fail(ticket, GemUnavailable(f"GEM cannot be asked about this segment: {error}"))
-                continue
-            except Exception:
-                _fail(ticket, GemUnavailable("the model failed", lasting=True))
-                raise
-            room = min(ticket.request.max_new_tokens, self._decoder.longest - length)
-            running = _Running(ticket, [token], room, self._clock())
-            if not self._ended(running):
-                self._running.append(running)
+        """Takes the most urgent and newest request into a free slot; one a step, so that those that run go on."""
+        if len(self._running) >= self._decoder.slots:
+            return
+        with self._changed:
+            if not self._waiting or self._waiting[-1].prompt is None:
+                return
+            waiting = self._waiting.pop()
+        ticket = waiting.ticket
+        try:
+            token, length = self._decoder.start(len(self._running), waiting.prompt)
+        except OutOfMemory as error:
+            _fail(ticket, GemUnavailable(f"out of memory: {error}"))
+            return
+        except ValueError as error:
+            _fail(ticket, GemUnavailable(f"GEM cannot be asked about this segment: {error}"))
+            return
+        except Exception as error:
+            _fail(ticket, GemUnavailable(f"the model failed: {error}", lasting=True))
+            raise
+        room = min(ticket.request.max_new_tokens, self._decoder.longest - length)
+        running = _Running(ticket, [token], room, self._clock())
+        if not self._ended(running):
+            self._running.append(running)
 
     def _advance(self) -> None:
         """One decoding step of all running sequences."""
@@ -283,15 +334,8 @@ class GemEngine:
             piece, running.said = whole[running.said:], len(whole)
             on_text(piece)
 
-    def _still_wanted(self, ticket: GemTicket) -> bool:
-        if ticket.cancelled:
-            _fail(ticket, GemUnavailable("cancelled"))
-            return False
-        waited = self._clock() - ticket.submitted
-        if waited >= ticket.request.deadline_s:
-            _fail(ticket, GemUnavailable(f"waited {waited:.1f} s of {ticket.request.deadline_s:g} s in the queue"))
-            return False
-        return True
+    def _expired(self, ticket: GemTicket) -> bool:
+        return ticket.cancelled or self._clock() - ticket.submitted >= ticket.request.deadline_s
 
     def _drop_running(self, why: GemUnavailable) -> None:
         running, self._running = self._running, []
@@ -302,10 +346,10 @@ class GemEngine:
         with self._changed:
             self._gone = self._gone or reason
             waiting, self._waiting = self._waiting, []
-            self._changed.notify()
+            self._changed.notify_all()
         why = GemUnavailable(self._gone, lasting=True)
-        for _, ticket in waiting:
-            _fail(ticket, why)
+        for entry in waiting:
+            _fail(entry.ticket, why)
         if threading.current_thread() is self._thread or not self._thread.is_alive():
             self._drop_running(why)
         else:

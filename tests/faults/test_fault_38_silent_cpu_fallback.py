@@ -1,10 +1,15 @@
 """Fault 38: the GPU is lost or its libraries do not load, and ONNX Runtime would go on on the CPU without a word."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnxruntime
 import pytest
+import torch
 
 from models.encoder.session import CPU, CUDA, EncoderSession, EncoderUnavailable, refuse_fallback
+from models.gem.engine import GemEngine
+from models.gem.request import GemUnavailable
 
 
 def test_a_session_that_fell_back_is_refused() -> None:
@@ -23,6 +28,13 @@ def test_cuda_that_this_onnxruntime_lacks_is_an_error_and_not_a_slow_encoder() -
 
 def test_auto_says_where_it_runs() -> None:
     assert EncoderSession.load(None, "auto").provider in (CPU, CUDA)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_gem_on_a_gpu_that_is_not_there_is_told_and_lasts(tmp_path: Path) -> None:
+    with pytest.raises(GemUnavailable, match=r"device cuda was asked for, but torch .* sees no CUDA device") as why:
+        GemEngine.load(tmp_path, "cuda")
+    assert why.value.lasting
 
 
 def test_an_unknown_device_is_refused() -> None:

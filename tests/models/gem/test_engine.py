@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -210,6 +211,31 @@ def test_a_lost_device_fails_everyone_and_whoever_comes_after(error: Exception) 
     assert why.value.lasting and not engine.available
     with pytest.raises(GemUnavailable, match=str(error)):
         engine.submit(GemRequest(ONE_LEAD))
+
+
+def test_a_segment_that_cannot_be_made_a_prompt_fails_alone(engine: GemEngine) -> None:
+    with pytest.raises(GemUnavailable, match="GEM cannot be asked about this segment"):
+        engine.submit(GemRequest(None)).result(10)  # type: ignore[arg-type]  # what a defect upstream could hand over
+    assert engine.submit(ask(1, max_new_tokens=3)).result(60).tokens == 3
+
+
+class CapturedAsCalls(TorchDecoder):
+    """Steps are captured as plain calls, as no GPU is there: the choice of batch and window is the real one."""
+
+    def _capture(self, batch: int, window: int) -> Any:
+        return SimpleNamespace(replay=lambda: self._decode(batch, window))
+
+
+def test_slots_that_ride_along_in_a_captured_batch_change_no_answer(gem_folder: Path, engine: GemEngine) -> None:
+    plain = TorchDecoder.load(gem_folder, "cpu", slots=5, threads=1)
+    decoder = CapturedAsCalls(plain.model, plain.processor, plain.card, slots=5, longest=plain.longest, graphs=True)
+    captured = GemEngine(decoder)
+    limits = (9, 40, 17, 33, 25)  # they leave one by one: batches of 5, 4, 3, 2 and 1 run as 5, 4, 4, 2 and 1
+    tickets = [captured.submit(ask(k, max_new_tokens=n)) for k, n in enumerate(limits)]
+    answers = [ticket.result(60).text for ticket in tickets]
+    captured.close()
+    assert answers == [engine.submit(ask(k, max_new_tokens=n)).result(60).text for k, n in enumerate(limits)]
+    assert {batch for batch, _ in decoder._captured} >= {1, 2, 4}
 
 
 def test_closing_tells_those_who_wait() -> None:
