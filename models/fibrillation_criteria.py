@@ -17,7 +17,7 @@ from models.fibrillation import FEATURES, WINDOW_S
 from models.intervals import FIBRILLATION
 from models.limits import RULES, Limit
 from models.rhythm_views import RhythmViews
-from models.ventricular_criteria import RATE_MARGIN_BPM, run_rate, runs
+from models.ventricular_criteria import RATE_MARGIN_BPM, RUN_BEATS, run_rate, runs
 
 # Limits of the views, between the fibrillation of CUDB and MIT-BIH 207 and everything else in MIT-BIH and CinC 2015:
 # the first line holds 84 to 93 % of it and 0.2 % of the other MIT-BIH windows, the second 76 to 86 % and 0.01 %.
@@ -28,7 +28,8 @@ AGREE, NOT_AGAINST = 0.5, 0.2                # the network's say for likely and 
 HOLD_NETWORK = 0.3                           # once on
 WAIT_FOR_WAVES_S = 1.0                       # asystole may be this much later where fibrillation is likelier
 
-VT_SURE, VT_AGREES, VT_HOLDS = 0.6, 0.3, 0.3  # network alone, beside ventricular beats, once on
+VT_SURE, VT_AGREES, VT_HOLDS = 0.6, 0.2, 0.3  # network alone, beside ventricular beats, once on
+MELTED = 0.75                                # of the limit's rate: what is left of it where some beats are missed
 LOOK_S = 9.0                                 # a run whose last beat is older is over
 METHOD = "views 1"
 
@@ -75,16 +76,21 @@ def wait_for_waves(track: BeatTrack, views: RhythmViews, limit: Limit) -> bool:
 
 
 def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Finding | None:
-    """``limit.beats`` ventricular beats in a row faster than ``limit.rate``. Onset: the first of them."""
+    """``limit.beats`` ventricular beats in a row faster than ``limit.rate``. Onset: the first of them.
+
+    Where beats melt into each other the detector misses some: then the network decides, and the fastest beats at hand
+    are what is cited.
+    """
     assert limit.beats is not None and limit.rate is not None
     run = ventricular_run(track, limit)
-    fast = run or fastest_run(track, limit)
-    if fast is None:
+    cited = run or fastest_run(track, limit.beats, limit.rate - RATE_MARGIN_BPM)
+    cited = cited or fastest_run(track, RUN_BEATS, limit.rate - RATE_MARGIN_BPM) or _last_ventricular(track, limit)
+    if cited is None:
         return None
     needed = VT_HOLDS if on else VT_AGREES if run else VT_SURE
-    if views.network["vtach"] < needed and not (views.network["vfib"] > AGREE and run is not None):
+    if views.network["vtach"] < needed and not (run and views.network["vfib"] > AGREE):
         return None
-    first, last = fast
+    first, last = cited
     rule = f"{limit.beats} ventricular beats in a row faster than {limit.rate:g} bpm"
     criterion = Criterion(rule, limit.rate, RULES["VTACH"].source)
     return Finding("VTACH", int(track.r[first]), int(track.r[last]), (track.rate_evidence(first, last, criterion),),
@@ -94,27 +100,36 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findi
 def ventricular_run(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
     """The newest run of enough ventricular beats, fast enough, that goes on or has just ended."""
     assert limit.beats is not None and limit.rate is not None
-    for first, last in reversed(runs(track.ventricular, ~np.isfinite(track.rr_s))):
-        if track.age_s(last) > LOOK_S:
-            return None
+    for first, last in _recent_runs(track):
         for start in range(first, last - limit.beats + 2):
             if run_rate(track, start, start + limit.beats - 1) > limit.rate - RATE_MARGIN_BPM:
                 return start, last
     return None
 
 
-def fastest_run(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
-    """The fastest ``limit.beats`` beats in a row of the last seconds, where they are fast enough."""
-    assert limit.beats is not None and limit.rate is not None
-    n = limit.beats
+def fastest_run(track: BeatTrack, beats: int, over_bpm: float) -> tuple[int, int] | None:
+    """The fastest ``beats`` beats in a row of the last seconds, where they are fast enough."""
     recent = np.flatnonzero(track.r > track.now - LOOK_S * track.fs_hz)
-    if len(recent) < n:
+    if len(recent) < beats:
         return None
     first = int(recent[0])
-    mean_rr = np.convolve(track.rr_s[first:], np.full(n - 1, 1.0 / (n - 1)), "valid")
+    mean_rr = np.convolve(track.rr_s[first:], np.full(beats - 1, 1.0 / (beats - 1)), "valid")
     if not len(mean_rr) or not np.isfinite(mean_rr).any():
         return None
     k = int(np.nanargmin(mean_rr))
-    if 60.0 / mean_rr[k] <= limit.rate - RATE_MARGIN_BPM:
-        return None
-    return first + k, first + k + n - 1
+    return (first + k, first + k + beats - 1) if 60.0 / mean_rr[k] > over_bpm else None
+
+
+def _last_ventricular(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
+    """The newest ventricular beats in a row, two at least, about as fast as the limit."""
+    assert limit.rate is not None
+    for first, last in _recent_runs(track):
+        if last > first and run_rate(track, first, last) > MELTED * limit.rate:
+            return first, last
+    return None
+
+
+def _recent_runs(track: BeatTrack) -> list[tuple[int, int]]:
+    """Runs of ventricular beats that go on or have just ended, the newest first."""
+    found = runs(track.ventricular, ~np.isfinite(track.rr_s))
+    return [(first, last) for first, last in reversed(found) if track.age_s(last) <= LOOK_S]

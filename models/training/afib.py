@@ -1,6 +1,7 @@
 """Train the atrial classifier: ``python -m models.training.afib --data DIR --folds DIR [--fold K]``.
 
-Features are those of `models.afib`, gathered over the CinC 2017 recordings, one row each four seconds; the label is the recording's. With ``--fold`` recordings of fold ``K`` of ``cinc2017.csv`` are left out.
+Features are those of `models.afib`, gathered over the CinC 2017 recordings, one row each
+four seconds; the label is the recording's. With ``--fold`` recordings of fold ``K`` of ``cinc2017.csv`` are left out.
 Classes count as they do in the whole challenge set; the last bias puts the best F1 on the training recordings at log
 odds 0. Writes ``models/weights/afib.npz`` or ``afib_foldK.npz``.
 """

@@ -38,8 +38,8 @@ def test_a_blind_span_breaks_a_run() -> None:
 
 
 def test_the_fastest_five_beats_are_found_where_they_are_fast_enough() -> None:
-    assert fastest_run(track([0.8] * 4 + [0.4] * 4 + [0.8] * 2), LIMITS["VTACH"]) == (4, 8)
-    assert fastest_run(track([0.8] * 10), LIMITS["VTACH"]) is None
+    assert fastest_run(track([0.8] * 4 + [0.4] * 4 + [0.8] * 2), 5, 95.0) == (4, 8)
+    assert fastest_run(track([0.8] * 10), 5, 95.0) is None
 
 
 def test_three_or_four_fast_ventricular_beats_are_a_run_and_five_are_not() -> None:
