@@ -122,7 +122,7 @@ class DemoStack:
         return round(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(ANALYSED_METRIC)))
 
     def _messages(self, topic: str) -> int:
-        consumer = KafkaConsumer(bootstrap_servers=self.kafka)
+        consumer = KafkaConsumer(bootstrap_servers=self.kafka, group_id=None, enable_auto_commit=False)
         try:
             places = [TopicPartition(topic, p) for p in range(self.settings.partitions)]
             return sum(consumer.end_offsets(places).values())

@@ -24,6 +24,7 @@ def command(
     fs: Fs = None,
 ) -> None:
     """Run a scripted ward: eight beds, alarms, interpretations, station page."""
+    import logging
     import signal
 
     from deploy.demo import run_demo
@@ -37,6 +38,7 @@ def command(
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupted)  # as Ctrl-C: stop the programs in order, and leave nothing behind
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it calls a connection that we close an error
     try:
         signals = [read_record(record, fs) for record in records or []]
     except (OSError, ValueError) as wrong:
