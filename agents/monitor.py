@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # half of the second that the promises about time are kept to
 ENCODER_LAG_S = 1.0  # at more lag the encoder gets nothing: it thins out before the rhythm tier waits
-PASS_OVER_FROM = 20  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
+PASS_OVER_FROM = 12  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
 TELL_AGAIN_S = 30.0  # the monitor that holds `_system` may be a new one
 SERVICES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
 
@@ -122,12 +122,12 @@ class Monitor(Worker):
             for number in numbers:
                 partition = self.partitions[number]
                 if number in kept:
-                    for bed in partition.beds.values():
-                        bed.set_generation(generation)
+                    partition.hold_in(generation, partition.generation)
                     continue
                 partition.next_offset = committed[number]
-                for document in (await read_beds(consumer, self.topics.beds, number)).values():
-                    partition.beds[document.bed_stream] = self._monitor_of(document)
+                documents = await read_beds(consumer, self.topics.beds, number)
+                partition.beds = {name: self._monitor_of(partition, bed) for name, bed in documents.items()}
+                partition.hold_in(generation, max((bed.generation for bed in documents.values()), default=-1))
                 await self._publish_again(partition)
         self._holding.set()
         self._restoring = asyncio.create_task(self._warm_up(committed))
@@ -137,7 +137,7 @@ class Monitor(Worker):
         messages = []
         for monitor in partition.beds.values():
             for alert in monitor.bed.alerts:
-                fresh = alert.changed(generation=self.lease.generation)
+                fresh = alert.changed(generation=partition.generation)
                 messages.append(Outgoing(self.topics.alerts, alert.bed_stream, fresh.to_json()))
         await self.sender.send(messages)
 
@@ -191,8 +191,8 @@ class Monitor(Worker):
             starts = [a.changed(phase=Phase.START) for a in bed.bed.alerts if a.interpretation is None and not a.late]
             await self._flag(bed, starts, strips)
 
-    def _monitor_of(self, bed: Bed) -> BedMonitor:
-        return BedMonitor(bed, self.settings, self.clock, self.encoder.info, self.lease.generation)
+    def _monitor_of(self, partition: Partition, bed: Bed) -> BedMonitor:
+        return BedMonitor(bed, self.settings, self.clock, self.encoder.info, partition.generation)
 
     # ---- what comes in -------------------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class Monitor(Worker):
             if bed is None and action.action == "admit":  # people may be quicker than the bed's first window
                 unit, _, name = action.bed_stream.partition("/")
                 fresh = new_bed(action.bed_stream, unit, name or unit, self.clock.now_ns())
-                bed = partition.beds[action.bed_stream] = self._monitor_of(fresh)
+                bed = partition.beds[action.bed_stream] = self._monitor_of(partition, fresh)
             if bed is None:
                 await self.refuse(
                     message,
@@ -334,7 +334,7 @@ class Monitor(Worker):
             return
         bed = partition.beds.get(SYSTEM)
         if bed is None:
-            bed = partition.beds[SYSTEM] = self._monitor_of(system_bed(at_ns))
+            bed = partition.beds[SYSTEM] = self._monitor_of(partition, system_bed(at_ns))
         if offset <= bed.bed.applied.get(self.topics.interpretations, -1):
             return
         alert = open_alert(bed.bed, code)
@@ -460,7 +460,7 @@ class Monitor(Worker):
         bed = partition.beds.get(window.bed_stream)
         if bed is None:
             fresh = new_bed(window.bed_stream, window.unit, window.bed, append_ns, window.patient)
-            bed = partition.beds[window.bed_stream] = self._monitor_of(fresh)
+            bed = partition.beds[window.bed_stream] = self._monitor_of(partition, fresh)
         return bed
 
     def _check_key(self, message: Incoming, bed_stream: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from agents.bed_monitor import BedMonitor
 from agents.sender import Incoming
 
-TAIL_S = 20.0  # of the newest signal: enough to judge every lethal rhythm afresh
+TAIL_S = 12.0  # of the newest signal: every lethal rhythm can be judged afresh in it (EXTREME_BRADY needs 8 s)
 
 
 @dataclass(eq=False)
@@ -49,6 +49,8 @@ class Partition:
     next_offset : int
         Of the windows: the first that has not been handled.
     passing : PassingOver or None
+    generation : int
+        In every document of the partition.
     """
 
     number: int
@@ -59,3 +61,14 @@ class Partition:
     passing: PassingOver | None = None
     behind: asyncio.Task[None] | None = None
     held: bool = True
+    generation: int = 0
+
+    def hold_in(self, generation: int, written: int) -> None:
+        """Held in this generation of the group; ``written`` is the highest that stands in a document.
+
+        It is the group's own. Only where the group was forgotten (its offsets expire after a week without workers) does
+        it count from the beginning again; readers drop lower ones, so documents then go on from what they know.
+        """
+        self.generation = generation if generation > written else written + 1
+        for bed in self.beds.values():
+            bed.set_generation(self.generation)

@@ -75,8 +75,15 @@ def beds(n: int, seconds: int, start_ns: int) -> list[list[EcgWindow]]:
     out = []
     for k in range(n):
         at = SETTLE_S + (seconds - SETTLE_S - 2 * STANDSTILL_S) * k / max(1, n - 1)
+        spread_ns = k * S // n  # the beds' seconds end one after the other
         signal = ecg(
-            seconds, 60 + k, leads=STANDARD_12, fs_hz=500.0, silent=[(at, at + STANDSTILL_S)], start_ns=start_ns, seed=k
+            seconds,
+            60 + k,
+            leads=STANDARD_12,
+            fs_hz=500.0,
+            silent=[(at, at + STANDSTILL_S)],
+            start_ns=start_ns + spread_ns,
+            seed=k,
         )
         out.append(messages(signal, bed=f"{k:02d}", unit="ward", patient=f"p-{k:04d}"))
     return out
@@ -125,7 +132,7 @@ def _measure(
         sent = 0
         with TelemetryProducer(broker.address, topics) as producer:
             for k in range(seconds):
-                for j, windows in enumerate(ward):  # a bed's second ends some time within the second
+                for j, windows in enumerate(ward):
                     due_ns = start_ns + (k + 1) * S + j * S // n
                     time.sleep(max(0.0, (due_ns - time.time_ns()) / S))
                     producer.send(windows[k])
