@@ -36,8 +36,9 @@ def table(report: dict[str, Any], seconds: float, load: float) -> str:
     lines = [
         "# The demo, measured",
         "",
-        f"`python -m benchmarks.demo --beds {report['beds']} --seconds {seconds:g} --write`, {datetime.now(UTC):%Y-%m-%d}; "
-        f"{os.cpu_count()} cores, load {load:.1f} at the start (above the number of cores: other programs ran). "
+        f"`python -m benchmarks.demo --beds {report['beds']} --seconds {seconds:g} --write`, "
+        f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, "
+        f"load {load:.1f} at the start (above the number of cores: other programs ran). "
         "Embedded broker and Redis, three workers as processes, messages of 1 s.",
         "",
         "Latency: scripted onset to the alert's entry in the Redis stream, by Redis's clock.",

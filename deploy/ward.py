@@ -25,6 +25,7 @@ BEDS_PER_UNIT = 8
 QT_CONFIRM_S = 15.0  # instead of 60 s, so that the long QT fits into a short demo; the demo says so
 LETHAL_DUE_S = 10.0  # IEC 60601-2-27: the alarm within 10 s
 _FIRST_R_S, _RR_JITTER = 0.5, 0.012
+_BEAT_SEED = 1
 _VARIATION_S = 1.3  # how much later the episodes of the next eight beds come
 
 NORMAL = Waves()
@@ -144,7 +145,7 @@ def _scripted_bed(
     n = round(CYCLE_S * FS_HZ)
     phases = [Phase(p.from_s + later * (p.from_s > 0), p.rate_bpm, p.waves) for p in script.phases]
     r_samples, owners = r_peaks(phases, seed)
-    beats = {p.waves: cached_beat(p.waves, seed % len(SCRIPTS), cache) for p in phases}
+    beats = {p.waves: ward_signal.of_another_body(cached_beat(p.waves, cache), seed) for p in phases}
     mv = ward_signal.lay_beats(n, r_samples, [beats[phases[k].waves] for k in owners]) + ward_signal.bedside_noise(
         n, seed
     )
@@ -204,16 +205,16 @@ def r_peaks(phases: Sequence[Phase], seed: int) -> tuple[NDArray[np.int64], list
     return np.array([round(x * FS_HZ) for x in times], np.int64), owners
 
 
-def cached_beat(waves: Waves, seed: int, cache: Path | None) -> Beat:
+def cached_beat(waves: Waves, cache: Path | None) -> Beat:
     """The simulated beat, from the cache where it is there: importing neurokit2 alone takes seconds."""
     if cache is None:
-        return ward_signal.simulate_beat(waves, seed)
-    recipe = Path(ward_signal.__file__).read_bytes() + repr((waves, seed)).encode()
+        return ward_signal.simulate_beat(waves, _BEAT_SEED)
+    recipe = Path(ward_signal.__file__).read_bytes() + repr((waves, _BEAT_SEED)).encode()
     path = cache / f"beat-{hashlib.sha256(recipe).hexdigest()[:16]}.npy"
     if path.is_file():
         known: Beat = np.asarray(np.load(path), np.float32)
         return known
-    beat = ward_signal.simulate_beat(waves, seed)
+    beat = ward_signal.simulate_beat(waves, _BEAT_SEED)
     cache.mkdir(parents=True, exist_ok=True)
     np.save(path, beat)
     return beat

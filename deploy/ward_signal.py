@@ -67,6 +67,15 @@ def simulate_beat(waves: Waves, seed: int) -> Beat:
     return np.stack([leads[lead] for lead in STANDARD_12])
 
 
+def of_another_body(beat: Beat, seed: int) -> Beat:
+    """The same beat on a body that conducts a little differently: every recorded lead has its own gain, 0.8 to 1.2."""
+    gains = dict(zip(_PEAKS_MV, np.random.default_rng(seed).uniform(0.8, 1.2, len(_PEAKS_MV)), strict=True))
+    rows = dict(zip(STANDARD_12, beat, strict=True))
+    leads = {lead: (np.float32(gain) * rows[lead]).astype(np.float32) for lead, gain in gains.items()}
+    leads |= derive_limb_leads(leads)
+    return np.stack([leads[lead] for lead in STANDARD_12])
+
+
 def _median_beat(waves: Waves, peaks_mv: tuple[float, ...], seed: int) -> NDArray[np.float32]:
     import neurokit2 as nk
 
