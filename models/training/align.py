@@ -15,16 +15,18 @@ import torch
 from torch import nn
 
 from models.gem.checkpoint import save_checkpoint
+from models.gem.inputs import stated_evidence
 from models.gem.modeling_gem import GemForCausalLM
-from models.gem.processing_gem import GemProcessor, stated_evidence
+from models.gem.processing_gem import GemProcessor
 from models.training.corpus import TRAIN, TUNE, real_records
 from models.training.dialogues import Course, Example, collate, fit
 from models.training.language import WORK, load_tower, open_stage
 from models.training.narrate import dialogue, narrate
+from models.training.pretrain import ENCODER
 from models.training.stories import Told, real_stories, simulated_stories
 from models.training.windows import vary
 
-TOWER = WORK.parent / "encoder" / "tower.safetensors"
+TOWER = ENCODER / "tower.safetensors"
 CHECKED = 64  # tuning records whose loss is logged
 _ALL = np.ones(12, bool)
 

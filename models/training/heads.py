@@ -16,10 +16,11 @@ from models.encoder.heads import Heads
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-RIDGE = 0.02  # L2 on standardized features
+RIDGE = 0.002  # L2 on standardized features; chosen on the tuning fold
 MIN_POSITIVE = 8  # findings with fewer examples to train on get no head
 MIN_TUNE = 5  # and with fewer to tune on keep the plain threshold, uncalibrated
 PLAIN_THRESHOLD = 0.5
+MAX_FALSE = 0.05        # of the tuning windows without a rarer finding that may be called: a flag costs a reading
 
 
 def fit_heads(
@@ -62,7 +63,9 @@ def fit_heads(
             slope, offset = logistic(logits[:, None], tune_y, None)
             if slope[0] > 0:
                 w, b = slope[0] * w, slope[0] * b + offset
-                limit = best_threshold(1 / (1 + np.exp(-(tune_x[tune_known] @ w + b))), tune_y)
+                rare = tune_y.mean() < 0.5
+                said = 1 / (1 + np.exp(-(tune_x[tune_known] @ w + b)))
+                limit = best_threshold(said, tune_y, MAX_FALSE if rare else 1.0)
         kept.append(label)
         weight.append(w)
         bias.append(b)
@@ -93,11 +96,19 @@ def logistic(x: Doubles, y: Doubles, sample_weight: Doubles | None, ridge: float
     return found.x[:-1], float(found.x[-1])
 
 
-def best_threshold(probability: Doubles, y: Doubles) -> float:
-    """The probability, halfway between two neighbours, from which F1 is best."""
+def best_threshold(probability: Doubles, y: Doubles, max_false: float = 1.0) -> float:
+    """The probability, halfway between two neighbours, from which F1 is best.
+
+    Parameters
+    ----------
+    max_false : float
+        Share of the windows without the finding that may lie above it, at most.
+    """
     order = np.argsort(-probability)
     hits = np.cumsum(y[order])
-    f1 = 2 * hits / (np.arange(1, len(y) + 1) + y.sum())
+    called = np.arange(1, len(y) + 1)
+    f1 = 2 * hits / (called + y.sum())
+    f1[called - hits > max_false * (1 - y).sum()] = -1.0
     k = int(np.argmax(f1))
     below = probability[order[k + 1]] if k + 1 < len(y) else 0.0
     return float(np.clip((probability[order[k]] + below) / 2, 0.02, 0.98))

@@ -18,8 +18,8 @@ import numpy as np
 
 from models.evidence import Evidence
 from models.gem.conversation import GROUNDED_QUESTION
+from models.gem.inputs import stated_evidence
 from models.gem.marks import IMAGE_MARK
-from models.gem.processing_gem import stated_evidence
 from models.grounding.evidence import IRREGULAR_RR, P_ABSENT_SHARE, P_PRESENT_SHARE, REGULAR_RR
 from models.interpretation import FAST_BPM, LONG_PR_MS, SLOW_BPM, WIDE_QRS_MS, leads_words
 from models.training.findings import TITLES, Labels

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from models.encoder.config import COMPACT, TowerConfig
-from models.encoder.export import COMPACT_SEED, random_state, tower_graph, write_encoder
+from models.encoder.export import random_state, tower_graph, write_encoder
+from models.encoder.heads import load_heads
 from models.encoder.session import COMPACT_FOLDER, EncoderSession, EncoderUnavailable
 from models.encoder.tower import EcgTower
 
@@ -28,7 +30,7 @@ def compact() -> EncoderSession:
 
 def test_the_features_equal_those_of_torch(compact: EncoderSession) -> None:
     tower = EcgTower(COMPACT).eval()
-    tower.load_state_dict({k: torch.from_numpy(v) for k, v in random_state(COMPACT, COMPACT_SEED).items()})
+    tower.load_state_dict(load_file(COMPACT_FOLDER / "tower.safetensors"))
     ecg = windows(11)  # more than one batch, and the last one not full
     encoded = compact.encode(ecg)
     with torch.no_grad():
@@ -60,14 +62,20 @@ def test_samples_that_are_missing_count_as_zero(compact: EncoderSession) -> None
     assert np.array_equal(compact.encode(holes).tokens, compact.encode(filled).tokens)
 
 
-def test_the_shipped_encoder_says_that_it_is_not_trained(compact: EncoderSession) -> None:
-    assert (compact.name, compact.trained, compact.provider) == ("ecg-coca-compact", False, "CPUExecutionProvider")
+def test_the_shipped_encoder_says_that_it_is_trained(compact: EncoderSession) -> None:
+    assert (compact.name, compact.trained, compact.provider) == ("ecg-coca-compact", True, "CPUExecutionProvider")
     assert compact.weights.startswith("sha256:") and len(compact.weights) == 71
 
 
-def test_the_shipped_encoder_is_what_the_export_command_writes(tmp_path: Path) -> None:
-    graph = tower_graph(random_state(COMPACT, COMPACT_SEED), COMPACT)
+def test_the_shipped_encoder_is_what_its_tower_exports_to() -> None:
+    state = {name: tensor.numpy() for name, tensor in load_file(COMPACT_FOLDER / "tower.safetensors").items()}
+    graph = tower_graph(state, COMPACT)
     assert graph == (COMPACT_FOLDER / "model.onnx").read_bytes()
+
+
+def test_the_shipped_heads_belong_to_the_shipped_encoder(compact: EncoderSession) -> None:
+    heads = load_heads(COMPACT_FOLDER, compact.weights)
+    assert heads is not None and {"NORM", "MI", "CD", "STTC", "AFIB"} <= set(heads.labels)
 
 
 def test_no_windows_give_no_features(compact: EncoderSession) -> None:
