@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.config import COMPACT, LAYER_NORM_EPS, SPREAD_FLOOR_MV, TowerConfig, wander_basis
+from models.encoder.config import COMPACT, SPREAD_FLOOR_MV, TowerConfig, wander_basis
+from models.encoder.graph import GraphBuilder, serialized
 
 Array = NDArray[Any]
-OPSET = 20        # the first with Gelu
-IR_VERSION = 10   # what ONNX Runtime 1.20 reads
 PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
 COMPACT_SEED = 20261122
 GRAPH_FILE, CONFIG_FILE = "model.onnx", "config.json"
@@ -50,7 +49,7 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
     from onnx import TensorProto, helper
 
     _check_state(state, config)
-    build = _Builder(PRECISIONS[precision])
+    build = GraphBuilder(PRECISIONS[precision])
     B, P, W = config.patches, config.patch_size, config.width
     half = precision == "fp16"
     ecg = build.node("Cast", ["ecg"], to=TensorProto.FLOAT16) if half else "ecg"
@@ -95,9 +94,7 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
         for name, shape in (("ecg", (config.leads, config.samples)), ("tokens", (config.tokens, W)),
                             ("pooled", (config.embed_dim,))))
     graph = helper.make_graph(build.nodes, "ecg_coca", [ecg_value], [tokens_value, pooled_value], build.constants)
-    model = helper.make_model(graph, ir_version=IR_VERSION, producer_name="gem-bedside", opset_imports=[
-        helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)])
-    return bytes(model.SerializeToString(deterministic=True))
+    return serialized(graph)
 
 
 def write_encoder(folder: Path, state: Mapping[str, Array], config: TowerConfig, *, name: str, trained: bool,
@@ -138,45 +135,6 @@ def _check_state(state: Mapping[str, Array], config: TowerConfig) -> None:
     if wrong:
         raise ValueError(f"{len(wrong)} tensors of the ECG tower have another shape, first {wrong[0]}: "
                          f"{tuple(state[wrong[0]].shape)}, expected {shapes[wrong[0]]}")
-
-
-class _Builder:
-    """Nodes and constants of a graph, with names made as they are laid down."""
-
-    def __init__(self, dtype: type) -> None:
-        self.dtype = dtype
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def const(self, array: Array) -> str:
-        from onnx import numpy_helper
-
-        name = f"w{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array, self.dtype), name))
-        return name
-
-    def ints(self, values: list[int]) -> str:
-        from onnx import numpy_helper
-
-        name = f"w{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
-        return name
-
-    def node(self, op: str, inputs: list[str], *, output: str | None = None, domain: str = "",
-             **attributes: Any) -> str:
-        from onnx import helper
-
-        output = output or f"x{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], domain=domain, **attributes))
-        return output
-
-    def norm(self, x: str, state: Mapping[str, Array], name: str) -> str:
-        weight, bias = self.const(state[f"{name}.weight"]), self.const(state[f"{name}.bias"])
-        return self.node("LayerNormalization", [x, weight, bias], axis=-1, epsilon=LAYER_NORM_EPS)
-
-    def linear(self, x: str, state: Mapping[str, Array], name: str) -> str:
-        y = self.node("MatMul", [x, self.const(state[f"{name}.weight"].T)])
-        return self.node("Add", [y, self.const(state[f"{name}.bias"])])
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from models.encoder.session import NVIDIA_DEVICE
+from models.gem.onnx_decoder import OnnxDecoder, cannot_run
 from models.gem.request import GemAnswer, GemRequest, GemUnavailable, ModelCard
 
 QUEUE_LIMIT = 32   # waiting segments; past it the oldest could not be answered before its deadline anyway
@@ -134,8 +136,9 @@ class GemEngine:
         self._thread.start()
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto", dtype: str = "auto", *, slots: int | None = None,
-             longest: int | None = None, queue_limit: int = QUEUE_LIMIT, threads: int | None = None) -> Self:
+    def load(cls, folder: Path | str, device: str = "auto", dtype: str = "auto", *, runtime: str = "auto",
+             slots: int | None = None, longest: int | None = None, queue_limit: int = QUEUE_LIMIT,
+             threads: int | None = None) -> Self:
         """An engine for a checkpoint folder of the published layout, at any size.
 
         Parameters
@@ -145,26 +148,37 @@ class GemEngine:
             Asked for and not there is an error.
         dtype : {"auto", "fp32", "bf16", "fp16"}
             ``auto``: bf16 on CUDA, fp32 on the CPU.
+        runtime : {"auto", "torch", "onnx"}
+            ``auto``: ONNX Runtime for a compact ECG-only GEM on the CPU (no torch is needed or imported), else torch.
+            Both say the same.
         slots : int or None
             Sequences at a time; None: what the memory holds, 32 at most.
         longest : int or None
             Positions a slot holds, prompt and answer; None: the model's own limit, 2048 at most.
         threads : int or None
-            Of torch on the CPU; small models lose more to threads than they gain.
+            Of one call on the CPU; small models lose more to threads than they gain.
 
         Raises
         ------
         GemUnavailable
             No such folder, tensors missing, a device that is not there, no torch.
         """
+        folder = Path(folder)
+        if runtime == "auto":
+            on_gpu = device.startswith("cuda") or (device == "auto" and NVIDIA_DEVICE.exists())
+            runtime = "torch" if on_gpu or dtype not in ("auto", "fp32") or cannot_run(folder) else "onnx"
         try:
-            from models.gem.decoding import TorchDecoder
+            decoder: Decoder
+            if runtime == "onnx":
+                decoder = OnnxDecoder.load(folder, slots=slots, longest=longest, threads=threads)
+            else:
+                from models.gem.decoding import TorchDecoder
+
+                decoder = TorchDecoder.load(folder, device, dtype, slots=slots, longest=longest, threads=threads)
         except ImportError as error:
-            raise GemUnavailable(f"GEM needs the extra 'gem' (pip install 'gem-bedside[gem]'): {error}",
-                                 lasting=True) from error
-        try:
-            decoder = TorchDecoder.load(Path(folder), device, dtype, slots=slots, longest=longest, threads=threads)
-        except (ValueError, OSError, OutOfMemory, DeviceLost) as error:
+            why = f"GEM needs the extra 'gem' (pip install 'gem-bedside[gem]'): {error}; {cannot_run(folder)}"
+            raise GemUnavailable(why.rstrip("; "), lasting=True) from error
+        except (ValueError, KeyError, OSError, OutOfMemory, DeviceLost) as error:
             raise GemUnavailable(f"GEM could not be loaded: {error}", lasting=True) from error
         return cls(decoder, queue_limit=queue_limit)
 

@@ -18,43 +18,22 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.conditioning import to_twelve
 from models.ecg import Ecg
-from models.encoder.config import FS_HZ, LEADS, SAMPLES
-from models.evidence import Evidence
 from models.gem.anyres import PINPOINTS, Size, best_resolution, fitted, tuple_of
 from models.gem.configuration_gem import GemConfig
 from models.gem.conversation import TEMPLATES, gem_prompt
+from models.gem.inputs import ecg_window, fixed_length, stated_evidence
 from models.gem.marks import IMAGE_MARK
 from models.gem.merge import IGNORED
-from models.gem.page import reference_page
+from models.gem.page import as_image, reference_page
 from models.gem.tokenizer import GemTokenizer
+
+__all__ = ["GemProcessor", "PagePreprocessor", "ecg_window", "fixed_length", "stated_evidence"]
 
 Floats = NDArray[np.float32]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-def ecg_window(ecg: Ecg, *, parity: bool = False, samples: int = SAMPLES) -> Floats:
-    """The tower's input, float32 [12, 5000], mV.
-
-    >>> ecg_window(Ecg(("II",), 360.0, np.ones((1, 3600), np.float32))).shape
-    (12, 5000)
-    """
-    mv = ecg.mv if parity else to_twelve(ecg, FS_HZ)[0]
-    if mv.shape[0] != LEADS:
-        raise ValueError(f"the ECG has {mv.shape[0]} leads, the tower takes {LEADS}: {', '.join(ecg.leads)}")
-    return fixed_length(mv, samples)
-
-
-def fixed_length(mv: NDArray[Any], samples: int = SAMPLES) -> Floats:
-    """[leads, n] → float32 [leads, samples]: what is not finite is 0, padded right, cut right."""
-    out = np.zeros((mv.shape[0], samples), np.float32)
-    part = mv[:, :samples]
-    finite = np.isfinite(part)
-    out[:, :part.shape[1]][finite] = part[finite]
-    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +153,7 @@ class GemProcessor:
             samples = self.config.tower.samples
             out["ecgs"] = torch.from_numpy(np.stack([ecg_window(e, parity=parity, samples=samples) for e in ecgs]))
         if self.config.vision is not None:
-            drawn = list(pages) if pages is not None else [Image.fromarray(reference_page(e)) for e in ecgs]
+            drawn = list(pages) if pages is not None else [as_image(reference_page(e)) for e in ecgs]
             views = [torch.from_numpy(self.pages(page)) for page in drawn]
             out["pages"] = torch.stack(views) if views[0].ndim == 3 else views
             out["page_sizes"] = [page.size for page in drawn]
@@ -204,25 +183,6 @@ class GemProcessor:
             start = len(self.tokenizer.encode_prompt(template.prompt(asked)))
             labels[start:end + 1] = ids[start:end + 1]
         return ids, labels
-
-
-def stated_evidence(question: str, evidence: Sequence[Evidence]) -> str:
-    """The question with the measured values behind it, for a model that was trained so (``evidence_in_prompt``).
-
-    >>> stated_evidence("What is the rhythm?", [Evidence("HR", 71.6, ("II",), 0, 5000), Evidence("QRS", 92, (), 9, 99)])
-    'What is the rhythm?\\nMeasured: HR 72 bpm in II; QRS 92 ms.'
-    """
-    if not evidence:
-        return question
-    values = "; ".join(_stated(e) for e in evidence)
-    return f"{question}\nMeasured: {values}."
-
-
-def _stated(e: Evidence) -> str:
-    """One value; the lead is named where it is the value of one lead."""
-    name = f"{e.wave} wave" if e.wave else e.measure
-    digits = ".2f" if e.unit in ("s", "mV", "") else ".0f"
-    return f"{name} {e.value:{digits}} {e.unit}".rstrip() + (f" in {e.leads[0]}" if len(e.leads) == 1 else "")
 
 
 def _three(values: Sequence[float]) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""A small GEM with random weights, made once a session; and ECGs to ask it about."""
+"""A small GEM with random weights, made once a session."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.ecg import Ecg
 from models.gem.build import compact_config, random_gem, train_tokenizer
 from models.gem.checkpoint import save_checkpoint
-from models.leads import STANDARD_12
 
 WORDS = ("sinus", "rhythm", "atrial", "fibrillation", "with", "a", "rate", "of", "bpm", "PR", "interval", "QRS", "QT",
          "lead", "II", "V1", "V2", "shows", "no", "ST", "elevation", "depression", "T", "wave", "normal", "axis", "the")
@@ -32,9 +30,3 @@ def gem_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = compact_config(tokenizer.vocabulary, hidden=64, layers=2, heads=4, trained=False)
     save_checkpoint(folder, random_gem(config, seed=3), folder / "tokenizer.model")
     return folder
-
-
-def noise_ecg(seed: int, fs_hz: float = 500.0, seconds: float = 10.0) -> Ecg:
-    """Twelve leads of noise: random weights answer differently to each."""
-    mv = np.random.default_rng(seed).normal(0, 0.4, (12, round(fs_hz * seconds))).astype(np.float32)
-    return Ecg(STANDARD_12, fs_hz, mv)

@@ -2,6 +2,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,16 +19,17 @@ from models.ecg import Ecg
 from models.gem.checkpoint import load_checkpoint
 from models.gem.decoding import TorchDecoder
 from models.gem.engine import DeviceLost, GemEngine, OutOfMemory
+from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.processing_gem import GemProcessor
 from models.gem.request import GemRequest, GemUnavailable, ModelCard
-from tests.models.gem.conftest import noise_ecg
+from tests.models.gem.noise import noise_ecg
 
 QUESTIONS = ["What is the rhythm?", "Is there ST elevation in lead V2 or V1?", "Name the axis."]
 
 
-@pytest.fixture(scope="module")
-def engine(gem_folder: Path) -> Iterator[GemEngine]:
-    made = GemEngine.load(gem_folder, "cpu", slots=8, threads=1)
+@pytest.fixture(scope="module", params=["torch", "onnx"])
+def engine(gem_folder: Path, request: pytest.FixtureRequest) -> Iterator[GemEngine]:
+    made = GemEngine.load(gem_folder, "cpu", runtime=request.param, slots=8, threads=1)
     yield made
     made.close()
 
@@ -253,7 +258,30 @@ def test_a_folder_without_a_model_is_a_lasting_reason(tmp_path: Path) -> None:
     assert why.value.lasting
 
 
-def test_the_card_names_weights_precision_and_device(gem_folder: Path) -> None:
-    decoder = TorchDecoder.load(gem_folder, "cpu", threads=1)
-    assert (decoder.card.precision, decoder.card.device, decoder.card.trained) == ("fp32", "cpu", False)
-    assert decoder.card.weights.startswith("sha256:")
+def test_the_card_names_weights_precision_and_device_whatever_the_runtime(gem_folder: Path) -> None:
+    cards = [decoder.load(gem_folder, threads=1).card for decoder in (TorchDecoder, OnnxDecoder)]
+    assert cards[0] == cards[1]
+    assert (cards[0].precision, cards[0].device, cards[0].trained) == ("fp32", "cpu", False)
+    assert cards[0].weights.startswith("sha256:")
+
+
+def test_a_compact_gem_answers_without_torch(gem_folder: Path, engine: GemEngine) -> None:
+    code = ("import sys\nclass Hidden:\n    def find_spec(self, name, path=None, target=None):\n"
+            "        if name.split('.')[0] in ('torch', 'transformers'):\n            raise ModuleNotFoundError(name)\n"
+            "sys.meta_path.insert(0, Hidden())\n"
+            "from tests.models.gem.noise import noise_ecg\nfrom models.gem.engine import GemEngine\n"
+            "from models.gem.request import GemRequest\n"
+            "engine = GemEngine.load(sys.argv[1], 'cpu', threads=1)\n"
+            "print(engine.submit(GemRequest(noise_ecg(4), max_new_tokens=20, deadline_s=60)).result().text)\n")
+    done = subprocess.run([sys.executable, "-c", code, str(gem_folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    asked = GemRequest(noise_ecg(4), max_new_tokens=20, deadline_s=60.0)
+    assert done.stdout.rstrip("\n") == engine.submit(asked).result(60).text
+
+
+def test_a_gem_that_reads_pages_needs_torch_and_says_so(gem_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(gem_folder, tmp_path / "gem"))
+    document = json.loads((folder / "config.json").read_text()) | {"vision_config": {"hidden_size": 32}}
+    (folder / "config.json").write_text(json.dumps(document))
+    with pytest.raises(GemUnavailable, match="only a GEM that reads the ECG alone"):
+        GemEngine.load(folder, "cpu", runtime="onnx")

@@ -11,6 +11,7 @@ from models.gem.page import (
     PX_PER_MV,
     PX_PER_S,
     Mark,
+    as_image,
     people_layout,
     people_page,
     reference_layout,
@@ -101,6 +102,13 @@ def test_a_marked_span_is_coloured_in_its_lead_and_time_only() -> None:
 def test_a_mark_outside_the_shown_quarter_gets_a_row_of_its_own() -> None:
     layout = people_layout(STANDARD_12, [Mark("V2", 0.5, 1.0)])  # V2 is shown from 5.0 s to 7.5 s
     assert [p.stop_s - p.start_s for p in layout.lead_panels("V2")] == [2.5, 10.0]
+
+
+def test_a_page_as_an_image_has_the_same_pixels() -> None:
+    ecg = flat(mv=0.5)
+    page = people_page(ecg, [Mark("II", 1.0, 2.0, "3")])
+    assert np.array_equal(np.asarray(as_image(page)), page)
+    assert np.array_equal(np.asarray(as_image(np.ascontiguousarray(page))), page)
 
 
 def test_a_page_takes_no_longer_than_15_ms_of_one_core() -> None:

@@ -19,7 +19,7 @@ from models.gem.merge import IGNORED
 from models.gem.processing_gem import GemProcessor, PagePreprocessor, ecg_window, fixed_length, stated_evidence
 from models.gem.tokenizer import GemTokenizer
 from models.leads import STANDARD_12
-from tests.models.gem.conftest import noise_ecg
+from tests.models.gem.noise import noise_ecg
 
 
 @pytest.fixture(scope="module")

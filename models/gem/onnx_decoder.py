@@ -1,0 +1,227 @@
+"""A small, ECG-only GEM on ONNX Runtime: answers without torch, for the run-time that has none.
+
+The checkpoint folder is the one that torch reads (``config.json``, ``model.safetensors``, ``tokenizer.model``); the
+graph of the language model is laid down from its tensors when it is loaded, a second or two at the compact size. Each
+slot holds one sequence with its keys and values; steps run one sequence after another, which is right for a CPU and a
+few segments a minute. Greedy answers are those of the torch decoder, token for token (tested in float32).
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+from models.encoder.config import TowerConfig
+from models.encoder.export import tower_graph
+from models.encoder.graph import GraphBuilder, serialized
+from models.gem.conversation import gem_prompt
+from models.gem.inputs import ecg_window, stated_evidence
+from models.gem.marks import IMAGE_TOKEN
+from models.gem.request import GemRequest, ModelCard
+from models.gem.tokenizer import GemTokenizer
+
+Floats = NDArray[np.float32]
+State = Mapping[str, Floats]
+
+ECG = "model.ecg_tower.ecg_tower."
+SLOTS = 4
+LONGEST = 2048
+LARGEST_BYTES = 800 << 20  # past it the graph would not fit one message, and a CPU would not answer in time
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaSizes:
+    """The fields of ``config.json`` that the graph needs."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    eps: float
+    theta: float
+    longest: int
+
+    @property
+    def head(self) -> int:
+        return self.hidden // self.heads
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        rope = document.get("rope_parameters") or {}
+        heads = int(document["num_attention_heads"])
+        longest = min(int(document["max_position_embeddings"]), document.get("tokenizer_model_max_length", LONGEST))
+        return cls(int(document["hidden_size"]), int(document["num_hidden_layers"]), heads,
+                   int(document.get("num_key_value_heads") or heads), float(document["rms_norm_eps"]),
+                   float(rope.get("rope_theta", document.get("rope_theta", 10000.0))), min(longest, LONGEST))
+
+
+def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
+    """LLaMA for one sequence, prefill and step in one graph.
+
+    Inputs: ``embeds`` [1, T, hidden]; ``length`` int32 [1], positions in all less one; ``total`` int32, positions in
+    all; ``key<n>``, ``value<n>`` [1, kv_heads, past, head]. Outputs: ``token`` int64 [1], the greedy next one; keys and
+    values with the new positions, ``new_key<n>`` and ``new_value<n>``.
+    """
+    from onnx import TensorProto, helper
+
+    build = GraphBuilder(np.float32)
+    half = np.arange(0, sizes.head, 2) / sizes.head
+    angles = np.outer(np.arange(sizes.longest), sizes.theta**-half)
+    cos, sin = build.const(np.cos(angles)), build.const(np.sin(angles))
+
+    def norm(x: str, name: str) -> str:
+        return build.node("SimplifiedLayerNormalization", [x, build.const(state[name])], axis=-1, epsilon=sizes.eps)
+
+    def product(x: str, *names: str) -> str:
+        return build.node("MatMul", [x, build.const(np.concatenate([state[name] for name in names]).T)])
+
+    x = "embeds"
+    for n in range(sizes.layers):
+        layer = f"model.layers.{n}"
+        attention = [f"{layer}.self_attn.{part}_proj.weight" for part in "qkv"]
+        qkv = product(norm(x, f"{layer}.input_layernorm.weight"), *attention)
+        y = build.nodes_out("GroupQueryAttention", [qkv, "", "", f"key{n}", f"value{n}", "length", "total", cos, sin],
+                            [f"y{n}", f"new_key{n}", f"new_value{n}"], domain="com.microsoft", do_rotary=1,
+                            num_heads=sizes.heads, kv_num_heads=sizes.kv_heads)
+        x = build.node("Add", [x, product(y, f"{layer}.self_attn.o_proj.weight")])
+        normal = norm(x, f"{layer}.post_attention_layernorm.weight")
+        gate = product(normal, f"{layer}.mlp.gate_proj.weight")
+        gate = build.node("Mul", [gate, build.node("Sigmoid", [gate])])
+        inner = build.node("Mul", [gate, product(normal, f"{layer}.mlp.up_proj.weight")])
+        x = build.node("Add", [x, product(inner, f"{layer}.mlp.down_proj.weight")])
+    last = build.node("Slice", [x, build.ints([-1]), build.ints([2**31]), build.ints([1])])
+    logits = product(norm(last, "model.norm.weight"), "lm_head.weight")
+    build.node("ArgMax", [build.node("Squeeze", [logits, build.ints([1])])], output="token", axis=-1, keepdims=0)
+
+    value = helper.make_tensor_value_info
+    past = [1, sizes.kv_heads, "past", sizes.head]
+    total = [1, sizes.kv_heads, "all", sizes.head]
+    inputs = [value("embeds", TensorProto.FLOAT, [1, "T", sizes.hidden]), value("length", TensorProto.INT32, [1]),
+              value("total", TensorProto.INT32, [])]
+    outputs = [value("token", TensorProto.INT64, [1])]
+    for n in range(sizes.layers):
+        inputs += [value(f"{kind}{n}", TensorProto.FLOAT, past) for kind in ("key", "value")]
+        outputs += [value(f"new_{kind}{n}", TensorProto.FLOAT, total) for kind in ("key", "value")]
+    return serialized(helper.make_graph(build.nodes, "llama", inputs, outputs, build.constants))
+
+
+class OnnxDecoder:
+    """What ``GemEngine`` drives where there is no torch.
+
+    Attributes
+    ----------
+    slots, longest, eos, card
+        As ``models.gem.engine.Decoder`` has them.
+    """
+
+    def __init__(self, state: State, document: Mapping[str, Any], tokenizer: GemTokenizer, card: ModelCard, *,
+                 slots: int = SLOTS, longest: int | None = None, threads: int | None = None) -> None:
+        self.sizes = LlamaSizes.of(document)
+        self.slots, self.longest = slots, min(longest or LONGEST, self.sizes.longest)
+        self.card, self.tokenizer, self.eos = card, tokenizer, tokenizer.eos
+        self._states_evidence = bool(document.get("evidence_in_prompt", False))
+        self._embeds = state["model.embed_tokens.weight"]
+        self._projectors = {name: array for name, array in state.items() if "_projector." in name}
+        tower = TowerConfig(**document["tower_config"])
+        own = {name.removeprefix(ECG): array for name, array in state.items() if name.startswith(ECG)}
+        self._samples = tower.samples
+        self._tower = _session(tower_graph(own, tower), threads)
+        self._llama = _session(llama_graph(state, self.sizes), threads)
+        none = np.zeros((1, self.sizes.kv_heads, 0, self.sizes.head), np.float32)
+        self._past = [f"{kind}{n}" for n in range(self.sizes.layers) for kind in ("key", "value")]
+        self._empty = dict.fromkeys(self._past, none)
+        self._caches: list[dict[str, Floats]] = [self._empty] * slots
+        self._tokens = [0] * slots
+
+    @classmethod
+    def load(cls, folder: Path, *, slots: int | None = None, longest: int | None = None,
+             threads: int | None = None) -> Self:
+        """From a checkpoint folder; ValueError where it is not an ECG-only GEM of a compact size."""
+        from safetensors.numpy import load
+
+        reason = cannot_run(folder)
+        if reason:
+            raise ValueError(reason)
+        content = (folder / "model.safetensors").read_bytes()
+        state = {name: np.asarray(array, np.float32) for name, array in load(content).items()}
+        document = json.loads((folder / "config.json").read_text())
+        card = ModelCard(folder.name, f"sha256:{hashlib.sha256(content).hexdigest()}", "fp32", "cpu",
+                         bool(document.get("trained", True)))
+        return cls(state, document, GemTokenizer(folder / "tokenizer.model"), card, slots=slots or SLOTS,
+                   longest=longest, threads=threads)
+
+    def prompt(self, request: GemRequest) -> Floats:
+        """Embeddings of a prompt with its ECG, [1, T, hidden]."""
+        question = stated_evidence(request.question, request.evidence) if self._states_evidence else request.question
+        window = ecg_window(request.ecg, samples=self._samples)[None]
+        (tokens,) = self._tower.run(["tokens"], {"ecg": window})
+        features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
+        ids = np.array(self.tokenizer.encode_prompt(gem_prompt(question)))
+        place = int(np.flatnonzero(ids == IMAGE_TOKEN)[0])
+        parts = [self._embeds[ids[:place]], features, self._embeds[ids[place + 1:]]]
+        return np.concatenate(parts)[None].astype(np.float32)
+
+    def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
+        length = prompt.shape[1]
+        if length >= self.longest:
+            raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
+        self._caches[slot] = self._empty
+        return self._run(slot, prompt, length), length
+
+    def step(self, active: int) -> list[int]:
+        return [self._run(slot, self._embeds[self._tokens[slot]][None, None],
+                          self._caches[slot]["key0"].shape[2] + 1) for slot in range(active)]
+
+    def move(self, source: int, target: int) -> None:
+        self._caches[target], self._tokens[target] = self._caches[source], self._tokens[source]
+
+    def text(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids)
+
+    def _run(self, slot: int, embeds: Floats, total: int) -> int:
+        token, *grown = self._llama.run(["token", *(f"new_{name}" for name in self._past)], {
+            "embeds": embeds, "length": np.array([total - 1], np.int32), "total": np.array(total, np.int32),
+            **self._caches[slot]})
+        self._caches[slot] = dict(zip(self._past, grown, strict=True))
+        self._tokens[slot] = int(token[0])
+        return self._tokens[slot]
+
+    def _project(self, name: str, x: Floats) -> Floats:
+        """Linear, or two linear layers with exact GELU between them, as the tensors' names say."""
+        w = self._projectors
+        if f"model.{name}.weight" in w:
+            return x @ w[f"model.{name}.weight"].T + w[f"model.{name}.bias"]
+        h = x @ w[f"model.{name}.0.weight"].T + w[f"model.{name}.0.bias"]
+        h = h * 0.5 * (1.0 + erf(h / np.sqrt(2.0)))
+        out: Floats = (h @ w[f"model.{name}.2.weight"].T + w[f"model.{name}.2.bias"]).astype(np.float32)
+        return out
+
+
+def cannot_run(folder: Path) -> str:
+    """Why a folder's GEM is not for this run-time; empty where it is."""
+    path, weights = folder / "config.json", folder / "model.safetensors"
+    if not path.is_file() or not weights.is_file():
+        return f"{folder} holds no config.json with one model.safetensors"
+    document = json.loads(path.read_text())
+    if document.get("vision_config") or not document.get("tower_config"):
+        return "without torch only a GEM that reads the ECG alone can be run, from a folder that this project wrote"
+    if weights.stat().st_size > LARGEST_BYTES:
+        found = weights.stat().st_size >> 20
+        return f"without torch a GEM of at most {LARGEST_BYTES >> 20} MiB can be run, this one has {found}"
+    return ""
+
+
+def _session(graph: bytes, threads: int | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
