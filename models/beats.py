@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.caliper import CELL_S, NET_FS_HZ, QRS, Caliper, WaveMap, net_input
-from models.conditioning import fill_gaps, resample
+from models.caliper import CELL_S, NET_FS_HZ, QRS, Caliper, WaveMap, scaled
+from models.conditioning import fill_gaps, resample, without_baseline
 from models.ecg import Ecg, Millivolts
+from models.likeness import Gallery, Shape, shape_at
 from models.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
 from models.runs import Runs, runs_of
 
@@ -26,7 +27,7 @@ SLACK_S = 0.06           # a beat may move by this from one look to the next
 MIN_BEAT_S = 0.016       # a beat's probability stays above one half this long at least
 MAX_LEADS = 3            # leads that vote; more cost time and add little
 LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
-VENTRICULAR_AT = 0.15    # the network is unsure of strangers: set on one fold that it never saw
+VENTRICULAR_AT = 0.33    # from which a beat is called ventricular: the network is unsure of strangers
 PREMATURE = 0.82         # of the usual RR: a beat this early and not ventricular is supraventricular premature
 UNSURE_BELOW = 0.6       # confidence below which the kind is not told
 PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a paced one
@@ -120,6 +121,8 @@ class BeatStream:
         self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
         self._next_look: int | None = None
         self._looked_at = -1
+        self._gallery = Gallery()
+        self._shapes: dict[int, Shape] = {}
         self._recent: list[Beat] = []
 
     @property
@@ -178,7 +181,11 @@ class BeatStream:
             if beat.sample >= earliest:
                 beat = self._kind(beat, history)
                 history.append(beat)
-                (final if beat.sample < final_before else pending).append(beat)
+                if beat.sample < final_before:
+                    final.append(beat)
+                    self._gallery.add(self._shapes[beat.sample])
+                else:
+                    pending.append(beat)
         self.pending = pending
         self.settled = max(self.settled, final_before)
         since = self.seen - round(10 * self.fs_hz)  # rhythm is known by the last ten seconds
@@ -202,11 +209,13 @@ class BeatStream:
         if not rows or self._buffer.shape[1] < SHORTEST_S * self.fs_hz:
             return []
         filled, missing = fill_gaps(self._buffer[rows])
-        x = net_input(resample(filled, self.fs_hz, NET_FS_HZ))
+        flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
+        x = scaled(flat)
         seen = self._caliper(x)
         runs = _apart(runs_of(seen.beat[None], MIN_BEAT_S))
         start = self.seen - self._buffer.shape[1]
-        out = []
+        out: list[Beat] = []
+        self._shapes = {}
         for a, b, mass in zip(runs.start, runs.end, runs.mass, strict=True):
             at = self._r_peak(filled, x, (a + b) / 2)
             if missing[:, at].all():
@@ -221,9 +230,12 @@ class BeatStream:
             shown = seen.waves[:, QRS, cells].max(axis=1) > 0.5
             names = tuple(self.leads[k] for k, ok in zip(rows, shown, strict=True) if ok)
             confidence = float(min(1.0, weight.max() * min(1.0, mass / 8)))
+            where = (start + at) / self.fs_hz
+            self._shapes[start + at] = shape_at(flat, rows, round(at / self.fs_hz * NET_FS_HZ), where, ventricular)
             out.append(Beat(start + at, "N", names or tuple(self.leads[k] for k in rows), round(confidence, 3),
                             _qrs_ms(seen, (a + b) / 2), round(ventricular, 3), round(size, 3)))
-        return out
+        every = list(self._shapes.values())
+        return [replace(b, ventricular=round(self._gallery.probability(self._shapes[b.sample], every), 3)) for b in out]
 
     def _r_peak(self, filled: Millivolts, x: Millivolts, at_s: float) -> int:
         """Sample of the largest deflection, all leads together, near ``at_s``: at 250 Hz, then at the signal's rate."""

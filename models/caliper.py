@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
+from models.conditioning import without_baseline
 from models.ecg import Millivolts
 
 NET_FS_HZ = 250.0            # rate of the network's input
 CELL_S = 2 / NET_FS_HZ       # its output has one cell for two input samples
 PAD_TO = 16                  # input length must divide by this: four halvings
-BASELINE_S = 0.6             # width of the moving mean that is taken off, twice
 SCALE_FLOOR_MV = 0.1         # a flat line is not blown up to look like an ECG
 SCALE_QUANTILE = 0.75        # of the per-second maxima: the QRS size, deaf to single artefacts
 INPUT_CLIP = 6.0             # in units of the QRS size
@@ -68,9 +67,11 @@ def qrs_scale(x: Millivolts, fs_hz: float = NET_FS_HZ) -> NDArray[np.float32]:
 
 def net_input(mv: Millivolts) -> Millivolts:
     """[leads, samples] mV at 250 Hz without gaps to the network's input: no baseline, QRS about one unit high."""
-    width = round(BASELINE_S * NET_FS_HZ) | 1
-    slow = uniform_filter1d(uniform_filter1d(mv, width, axis=1, mode="nearest"), width, axis=1, mode="nearest")
-    x = (mv - slow).astype(np.float32)
+    return scaled(without_baseline(mv, NET_FS_HZ))
+
+
+def scaled(x: Millivolts) -> Millivolts:
+    """[leads, samples] mV at 250 Hz without baseline to the network's input."""
     clipped: Millivolts = np.clip(x / qrs_scale(x), -INPUT_CLIP, INPUT_CLIP).astype(np.float32)
     return clipped
 

