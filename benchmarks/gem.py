@@ -27,8 +27,10 @@ from models.encoder.config import COMPACT, PUBLISHED, TowerConfig
 from models.encoder.export import random_state, write_encoder
 from models.encoder.session import CUDA, EncoderSession
 from models.encoder.tower import EcgTower
-from models.gem.build import compact_config, published_config, random_gem
+from models.gem.build import compact_config, published_config, random_gem, train_tokenizer
+from models.gem.checkpoint import save_checkpoint
 from models.gem.decoding import TorchDecoder
+from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.page import people_page, reference_page
 from models.gem.processing_gem import GemProcessor
 from models.gem.request import ModelCard
@@ -155,6 +157,25 @@ def compact_decoder() -> TorchDecoder:
     return _decoder(model, slots=max(BATCHES), longest=512)
 
 
+def onnx_row() -> str:
+    """The compact shape on ONNX Runtime, which runs one sequence after another."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        texts = [f"rhythm {k} with rate {k * 7} and interval {k * 13} ms in lead {k % 12}" for k in range(4000)]
+        vocabulary = train_tokenizer(texts, place / "tokenizer.model", vocabulary=300).vocabulary
+        model = random_gem(compact_config(max(vocabulary, COMPACT_VOCABULARY)), seed=0)
+        save_checkpoint(place, model)
+        decoder = OnnxDecoder.load(place, threads=1)
+    prompt = np.random.default_rng(0).normal(0, 0.02, (1, COMPACT_PROMPT, model.config.hidden_size)).astype(np.float32)
+    first_s = best(lambda: decoder.start(0, prompt), RUNS, time.thread_time)
+    start = time.thread_time()
+    for _ in range(NEW_TOKENS):
+        decoder.step(1)
+    step_s = (time.thread_time() - start) / NEW_TOKENS
+    return (f"| compact, 4 × 256, ONNX Runtime, CPU 1 thread | 1 | {1000 * first_s:.0f} | {1 / step_s:.0f} | "
+            f"{1000 * step_s:.2f} | |")
+
+
 def published_decoder() -> TorchDecoder:
     """The 7-B shape with random weights made on the GPU."""
     model = random_gem(published_config(), seed=0, device="cuda", dtype=torch.bfloat16)
@@ -181,7 +202,8 @@ def table() -> str:
     torch.set_num_threads(1)
     with torch.inference_mode():
         encoder, pages = encoder_rows(), page_rows()
-        decoding = decoding_rows(compact_decoder(), COMPACT_PROMPT, "compact, 4 × 256, CPU 1 thread", None)
+        decoding = decoding_rows(compact_decoder(), COMPACT_PROMPT, "compact, 4 × 256, torch, CPU 1 thread", None)
+        decoding.append(onnx_row())
         gpu = torch.cuda.is_available()
         if gpu:
             decoding += decoding_rows(published_decoder(), PROMPT, f"7 B, {torch.cuda.get_device_name()}, bf16",
