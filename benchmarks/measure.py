@@ -3,10 +3,10 @@
     python benchmarks/measure.py [--score DIR] [--limit N] [--peers neurokit2,sleepecg,xqrs,openecg]
                                  [--openecg-python PATH] [--folds] [--out benchmarks/measure.md]
 
-Accuracy is what the scorers qrs.py and intervals.py in the score folder say of each program (their blind copies,
-their rules); with ``--folds`` ours is asked with weights that never saw the fold. A peer that is not installed is left
-out and named. Speed is measured here, as CPU time: one process, one thread, the median over repeats on a real 12-lead record of
-10 s; as a stream, a 12-lead bed at 500 Hz with a hop of a second, beats every second and delineation once a beat.
+Accuracy is what the scorers qrs.py and intervals.py in the score folder say of each program (their blind copies, their
+rules); with ``--folds`` ours is asked with weights that never saw the fold. A peer that is not installed is left out
+and named. Speed is measured here, as CPU time: one process, one thread, the median over repeats on a 12-lead record
+of 10 s; as a stream, a 12-lead bed at 500 Hz with a hop of a second, beats every second, delineation once a beat.
 """
 from __future__ import annotations
 
