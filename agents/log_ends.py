@@ -16,6 +16,7 @@ from agents.settings import Settings
 log = logging.getLogger(__name__)
 
 ASK_S = 1.0
+WAIT_S = 0.05
 FRESH_S = 2.5  # an older answer says nothing about now
 
 
@@ -37,6 +38,15 @@ class LogEnds:
         if time.monotonic() - self._asked > FRESH_S:
             return None
         return self._ends.get((topic, partition))
+
+    async def known(self, topic: str, partition: int) -> int:
+        """The end as of now: waits for an answer of the broker, 0 where none comes."""
+        for _ in range(round(FRESH_S / WAIT_S)):
+            end = self.end(topic, partition)
+            if end is not None:
+                return end
+            await asyncio.sleep(WAIT_S)
+        return 0
 
     async def keep_asking(self) -> None:
         """Runs for as long as the worker does; a broker that does not answer leaves the ends unknown."""

@@ -236,12 +236,13 @@ class Monitor(Worker):
         """Live first: at a lag of more than 10 s the windows are passed over, up to the newest of each bed."""
         passing = partition.passing
         if passing is None:
-            end = self.ends.end(message.topic, message.partition)
             lag_s = (self.clock.now_ns() - message.append_ns) / 1e9
-            waiting = 0 if end is None else end - message.offset
-            if lag_s <= self.settings.live_lag_s or waiting <= PASS_OVER_FROM * max(1, len(partition.beds)):
+            if lag_s <= self.settings.live_lag_s:
                 return False
-            assert end is not None
+            end = await self.ends.known(message.topic, message.partition)
+            waiting = end - message.offset
+            if waiting <= PASS_OVER_FROM * max(1, len(partition.beds)):
+                return False
             log.warning("%s/%d lags %.1f s: %d windows go behind", message.topic, message.partition, lag_s, waiting)
             passing = partition.passing = PassingOver(end)
             self.metrics.passed_over.inc()

@@ -103,6 +103,7 @@ class Publisher(Worker):
         if entry is None:
             return
         while True:
+            await self._filled.wait()
             if message.topic == self.topics.vitals and (self.clock.now_ns() - message.append_ns) / 1e9 > VITALS_S:
                 return
             try:
@@ -110,8 +111,11 @@ class Publisher(Worker):
                 self.metrics.published.labels(entry.kind).inc()
                 return
             except FellBack as fell:
+                # Nothing newer may be published before Redis is full again: it would hide what is missing before it.
+                self._filled.clear()
                 log.warning("%s", fell)
                 await self._fill(dict(self._positions))
+                self._filled.set()
             except (RedisError, OSError) as error:
                 await self._wait(error)
 
@@ -119,6 +123,7 @@ class Publisher(Worker):
         """Publish what Redis does not have of the record, up to these offsets (exclusive)."""
         async with self._filling:
             applied = await self._applied()
+            self.bus.expect(applied)
             async with plain_consumer(self.settings) as consumer:
                 for (topic, partition), stop in up_to.items():
                     if topic not in self._record:

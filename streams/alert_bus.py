@@ -9,7 +9,7 @@ Entries are built by plain functions and sent by `AlertBus.publish`, many in one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -206,7 +206,7 @@ class AlertBus:
         for entry, answer in zip(entries, answers, strict=True):
             said = text(answer)
             if said.startswith("behind "):
-                expected = self._applied[entry.place]
+                expected = self._applied.get(entry.place, entry.offset - 1)  # another call may have seen it just now
                 self._applied.clear()  # all partitions of this Redis fell back together
                 raise FellBack(entry.place, int(said.split()[1]), expected)
             self._applied[entry.place] = max(entry.offset, self._applied.get(entry.place, -1))
@@ -217,6 +217,10 @@ class AlertBus:
         """``<topic>/<partition>`` to the offset applied: a publisher goes on from the next one."""
         held = await self.redis.hgetall(self.keys.offsets)
         return {text(place): int(offset) for place, offset in held.items()}
+
+    def expect(self, applied: Mapping[str, int]) -> None:
+        """Take these offsets, as `applied_offsets` gave them, as applied: a Redis that holds less later fell back."""
+        self._applied = dict(applied)
 
     async def reset(self, topic_partition: str) -> None:
         """Forget offset and generation of a partition whose log was replaced by a new, shorter one."""
