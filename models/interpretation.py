@@ -171,7 +171,9 @@ def interpret_measured(
     prose = Prose(first_citation, given)
     for evidence in given:
         _word_given(prose, evidence)
-    if facts.beats == 0:
+    if facts.fibrillation is not None:
+        _word_fibrillation(prose, facts.fibrillation)
+    elif facts.beats == 0:
         _word_no_beats(prose, facts)
     else:
         _word_rhythm(prose, facts)
@@ -217,6 +219,12 @@ _NAMES = {
     "QUALITY": "a signal quality of",
     "SILENCE": "silence for",
 }
+
+
+def _word_fibrillation(prose: Prose, waves: Evidence) -> None:
+    rule = "waves of fibrillation in three of four usable leads, without rest between complexes"
+    prose.claim(f"Waves as in ventricular fibrillation in {leads_words(waves.leads)}", rule, waves)
+    prose.say(f", {waves.value:.2f} mV from top to bottom. No QRS complexes, P waves or intervals are stated. ")
 
 
 def _word_no_beats(prose: Prose, facts: Facts) -> None:

@@ -144,8 +144,13 @@ def _mean_quality(ecg: Ecg) -> float:
 
 
 def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) -> float:
-    """Height of a wave over its span, mV: R the highest point, Q and S the lowest below, P and T the farthest off."""
+    """Height of a wave over its span, mV: R the highest point, Q and S the lowest below, P and T the farthest off.
+
+    Fibrillation waves: the highest less the lowest.
+    """
     part = row[start:end + 1] - level
+    if wave == "fibrillation":
+        return float(np.nanmax(part) - np.nanmin(part))
     if wave == "R":
         return float(part.max())
     if wave in ("Q", "S"):
@@ -162,12 +167,14 @@ def wave_level(row: Millivolts, wave: str, start: int, qrs_on: int, fs: float) -
 
 
 def _height(ecg: Ecg, evidence: Evidence, measured: Measurement) -> float:
+    row = ecg.lead(evidence.leads[0])
+    if evidence.wave == "fibrillation":
+        return wave_height(row, evidence.wave, evidence.start, evidence.end, 0.0)
     onsets = [m.overall.qrs_on for m in measured.beats if m.overall.qrs_on is not None]
     near = round(0.08 * ecg.fs_hz)
     own = [on for on in onsets if on <= evidence.start + near] if evidence.wave != "P" else onsets
     if not own or evidence.wave is None:
         return float("nan")
-    row = ecg.lead(evidence.leads[0])
     level = wave_level(row, evidence.wave, evidence.start, own[-1], ecg.fs_hz)
     return wave_height(row, evidence.wave, evidence.start, evidence.end, level)
 

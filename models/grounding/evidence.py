@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Evidence
+from models.fibrillation import WINDOW_S, fibrillation_features, may_fibrillate
+from models.fibrillation_criteria import CERTAIN, waves_like_fibrillation
 from models.intervals import interval_evidence, wave_height, wave_level
 from models.measure import measure
 from models.waves import Fiducials, MeasuredBeat
@@ -28,6 +30,7 @@ REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is called regular (sinus
 IRREGULAR_RR = 0.12  # and from which irregular
 RHYTHM_BEATS = 4  # fewer say nothing about regularity
 WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not named
+FIBRILLATING_LEADS = 0.75  # of the usable ones
 BASELINE_S = 0.02  # before QRS onset: the level that heights are measured from
 Q_SHARE = 0.25  # a pathological Q wave: a quarter of the R wave, and …
 Q_MV = 0.1  # … 0.1 mV deep (fourth universal definition of myocardial infarction, Circulation 2018)
@@ -73,6 +76,9 @@ class Facts:
         Frontal QRS axis.
     longest_rr : Evidence or None
         The longest time without a beat: RR between two beats, SILENCE where an edge of the segment ends it.
+    fibrillation : Evidence or None
+        Four seconds whose waves look like ventricular fibrillation in most usable leads: there are no QRS complexes to
+        measure then, and nothing else is in these facts.
     """
 
     ecg: Ecg
@@ -88,6 +94,7 @@ class Facts:
     beats_judged: int
     axis_deg: float | None
     longest_rr: Evidence | None
+    fibrillation: Evidence | None = None
 
     def value(self, measure_name: str) -> float | None:
         """The segment's value of a measure, None where it was not measured."""
@@ -143,10 +150,13 @@ def gather(ecg: Ecg) -> Facts:
         return Facts(ecg, {}, {}, {}, (), {}, {}, 0, {}, 0, 0, None, None)
     measurement = measure(ecg)
     usable = tuple(x for x in ecg.leads if measurement.quality[x].usable)
-    if not usable:  # beats may be guessed in noise; nothing is said of them
-        states = {x: q.state for x, q in measurement.quality.items()}
-        scores = {x: q.score for x, q in measurement.quality.items()}
-        return Facts(ecg, {}, {}, {}, (), states, scores, 0, {}, 0, 0, None, None)
+    states = {x: q.state for x, q in measurement.quality.items()}
+    scores = {x: q.score for x, q in measurement.quality.items()}
+    fibrillation = _fibrillation(ecg, usable)
+    if (
+        not usable or fibrillation is not None
+    ):  # beats are guessed in noise and in fibrillation; nothing is said of them
+        return Facts(ecg, {}, {}, {}, usable, states, scores, 0, {}, 0, 0, None, None, fibrillation)
     evidence: dict[str, Evidence] = {}
     st: dict[str, Evidence] = {}
     for found in interval_evidence(ecg, measurement):
@@ -156,11 +166,10 @@ def gather(ecg: Ecg) -> Facts:
             evidence.setdefault(found.measure, found)
     seen = [m for m in measurement.beats if m.overall.qrs_on is not None]
     conducted = [m for m in seen if m.beat.kind in ("N", "S", "?")]
-    leads = usable or ecg.leads
     if seen and "ABSENT_P" not in evidence:
         absent = float(np.mean([m.overall.p_on is None for m in seen]))
         evidence["ABSENT_P"] = Evidence(
-            "ABSENT_P", absent, leads, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
+            "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
         )
     return Facts(
         ecg,
@@ -168,15 +177,30 @@ def gather(ecg: Ecg) -> Facts:
         st,
         _waves(ecg, conducted or seen, usable),
         usable,
-        {x: q.state for x, q in measurement.quality.items()},
-        {x: q.score for x, q in measurement.quality.items()},
+        states,
+        scores,
         len(measurement.beats),
         Counter(m.beat.kind for m in measurement.beats),
         sum(m.overall.p_on is not None for m in conducted),
         len(conducted),
         _axis(ecg, conducted, usable),
-        _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), leads) if usable else None,
+        _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable),
     )
+
+
+def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:
+    """The first four seconds that look like fibrillation, by the alarm's surest limits, in most usable leads."""
+    mv = ecg.select(usable).mv if usable else ecg.mv[:0]
+    n = round(WINDOW_S * ecg.fs_hz)
+    if not usable or ecg.n_samples < n or not may_fibrillate(mv, ecg.fs_hz):
+        return None
+    for start in range(0, ecg.n_samples - n + 1, n // 2):
+        like = waves_like_fibrillation(fibrillation_features(mv[:, start : start + n], ecg.fs_hz), CERTAIN)
+        if like.mean() >= FIBRILLATING_LEADS:
+            lead = int(np.argmax(like))
+            height = wave_height(mv[lead], "fibrillation", start, start + n, 0.0)
+            return Evidence("AMPLITUDE", height, (usable[lead],), start, start + n, wave="fibrillation", method=METHOD)
+    return None
 
 
 def _longest_rr(ecg: Ecg, r: NDArray[np.int64], leads: tuple[str, ...]) -> Evidence:

@@ -65,6 +65,8 @@ def _under(value: float | None, limit: float, band: float) -> bool | None:
 
 def _sinus(claim: ReadClaim, facts: Facts) -> Answer:
     words = "a P wave before the beats, most of them neither ventricular nor paced"
+    if facts.fibrillation is not None:
+        return False, "waves of fibrillation", (facts.fibrillation,)
     if facts.beats == 0:
         return False, "no beats", _given(facts.longest_rr)
     if facts.kinds.get("V", 0) + facts.kinds.get("P", 0) > facts.beats / 2:
@@ -126,10 +128,11 @@ def _asystole(claim: ReadClaim, facts: Facts) -> Answer:
 
 
 def _vfib(claim: ReadClaim, facts: Facts) -> Answer:
-    narrow = facts.p_waves is True or (
-        facts.beats > 0 and facts.kinds.get("V", 0) <= facts.beats / 2 and facts.regular is True
-    )
-    return (False if narrow else None), "conducted beats speak against fibrillation", _of(facts, "PR", "REGULARITY")
+    if facts.fibrillation is not None:
+        return True, "waves of fibrillation in most usable leads", (facts.fibrillation,)
+    ventricular = facts.kinds.get("V", 0) > facts.beats / 2
+    conducted = facts.beats > 0 and not ventricular and (facts.p_waves is True or facts.regular is True)
+    return (False if conducted else None), "conducted beats speak against fibrillation", _of(facts, "PR", "REGULARITY")
 
 
 def _vtach(claim: ReadClaim, facts: Facts) -> Answer:

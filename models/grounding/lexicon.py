@@ -118,13 +118,15 @@ REFERENCE = re.compile(
 """What stands before a number that is a limit, not a measurement."""
 
 BELOW = re.compile(
-    r"(?:\bless than|\bunder|\bbelow|<|≤|\bup to|\bno more than|\bnot exceeding|\bshorter than|\bat most|"
+    r"(?:\bless than|\bunder|\bbelow|<|≤|\bup to|\bwithin|\bno more than|\bnot exceeding|\bshorter than|\bat most|"
     r"\bslower than)\s*(?:or equal to )?$"
 )
 ABOVE = re.compile(
     r"(?:\bmore than|\bgreater than|\bover|\babove|>|≥|\bexceed(?:s|ing)|\bat least|\blonger than|\bfaster than|"
     r"\bin excess of)\s*(?:or equal to )?$"
 )
+OR_MORE = re.compile(r"^\s*or (?:more|longer|greater|higher|above|faster)\b")
+OR_LESS = re.compile(r"^\s*or (?:less|shorter|lower|below|slower|fewer)\b")
 
 _WAVE = r"(?:[ -]?waves?)"
 _INVERTED = r"(?:inver(?:ted|sions?|t)|negative)"

@@ -222,7 +222,10 @@ def _number_claim(
         value, high = -value, None if high is None else -high
     if wave in ("S", "Q") and value > 0:
         value, high = -value, None if high is None else -high
-    relation: Literal["=", "<", ">"] = "<" if words.BELOW.search(before) else ">" if words.ABOVE.search(before) else "="
+    behind = low[match.end() :]
+    below = words.BELOW.search(before) or words.OR_LESS.match(behind)
+    above = words.ABOVE.search(before) or words.OR_MORE.match(behind)
+    relation: Literal["=", "<", ">"] = "<" if below else ">" if above else "="
     hedged = bool(re.search(r"\b(?:possibl[ey]|may|might|could)\b", around))
     denied = bool(re.search(r"\bno (?:\w+ ){0,2}$|\bnot (?:\w+ ){0,1}$", low[:start]))
     return ReadClaim(
@@ -249,7 +252,7 @@ def _leads_near(sentence: str, start: int, end: int, groups: list[LeadGroup]) ->
     following = next((g for g in groups if g.start >= end), None)
     if following is not None and re.fullmatch(
         r"[\s,]*(?:(?:is|was|as|best|seen|measured|noted|wide|long|elevation|depression|deviation|"
-        r"of the)\s+)*(?:\(\s*)?(?:in|at|on|from|for|across|throughout|over|within)?\s*(?:the\s+)?",
+        r"of the|or|more|less)\s+)*(?:\(\s*)?(?:in|at|on|from|for|across|throughout|over|within)?\s*(?:the\s+)?",
         sentence[end : following.start].lower(),
     ):
         return following.leads

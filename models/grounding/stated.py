@@ -20,6 +20,8 @@ def stated(facts: Facts) -> list[Evidence]:
     """The values, in the order in which they are told; empty when no lead can be read."""
     if not facts.readable:
         return []
+    if facts.fibrillation is not None:
+        return [facts.fibrillation]
     if facts.beats == 0:
         return [] if facts.longest_rr is None else [facts.longest_rr]
     names = [n for n in _ORDER if n in facts.evidence and (n != "PR" or facts.p_waves is True)]

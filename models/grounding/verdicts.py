@@ -83,6 +83,11 @@ def judge(claim: ReadClaim, facts: Facts, given: Sequence[Evidence] = ()) -> Jud
 def _judge_number(claim: ReadClaim, facts: Facts) -> Judged:
     if not facts.readable:
         return Judged(claim, "unsupported", "no lead can be read")
+    if facts.fibrillation is not None:
+        verdict: Verdict = (
+            "contradicted" if claim.present and claim.subject in ("PR", "QRS", "QT", "QTc") else "unsupported"
+        )
+        return Judged(claim, verdict, "waves of fibrillation: no complexes to measure", (facts.fibrillation,))
     if claim.subject not in TOLERANCE:
         return Judged(claim, "unsupported", f"{claim.subject.replace('_', ' ').lower()} is not measured")
     if claim.beats:
@@ -95,7 +100,7 @@ def _judge_number(claim: ReadClaim, facts: Facts) -> Judged:
     if not candidates:
         return Judged(claim, "unsupported", f"{claim.subject} could not be measured")
     if not claim.present:
-        verdict: Verdict = "contradicted" if any(_fits(claim, e) for e in candidates) else "supported"
+        verdict = "contradicted" if any(_fits(claim, e) for e in candidates) else "supported"
         return Judged(claim, verdict, _rule(claim.subject, "denied"), tuple(candidates[:1]))
     if len(claim.leads) > 1 and claim.subject in ("ST", "AMPLITUDE"):  # one number for several leads holds in each
         wrong = [e for e in candidates if not _fits(claim, e)]
@@ -147,7 +152,8 @@ def _fits(claim: ReadClaim, evidence: Evidence) -> bool:
     if claim.relation == "<":
         return abs(measured) < abs(value) + tolerance if claim.subject == "ST" else measured < value + tolerance
     if claim.relation == ">":
-        return abs(measured) > abs(value) - tolerance if claim.subject == "ST" else measured > value - tolerance
+        signed = -measured if claim.subject == "ST" and value < 0 else measured  # a depression of 0.1 mV or more
+        return signed > (abs(value) if claim.subject == "ST" else value) - tolerance
     low, high = sorted((value, claim.high if claim.high is not None else value))
     return low - tolerance <= measured <= high + tolerance
 

@@ -14,6 +14,7 @@ from models.grounding.claims import read_claims
 from models.grounding.evidence import Facts, gather
 from models.grounding.ground import ground, unusable
 from models.grounding.verdicts import judge
+from models.interpretation import interpret_measured
 from models.intervals import remeasure
 from models.training.simulate import simulate
 
@@ -151,3 +152,22 @@ def test_noise_supports_nothing_and_contradicts_nothing() -> None:
     noise = Ecg(("II",), 250.0, np.random.default_rng(0).standard_normal((1, 2500)).astype(np.float32))
     reading = ground("Sinus rhythm, rate 72 bpm, PR interval 160 ms.", noise)
     assert reading.counts == {"supported": 0, "contradicted": 0, "unsupported": 3}
+
+
+def test_our_own_words_are_read_as_they_were_meant() -> None:
+    for facts in FACTS:
+        reading = ground(interpret_measured(facts.ecg, reason=None).text, facts.ecg, facts=facts)
+        assert reading.counts["contradicted"] == 0, [c for c in reading.claims if c.verdict == "contradicted"]
+        assert reading.counts["supported"] >= 5
+
+
+def test_fibrillation_has_no_intervals_and_no_sinus_rhythm() -> None:
+    t = np.arange(2500) / 250
+    mv = 0.4 * np.sin(2 * np.pi * (5 * t + 0.3 * np.sin(0.8 * np.pi * t))) * (1 + 0.3 * np.sin(0.6 * np.pi * t))
+    ecg = Ecg(("II",), 250.0, mv[None].astype(np.float32))
+    reading = ground("Ventricular fibrillation. Sinus rhythm with a PR interval of 160 ms.", ecg)
+    assert [c.verdict for c in reading.claims] == ["supported", "contradicted", "contradicted"]
+    assert [c.evidence.wave for c in reading.evidence] == ["fibrillation"]
+    measured = interpret_measured(ecg, reason=None)
+    assert measured.text.startswith("Waves as in ventricular fibrillation in lead II [1]")
+    assert "ms" not in measured.text and "bpm" not in measured.text
