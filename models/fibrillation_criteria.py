@@ -28,7 +28,8 @@ AGREE, NOT_AGAINST = 0.5, 0.2                # the network's say for likely and 
 HOLD_NETWORK = 0.3                           # once on
 WAIT_FOR_WAVES_S = 1.0                       # asystole may be this much later where fibrillation is likelier
 
-VT_SURE, VT_AGREES, VT_HOLDS = 0.6, 0.2, 0.3  # network alone, beside ventricular beats, once on
+VT_SURE, VT_AGREES, VT_HOLDS = 0.7, 0.2, 0.3  # network alone, beside ventricular beats, once on
+SOME_VENTRICULAR = 2                         # beats of ventricular shape beside which the network is believed alone
 MELTED = 0.75                                # of the limit's rate: what is left of it where some beats are missed
 LOOK_S = 9.0                                 # a run whose last beat is older is over
 METHOD = "views 1"
@@ -85,7 +86,7 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findi
     run = ventricular_run(track, limit)
     cited = run or fastest_run(track, limit.beats, limit.rate - RATE_MARGIN_BPM)
     cited = cited or fastest_run(track, RUN_BEATS, limit.rate - RATE_MARGIN_BPM) or _last_ventricular(track, limit)
-    if cited is None:
+    if cited is None or (run is None and _ventricular_beats(track) < SOME_VENTRICULAR):
         return None
     needed = VT_HOLDS if on else VT_AGREES if run else VT_SURE
     if views.network["vtach"] < needed and not (run and views.network["vfib"] > AGREE):
@@ -118,6 +119,11 @@ def fastest_run(track: BeatTrack, beats: int, over_bpm: float) -> tuple[int, int
         return None
     k = int(np.nanargmin(mean_rr))
     return (first + k, first + k + beats - 1) if 60.0 / mean_rr[k] > over_bpm else None
+
+
+def _ventricular_beats(track: BeatTrack) -> int:
+    """How many of the last seconds' beats are ventricular."""
+    return int(np.sum(track.ventricular & (track.r > track.now - LOOK_S * track.fs_hz)))
 
 
 def _last_ventricular(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
