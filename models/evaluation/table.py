@@ -3,7 +3,8 @@
 On records that training never saw (PTB-XL part fold 8, LUDB fold 4), by patient:
 
 * findings by the encoder's heads beside two plain baselines (textbook limits on measured intervals; logistic
-  regression on measured features, fitted on the training records): macro-AUC and macro-F1;
+  regression on measured features, fitted on the training records), and a logistic regression on features and
+  encoder together, which shows what the encoder knows that the measurements do not: macro-AUC and macro-F1;
 * texts of the measured interpreter and, where its weights are there, of the compact GEM: numbers within tolerance of
   the measurement, verdicts, macro-F1 of the diagnoses.
 
@@ -99,32 +100,42 @@ def findings_table(records: list[Measured], encoder: Path | None = None) -> dict
         if min(positive[k], negative[k]) >= MIN_TUNE and (heads is None or f in heads.labels)
     ]
     x, train_labels = np.stack([m.features for m in train]), labels_of(train)
-    plain = LogisticBaseline.fit(x, train_labels)
-    fitted, said = plain.probabilities(x), plain.probabilities(np.stack([m.features for m in report]))
-    limits = np.array([_threshold(fitted[:, k], train_labels[:, k]) for k in range(len(FINDINGS))])
     out: dict[str, Any] = {
         "records": len(report),
         "findings": [FINDINGS[k] for k in columns],
         "rule": {"macro_auc": None, "macro_f1": macro_f1(np.stack([m.rule for m in report]), labels, columns)},
-        "logistic regression": {
-            "macro_auc": macro_auc(said[:, columns], labels[:, columns])[0],
-            "macro_f1": macro_f1((said >= limits).astype(np.float32), labels, columns),
-        },
+        "logistic regression": _logistic_row(x, train_labels, np.stack([m.features for m in report]), labels, columns),
     }
     if heads is not None:
         pooled = session.pooled(np.stack([twelve(m.record.ecg)[0] for m in report]))
-        probability = np.zeros_like(labels)
-        present = np.zeros_like(labels)
+        said, present = np.zeros_like(labels), np.zeros_like(labels)
         places = [FINDINGS.index(label) for label in heads.labels]
-        probability[:, places] = heads.probabilities(pooled)
+        said[:, places] = heads.probabilities(pooled)
         present[:, places] = heads.probabilities(pooled) >= heads.threshold
-        each = macro_auc(probability[:, columns], labels[:, columns])
+        mean, each = macro_auc(said[:, columns], labels[:, columns])
         out["heads"] = {
-            "macro_auc": each[0],
+            "macro_auc": mean,
             "macro_f1": macro_f1(present, labels, columns),
-            "auc": {FINDINGS[columns[int(k)]]: round(v, 4) for k, v in each[1].items()},
+            "auc": {FINDINGS[columns[int(k)]]: round(v, 4) for k, v in each.items()},
         }
+        seen = session.pooled(np.stack([twelve(m.record.ecg)[0] for m in train]))
+        both = (
+            np.concatenate([x, seen], axis=1),
+            np.concatenate([np.stack([m.features for m in report]), pooled], axis=1),
+        )
+        out["features and encoder"] = _logistic_row(both[0], train_labels, both[1], labels, columns)
     return out
+
+
+def _logistic_row(x: Floats, y: Floats, report: Floats, labels: Floats, columns: list[int]) -> dict[str, Any]:
+    """A logistic regression fitted on training rows, its thresholds too, scored on report rows."""
+    plain = LogisticBaseline.fit(x, y)
+    fitted, said = plain.probabilities(x), plain.probabilities(report)
+    limits = np.array([_threshold(fitted[:, k], y[:, k]) for k in range(len(FINDINGS))])
+    return {
+        "macro_auc": macro_auc(said[:, columns], labels[:, columns])[0],
+        "macro_f1": macro_f1((said >= limits).astype(np.float32), labels, columns),
+    }
 
 
 def _threshold(probability: Floats, y: Floats) -> float:
@@ -204,7 +215,7 @@ def print_table(result: dict[str, Any]) -> None:
     table = Table(
         "findings", "macro-AUC", "macro-F1", title=f"{found['records']} records, {len(found['findings'])} findings"
     )
-    for name in ("rule", "logistic regression", "heads"):
+    for name in ("rule", "logistic regression", "heads", "features and encoder"):
         if name in found:
             auc = found[name]["macro_auc"]
             table.add_row(name, "–" if auc is None else f"{auc:.3f}", f"{found[name]['macro_f1']:.3f}")
