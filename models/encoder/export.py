@@ -52,14 +52,16 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
     build = GraphBuilder(PRECISIONS[precision])
     B, P, W = config.patches, config.patch_size, config.width
     half = precision == "fp16"
-    ecg = build.node("Cast", ["ecg"], to=TensorProto.FLOAT16) if half else "ecg"
-    if config.lead_norm:
+    ecg, f32 = "ecg", np.float32
+    if config.lead_norm:  # in float32 also where the rest is not: a root mean square needs its range
         basis = wander_basis(config.samples)
-        slow = build.node("MatMul", [build.node("MatMul", [ecg, build.const(basis)]), build.const(basis.T)])
+        slow = build.node("MatMul", [build.node("MatMul", [ecg, build.const(basis, f32)]), build.const(basis.T, f32)])
         steady = build.node("Sub", [ecg, slow])
         power = build.node("ReduceMean", [build.node("Mul", [steady, steady]), build.ints([-1])])
-        spread = build.node("Add", [build.node("Sqrt", [power]), build.const(np.array(SPREAD_FLOOR_MV))])
+        spread = build.node("Add", [build.node("Sqrt", [power]), build.const(np.array(SPREAD_FLOOR_MV), f32)])
         ecg = build.node("Div", [steady, spread])
+    if half:
+        ecg = build.node("Cast", [ecg], to=TensorProto.FLOAT16)
     # A convolution whose stride is its kernel is one matrix product over the cut patches, and faster as such.
     x = build.node("Reshape", [ecg, build.ints([0, config.leads, B, P])])
     x = build.node("Transpose", [x], perm=[0, 2, 1, 3])                                   # [B, patches, leads, patch]

@@ -28,12 +28,12 @@ class GraphBuilder:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
-    def const(self, array: Array) -> str:
-        """A constant of the graph's precision; returns its name."""
+    def const(self, array: Array, dtype: type | None = None) -> str:
+        """A constant, of the graph's precision unless told otherwise; returns its name."""
         from onnx import numpy_helper
 
         name = f"w{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array, self.dtype), name))
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype or self.dtype), name))
         return name
 
     def ints(self, values: list[int]) -> str:

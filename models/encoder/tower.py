@@ -119,7 +119,8 @@ class LeadNorm(nn.Module):
 
     def forward(self, ecg: Tensor) -> Tensor:
         """ecg [batch, leads, samples] mV."""
-        steady = ecg - (ecg @ self.basis) @ self.basis.T
+        basis = self.basis.to(ecg.dtype)
+        steady = ecg - (ecg @ basis) @ basis.T
         return steady / (steady.square().mean(dim=-1, keepdim=True).sqrt() + SPREAD_FLOOR_MV)
 
 
@@ -152,7 +153,7 @@ class EcgTower(nn.Module):
         expected = (self.config.leads, self.config.samples)
         if tuple(ecg.shape[1:]) != expected:
             raise ValueError(f"ECG windows are {tuple(ecg.shape)}, expected [batch, {expected[0]}, {expected[1]}]")
-        ecg = self.lead_norm(ecg.to(self.conv1.weight.dtype))
+        ecg = self.lead_norm(ecg.float()).to(self.conv1.weight.dtype)  # a root mean square needs float32's range
         x = self.conv1(ecg).transpose(1, 2)                                                # [B, patches, W]
         x = torch.cat([self.class_embedding.expand(x.shape[0], 1, -1), x], dim=1)          # [B, 1 + patches, W]
         tokens = self.transformer(self.ln_pre(x + self.positional_embedding))

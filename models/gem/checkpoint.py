@@ -12,7 +12,6 @@ Nothing here unpickles: ``models.encoder.import_checkpoint`` turns a published `
 """
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from models.encoder.config import TowerConfig
 from models.encoder.tower import LeadNorm
 from models.gem.configuration_gem import GemConfig, vision_sizes
+from models.gem.digest import weights_digest
 from models.gem.modeling_gem import GemForCausalLM
 
 Shapes = dict[str, tuple[int, ...]]
@@ -113,25 +113,11 @@ def save_checkpoint(folder: Path | str, model: GemForCausalLM, tokenizer_model: 
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     document = model.config.to_dict()
     document["architectures"] = ["GemForCausalLM"]
+    document["weights"] = weights_digest(folder)
     (folder / "config.json").write_text(json.dumps(document, indent=1, sort_keys=True, default=str) + "\n")
     if tokenizer_model is not None and tokenizer_model.resolve() != (folder / "tokenizer.model").resolve():
         (folder / "tokenizer.model").write_bytes(tokenizer_model.read_bytes())
-    return weights_digest(folder)
-
-
-def weights_digest(folder: Path | str) -> str:
-    """``sha256:…`` of a folder's weights: the digest of the one file, or of the shards' ``sha256sum`` lines by name."""
-    files = sorted(Path(folder).glob("*.safetensors"))
-    if not files:
-        raise CheckpointError(f"{folder} holds no .safetensors file")
-    digests = []
-    for path in files:
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    if len(files) == 1:
-        return f"sha256:{digests[0]}"
-    lines = "".join(f"{digest}  {path.name}\n" for digest, path in zip(digests, files, strict=True))
-    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    return str(document["weights"])
 
 
 def tensor_shapes(folder: Path) -> tuple[Shapes, dict[str, tuple[Path, str]]]:

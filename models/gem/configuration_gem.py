@@ -41,6 +41,8 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
         The model was trained on prompts that state the measured values (compact GEM).
     trained : bool
         False: random weights; nothing that it says is passed on.
+    weights : str or None
+        Digest of the tensors' file as it was saved; another file beside this configuration is refused by the service.
     """
 
     model_type = "llava_llama"
@@ -63,6 +65,7 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
     tokenizer_model_max_length: int = CONTEXT_TOKENS
     evidence_in_prompt: bool = False
     trained: bool = True
+    weights: str | None = None
 
     @property
     def tower(self) -> TowerConfig | None:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.gem.checkpoint import load_checkpoint, weights_digest
+from models.gem.checkpoint import load_checkpoint
+from models.gem.digest import checked_digest
 from models.gem.engine import DeviceLost, OutOfMemory
 from models.gem.fused import FusedLayer, rotation
 from models.gem.modeling_gem import GemForCausalLM
@@ -81,11 +82,12 @@ class TorchDecoder:
         precision = ("bf16" if place.type == "cuda" else "fp32") if dtype == "auto" else dtype
         if precision not in DTYPES:
             raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+        digest = checked_digest(folder)
         with device_errors():
             model = load_checkpoint(folder, device=place, dtype=DTYPES[precision])
             longest = min(longest or LONGEST, model.config.max_position_embeddings)
             slots = slots or _slots_that_fit(model, longest, place)
-            card = ModelCard(folder.name, weights_digest(folder), precision, str(place), model.config.trained)
+            card = ModelCard(folder.name, digest, precision, str(place), model.config.trained)
             return cls(model, GemProcessor.load(folder, model.config), card, slots=slots, longest=longest)
 
     def prompt(self, request: GemRequest) -> dict[str, Any]:

@@ -7,7 +7,6 @@ few segments a minute. Greedy answers are those of the torch decoder, token for 
 """
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from models.encoder.config import TowerConfig
 from models.encoder.export import tower_graph
 from models.encoder.graph import GraphBuilder, serialized
 from models.gem.conversation import gem_prompt
+from models.gem.digest import checked_digest
 from models.gem.inputs import ecg_window, stated_evidence
 from models.gem.marks import IMAGE_TOKEN
 from models.gem.request import GemRequest, ModelCard
@@ -149,11 +149,11 @@ class OnnxDecoder:
         reason = cannot_run(folder)
         if reason:
             raise ValueError(reason)
+        digest = checked_digest(folder)
         content = (folder / "model.safetensors").read_bytes()
         state = {name: np.asarray(array, np.float32) for name, array in load(content).items()}
         document = json.loads((folder / "config.json").read_text())
-        card = ModelCard(folder.name, f"sha256:{hashlib.sha256(content).hexdigest()}", "fp32", "cpu",
-                         bool(document.get("trained", True)))
+        card = ModelCard(folder.name, digest, "fp32", "cpu", bool(document.get("trained", True)))
         return cls(state, document, GemTokenizer(folder / "tokenizer.model"), card, slots=slots or SLOTS,
                    longest=longest, threads=threads)
 

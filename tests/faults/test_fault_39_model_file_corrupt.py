@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from models.encoder.config import TowerConfig
 from models.encoder.session import COMPACT_FOLDER, EncoderSession, EncoderUnavailable
+from models.gem.build import compact_config, random_gem
+from models.gem.checkpoint import save_checkpoint
+from models.gem.engine import GemEngine
+from models.gem.request import GemUnavailable
 
 
 @pytest.fixture
@@ -38,6 +43,19 @@ def test_a_configuration_without_its_digest_is_refused(folder: Path) -> None:
     path.write_text(json.dumps(document))
     with pytest.raises(EncoderUnavailable, match="weights missing"):
         EncoderSession.load(folder, "cpu")
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_one_flipped_bit_of_a_gem_is_found_whatever_runs_it(tmp_path: Path, runtime: str) -> None:
+    small = compact_config(64, hidden=32, layers=1, heads=2, tower=TowerConfig(32, 1, 8, 64, embed_dim=16))
+    save_checkpoint(tmp_path, random_gem(small, seed=1))
+    path = tmp_path / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(GemUnavailable, match="are corrupt or another model's: their digest is sha256:") as why:
+        GemEngine.load(tmp_path, "cpu", runtime=runtime)
+    assert why.value.lasting
 
 
 def test_what_is_no_graph_at_all_is_an_error_of_this_room(folder: Path) -> None:

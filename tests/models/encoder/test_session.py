@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -76,6 +77,13 @@ def test_the_shipped_encoder_is_what_its_tower_exports_to() -> None:
 def test_the_shipped_heads_belong_to_the_shipped_encoder(compact: EncoderSession) -> None:
     heads = load_heads(COMPACT_FOLDER, compact.weights)
     assert heads is not None and {"NORM", "MI", "CD", "STTC", "AFIB"} <= set(heads.labels)
+
+
+def test_half_precision_is_for_cuda_and_the_cpu_says_so(tmp_path: Path) -> None:
+    write_encoder(tmp_path, random_state(COMPACT, 1), COMPACT, name="half", trained=False, precision="fp16")
+    onnx.checker.check_model(tmp_path / "model.onnx")
+    with pytest.raises(EncoderUnavailable, match="exported in fp16, which runs on CUDA alone"):
+        EncoderSession.load(tmp_path, "cpu")
 
 
 def test_no_windows_give_no_features(compact: EncoderSession) -> None:

@@ -20,8 +20,8 @@ from models.gem.checkpoint import (
     load_checkpoint,
     read_tower,
     save_checkpoint,
-    weights_digest,
 )
+from models.gem.digest import weights_digest
 
 SMALL = {"hidden": 32, "layers": 1, "heads": 2, "tower": TowerConfig(32, 1, 8, 64, embed_dim=16)}
 CLIP = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56,

@@ -279,6 +279,13 @@ def test_a_compact_gem_answers_without_torch(gem_folder: Path, engine: GemEngine
     assert done.stdout.rstrip("\n") == engine.submit(asked).result(60).text
 
 
+def test_half_precision_answers_too_and_is_named(gem_folder: Path) -> None:
+    half = GemEngine.load(gem_folder, "cpu", "bf16", threads=1)
+    assert half.card.precision == "bf16"
+    assert half.submit(ask(2, max_new_tokens=8)).result(60).tokens > 0
+    half.close()
+
+
 def test_a_gem_that_reads_pages_needs_torch_and_says_so(gem_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(gem_folder, tmp_path / "gem"))
     document = json.loads((folder / "config.json").read_text()) | {"vision_config": {"hidden_size": 32}}
