@@ -96,9 +96,7 @@ def _report(episode: Episode, fs_hz: float, priority: Any) -> ConditionReport:
     )
 
 
-def _event(
-    episode: Episode, ecg: Ecg, sounded: bool, priorities: Mapping[tuple[str, int], str]
-) -> dict[str, Any]:
+def _event(episode: Episode, ecg: Ecg, sounded: bool, priorities: Mapping[tuple[str, int], str]) -> dict[str, Any]:
     fs = ecg.fs_hz
     code = CODES[episode.code]
     citations = citations_of(episode.evidence, 0, ecg.n_samples, 0, fs)

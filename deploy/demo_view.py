@@ -18,10 +18,12 @@ from rich.text import Text
 from deploy.demo_report import History, still_open
 from deploy.ward import QT_CONFIRM_S
 from deploy.words import STYLES, alert_lines, headline
-from streams.alert import Alert
+from streams.alert import Alert, State
 from streams.ward_view import BedView, WardView
 
 ALERTS_SHOWN = 5
+CITATIONS_SHOWN = 4
+SYSTEM = "_system"  # the bed stream of what concerns the whole site: nobody lies there
 BEDS_EVERY_S = 1.0  # vitals come once a second
 _SPARK = "▁▂▃▄▅▆▇█"
 _SPARK_COLUMNS = 36
@@ -78,7 +80,7 @@ class DemoView:
         if now - self._looked >= BEDS_EVERY_S:
             self._looked = now
             try:
-                self._beds = [bed for unit in view.units() for bed in view.beds(unit)]
+                self._beds = [bed for unit in view.units() for bed in view.beds(unit) if unit != SYSTEM]
             except RedisError as lost:  # shown, not fatal: the workers go on and fill it again
                 self._head.append(f"  Redis: {lost}", "red")
         alerts = history.newest
@@ -139,12 +141,10 @@ class DemoView:
         return table
 
     def _alert_panel(self, alerts: list[Alert]) -> Panel:
-        told = sorted(
-            alerts, key=lambda a: (a.interpretation is not None and a.kind != "technical", a.onset), reverse=True
-        )
+        over = sorted((a for a in alerts if a.state is State.OFF), key=lambda a: a.onset, reverse=True)
         lines: list[Text] = []
-        for alert in told[:ALERTS_SHOWN]:
-            lines += [alert_lines(alert), Text()]
+        for alert in [*still_open(alerts), *over][:ALERTS_SHOWN]:
+            lines += [alert_lines(alert, CITATIONS_SHOWN), Text()]
         return Panel(Group(*lines), title="alerts", title_align="left", border_style="dim")
 
 

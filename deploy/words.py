@@ -30,12 +30,15 @@ def headline(alert: Alert) -> Text:
     return line
 
 
-def alert_lines(alert: Alert) -> Text:
-    """The alert with its interpretation and citations, a few lines."""
+def alert_lines(alert: Alert, most_citations: int | None = None) -> Text:
+    """The alert with its interpretation and citations, a few lines; ``most_citations`` leaves the rest to a number."""
     text = headline(alert)
     if alert.interpretation is not None:
         source = "GEM" if alert.interpretation.source == "gem" else "measured"
-        text.append(f"\n   {source}: ", "green").append(alert.interpretation.text)
-    for citation in alert.citations:
+        text.append(f"\n   {source}: ", "green").append(alert.interpretation.text.replace("~~", ""))
+    for citation in alert.citations[:most_citations]:
         text.append(f"\n   {citation_words(citation)}", "yellow")
+    rest = 0 if most_citations is None else len(alert.citations) - most_citations
+    if rest > 0:
+        text.append(f"\n   and {rest} more", "dim")
     return text
