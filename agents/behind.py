@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 from agents.partition import Partition
 from agents.restore import offset_before, plain_consumer, read_range
@@ -24,40 +25,45 @@ RECORD_EVERY = 300  # windows after which progress is recorded, so that a restar
 
 async def analyse_behind(monitor: Monitor, partition: Partition) -> None:
     """Runs until nothing is left; a crash or a hand-over leaves the rest recorded in the bed documents."""
+    topic, number = monitor.topics.windows, partition.number
+    loop = asyncio.get_running_loop()
     try:
-        topic = monitor.topics.windows
         while any(bed.bed.skipped for bed in partition.beds.values()):
             ranges = [(r.first, r.last) for bed in partition.beds.values() for r in bed.bed.skipped]
             first, last = min(a for a, _ in ranges), max(b for _, b in ranges)
             async with plain_consumer(monitor.settings) as consumer:
-                begin = await offset_before(consumer, topic, partition.number, first, WARM_S)
-                end = max(last + 1, partition.next_offset)
-                until_ns: int | None = None
+                begin = await offset_before(consumer, topic, number, first, WARM_S)
                 handled = 0
-                async for batch in read_range(consumer, topic, partition.number, begin, end):
-                    for message in batch:
-                        if message.offset > last:
-                            until_ns = until_ns or message.append_ns + round(OVERLAP_S * 1e9)
-                            if message.append_ns > until_ns:
-                                break
-                        loop = asyncio.get_running_loop()
-                        started = loop.time()
-                        async with partition.lock:
-                            if not partition.held:
-                                return
-                            await _one(monitor, partition, message)
-                        handled += 1
-                        if handled % RECORD_EVERY == 0:
-                            await _record(monitor, partition, min(message.offset, last) - 1)
-                        await asyncio.sleep((loop.time() - started) * (1 - SHARE) / SHARE)
-                    if until_ns is not None and batch and batch[-1].append_ns > until_ns:
-                        break
+                async for message in _until_overlap(consumer, topic, number, begin, last, partition):
+                    started = loop.time()
+                    async with monitor.turn(partition) as held:
+                        if not held:
+                            return  # whoever holds the partition next reads in the bed documents what is left
+                        await _one(monitor, partition, message)
+                    handled += 1
+                    if handled % RECORD_EVERY == 0:
+                        await _record(monitor, partition, min(message.offset, last) - 1)
+                    await asyncio.sleep((loop.time() - started) * (1 - SHARE) / SHARE)
             await _record(monitor, partition, last)
-        log.info("%s/%d: what was passed over has been analysed", topic, partition.number)
+        log.info("%s/%d: what was passed over has been analysed", topic, number)
     except asyncio.CancelledError:
         raise
     except Exception as error:
         monitor.fail(error)
+
+
+async def _until_overlap(
+    consumer: Any, topic: str, number: int, begin: int, last: int, partition: Partition
+) -> AsyncIterator[Incoming]:
+    """The windows from ``begin`` to ``last``, and as many after it as `OVERLAP_S` asks for and were judged live."""
+    until_ns: int | None = None
+    async for batch in read_range(consumer, topic, number, begin, max(last + 1, partition.next_offset)):
+        for message in batch:
+            if message.offset > last:
+                until_ns = until_ns or message.append_ns + round(OVERLAP_S * 1e9)
+                if message.append_ns > until_ns:
+                    return
+            yield message
 
 
 async def _one(monitor: Monitor, partition: Partition, message: Incoming) -> None:
@@ -78,6 +84,6 @@ async def _one(monitor: Monitor, partition: Partition, message: Incoming) -> Non
 
 
 async def _record(monitor: Monitor, partition: Partition, up_to: int) -> None:
-    async with partition.lock:
-        for bed in list(partition.beds.values()):
+    async with monitor.turn(partition) as held:
+        for bed in list(partition.beds.values()) if held else []:
             await monitor.deliver(bed, bed.done_behind(up_to))

@@ -10,33 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import ValidationError
 
-from agents import flags
 from agents.bed_monitor import BedMonitor, new_bed, system_bed
 from agents.behind import analyse_behind
 from agents.clock import Clock
 from agents.condition import ConditionReport
+from agents.delivery import Delivery
 from agents.encoder_tier import EncoderTier
 from agents.lease import Lease
-from agents.outputs import Outputs, Strip
+from agents.outputs import Outputs
 from agents.partition import Partition, PassingOver
 from agents.restore import committed_offsets, offset_before, plain_consumer, read_beds, read_range
-from agents.sender import Incoming, Outgoing
+from agents.sender import Incoming
 from agents.settings import Settings
 from agents.technical import SYSTEM, open_alert
 from agents.warm_up import WarmUp
 from agents.worker import Worker
 from models.ecg import Ecg
-from streams.alert import Alert, InterpretationMessage, Phase
+from streams.alert import InterpretationMessage
 from streams.bed import Action, Bed
 from streams.document import ns_of_time
 from streams.partition import partition_of
-from streams.telemetry import Headers
-from streams.wire import EcgWindow, FlaggedSegment, Refused, decode_window, encode_flagged, encode_window
+from streams.wire import EcgWindow, Refused, decode_window
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,10 @@ class Monitor(Worker):
         self.lease = Lease(self.app, settings.session_timeout_s)
         self.encoder = EncoderTier(settings)
         self.encoder.found = self._encoder_found
-        self._budget = flags.Budget()
+        self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.check, self._offer)
         self.warm = WarmUp(settings)
         self._lag_s = 0.0
-        self._holding = asyncio.Event()
+        self.holding = asyncio.Event()
         self._restoring: asyncio.Task[None] | None = None
         topics = self.topics
         for topic, handle in (
@@ -88,7 +88,7 @@ class Monitor(Worker):
 
     async def _revoked(self, _app: Any, revoked: set[Any], **_: Any) -> None:
         """Nothing is written any more until the next assignment; what is under way is finished first."""
-        self._holding.clear()
+        self.holding.clear()
         if self._restoring is not None:
             self._restoring.cancel()
         for partition in self.partitions.values():
@@ -128,18 +128,10 @@ class Monitor(Worker):
                 documents = await read_beds(consumer, self.topics.beds, number)
                 partition.beds = {name: self._monitor_of(partition, bed) for name, bed in documents.items()}
                 partition.hold_in(generation, max((bed.generation for bed in documents.values()), default=-1))
-                await self._publish_again(partition)
-        self._holding.set()
+                for bed in partition.beds.values():
+                    await self.delivery.alerts_again(bed)
+        self.holding.set()
         self._restoring = asyncio.create_task(self._warm_up(committed))
-
-    async def _publish_again(self, partition: Partition) -> None:
-        """The alerts of the beds as they were written: some may never have left. Readers drop versions they have."""
-        messages = []
-        for monitor in partition.beds.values():
-            for alert in monitor.bed.alerts:
-                fresh = alert.changed(generation=partition.generation)
-                messages.append(Outgoing(self.topics.alerts, alert.bed_stream, fresh.to_json()))
-        await self.sender.send(messages)
 
     async def _warm_up(self, committed: dict[int, int]) -> None:
         """Read the signal again that lies before the committed offsets; partition by partition they go live."""
@@ -149,7 +141,8 @@ class Monitor(Worker):
                 partition = self.partitions[number]
                 async with partition.lock:
                     await self._warm(partition, offset)
-                    await self._send_again(partition)
+                    for bed in partition.beds.values():
+                        await self.delivery.strips_again(bed)
                     partition.ready.set()
                     self._start_behind(partition)
             self.ready.set()
@@ -179,18 +172,6 @@ class Monitor(Worker):
                         self.progressed()
                     await asyncio.sleep(0)
 
-    async def _send_again(self, partition: Partition) -> None:
-        """Strips and flags of alerts that began just before the worker before this one ended."""
-        for bed in partition.beds.values():
-            strips = bed.strips_again()
-            messages = [
-                Outgoing(self.topics.strips, bed.bed.bed_stream, encode_window(s.window), _strip_headers(s))
-                for s in strips
-            ]
-            await self.sender.send(messages)
-            starts = [a.changed(phase=Phase.START) for a in bed.bed.alerts if a.interpretation is None and not a.late]
-            await self._flag(bed, starts, strips)
-
     def _monitor_of(self, partition: Partition, bed: Bed) -> BedMonitor:
         return BedMonitor(bed, self.settings, self.clock, self.encoder.info, partition.generation)
 
@@ -198,20 +179,33 @@ class Monitor(Worker):
 
     async def _partition(self, number: int) -> Partition | None:
         """The partition, once it has its memory back; None where this worker does not hold it any more."""
-        await self._holding.wait()
+        await self.holding.wait()
         partition = self.partitions.get(number)
         if partition is None:
             return None
         await partition.ready.wait()
         return partition if partition.held else None
 
+    @asynccontextmanager
+    async def turn(self, partition: Partition) -> AsyncIterator[bool]:
+        """One thing at a time on a partition, and only while partitions are held; False: it is somebody else's."""
+        while True:
+            await self.holding.wait()
+            await partition.lock.acquire()
+            if self.holding.is_set():
+                break
+            partition.lock.release()  # they were taken away while this waited for its turn
+        try:
+            yield partition.held
+        finally:
+            partition.lock.release()
+
     async def _window(self, message: Incoming) -> None:
         partition = await self._partition(message.partition)
         if partition is None:
             return
-        async with partition.lock:
-            await self._holding.wait()
-            if not partition.held or message.offset < partition.next_offset:
+        async with self.turn(partition) as held:
+            if not held or message.offset < partition.next_offset:
                 return
             if not await self._passed_over(partition, message):
                 await self._judge(partition, message)
@@ -281,7 +275,9 @@ class Monitor(Worker):
         partition = await self._partition(message.partition)
         if partition is None:
             return
-        async with partition.lock:
+        async with self.turn(partition) as held:
+            if not held:
+                return
             try:
                 action = Action.from_json(message.value or b"")
                 self._check_key(message, action.bed_stream)
@@ -309,7 +305,9 @@ class Monitor(Worker):
         partition = await self._partition(message.partition)
         if partition is None:
             return
-        async with partition.lock:
+        async with self.turn(partition) as held:
+            if not held:
+                return
             try:
                 reading = InterpretationMessage.from_json(message.value or b"")
                 self._check_key(message, reading.bed_stream)
@@ -349,66 +347,22 @@ class Monitor(Worker):
     # ---- what goes out -------------------------------------------------------------------------------------------
 
     async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
-        """One turn after the other; within a turn the order that makes a crash harmless."""
-        topics = self.topics
-        key = bed.bed.bed_stream
-        for output in outputs:
-            if output.bed is not None:
-                self.lease.check()
-                await self.sender.send([Outgoing(topics.beds, key, output.bed.to_json())])
-            messages = [Outgoing(topics.strips, key, encode_window(s.window), _strip_headers(s)) for s in output.strips]
-            messages += [Outgoing(topics.alerts, key, alert.to_json()) for alert in output.alerts]
-            if messages:
-                self.lease.check()
-                await self.sender.send(messages)
-            await self._flag(bed, output.alerts, output.strips, output.found)
-            for alert in output.alerts:
-                self.metrics.alert(alert, self.clock.now_ns())
-            for vitals in output.vitals:
-                await self.sender.send_volatile(Outgoing(topics.vitals, key, vitals.to_json()))
-            if output.encode is not None and self._lag_s < ENCODER_LAG_S:
-                self.encoder.offer(key, output.encode)
+        """One turn after the other."""
+        await self.delivery.deliver(bed, outputs)
 
-    async def _flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
-        """Hand what GEM is to read to the interpreter; over budget it is worded from the measurements."""
-        windows = {strip.alert_id: strip.window for strip in strips}
-        candidates = [
-            candidate
-            for alert in alerts
-            if alert.id in windows
-            and (candidate := flags.flag(alert, supported_by=bed.supports(alert.code), found=found))
-        ]
-        if not candidates:
-            return
-        now_ns = self.clock.now_ns()
-        self._budget, choice = flags.choose(self._budget, candidates, now_ns)
-        deadline_ns = now_ns + round(self.settings.gem_deadline_s * 1e9)
-        segments = [(f, f.reason, deadline_ns) for f in choice.taken] + [(f, why, now_ns) for f, why in choice.left_out]
-        messages = []
-        for candidate, reason, until_ns in segments:
-            alert = candidate.alert
-            assert alert.segment is not None
-            segment = FlaggedSegment(
-                windows[alert.id],
-                alert.id,
-                alert.code,
-                alert.priority,
-                reason,
-                ns_of_time(alert.segment.start),
-                until_ns,
-                candidate.citations,
-            )
-            messages.append(Outgoing(self.topics.flagged, alert.bed_stream, encode_flagged(segment)))
-        await self.sender.send(messages)
+    def _offer(self, bed_stream: str, ecg: Ecg) -> None:
+        """Ten seconds for the encoder: only while the rhythm tier keeps up."""
+        if self._lag_s < ENCODER_LAG_S:
+            self.encoder.offer(bed_stream, ecg)
 
     async def _encoder_found(self, bed_stream: str, ecg: Ecg, findings: Mapping[str, float]) -> None:
         """What the heads found in ten seconds of a bed."""
         partition = self.partitions.get(partition_of(bed_stream.encode(), self.settings.partitions))
         if partition is None or not partition.ready.is_set():
             return
-        async with partition.lock:
+        async with self.turn(partition) as held:
             bed = partition.beds.get(bed_stream)
-            if bed is not None and partition.held and self._holding.is_set():
+            if bed is not None and held:
                 await self.deliver(bed, bed.look(ecg, findings, trained=True))
 
     async def refuse(self, message: Incoming, reason: str) -> None:
@@ -422,12 +376,12 @@ class Monitor(Worker):
         while True:
             await asyncio.sleep(TICK_S)
             for partition in list(self.partitions.values()):
-                if self._holding.is_set() and partition.ready.is_set() and not partition.lock.locked():
+                if self.holding.is_set() and partition.ready.is_set() and not partition.lock.locked():
                     await self._tick(partition)
 
     async def _tick(self, partition: Partition) -> None:
-        async with partition.lock:
-            if not (partition.held and self._holding.is_set()) or partition.passing is not None:
+        async with self.turn(partition) as held:
+            if not held or partition.passing is not None:
                 return
             end = self.ends.end(self.topics.windows, partition.number)
             caught_up = end is not None and partition.next_offset >= end
@@ -470,10 +424,6 @@ class Monitor(Worker):
         right = partition_of(bed_stream.encode(), self.settings.partitions)
         if message.partition != right:
             raise ValueError(f"bed_stream {bed_stream!r} belongs on partition {right}, not {message.partition}")
-
-
-def _strip_headers(strip: Strip) -> Headers:
-    return [("alert_id", strip.alert_id.encode())]
 
 
 def _place(message: Incoming) -> str:
