@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from models.leads import CHEST, LIMB, STANDARD_12
+from models.leads import CHEST, LIMB
 
 REGIONS: dict[str, tuple[str, ...]] = {
     "anterolateral": ("I", "aVL", "V3", "V4", "V5", "V6"),
@@ -387,5 +387,3 @@ BEAT = re.compile(
     r"\b(first|second|third|fourth|fifth|sixth|last) beat\b"
 )
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "last": -1}
-
-ALL_TWELVE = STANDARD_12

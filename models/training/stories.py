@@ -23,7 +23,7 @@ from models.grounding.evidence import gather
 from models.grounding.stated import stated
 from models.training.corpus import REPORT, TRAIN, TUNE, Record, real_records, twelve
 from models.training.findings import Labels
-from models.training.narrate import Story, grounding_record
+from models.training.narrate import Story, grounding_record, measured_story
 from models.training.simulate import simulate
 
 SETS = ("ptbxl", "ludb", "samples")  # twelve leads; single-lead records are told by the measured interpreter
@@ -44,7 +44,7 @@ class Told:
 def tell(key: str, split: str, ecg: Ecg, labels: Labels, *, millivolts: bool = True, report: str = "") -> Told:
     """Measure a record and make its story."""
     evidence = [e for e in stated(gather(ecg)) if millivolts or e.measure not in VOLTAGE]
-    return Told(key, split, twelve(ecg)[0], Story(tuple(evidence), labels), report)
+    return Told(key, split, twelve(ecg)[0], measured_story(evidence, labels), report)
 
 
 def real_stories(records: Iterable[Record], kept: Path) -> list[Told]:
@@ -53,7 +53,7 @@ def real_stories(records: Iterable[Record], kept: Path) -> list[Told]:
     out = []
     for record in track([r for r in records if r.source in SETS], description="measuring"):
         if record.key in known:
-            story = Story(tuple(_read(e) for e in known[record.key]), record.labels)
+            story = measured_story([_read(e) for e in known[record.key]], record.labels)
             out.append(Told(record.key, record.split, twelve(record.ecg)[0], story, record.report))
         else:
             told = tell(
