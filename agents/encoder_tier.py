@@ -82,6 +82,11 @@ class EncoderTier:
         """Windows that a newer one replaced."""
         return 0 if self._batcher is None else int(self._batcher.thinned)
 
+    @property
+    def busy(self) -> bool:
+        """Windows are under way."""
+        return bool(self._running)
+
     def offer(self, bed_stream: str, ecg: Ecg) -> None:
         """Ten seconds of a bed: taken when there is time."""
         if self._batcher is None:

@@ -1,0 +1,37 @@
+"""What workers measure of themselves: names that Prometheus expects, and no label that names a patient or a bed."""
+
+from __future__ import annotations
+
+from agents.metrics import Metrics
+from streams.document import ns_of_time
+from tests.agents.signals import ecg, messages
+from tests.agents.ward import BedUnderTest
+
+
+def test_counters_end_in_total_and_times_in_seconds_and_labels_have_an_end() -> None:
+    metrics = Metrics()
+    labels = set()
+    for family in metrics.registry.collect():
+        assert family.name.startswith("gem_bedside_")
+        if family.type == "histogram":
+            assert family.name.endswith("_seconds")
+        if family.type == "counter":
+            assert all(s.name.endswith(("_total", "_created")) for s in family.samples)
+    metrics.windows.inc()
+    bed = BedUnderTest().feed(messages(ecg(30, silent=[(12.0, 30.0)])))
+    for alert in bed.alerts:
+        metrics.alert(alert, ns_of_time(alert.published))
+    for family in metrics.registry.collect():
+        labels |= {name for sample in family.samples for name in sample.labels}
+    assert labels <= {"code", "phase", "source", "verdict", "kind", "le"}
+
+
+def test_the_delay_of_a_lethal_alarm_is_counted_once_from_its_onset() -> None:
+    metrics = Metrics()
+    bed = BedUnderTest().feed(messages(ecg(40, silent=[(12.0, 24.0)])))
+    for alert in bed.of("ASYSTOLE"):
+        metrics.alert(alert, ns_of_time(alert.published))
+    name = "gem_bedside_alarm_delay_seconds"
+    assert metrics.registry.get_sample_value(f"{name}_count", {"code": "ASYSTOLE"}) == 1
+    within = metrics.registry.get_sample_value(f"{name}_bucket", {"code": "ASYSTOLE", "le": "6.0"})
+    assert within == 1, "onset to alert within 6 s"
