@@ -7,6 +7,7 @@ its own notebook does not, so that they are lost. Those figures carry the plain 
 """
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,10 @@ def read_verdict(text: str) -> dict[str, list[dict[str, Any]]]:
         raise ValueError(f"the judge's answer holds no JSON object: {text[:80]!r}")
     repaired = re.sub(r'("Score"\s*:\s*)\+(\d)', r"\1\2", found[0])
     repaired = re.sub(r",(\s*[\]}])", r"\1", repaired)  # judges leave commas behind the last entry
-    document: dict[str, list[dict[str, Any]]] = json.loads(repaired)
+    try:
+        document: dict[str, list[dict[str, Any]]] = json.loads(repaired)
+    except json.JSONDecodeError:
+        document = _python_literal(repaired)
     return document
 
 
@@ -74,6 +78,17 @@ def mean_scores(records: Iterable[Scores]) -> Scores:
         there = [value for r in records if (value := r.get(name)) is not None]
         out[name] = round(sum(there) / len(there), 2) if there else None
     return out
+
+
+def _python_literal(text: str) -> dict[str, list[dict[str, Any]]]:
+    """What a judge wrote with single quotes, as Python would; literals only, nothing is evaluated."""
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"the judge's answer holds no JSON object: {text[:80]!r}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"the judge's answer holds no JSON object: {text[:80]!r}")
+    return value
 
 
 def _aggregate(name: str, p: list[float]) -> float:

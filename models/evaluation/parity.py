@@ -36,7 +36,7 @@ from models.evaluation import ecgbench, grounded
 from models.gem.anyres import best_resolution, crop_grid, tuple_of, unpadded
 from models.gem.configuration_gem import IMAGE_ASPECTS
 from models.gem.conversation import TEMPLATES
-from models.gem.page import PX_PER_MV, PX_PER_S, reference_layout, reference_page
+from models.gem.page import PAGE_S, PX_PER_MV, PX_PER_S, reference_layout, reference_page
 from models.gem.processing_gem import PagePreprocessor, fixed_length
 from models.records import read_record
 
@@ -181,15 +181,17 @@ def compare_pixels(folder: Path, to: Comparison) -> None:
 
 def compare_pages(folder: Path, to: Comparison) -> None:
     """Our page against the reference's: its plotted points, and its ink in the columns of the traces."""
-    for png, geometry, record in _drawn_pages(folder):
+    for png, geometry, record, number in _drawn_pages(folder):
         ecg = read_record(str(record))
+        ecg = ecg.slice(round(number * PAGE_S * ecg.fs_hz), ecg.n_samples)
         ours, theirs = reference_page(ecg)[..., 0] < INK, np.asarray(Image.open(png).convert("RGB"))[..., 0] < INK
         drawn = json.loads(geometry.read_text())
         to.same(f"{png.stem}.size", list(ours.shape), [drawn["height"], drawn["width"]])
         for lead in drawn["leads"]:
-            points = np.array(lead["plotted_pixels_every_50th_yx"])
+            points = np.array(lead["plotted_pixels_every_50th_yx"], float)
+            points = points[np.isfinite(points).all(axis=1)]
             distance = [_ink_distance(ours, y, x) for y, x in points]
-            to.near(f"{png.stem}.{lead['lead_name']}", max(distance), 0.0, PAGE_PX)
+            to.near(f"{png.stem}.{lead['lead_name']}", max(distance, default=0.0), 0.0, PAGE_PX)
         # Names and scale are in another typeface: ink is compared to the right of the names, above the scale.
         first, last = round(reference_layout().panels[0].x + NAMES_S * PX_PER_S), round(points[-1, 1])
         part = (slice(1, -round(SCALE_MV * PX_PER_MV)), slice(first, last))
@@ -235,7 +237,7 @@ def compare_ecgbench(folder: Path, to: Comparison) -> None:
 def compare_grounding(folder: Path, to: Comparison) -> None:
     """Judges' verdicts parsed, scored and averaged."""
     expected = json.loads((folder / "grounding_scores.json").read_text())
-    verdicts = {name: grounded.read_verdict(text) for name, text in expected["raw_judge_outputs"].items()}
+    verdicts = {name: _verdict(text) for name, text in expected["raw_judge_outputs"].items()}
     scores = {name: grounded.reference_scores(verdict) for name, verdict in verdicts.items()}
     for name, dimensions in expected.get("parsed", {}).items():
         to.same(f"parsed.{name}", [grounded.points(verdicts[name], d) for d in dimensions],
@@ -243,6 +245,14 @@ def compare_grounding(folder: Path, to: Comparison) -> None:
     for name, theirs in expected["per_id"].items():
         to.near(f"per_id.{name}", _numbers(scores[name]), _numbers(theirs), 1e-9)
     to.near("final", _numbers(grounded.mean_scores(scores.values())), _numbers(expected["final"]), METRIC)
+
+
+def _verdict(text: str) -> grounded.Verdict:
+    """A judge's verdict, without any dimension where it cannot be read."""
+    try:
+        return grounded.read_verdict(text)
+    except ValueError:
+        return {}
 
 
 def _numbers(scores: dict[str, float | None]) -> list[float]:
@@ -268,8 +278,9 @@ def _geometry(size: tuple[int, int], points: Sequence[tuple[int, int]], crop: in
 
 def _page_files(folder: Path, name: str) -> list[Path]:
     """The page's own file; else those of its size in the folders beside (fixtures share their large pages)."""
-    if (folder / f"{name}.png").is_file():
-        return [folder / f"{name}.png"]
+    own = [path for path in folder.glob(f"{name}.*") if path.suffix in (".png", ".jpg", ".jpeg", ".bmp")]
+    if own:
+        return own
     size = name.rpartition("_")[2]
     return [p for p in sorted(folder.parent.glob("*/*.png")) if "x".join(map(str, Image.open(p).size)) == size]
 
@@ -291,13 +302,14 @@ def _distance(ours: list[tuple[str, Array]], expected: dict[str, Array]) -> floa
     return max(float(np.abs(a - expected[k]).max()) if a.shape == expected[k].shape else np.inf for k, a in ours)
 
 
-def _drawn_pages(folder: Path) -> list[tuple[Path, Path, Path]]:
-    """(page, its geometry, its record) of each page of a folder; the first page of a record only."""
+def _drawn_pages(folder: Path) -> list[tuple[Path, Path, Path, int]]:
+    """(page, its geometry, its record, its number) of each page of a folder; a record has one for each ten seconds."""
     found = []
-    for png in sorted(folder.glob("*-0.png")):
-        record = folder / "records" / png.stem.removesuffix("-0")
-        if png.with_suffix(".json").is_file() and record.with_suffix(".hea").is_file():
-            found.append((png, png.with_suffix(".json"), record))
+    for png in sorted(folder.glob("*-*.png")):
+        name, _, number = png.stem.rpartition("-")
+        record = folder / "records" / name
+        if number.isdigit() and png.with_suffix(".json").is_file() and record.with_suffix(".hea").is_file():
+            found.append((png, png.with_suffix(".json"), record, int(number)))
     return found
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from models.encoder.config import TowerConfig
 from models.encoder.text import Coca
 from models.encoder.tower import EcgTower
 from models.evaluation.fixture_weights import fixture_state
-from models.gem.checkpoint import compare_layout, complete_config, load_checkpoint
+from models.gem.checkpoint import compare_layout, complete_config, layout, load_checkpoint
 from models.gem.conversation import gem_prompt
 from models.gem.modeling_gem import GemForCausalLM
 from models.gem.processing_gem import GemProcessor, fixed_length
@@ -119,10 +120,13 @@ def compare_layout_names(folder: Path, to: Comparison) -> None:
     """Every name and shape of a checkpoint, against the model on the meta device: no memory is taken."""
     document = json.loads((folder / "keys.json").read_text())
     shapes = {name: tuple(shape) for name, shape in document["tensors"].items()}
-    report = compare_layout(shapes, complete_config({}, shapes))
+    config = complete_config({}, shapes)
+    report = compare_layout(shapes, config)
     to.same("names", [*report.missing, *report.unexpected], [])
     to.same("shapes", list(report.misshapen), [])
     to.same("n_tensors", [report.expected], [document.get("n_tensors", len(shapes))])
+    if "n_params" in document:
+        to.same("n_params", [sum(prod(shape) for shape in layout(config).values())], [document["n_params"]])
 
 
 def _compare_processing(folder: Path, to: Comparison, processor: GemProcessor,
@@ -138,10 +142,10 @@ def _compare_processing(folder: Path, to: Comparison, processor: GemProcessor,
         sizes.append(page.size)
         to.near(f"images.{k}", processor.pages(page), inputs[f"images.{k}"], PIXELS)
         said = [turn["value"] for turn in sample["conversations"]]
-        to.same(f"prompt.input_ids.{k}", processor.tokenizer.encode_prompt(gem_prompt(said[0])),
+        to.same(f"prompt.input_ids.{k}", processor.tokenizer.encode_prompt(gem_prompt(said[0], mark=False)),
                 inputs[f"prompt.input_ids.{k}"][0].tolist())
         if "train.input_ids" in inputs:
-            ids, labels = processor.training_example(list(zip(said[::2], said[1::2], strict=True)))
+            ids, labels = processor.training_example(list(zip(said[::2], said[1::2], strict=True)), mark=False)
             kept = inputs["train.attention_mask"][k].bool()
             to.same(f"train.input_ids.{k}", ids, inputs["train.input_ids"][k][kept].tolist())
             to.same(f"train.labels.{k}", labels, inputs["train.labels"][k][kept].tolist())

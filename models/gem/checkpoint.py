@@ -13,6 +13,7 @@ Nothing here unpickles: ``models.encoder.import_checkpoint`` turns a published `
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,13 +178,16 @@ def complete_config(document: Mapping[str, Any], shapes: Shapes, folder: Path | 
     out.setdefault("num_key_value_heads", shapes["model.layers.0.self_attn.k_proj.weight"][0] // head)
     out.setdefault("rms_norm_eps", 1e-5)
     out.setdefault("max_position_embeddings", 4096)
+    if OPTIONAL[0] in shapes:
+        out.setdefault("mm_patch_merge_type", "spatial_unpad")
     if f"{ECG}conv1.weight" in shapes and not out.get("tower_config"):
         out["tower_config"] = _tower_config(out, shapes, folder).to_dict()
     if not out.get("vision_config"):
         out["vision_config"] = _vision_config(out, shapes, folder)
     for name in ("ecg_projector", "mm_projector"):
-        if f"model.{name}.weight" in shapes or f"model.{name}.0.weight" in shapes:
-            out[f"{name}_type"] = "linear" if f"model.{name}.weight" in shapes else "mlp2x_gelu"
+        layers = sum(bool(re.fullmatch(rf"model\.{name}\.\d+\.weight", n)) for n in shapes)
+        if f"model.{name}.weight" in shapes or layers:
+            out[f"{name}_type"] = f"mlp{layers}x_gelu" if layers else "linear"
     first = shapes.get("model.mm_projector.0.weight") or shapes.get("model.mm_projector.weight")
     if first:
         out["mm_hidden_size"] = first[1]

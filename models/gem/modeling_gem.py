@@ -7,6 +7,7 @@ LLaMA and CLIP are those of transformers; nothing here re-implements them.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -98,12 +99,16 @@ class VisionTower(nn.Module):
 
 
 def projector(kind: str, inputs: int, outputs: int) -> nn.Module:
-    """``linear``: one layer. ``mlp2x_gelu``: two, with exact GELU between them."""
+    """``linear``: one layer. ``mlp<n>x_gelu``: n of them, with exact GELU between. ``identity``: nothing."""
     if kind == "linear":
         return nn.Linear(inputs, outputs)
-    if kind == "mlp2x_gelu":
-        return nn.Sequential(nn.Linear(inputs, outputs), nn.GELU(), nn.Linear(outputs, outputs))
-    raise ValueError(f"projector {kind!r} is not one of {', '.join(PROJECTORS)}")
+    if kind == "identity":
+        return nn.Identity()
+    layers = re.fullmatch(r"mlp(\d+)x_gelu", kind)
+    if not layers:
+        raise ValueError(f"projector {kind!r} is not one of {', '.join(PROJECTORS)}")
+    between = [part for _ in range(int(layers[1]) - 1) for part in (nn.GELU(), nn.Linear(outputs, outputs))]
+    return nn.Sequential(nn.Linear(inputs, outputs), *between)
 
 
 class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped here

@@ -17,6 +17,12 @@ def test_fences_plus_signs_and_a_last_comma_are_read() -> None:
     assert points(verdict, "DiagnosisAccuracy") == [2.0]
 
 
+def test_single_quotes_are_read_and_code_is_not_run() -> None:
+    assert points(read_verdict("{'EvidenceBasedReasoning': [{'Score': 50}]}"), "EvidenceBasedReasoning") == [50.0]
+    with pytest.raises(ValueError, match="holds no JSON object"):
+        read_verdict("{'EvidenceBasedReasoning': __import__('os').getcwd()}")
+
+
 def test_an_answer_without_json_is_an_error() -> None:
     with pytest.raises(ValueError, match="holds no JSON object: 'I cannot judge'"):
         read_verdict("I cannot judge")

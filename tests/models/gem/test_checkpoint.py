@@ -93,11 +93,12 @@ def test_shards_are_read_as_one_and_have_one_digest(tmp_path: Path) -> None:
     assert weights_digest(folder) != digest and weights_digest(folder) == weights_digest(folder)
 
 
-def test_a_mlp_ecg_projector_is_told_by_its_tensors_not_by_the_configuration(tmp_path: Path) -> None:
-    folder = saved(tmp_path, ecg_projector_type="mlp2x_gelu")
+@pytest.mark.parametrize("kind", ["mlp2x_gelu", "mlp3x_gelu"])
+def test_a_mlp_ecg_projector_is_told_by_its_tensors_not_by_the_configuration(tmp_path: Path, kind: str) -> None:
+    folder = saved(tmp_path, ecg_projector_type=kind)
     document = json.loads((folder / "config.json").read_text()) | {"ecg_projector_type": "linear"}
     (folder / "config.json").write_text(json.dumps(document))
-    assert load_checkpoint(folder).config.ecg_projector_type == "mlp2x_gelu"
+    assert load_checkpoint(folder).config.ecg_projector_type == kind
 
 
 def test_sizes_of_the_towers_follow_from_the_tensors_where_nothing_says_them(tmp_path: Path) -> None:

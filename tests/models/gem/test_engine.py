@@ -75,8 +75,9 @@ def test_a_token_limit_cuts_the_answer_and_says_so(engine: GemEngine) -> None:
 
 
 def test_a_deadline_in_the_middle_cuts_the_answer_and_says_so(engine: GemEngine) -> None:
-    answer = engine.submit(ask(0, max_new_tokens=900, deadline_s=0.3)).result(60)
-    assert answer.finish == "deadline" and 0 < answer.tokens < 900 and answer.seconds < 5
+    slow_reader = {"on_text": lambda _: time.sleep(0.02)}  # 800 tokens take 16 s at least
+    answer = engine.submit(ask(0, max_new_tokens=800, deadline_s=1.0, **slow_reader)).result(60)
+    assert answer.finish == "deadline" and 0 < answer.tokens < 800 and 1.0 <= answer.seconds < 10
 
 
 def test_a_cancelled_request_ends_at_once(engine: GemEngine) -> None:
