@@ -20,6 +20,8 @@ RIDGE = 0.002  # L2 on standardized features; chosen on the tuning fold
 MIN_POSITIVE = 8  # findings with fewer examples to train on get no head
 MIN_TUNE = 5  # and with fewer to tune on keep the plain threshold, uncalibrated
 PLAIN_THRESHOLD = 0.5
+MIN_AUC = 0.8           # on the tuning windows: a head below it ranks, but never calls
+NEVER = 1.01            # a threshold that no probability reaches
 MAX_FALSE = 0.05        # of the tuning windows without a rarer finding that may be called: a flag costs a reading
 
 
@@ -66,6 +68,8 @@ def fit_heads(
                 rare = tune_y.mean() < 0.5
                 said = 1 / (1 + np.exp(-(tune_x[tune_known] @ w + b)))
                 limit = best_threshold(said, tune_y, MAX_FALSE if rare else 1.0)
+            if auc(logits, tune_y) < MIN_AUC:
+                limit = NEVER
         kept.append(label)
         weight.append(w)
         bias.append(b)
