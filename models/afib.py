@@ -4,7 +4,7 @@ In, once a hop: the beat track, the measured waves, the rhythm network's view. O
 `.fibrillating` (None where the signal cannot tell) and the evidence of both.
 A small classifier weighs ten features: how the RRs scatter (irregularly, not by ectopic beats and pauses in a regular
 rhythm) and how many beats show a P wave. It is trained by ``python -m models.training.afib``. The rhythm network, which
-sees the waves themselves, has an equal say.
+sees the waves themselves, has a say beside it.
 """
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MIN_RRS = 8
 REGULAR_BELOW = 0.03        # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
 IRREGULAR_ABOVE = 0.08
 NOISY_ABOVE = 0.5           # the network's say: nothing can be told
-NETWORK_SHARE = 0.5         # of the decision; both say it in log odds
-LEVEL = 0.0                 # log odds above which fibrillation is called
-ASK_NETWORK_ABOVE = -4.0    # log odds of the RRs and P waves below which the network could not change the decision
+NETWORK_SHARE = 0.4         # of the decision; both say it in log odds
+LEVEL = -1.4                # log odds above which fibrillation is called: Se 88, Sp 96 on the CinC 2017 recordings
+ASK_NETWORK_ABOVE = -6.0    # log odds of the RRs and P waves below which the network could not change the decision
 FEATURES = ("median_change", "rmssd", "scatter", "share_changed", "turning", "lag1", "lag2", "near_pairs", "rate_hz",
             "absent_p")
 
