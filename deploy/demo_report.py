@@ -1,7 +1,7 @@
 """The report of a demo run: what was promised, counted from outside (Kafka's offsets, Redis's streams, the script).
 
 * latency of an episode: its scripted onset to the entry of its alert in the Redis stream, by Redis's clock;
-* windows in: what Kafka holds on ``ecg.windows``; analysed: what the monitor says it has judged; lost: the difference;
+* windows in: what Kafka holds on ``ecg.windows``; analysed: what the monitor has committed as done; lost: the rest;
 * duplicates: stream entries that repeat a version, and alerts that sound a second time for one condition.
 """
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -17,16 +17,16 @@ from redis import Redis
 
 from agents.settings import Settings
 from deploy.local import LocalStack, free_port
-from deploy.processes import Program
+from deploy.processes import Program, ProgramEnded
 from deploy.services import topics_of
 from deploy.ward import QT_CONFIRM_S
+from streams.partition import partition_of
 from streams.topics import ensure_topics
 from streams.ward_view import WardView
 
 WORKERS = ("monitor", "interpreter", "publisher")
 READY_S = 60.0  # a worker on a busy two-core machine: imports, models, and the group's join (5 to 15 s)
-METRICS_S = 2.0
-ANALYSED_METRIC = "gem_bedside_windows_total "
+RESTARTS = 5  # a worker ends by itself where it stood still for longer than its session; more often, something is wrong
 
 
 class DemoStack:
@@ -36,18 +36,16 @@ class DemoStack:
     ----------
     folder : Path
         Logs and Redis's file; emptied at the start.
-    settings : mapping
-        Environment for the workers, beside the stack's own.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = Path(tempfile.mkdtemp(prefix="gem-bedside-"))
         self.local = LocalStack(self.data)
-        self.metrics_port = free_port()
-        self._given = dict(settings)
+        self.station_port = free_port()
         self.programs: list[Program] = []
-        self.station_url = ""
+        self._recipes: dict[str, tuple[str, list[str], str]] = {}
+        self._restarts = 0
 
     @property
     def kafka(self) -> str:
@@ -58,12 +56,15 @@ class DemoStack:
         return self.local.redis.url
 
     @property
+    def station_url(self) -> str:
+        return f"http://127.0.0.1:{self.station_port}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The settings of the workers."""
         return {
             "GEM_BEDSIDE_QT_CONFIRM_S": f"{QT_CONFIRM_S:g}",
             "OMP_NUM_THREADS": "1",  # three workers share the machine: a pool of threads each would only get in the way
-            **self._given,
             **self.local.environment,
         }
 
@@ -76,14 +77,15 @@ class DemoStack:
             self.settings = Settings(kafka=self.kafka, redis=self.redis_url)
             ensure_topics(self.kafka, topics_of(self.settings))
             for worker in WORKERS:
-                extra = {"GEM_BEDSIDE_METRICS_PORT": str(self.metrics_port)} if worker == "monitor" else {}
-                self.programs.append(self._program(worker, ["worker", worker], extra, r"\bready\b"))
-            station = self._program("station", ["station", "--port", "0"], {}, r"station (http://\S+)")
-            self.programs.append(station)
+                self._recipes[worker] = (worker, ["worker", worker], r"\bready\b")
+            self._recipes["station"] = (
+                "station",
+                ["station", "--port", str(self.station_port)],
+                r"station (http://\S+)",
+            )
+            self.programs += [self._program(*recipe) for recipe in self._recipes.values()]
             for program in self.programs:
-                said = program.wait_ready(READY_S)
-                if program is station:
-                    self.station_url = said.group(1)
+                program.wait_ready(READY_S)
         except BaseException:
             self.stop()
             raise
@@ -91,8 +93,8 @@ class DemoStack:
         self.view = WardView(self.redis, self.settings.site)
         return self
 
-    def _program(self, name: str, arguments: list[str], extra: Mapping[str, str], ready: str) -> Program:
-        return Program(name, arguments, {**self.environment, **extra}, self.folder / f"{name}.log", ready)
+    def _program(self, name: str, arguments: list[str], ready: str) -> Program:
+        return Program(name, arguments, self.environment, self.folder / f"{name}.log", ready)
 
     def stop(self) -> None:
         """Stop the workers, let them finish what they took, then the station, Redis and Kafka."""
@@ -103,29 +105,62 @@ class DemoStack:
         self.local.stop()
         shutil.rmtree(self.data, ignore_errors=True)
 
-    def ended(self) -> Program | None:
-        """A program that ended by itself."""
-        return next((program for program in self.programs if not program.running), None)
+    def restart_ended(self) -> Program | None:
+        """Start a worker that ended by itself again, as Kubernetes would; the one that ended, or None.
 
-    def windows_in(self) -> int:
-        """Messages that Kafka holds on ``ecg.windows``."""
-        return self._messages(topics_of(self.settings).windows)
+        Raises
+        ------
+        ProgramEnded
+            It was not the first time, and `RESTARTS` are used up.
+        """
+        for k, ended in enumerate(self.programs):
+            if ended.running:
+                continue
+            self._restarts += 1
+            if self._restarts > RESTARTS:
+                status = ended.process.returncode
+                raise ProgramEnded(f"{ended.name} ended with status {status}, again; {ended.log}:\n{ended.log_end()}")
+            self.programs[k] = self._program(*self._recipes[ended.name])
+            return ended
+        return None
+
+    def window_ends(self) -> dict[int, int]:
+        """How many windows Kafka holds, by partition."""
+        return self._ends(topics_of(self.settings).windows)
+
+    def windows_analysed(self, ends: Mapping[int, int]) -> int:
+        """Of the windows before ``ends``, those that the monitor has done with.
+
+        That are those before its committed offsets, less what it passed over for later (the beds say what).
+        """
+        passed_over: set[tuple[int, int]] = set()
+        for unit in self.view.units():
+            for seen in self.view.beds(unit):
+                p = partition_of(seen.bed.bed_stream.encode(), self.settings.partitions)
+                for skipped in seen.bed.skipped:
+                    passed_over.update((p, k) for k in range(skipped.first, skipped.last + 1) if k < ends[p])
+        topic = topics_of(self.settings).windows
+        with self._consumer() as consumer:
+            done = sum(min(consumer.committed(TopicPartition(topic, p)) or 0, end) for p, end in ends.items())
+        return done - len(passed_over)
 
     def dead_letters(self) -> int:
         """Messages that Kafka holds on ``ecg.dead-letter``."""
-        return self._messages(topics_of(self.settings).dead_letter)
+        return sum(self._ends(topics_of(self.settings).dead_letter).values())
 
-    def windows_analysed(self) -> int:
-        """Windows that the monitor has judged, by its own count."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=METRICS_S) as answer:
-            lines = answer.read().decode().splitlines()
-        return round(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(ANALYSED_METRIC)))
-
-    def _messages(self, topic: str) -> int:
-        consumer = KafkaConsumer(bootstrap_servers=self.kafka, group_id=None, enable_auto_commit=False)
-        try:
+    def _ends(self, topic: str) -> dict[int, int]:
+        with self._consumer() as consumer:
             places = [TopicPartition(topic, p) for p in range(self.settings.partitions)]
-            return sum(consumer.end_offsets(places).values())
+            return {place.partition: end for place, end in consumer.end_offsets(places).items()}
+
+    @contextmanager
+    def _consumer(self) -> Iterator[KafkaConsumer]:
+        """One that asks about the monitor's group and never joins it."""
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.kafka, group_id=self.settings.group("monitor"), enable_auto_commit=False
+        )
+        try:
+            yield consumer
         finally:
             consumer.close()
 

@@ -87,6 +87,12 @@ class DemoView:
         title = self._head + Text(f"   {max(0.0, elapsed_s):.0f} s", "dim")
         self._live.update(Group(title, self._bed_table(alerts), self._alert_panel(alerts)))
 
+    def note(self, words: str) -> None:
+        """Something that happened to the stack."""
+        self._head.append(f"\n{words}", "yellow")
+        if self._live is None:
+            self.console.print(words, style="yellow")
+
     def done(self, report: dict[str, Any]) -> None:
         """Say what the report says."""
         if self._live is not None:

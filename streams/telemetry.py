@@ -9,6 +9,7 @@ message carries it, and `flush` raises it. A message over the broker's limit is 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -143,7 +144,8 @@ class KeyedProducer:
         if kind is None:
             self.close()
         else:  # the error under way counts, not one of the messages that it left behind
-            self._producer.close(timeout=0)
+            with contextlib.suppress(KafkaError):  # a message still under way: its error must not hide the first one
+                self._producer.close(timeout=0)
 
     def _wait_for_topic(self, topic: str) -> None:
         """Ask for a topic by a request that creates nothing.
