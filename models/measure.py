@@ -6,7 +6,7 @@ fiducials, HR is the rate over all of them; the global fiducials are medians ove
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from models.quality import LeadQuality, lead_quality
 from models.waves import Fiducials, MeasuredBeat, delineate
 
 MIN_BEAT_SHARE = 0.5  # of the beats with a QRS: those that must show an interval
-MIN_P_SHARE = 0.6     # the same for PR: PTB-XL records in sinus rhythm show P waves before 77 % of the beats and more
+P_AROUND_S = 5.0      # P waves are believed or not by the beats this near
+MIN_P_SHARE = 0.6     # of those beats: PTB-XL records in sinus rhythm show P waves before 77 % of them and more
+SURE_P_SHARE = 0.85   # from here on the distances need not be looked at: P waves before nearly every beat
+MAX_PR_SCATTER_MS = 14.0  # of a P wave that is now there and now not: flutter and fibrillation waves keep no distance
 INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
 
 
@@ -80,7 +83,7 @@ def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None)
     last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
     marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
     if any(mark.usable for mark in marks):
-        measured = delineate(ecg, beats)
+        measured = without_passing_p(delineate(ecg, beats), ecg.fs_hz)
     else:
         measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
     inside = tuple(m for m in measured if first <= m.beat.sample < last)
@@ -88,21 +91,40 @@ def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None)
                        dict(zip(ecg.leads, marks, strict=True)))
 
 
-def record_intervals(beats: Sequence[MeasuredBeat], fs_hz: float) -> dict[str, float | None]:
-    """Medians over the beats, HR over their whole span; None where too few of the beats show the interval.
+def without_passing_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[MeasuredBeat]:
+    """The beats without P waves that do not come back: fibrillation, flutter and dissociated P waves look like one now
+    and then.
 
-    A P wave here and there is no P wave that conducts: in atrial fibrillation and complete block there is no PR.
+    A P wave stays where most beats within `P_AROUND_S` have one, and, if not nearly all have, at a steady distance.
     """
+    r = np.array([m.beat.sample for m in beats], float)
+    pr = np.array([np.nan if (v := m.overall.span_ms("p_on", "qrs_on", fs_hz)) is None else v for m in beats])
+    out = []
+    for k, m in enumerate(beats):
+        near = pr[(np.abs(r - r[k]) <= P_AROUND_S * fs_hz)]
+        seen = near[np.isfinite(near)]
+        share = len(seen) / len(near)
+        scatter = 1.4826 * float(np.median(np.abs(seen - np.median(seen)))) if len(seen) else 0.0
+        keep = share >= MIN_P_SHARE and (share >= SURE_P_SHARE or scatter <= MAX_PR_SCATTER_MS)
+        out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), {x: _no_p(f) for x, f in m.leads.items()}))
+    return out
+
+
+def _no_p(marks: Fiducials) -> Fiducials:
+    return replace(marks, p_on=None, p_peak=None, p_off=None)
+
+
+def record_intervals(beats: Sequence[MeasuredBeat], fs_hz: float) -> dict[str, float | None]:
+    """Medians over the beats, HR over their whole span; None where too few of the beats show the interval."""
     r = np.array([m.beat.sample for m in beats], float)
     with_qrs = sum(m.overall.qrs_on is not None for m in beats)
     rr_ms = float(np.median(np.diff(r))) * 1000.0 / fs_hz if len(r) > 1 else None
 
-    def median(first: str, last: str, share: float = MIN_BEAT_SHARE) -> float | None:
+    def median(first: str, last: str) -> float | None:
         values = [v for m in beats if (v := m.overall.span_ms(first, last, fs_hz)) is not None]
-        return float(np.median(values)) if values and len(values) >= share * with_qrs else None
+        return float(np.median(values)) if values and len(values) >= MIN_BEAT_SHARE * with_qrs else None
 
-    pr = median("p_on", "qrs_on", MIN_P_SHARE)
-    qrs, qt = median("qrs_on", "qrs_off"), median("qrs_on", "t_off")
+    pr, qrs, qt = median("p_on", "qrs_on"), median("qrs_on", "qrs_off"), median("qrs_on", "t_off")
     corrected = qt is not None and rr_ms is not None
     return {
         "HR": 60.0 * fs_hz * (len(r) - 1) / float(r[-1] - r[0]) if rr_ms else None,

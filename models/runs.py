@@ -35,6 +35,16 @@ class Runs:
         return (self.start + self.end) / 2
 
 
+def joined(runs: Runs, gap_s: float) -> Runs:
+    """Neighbouring stretches of a row that are less than ``gap_s`` apart, as one."""
+    if not len(runs.row):
+        return runs
+    apart = (np.diff(runs.row) != 0) | (runs.start[1:] - runs.end[:-1] >= gap_s)
+    first = np.concatenate([[0], np.flatnonzero(apart) + 1])
+    last = np.concatenate([first[1:] - 1, [len(runs.row) - 1]])
+    return Runs(runs.row[first], runs.start[first], runs.end[last], np.add.reduceat(runs.mass, first))
+
+
 def runs_of(probability: NDArray[np.float32], shortest_s: float) -> Runs:
     """Stretches of [rows, cells] that last ``shortest_s`` at least, row by row.
 

@@ -18,10 +18,11 @@ from models.beats import Beat
 from models.caliper import NET_FS_HZ, QRS, Caliper, P, T, net_input
 from models.conditioning import fill_gaps, resample, without_baseline
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg, Millivolts
-from models.runs import Runs, runs_of
+from models.runs import Runs, joined, runs_of
 
 PIECE_S, OVERLAP_S = 10.0, 1.5   # long records are judged in pieces that overlap by this on either side
-MIN_RUN_S = {P: 0.032, QRS: 0.024, T: 0.040}  # shorter runs are no waves
+MIN_RUN_S = {P: 0.032, QRS: 0.016, T: 0.040}  # shorter runs are no waves
+QRS_GAP_S = 0.045                # parts of a QRS complex, or a pacing spike and its complex, are this near
 QRS_NEAR_S = 0.12                # a QRS run this near to the R peak belongs to the beat
 P_BEFORE_S = 0.45                # the longest way from P to R that is taken for conduction
 T_AFTER_S = 0.75                 # the longest way from R to the middle of T
@@ -122,7 +123,7 @@ def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
 def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
     """Runs handed to beats: seconds, [beats, leads, marks], NaN where absent. Peaks are left NaN."""
     out = np.full((len(r), len(probabilities), len(MARKS)), np.nan)
-    qrs = runs_of(probabilities[:, QRS], MIN_RUN_S[QRS])
+    qrs = joined(runs_of(probabilities[:, QRS], MIN_RUN_S[QRS]), QRS_GAP_S)
     beat = _nearest(r, qrs.middle)
     outside = np.maximum(qrs.start - r[beat], r[beat] - qrs.end)
     _hand_out(out, qrs, beat, outside < QRS_NEAR_S, "qrs_on", "qrs_off")

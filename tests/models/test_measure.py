@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import sleepecg
 
+from models.beats import Beat
 from models.ecg import Ecg
 from models.evidence import MEASURES
 from models.features import NUMBERS, beat_features, qrs_axis_deg, rr_statistics
 from models.intervals import interval_evidence, remeasure
 from models.leads import STANDARD_12
-from models.measure import INTERVALS, Measurement, measure, qt_bazett, qt_fridericia
-from models.waves import MARKS
+from models.measure import INTERVALS, Measurement, measure, qt_bazett, qt_fridericia, without_passing_p
+from models.waves import MARKS, Fiducials, MeasuredBeat
 
 GAINS = (0.6, 1.0, 0.4, -0.8, 0.1, 0.7, -0.5, 0.8, 1.1, 1.3, 1.2, 0.9)
 
@@ -52,6 +53,17 @@ def test_intervals_are_those_of_a_resting_adult(measured: tuple[Ecg, Measurement
     assert 280 <= v["QT"] <= 460
     assert v["QTcF"] == pytest.approx(qt_fridericia(v["QT"], v["RR"] / 1000))
     assert v["QTc"] == pytest.approx(qt_bazett(v["QT"], v["RR"] / 1000))
+
+
+def test_p_waves_that_do_not_come_back_are_dropped() -> None:
+    with_p, without = Fiducials(p_on=10, qrs_on=50), Fiducials(qrs_on=50)
+
+    def kept(seen: list[bool]) -> list[bool]:
+        beats = [MeasuredBeat(Beat(250 * k, "N", ("II",)), with_p if p else without, {}) for k, p in enumerate(seen)]
+        return [m.overall.p_on is not None for m in without_passing_p(beats, 250.0)]
+
+    assert kept([True, False, False, True, False, False]) == [False] * 6
+    assert kept([True, True, True, False, True, True]) == [True, True, True, False, True, True]
 
 
 def test_at_one_second_rr_both_corrections_leave_qt_as_it_is() -> None:
