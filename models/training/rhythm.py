@@ -25,6 +25,7 @@ BATCH = 64
 PEAK_RATE = 3e-3
 WEIGHT_DECAY = 2e-2
 EMA = 0.995
+INPUTS = ("x", "present", "amplitude")
 NEWEST_STEPS = 75             # of the 100 time steps: the last 12 s, in which an alarm must lie
 
 
@@ -120,8 +121,8 @@ def export(model: nn.Module, path: Path) -> None:
     example = (torch.zeros(1, 2, SAMPLES), torch.ones(1, 2), torch.zeros(1, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, example, str(path), input_names=["x", "present", "amplitude"], output_names=["logits"],
-                          opset_version=17, dynamo=False, dynamic_axes={n: {0: "n"} for n in ("x", "present", "amplitude")})
+        torch.onnx.export(model, example, str(path), input_names=list(INPUTS), output_names=["logits"],
+                          opset_version=17, dynamo=False, dynamic_axes={name: {0: "n"} for name in INPUTS})
 
 
 def main() -> None:
@@ -137,7 +138,7 @@ def main() -> None:
     fold = None if options.fold is None else str(options.fold)
     path = options.out or weights_path(fold)
     export(model, path)
-    print(f"{path.name}: {path.stat().st_size} bytes, {SAMPLES / FS_HZ:g} s, outputs {', '.join(OUTPUTS)}", file=sys.stderr)
+    print(f"{path.name}: {path.stat().st_size} bytes, {SAMPLES / FS_HZ:g} s: {', '.join(OUTPUTS)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 In: the data folder (``cinc2015``, ``cinc2017``, ``mitdb``, ``cudb``, ``noise``) and the folds folder (columns record,
 fold). Out: `Windows` of 16 s at 100 Hz, one or two leads, a target and a weight for each of the network's outputs.
 
-Alarms of CinC 2015 are labelled at 300 s only; other moments of those records are weak negatives. Rare rhythms are also made
-by splicing real signal: ventricular tachycardia from single ventricular beats of the same recording, fibrillation of
-one recording put behind another's rhythm, and asystole as a line with the drift and noise of real recordings.
+Alarms of CinC 2015 are labelled at 300 s only; other moments of those records are weak negatives. Rare rhythms are
+also made by splicing real signal: ventricular tachycardia from single ventricular beats of the same recording,
+fibrillation of one recording behind another's rhythm, and asystole as a line with drift and noise.
 """
 from __future__ import annotations
 
@@ -188,7 +188,8 @@ class Sampler:
         plan += [("moment", k) for k in range(len(c.alarms)) for _ in range(2)]
         plan += [("handheld", k) for k in range(len(c.handheld))]
         plan += [("holter", k) for k in range(len(c.holter)) for _ in range(35)]
-        plan += [("run", k) for k, r in enumerate(c.holter) for _ in range(12 * len(r.spans["VT"]) + 8 * len(r.spans["VF"]))]
+        plan += [("run", k) for k, r in enumerate(c.holter)
+                 for _ in range(12 * len(r.spans["VT"]) + 8 * len(r.spans["VF"]))]
         plan += [("cu", k) for k in range(len(c.fibrillating)) for _ in range(14)]
         plan += [("made_vt", k % len(self._ectopic)) for k in range(500)]
         plan += [("made_vf", k % len(self._vf)) for k in range(250)] if self._vf else []
@@ -293,7 +294,8 @@ class Sampler:
                 window[:, place:place + width] = piece + step * (1 - ramp)
             at += rr
         vt = float(beats >= 5)
-        known = self._labels(vt=(vt, 0.0 if beats in (3, 4) else 0.6), vf=(0, 0.3 if beats < 5 else 0.0), asystole=(0, 0.5))
+        sure = 0.0 if beats in (3, 4) else 0.6
+        known = self._labels(vt=(vt, sure), vf=(0, 0.3 if beats < 5 else 0.0), asystole=(0, 0.5))
         return window, *known
 
     def _made_vf(self, k: int) -> tuple[Array, Array, Array]:
@@ -321,7 +323,8 @@ class Sampler:
         level = window[:, -length - 1, None].copy()
         if kind == "small":
             gain = np.float32(self._rng.uniform(0.15, 0.5))
-            window[:, -length:] = level + (window[:, -length:] - np.median(window[:, -length:], axis=1, keepdims=True)) * gain
+            part = window[:, -length:]
+            window[:, -length:] = level + (part - np.median(part, axis=1, keepdims=True)) * gain
             return window, *self._labels(asystole=(0, 1.0), vf=(0, WEAK), vt=(0, WEAK))
         rows = range(len(window)) if kind == "all" else [int(self._rng.integers(len(window)))]
         for row in rows:
