@@ -39,8 +39,8 @@ def beats(qt_ms: float = 400, qrs_ms: float = 90, pr_ms: float | None = 160, st:
     return out
 
 
-@pytest.mark.parametrize(("qt_ms", "rr_s", "present"), [(520, 1.0, True), (480, 1.0, False), (480, 0.8, True), (520,
-                                                                                                                1.2, False)])
+@pytest.mark.parametrize(("qt_ms", "rr_s", "present"),
+                         [(520, 1.0, True), (480, 1.0, False), (480, 0.8, True), (520, 1.2, False)])
 def test_a_long_qt_is_corrected_after_fridericia(qt_ms: float, rr_s: float, present: bool) -> None:
     got, evidence = qt_long(beats(qt_ms), rr_s, LIMITS["QT_LONG"], LEADS, 60.0)
     assert got is present
