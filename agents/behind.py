@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 WARM_S = 35.0  # beat detection forgets within 30 s
 OVERLAP_S = 30.0  # into the live signal: how a condition ended that was on when the passing over ended
 SHARE = 0.5  # of the time that the loop leaves: the other half belongs to the newest signal
+CALM_S = 2.0  # at more lag of the newest signal nothing is done behind it
 RECORD_EVERY = 300  # windows after which progress is recorded, so that a restart does not begin anew
 
 
@@ -35,6 +36,8 @@ async def analyse_behind(monitor: Monitor, partition: Partition) -> None:
                 begin = await offset_before(consumer, topic, number, first, WARM_S)
                 handled = 0
                 async for message in _until_overlap(consumer, topic, number, begin, last, partition):
+                    while monitor.lag_s > CALM_S:
+                        await asyncio.sleep(CALM_S / 4)
                     started = loop.time()
                     async with monitor.turn(partition) as held:
                         if not held:

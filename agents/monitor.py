@@ -60,7 +60,7 @@ class Monitor(Worker):
         self.encoder.found = self._encoder_found
         self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.check, self._offer)
         self.warm = WarmUp(settings)
-        self._lag_s = 0.0
+        self.lag_s = 0.0
         self.holding = asyncio.Event()
         self._restoring: asyncio.Task[None] | None = None
         topics = self.topics
@@ -96,9 +96,9 @@ class Monitor(Worker):
                 pass
 
     async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
-        """Awaited before any message of these partitions is delivered, and before the first heartbeat: kept short.
+        """Which partitions are held. No heartbeat is sent before this returns: what takes time is done behind it.
 
-        Beds and open alerts come back here; the signal is read again behind the partitions' locks.
+        Messages of a partition wait until it has its memory back (`Partition.ready`).
         """
         before, generation = self.lease.generation, self.lease.taken()
         numbers = sorted({at.partition for at in assigned if at.topic == self.topics.windows})
@@ -111,36 +111,28 @@ class Monitor(Worker):
                 if partition.behind is not None:
                     partition.behind.cancel()
         self.partitions = {n: self.partitions[n] if n in kept else Partition(n) for n in numbers}
-        log.info(
-            "holding partitions %s in generation %d, of these anew %s", numbers, generation, sorted(set(numbers) - kept)
-        )
-        async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
-            places = [(at.topic, at.partition) for at in assigned]
-            everywhere = await committed_offsets(consumer, places)
-            self.hold(everywhere)
-            committed = {n: everywhere[self.topics.windows, n] for n in numbers if n not in kept}
-            for number in numbers:
-                partition = self.partitions[number]
-                if number in kept:
-                    partition.hold_in(generation, partition.generation)
-                    continue
-                partition.next_offset = committed[number]
-                documents = await read_beds(consumer, self.topics.beds, number)
-                partition.beds = {name: self._monitor_of(partition, bed) for name, bed in documents.items()}
-                partition.hold_in(generation, max((bed.generation for bed in documents.values()), default=-1))
-                for bed in partition.beds.values():
-                    await self.delivery.alerts_again(bed)
+        for number in kept:
+            self.partitions[number].hold_in(generation, self.partitions[number].generation)
+        anew = [n for n in numbers if n not in kept]
+        log.info("holding partitions %s in generation %d, of these anew %s", numbers, generation, anew)
         self.holding.set()
-        self._restoring = asyncio.create_task(self._warm_up(committed))
+        self._restoring = asyncio.create_task(self._take_over([(at.topic, at.partition) for at in assigned], anew))
 
-    async def _warm_up(self, committed: dict[int, int]) -> None:
-        """Read the signal again that lies before the committed offsets; partition by partition they go live."""
+    async def _take_over(self, places: list[tuple[str, int]], anew: list[int]) -> None:
+        """Beds and open alerts come back, then the signal before the committed offsets; then a partition goes live."""
         self.warm.begin()
         try:
-            for number, offset in committed.items():
+            async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
+                committed = await committed_offsets(consumer, places)
+                self.hold(committed)
+                for number in anew:
+                    await self._bring_back(consumer, self.partitions[number])
+            for number in anew:
                 partition = self.partitions[number]
                 async with partition.lock:
-                    await self._warm(partition, offset)
+                    partition.next_offset = committed[self.topics.windows, number]
+                    if partition.beds:
+                        await self._warm(partition, partition.next_offset)
                     for bed in partition.beds.values():
                         await self.delivery.strips_again(bed)
                     partition.ready.set()
@@ -151,11 +143,21 @@ class Monitor(Worker):
         except Exception as error:
             self.fail(error)
 
+    async def _bring_back(self, consumer: Any, partition: Partition) -> None:
+        """The beds of a partition as they were written, and their alerts published again."""
+        documents = await read_beds(consumer, self.topics.beds, partition.number)
+        partition.beds = {name: self._monitor_of(partition, bed) for name, bed in documents.items()}
+        partition.hold_in(self.lease.generation, max((bed.generation for bed in documents.values()), default=-1))
+        for bed in partition.beds.values():
+            await self.delivery.alerts_again(bed)
+
     async def _warm(self, partition: Partition, committed: int) -> None:
         """Bring the signal state of a partition's beds up to the committed offset; nothing comes out."""
         topic, number = self.topics.windows, partition.number
         settings, loop = self.settings, asyncio.get_running_loop()
         seconds = self.warm.seconds(sum(len(p.beds) for p in self.partitions.values() if not p.ready.is_set()))
+        if not seconds:
+            return
         async with plain_consumer(settings) as consumer:
             first = await offset_before(consumer, topic, number, committed, seconds)
             async for batch in read_range(consumer, topic, number, first, committed):
@@ -213,8 +215,8 @@ class Monitor(Worker):
 
     async def _judge(self, partition: Partition, message: Incoming) -> None:
         """The way of a window, when nothing is in its way."""
-        self._lag_s = max(0.0, (self.clock.now_ns() - message.append_ns) / 1e9)
-        self.metrics.lag.observe(self._lag_s)
+        self.lag_s = max(0.0, (self.clock.now_ns() - message.append_ns) / 1e9)
+        self.metrics.lag.observe(self.lag_s)
         try:
             window = self.decode(message)
         except Refused as refused:
@@ -352,7 +354,7 @@ class Monitor(Worker):
 
     def _offer(self, bed_stream: str, ecg: Ecg) -> None:
         """Ten seconds for the encoder: only while the rhythm tier keeps up."""
-        if self._lag_s < ENCODER_LAG_S:
+        if self.lag_s < ENCODER_LAG_S:
             self.encoder.offer(bed_stream, ecg)
 
     async def _encoder_found(self, bed_stream: str, ecg: Ecg, findings: Mapping[str, float]) -> None:
@@ -385,6 +387,8 @@ class Monitor(Worker):
                 return
             end = self.ends.end(self.topics.windows, partition.number)
             caught_up = end is not None and partition.next_offset >= end
+            if caught_up:
+                self.lag_s = 0.0  # until the next window shows another
             for bed in list(partition.beds.values()):
                 await self.deliver(bed, bed.tick(caught_up=caught_up))
 

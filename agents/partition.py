@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from agents.bed_monitor import BedMonitor
 from agents.sender import Incoming
 
-TAIL_S = 12.0  # of the newest signal: every lethal rhythm can be judged afresh in it (EXTREME_BRADY needs 8 s)
+TAIL_S = 8.0  # of the newest signal: every lethal rhythm can be judged afresh in it (EXTREME_BRADY needs 8 s)
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from agents.sender import Incoming
 from agents.settings import Settings
@@ -85,20 +85,37 @@ async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]
     """
     at = TopicPartition(topic, partition)
     end = (await consumer.end_offsets([at]))[at]
-    beds: dict[str, Bed] = {}
+    newest: dict[bytes, tuple[int, Incoming]] = {}
     async for batch in read_range(consumer, topic, partition, 0, end, whole_batches=True):
         for record in batch:
             if record.value is None or record.key is None:
                 continue
             try:
-                bed = Bed.from_json(record.value)
+                generation = _Generation.model_validate_json(record.value).generation
             except ValidationError as error:
-                log.error("bed document %s/%d offset %d cannot be read: %s", topic, partition, record.offset, error)
+                _unreadable(record, error)
                 continue
-            known = beds.get(bed.bed_stream)
-            if known is None or bed.generation >= known.generation:
-                beds[bed.bed_stream] = bed
+            if record.key not in newest or generation >= newest[record.key][0]:
+                newest[record.key] = generation, record
+    beds = {}
+    for _, record in newest.values():
+        try:
+            bed = Bed.from_json(record.value or b"")
+        except ValidationError as error:
+            _unreadable(record, error)
+            continue
+        beds[bed.bed_stream] = bed
     return beds
+
+
+def _unreadable(record: Incoming, error: ValidationError) -> None:
+    log.error("bed document %s/%d offset %d cannot be read: %s", record.topic, record.partition, record.offset, error)
+
+
+class _Generation(BaseModel):
+    """All of a bed document that tells which of two is newer: reading the rest of each takes ten times longer."""
+
+    generation: int = 0
 
 
 async def committed_offsets(consumer: Any, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:

@@ -89,17 +89,24 @@ def beds(n: int, seconds: int, start_ns: int) -> list[list[EcgWindow]]:
     return out
 
 
-def run(n: int, seconds: int, kafka_home: Path | None, monitors: int) -> str:
+def run(n: int, seconds: int, kafka_home: Path | None, monitors: int, kill_at: int | None) -> str:
     """The table, as Markdown."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         broker = ApacheKafka(kafka_home, folder / "kafka") if kafka_home else LocalKafka(folder / "kafka")
         with broker, LocalRedis(folder / "redis") as store:
-            return _measure(n, seconds, broker, store.url, folder, kafka_home is None, monitors)
+            return _measure(n, seconds, broker, store.url, folder, kafka_home is None, monitors, kill_at)
 
 
 def _measure(
-    n: int, seconds: int, broker: ApacheKafka | LocalKafka, url: str, folder: Path, embedded: bool, monitors: int
+    n: int,
+    seconds: int,
+    broker: ApacheKafka | LocalKafka,
+    url: str,
+    folder: Path,
+    embedded: bool,
+    monitors: int,
+    kill_at: int | None,
 ) -> str:
     topics = Topics()
     ensure_topics(broker.address, topics)
@@ -132,19 +139,28 @@ def _measure(
         sent = 0
         with TelemetryProducer(broker.address, topics) as producer:
             for k in range(seconds):
+                if k == kill_at:
+                    workers[0].kill()
+                    log = (folder / "again.log").open("wb")
+                    workers.append(subprocess.Popen([sys.executable, "-c", RUN, names[0]], env=environment, stderr=log))
                 for j, windows in enumerate(ward):
                     due_ns = start_ns + (k + 1) * S + j * S // n
                     time.sleep(max(0.0, (due_ns - time.time_ns()) / S))
                     producer.send(windows[k])
                     sent += 1
         time.sleep(5)
-        cpu = [sum(p.cpu_times()[:2]) - c for p, c in zip(processes, before, strict=True)]
+        alive = [p for p in processes if p.status() != psutil.STATUS_ZOMBIE]
+        cpu = [sum(p.cpu_times()[:2]) - c if p in alive else 0.0 for p, c in zip(processes, before, strict=True)]
         stop.set()
         thread.join()
     finally:
         for worker in workers:
             worker.terminate()
         statuses = [worker.wait(60) for worker in workers]
+        for log in folder.glob("*.log"):
+            text = log.read_text(errors="replace")
+            if " ERROR " in text or " CRITICAL " in text:
+                print(f"{log.name}:\n{text[-4000:]}", file=sys.stderr)
     return table(
         n,
         seconds,
@@ -200,10 +216,11 @@ if __name__ == "__main__":
     parser.add_argument("--beds", type=int, default=32)
     parser.add_argument("--seconds", type=int, default=180)
     parser.add_argument("--monitors", type=int, default=1)
+    parser.add_argument("--kill-at", type=int, help="kill the first monitor after so many seconds, and start another")
     parser.add_argument("--kafka-home", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    text = run(arguments.beds, arguments.seconds, arguments.kafka_home, arguments.monitors)
+    text = run(arguments.beds, arguments.seconds, arguments.kafka_home, arguments.monitors, arguments.kill_at)
     print(text)
     if arguments.out:
         arguments.out.write_text(f"# A ward in real time\n\nWritten by `python -m benchmarks.ward`.\n\n{text}")
