@@ -51,7 +51,7 @@ export class Alerts {
     const key = `${alert.version}/${open}/${open ? this.cited : ""}`;
     const known = this.cards.get(alert.id);
     if (known?.key === key) return known.card;
-    const flash = alert.state !== "acknowledged" && alert.state !== "off";
+    const flash = alert.state !== "acknowledged" && alert.state !== "off" && !alert.superseded_by;
     const head = element("button", {
       type: "button", class: "head alarm", "data-key": `head-${alert.id}`, "data-priority": alert.state === "off" ? "PN" : alert.priority,
       "data-flash": flash, "aria-expanded": open, onclick: () => this.on.select(alert),
