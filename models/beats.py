@@ -24,6 +24,7 @@ SHORTEST_S = 0.5         # less signal than this is not judged
 MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
 REFRACTORY_S = 0.2       # no two beats are nearer: 300 a minute
 SLACK_S = 0.06           # a beat may move by this from one look to the next
+R_AWAY_S = 0.1           # an R peak is this near to the middle of its beat's stretch
 MIN_BEAT_S = 0.016       # a beat's probability stays above one half this long at least
 MAX_LEADS = 3            # leads that vote; more cost time and add little
 LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
@@ -177,7 +178,7 @@ class BeatStream:
         history = list(self._recent)
         final: list[Beat] = []
         pending: list[Beat] = []
-        for beat in self._find():
+        for beat in self._find(earliest):
             if beat.sample >= earliest:
                 beat = self._kind(beat, history)
                 history.append(beat)
@@ -203,8 +204,8 @@ class BeatStream:
         good = [k for k in there if self.quality[self.leads[k]].usable]
         return sorted(sorted(good or there, key=rank)[:MAX_LEADS])
 
-    def _find(self) -> list[Beat]:
-        """Beats of the buffer."""
+    def _find(self, earliest: int) -> list[Beat]:
+        """Beats of the buffer from about ``earliest`` on."""
         rows = self._voters()
         if not rows or self._buffer.shape[1] < SHORTEST_S * self.fs_hz:
             return []
@@ -217,6 +218,8 @@ class BeatStream:
         out: list[Beat] = []
         self._shapes = {}
         for a, b, mass in zip(runs.start, runs.end, runs.mass, strict=True):
+            if start + (a + b) / 2 * self.fs_hz < earliest - R_AWAY_S * self.fs_hz:
+                continue
             at = self._r_peak(filled, x, (a + b) / 2)
             if missing[:, at].all():
                 continue

@@ -23,6 +23,7 @@ from models.runs import Runs, joined, runs_of
 PIECE_S, OVERLAP_S = 10.0, 1.5   # long records are judged in pieces that overlap by this on either side
 MIN_RUN_S = {P: 0.032, QRS: 0.016, T: 0.040}  # shorter runs are no waves
 QRS_GAP_S = 0.045                # parts of a QRS complex, or a pacing spike and its complex, are this near
+AROUND_S = 1.0                   # signal that is looked at before the first beat and behind the last
 QRS_NEAR_S = 0.12                # a QRS run this near to the R peak belongs to the beat
 P_BEFORE_S = 0.45                # the longest way from P to R that is taken for conduction
 T_AFTER_S = 0.75                 # the longest way from R to the middle of T
@@ -111,10 +112,12 @@ def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
              if lead not in ecg.leads_off and np.isfinite(row).any()]
     if not beats or not leads or ecg.fs_hz < MORPHOLOGY_FS_HZ:
         return [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in leads}) for b in beats]
-    mv = ecg.select(leads).mv
+    around = round(AROUND_S * ecg.fs_hz)
+    first, last = max(0, beats[0].sample - around), beats[-1].sample + around
+    mv = ecg.select(leads).mv[:, first:last]
     probabilities = wave_probabilities(mv, ecg.fs_hz)
-    marks = _marks(probabilities, np.array([b.sample for b in beats]) / ecg.fs_hz)
-    samples = _in_samples(marks, mv, ecg.fs_hz)
+    marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / ecg.fs_hz)
+    samples = _in_samples(marks, mv, ecg.fs_hz) + first
     overall = over_leads(samples)
     return [MeasuredBeat(b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(leads)})
             for k, b in enumerate(beats)]
