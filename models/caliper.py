@@ -5,7 +5,8 @@ One small convolutional network sees all leads of a stretch at once (any number 
 there and whether that beat is ventricular. It is trained by ``python -m models.training.delineator`` on LUDB (marks per
 lead) and MIT-BIH (beats and their classes).
 
-`GEM_BEDSIDE_FOLD=k` picks the weights that never saw fold ``k`` of the five (see `weights_path`).
+`GEM_BEDSIDE_FOLD=k` picks the weights that never saw fold ``k`` of the five (see `weights_path`);
+``models/weights/caliper.md`` says what was trained on what, and how good it is.
 """
 from __future__ import annotations
 
