@@ -30,7 +30,7 @@ REPEATS = 20
 
 def score(scorer: Path, predictor: str, options: list[str]) -> dict[str, Any] | None:
     """The RESULT of one scorer for one program; None when the program did not answer."""
-    done = subprocess.run([sys.executable, str(scorer), "--predictor", predictor, "--batch", "120", *options],
+    done = subprocess.run([sys.executable, str(scorer), "--predictor", predictor, "--batch", "4", "--jobs", "4", *options],
                           capture_output=True, text=True, check=False, cwd=HERE.parent)
     lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
     if not lines:
