@@ -30,8 +30,8 @@ REPEATS = 20
 
 def score(scorer: Path, predictor: str, options: list[str]) -> dict[str, Any] | None:
     """The RESULT of one scorer for one program; None when the program did not answer."""
-    done = subprocess.run([sys.executable, str(scorer), "--predictor", predictor, "--batch", "4", "--jobs", "4", *options],
-                          capture_output=True, text=True, check=False, cwd=HERE.parent)
+    command = [sys.executable, str(scorer), "--predictor", predictor, "--batch", "4", "--jobs", "4", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
     lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
     if not lines:
         print(done.stderr[-500:], file=sys.stderr)
@@ -94,8 +94,9 @@ def _qrs_row(name: str, r: dict[str, Any] | None) -> str:
     if r is None:
         return f"| {name} | – | – | – |"
     whole, late = r["whole, all"], r["5:00 on, no paced"]
+    kinds = "–" if late["V_PP"] is None else f"{_number(late['V_Se'])} / {_number(late['V_PP'])}"  # peers tell none
     return (f"| {name} | {_number(whole['Se'], 2)} / {_number(whole['PP'], 2)} / {_number(whole['F1'], 2)} | "
-            f"{_number(late['V_Se'])} / {_number(late['V_PP'])} | {_number(r.get('predictor_seconds'))} |")
+            f"{kinds} | {_number(r.get('predictor_seconds'))} |")
 
 
 def _interval_row(name: str, r: dict[str, Any] | None) -> str:
@@ -151,6 +152,7 @@ def main() -> None:
         "## Waves and intervals, LUDB", "",
         "| program | macro F1, 12 leads | PR ms | QRS ms | QT ms | false PR % |", "|---|---|---|---|---|---|",
         *waves, "", "## Speed, CPU milliseconds on one core", "",
+        "sleepecg and xqrs find the beats of one lead and no waves.", "",
         "| program | 12-lead 10-s window | times ours |", "|---|---|---|", *speed, "", stream, ""])
     options.out.write_text(text)
     print(text)
