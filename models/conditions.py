@@ -133,7 +133,7 @@ class Conditions:
         with_p = None if atrial.irregular is None else atrial.irregular and not atrial.fibrillating
         for code, present in (("AFIB", atrial.fibrillating), ("IRREGULAR", with_p)):
             wait = limits[code].seconds or at.settings.af_confirm_s
-            onset = self._time(code).update(present, track.now, wait, atrial.onset)
+            onset = self._time(code).update(present, track.now, wait, atrial.onset, credited=False)
             if onset is not None:
                 evidence = atrial.evidence(code, wait, RULES[code].source)
                 found.append(Finding(code, onset, track.now, evidence, track.leads))

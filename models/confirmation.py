@@ -27,7 +27,8 @@ class Confirmation:
         self._absent = 0
         self._now: int | None = None
 
-    def update(self, present: bool | None, now: int, confirm_s: float, onset: int | None = None) -> int | None:
+    def update(self, present: bool | None, now: int, confirm_s: float, onset: int | None = None,
+               credited: bool = True) -> int | None:
         """One hop: the onset where the condition is present now and has been for ``confirm_s``, else None.
 
         Parameters
@@ -40,6 +41,8 @@ class Confirmation:
             How long it must last.
         onset : int, optional
             Where it began, if that was before this hop; used when it starts.
+        credited : bool
+            The time since ``onset`` counts already; False where one look over that time says so and must last itself.
         """
         passed = 0 if self._now is None else max(0, now - self._now)
         self._now = now
@@ -52,7 +55,7 @@ class Confirmation:
             return None
         if self._onset is None:
             self._onset = now if onset is None else onset
-            self._present = now - self._onset
+            self._present = now - self._onset if credited else 0
         else:
             self._present += passed
         self._absent = 0

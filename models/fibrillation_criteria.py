@@ -24,7 +24,7 @@ from models.ventricular_criteria import RATE_MARGIN_BPM, RUN_BEATS, run_rate, ru
 LIKELY = {"leakage": 0.65, "rest_share": 0.5, "slope_kurtosis": 10.0, "peak_share": 0.33, "rms_mv": 0.05}
 CERTAIN = {"leakage": 0.62, "rest_share": 0.36, "slope_kurtosis": 6.0, "peak_share": 0.38, "rms_mv": 0.05}
 AT_LEAST = ("peak_share", "rms_mv")          # of these a wave must have more, of the others less
-AGREE, NOT_AGAINST = 0.5, 0.2                # the network's say for likely and for certain waves
+AGREE, NOT_AGAINST = 0.65, 0.2               # the network's say for likely and for certain waves
 HOLD_NETWORK = 0.3                           # once on
 WAIT_FOR_WAVES_S = 1.0                       # asystole may be this much later where fibrillation is likelier
 
