@@ -86,7 +86,8 @@ def without_baseline(filled: Millivolts, fs: float) -> Millivolts:
     """Minus its moving mean of 0.6 s, taken twice: a linear-phase high-pass at about 0.7 Hz."""
     width = max(3, round(0.6 * fs)) | 1
     slow = uniform_filter1d(uniform_filter1d(filled, width, axis=1, mode="nearest"), width, axis=1, mode="nearest")
-    return (filled - slow).astype(np.float32)
+    out: Millivolts = (filled - slow).astype(np.float32)
+    return out
 
 
 def to_twelve(ecg: Ecg, fs_hz: float = 500.0) -> tuple[Millivolts, NDArray[np.bool_]]:
