@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import redis
 
 from tests.station.ward import NASTY, WardInRedis
+
+
+def _until(page: Any, condition: str, timeout_s: float = 30.0) -> None:
+    """Ask again and again: the browser's own waiting evaluates text in the page, which the page's policy forbids."""
+    deadline = time.monotonic() + timeout_s
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {condition}"
+        page.wait_for_timeout(50)
 
 
 def _open(page: Any, ward: WardInRedis) -> None:
@@ -92,7 +101,7 @@ def test_acknowledge_reaches_the_inbox_with_who_did_it(page: Any, ward: WardInRe
     page.fill("#who", "rn-12")
     page.locator(".alert .head").click()
     page.keyboard.press("a")
-    page.wait_for_function("document.getElementById('toast').textContent.startsWith('Acknowledged')")
+    _until(page, "document.getElementById('toast').textContent.startsWith('Acknowledged')")
     # Then the action is in the inbox
     (entry,) = inbox.xrange("ecg:{main}:actions")
     action = json.loads(entry[1]["doc"])
@@ -111,8 +120,8 @@ def test_sound_needs_a_gesture_and_then_bursts(page: Any, ward: WardInRedis) -> 
     _open(page, ward)
     assert page.locator("#sound").inner_text() == "Sound is off"
     page.locator("#sound").click()
-    page.wait_for_function("document.getElementById('sound').textContent === 'Sound is on'")
-    page.wait_for_function("document.body.dataset.bursts > 0", timeout=5000)
+    _until(page, "document.getElementById('sound').textContent === 'Sound is on'")
+    _until(page, "document.body.dataset.bursts > 0", timeout_s=5.0)
 
 
 def test_a_lost_store_is_a_technical_alarm_on_the_page(page: Any, ward: WardInRedis, redis_server: Any) -> None:
