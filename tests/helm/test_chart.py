@@ -102,7 +102,7 @@ def test_a_misspelt_value_is_refused_by_name(cluster: Cluster) -> None:
 
 
 def test_a_parents_own_keys_are_accepted_at_the_root(cluster: Cluster) -> None:
-    cluster.ok("helm", "template", "w", str(CHART), "--set", "global.team=icu")
+    assert "kind: Deployment" in cluster.ok("helm", "template", "w", str(CHART), "--set", "global.team=icu")
 
 
 def test_monitors_never_outnumber_the_partitions(cluster: Cluster) -> None:
