@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -59,7 +60,7 @@ def die_with_parent() -> Callable[[], None] | None:
     return arm
 
 
-class LocalServer:
+class LocalServer(ABC):
     """One server process: started, stopped, killed and started again on the same port with the same folder.
 
     Parameters
@@ -164,8 +165,9 @@ class LocalServer:
     def _log_end(self, lines: int = 15) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Does the server answer a client yet?"""
 
     def __enter__(self) -> Self:
         return self.start()
