@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from models.conditioning import without_baseline
 from models.ecg import Millivolts
+from models.quantiles import quantile
 
 NET_FS_HZ = 250.0            # rate of the network's input
 CELL_S = 2 / NET_FS_HZ       # its output has one cell for two input samples
@@ -62,7 +63,7 @@ def qrs_scale(x: Millivolts, fs_hz: float = NET_FS_HZ) -> NDArray[np.float32]:
     second = max(1, min(round(fs_hz), x.shape[1]))
     seconds = x.shape[1] // second
     tops = np.abs(x[:, :seconds * second]).reshape(len(x), seconds, second).max(axis=2)
-    scale = np.maximum(np.quantile(tops, SCALE_QUANTILE, axis=1), SCALE_FLOOR_MV)
+    scale = np.maximum(quantile(tops, SCALE_QUANTILE), SCALE_FLOOR_MV)
     return np.asarray(scale[:, None], np.float32)
 
 

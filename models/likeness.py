@@ -5,6 +5,7 @@ beat's judgement is drawn towards that of the beats it resembles. No training: o
 """
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from models.ecg import Millivolts
 
 BEFORE, AFTER = 28, 46   # samples at 250 Hz that are compared: -112 to +184 ms about R
 PLAY = 6                 # samples by which two shapes may be shifted to fit
-LAGS = range(0, 2 * PLAY + 1, 3)
+LAGS = range(-PLAY, PLAY + 1, 3)
+CENTRE = LAGS.index(0)
 ALIKE_FROM = 0.8         # correlation from which a beat counts, fully at 1
 WEIGHT = 1.0             # of a beat that is alike in everything, beside the beat's own judgement
 KEPT_S, KEPT_BEATS = 30.0, 24
 SAME_S = 0.1             # nearer shapes are one beat, seen twice
 MOST = 6.9               # log odds beyond 0.999 are no surer
+_AROUND = np.array(LAGS)[:, None] + np.arange(-BEFORE, AFTER)  # samples about R, [LAGS, BEFORE + AFTER]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,40 +35,33 @@ class Shape:
     at_s : float
         Time of its R peak.
     rows : tuple of int
-        Leads that ``mv`` holds.
-    mv : float32 [leads, BEFORE + AFTER + 2 PLAY]
-        Signal about R at 250 Hz, without baseline.
+        Leads that ``fits`` holds.
+    fits : float32 [LAGS, leads * (BEFORE + AFTER)]
+        Signal about R at 250 Hz, shifted by each of `LAGS`; each lead without mean, each shift of length one.
     log_odds : float
         Of being ventricular, by the network alone.
     """
 
     at_s: float
     rows: tuple[int, ...]
-    mv: Millivolts
+    fits: Millivolts
     log_odds: float
 
 
 def shape_at(x: Millivolts, rows: Sequence[int], r: int, at_s: float, probability: float) -> Shape:
     """Cut out the beat at sample ``r`` of [leads, samples] at 250 Hz; edge values beyond the ends."""
-    at = np.clip(np.arange(r - BEFORE - PLAY, r + AFTER + PLAY), 0, x.shape[1] - 1)
-    odds = float(np.log(max(probability, 1e-6) / max(1.0 - probability, 1e-6)))
-    return Shape(at_s, tuple(rows), x[:, at], float(np.clip(odds, -MOST, MOST)))
-
-
-def _unit(x: Millivolts) -> Millivolts:
-    """Shapes [..., leads, samples] without mean, of length one."""
-    x = x - x.mean(axis=-1, keepdims=True)
-    size: Millivolts = np.sqrt(np.square(x).sum(axis=(-2, -1), keepdims=True))
-    return np.asarray(x / np.maximum(size, 1e-6), np.float32)
+    cut = x[:, np.minimum(np.maximum(_AROUND + r, 0), x.shape[1] - 1)].transpose(1, 0, 2)  # [LAGS, leads, samples]
+    cut = cut - cut.sum(axis=2, keepdims=True) / cut.shape[2]
+    fits = cut.reshape(len(LAGS), -1)
+    size = np.sqrt(np.einsum("ij,ij->i", fits, fits))[:, None]
+    odds = math.log(max(probability, 1e-6) / max(1.0 - probability, 1e-6))
+    return Shape(at_s, tuple(rows), np.asarray(fits / np.maximum(size, 1e-6), np.float32), min(max(odds, -MOST), MOST))
 
 
 def likeness(one: Shape, others: Sequence[Shape]) -> Millivolts:
     """Best correlation of a beat with each of the others over small shifts; all hold the same leads."""
-    wide = np.stack([o.mv for o in others])
-    core = _unit(one.mv[:, PLAY:-PLAY])
-    width = core.shape[1]
-    each = [np.tensordot(_unit(wide[:, :, lag:lag + width]), core, axes=([1, 2], [0, 1])) for lag in LAGS]
-    best: Millivolts = np.max(each, axis=0)
+    each = np.stack([o.fits for o in others]) @ one.fits[CENTRE]
+    best: Millivolts = each.max(axis=1)
     return best
 
 
@@ -93,8 +89,9 @@ class Gallery:
         known = [s for s in (*self._shapes, *newer)
                  if s.rows == shape.rows and SAME_S < abs(shape.at_s - s.at_s) < KEPT_S]
         if not known:
-            return 1.0 / (1.0 + float(np.exp(-shape.log_odds)))
-        weight = WEIGHT * np.clip((likeness(shape, known) - ALIKE_FROM) / (1.0 - ALIKE_FROM), 0.0, 1.0)
+            return 1.0 / (1.0 + math.exp(-shape.log_odds))
+        alike = (likeness(shape, known) - ALIKE_FROM) / (1.0 - ALIKE_FROM)
+        weight = WEIGHT * np.minimum(np.maximum(alike, 0.0), 1.0)
         odds = np.array([s.log_odds for s in known])
         settled = (shape.log_odds + float(weight @ odds)) / (1.0 + float(weight.sum()))
-        return 1.0 / (1.0 + float(np.exp(-settled)))
+        return 1.0 / (1.0 + math.exp(-settled))

@@ -16,6 +16,7 @@ from scipy import signal
 
 from models.conditioning import fill_gaps, without_baseline
 from models.ecg import Millivolts
+from models.quantiles import median, quantile
 
 USABLE, FLAT, INCONSISTENT = "usable", "flat", "inconsistent"
 SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
@@ -125,14 +126,13 @@ def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
     share = np.zeros(len(filled))
     top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
     tolerance = 1e-3 * np.maximum(top - bottom, 1e-6)
-    middle = np.median(filled, axis=1, keepdims=True)
-    high = (filled >= top - tolerance) & (top - middle > 0.5)
-    low = (filled <= bottom + tolerance) & (middle - bottom > 0.5)
-    for at_rail in (high, low):
-        if at_rail.sum() < run:
+    for extreme, at_rail in ((top, filled >= top - tolerance), (bottom, filled <= bottom + tolerance)):
+        rows = np.flatnonzero(at_rail.sum(axis=1) >= run)
+        rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > 0.5]
+        if not len(rows):
             continue
-        together = np.lib.stride_tricks.sliding_window_view(at_rail, run, axis=1).all(axis=2).sum(axis=1)
-        share += (together + (run - 1) * (together > 0)) / filled.shape[1]
+        together = np.lib.stride_tricks.sliding_window_view(at_rail[rows], run, axis=1).all(axis=2).sum(axis=1)
+        share[rows] += (together + (run - 1) * (together > 0)) / filled.shape[1]
     return share
 
 
@@ -145,8 +145,9 @@ def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:
     blocks = fast.shape[1] // block
     if blocks < 5:
         return np.zeros(len(x))
-    power = (fast[:, :blocks * block] ** 2).reshape(len(x), blocks, block).mean(axis=2)
-    quiet = np.sqrt(np.quantile(power, 0.4, axis=1))
-    whole = np.sqrt(np.quantile(np.square(x), 0.98, axis=1))  # about the QRS amplitude, deaf to single spikes
+    pieces = fast[:, :blocks * block].reshape(len(x), blocks, block)
+    power = np.einsum("ijk,ijk->ij", pieces, pieces) / block
+    quiet = np.sqrt(quantile(power, 0.4))
+    whole = np.sqrt(quantile(np.square(x), 0.98))  # about the QRS amplitude, deaf to single spikes
     ratio: NDArray[np.float64] = 2.0 * quiet / np.maximum(whole, 0.05)
     return ratio

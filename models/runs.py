@@ -52,17 +52,18 @@ def runs_of(probability: NDArray[np.float32], shortest_s: float) -> Runs:
     >>> runs.start / CELL_S, runs.end / CELL_S
     (array([1.5]), array([6.]))
     """
-    n = probability.shape[1]
-    padded = np.zeros((len(probability), n + 2), np.float64)
+    rows, n = probability.shape
+    padded = np.zeros((rows, n + 2), probability.dtype)
     padded[:, 1:-1] = probability
     above = padded > SEEN_AT
-    row, first = np.nonzero(~above[:, :-1] & above[:, 1:])   # padded[first] is below, padded[first + 1] above
-    _, last = np.nonzero(above[:, :-1] & ~above[:, 1:])      # padded[last] is above, padded[last + 1] below
-    below, inside = padded[row, first], padded[row, first + 1]
+    row, edge = np.nonzero(above[:, 1:] != above[:, :-1])    # every stretch: padded[edge] is below, then it is above
+    row, first, last = row[::2], edge[::2], edge[1::2]
+    below, inside = padded[row, first].astype(float), padded[row, first + 1].astype(float)
     start = first + (SEEN_AT - below) / (inside - below) - 1.0
-    inside, below = padded[row, last], padded[row, last + 1]
+    inside, below = padded[row, last].astype(float), padded[row, last + 1].astype(float)
     end = last + (inside - SEEN_AT) / (inside - below) - 1.0
-    total = np.concatenate([np.zeros((len(padded), 1)), np.cumsum(padded, axis=1)], axis=1)
-    mass = total[row, last + 1] - total[row, first + 1]
+    ends = (row * (n + 2))[:, None] + np.stack([first, last], axis=1) + 1
+    mass = np.add.reduceat(padded.ravel(), ends.ravel(), dtype=float)[::2] if len(row) else np.zeros(0)
     keep = (end - start) * CELL_S >= shortest_s
-    return Runs(row[keep], np.clip(start[keep], 0, n - 1) * CELL_S, np.clip(end[keep], 0, n - 1) * CELL_S, mass[keep])
+    start, end = (np.minimum(np.maximum(x[keep], 0), n - 1) * CELL_S for x in (start, end))
+    return Runs(row[keep], start, end, mass[keep])

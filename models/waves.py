@@ -163,11 +163,13 @@ def _in_samples(marks: NDArray[np.float64], mv: Millivolts, fs_hz: float) -> NDA
     x = without_baseline(fill_gaps(mv)[0], fs_hz)
     for onset, peak, offset in (("p_on", "p_peak", "p_off"), ("t_on", "t_peak", "t_off")):
         on, off = out[:, :, _COLUMNS[onset]], out[:, :, _COLUMNS[offset]]
-        for k, j in zip(*np.nonzero(np.isfinite(on) & np.isfinite(off)), strict=True):
-            a, b = int(on[k, j]), int(off[k, j])
-            piece = x[j, a:b + 1]
-            if len(piece):
-                out[k, j, _COLUMNS[peak]] = a + int(np.argmax(np.abs(piece - 0.5 * (piece[0] + piece[-1]))))
+        beat, lead = np.nonzero(on <= off)  # neither is NaN
+        if len(beat):
+            first, last = on[beat, lead].astype(int), off[beat, lead].astype(int)
+            at = np.minimum(first[:, None] + np.arange((last - first).max() + 1), last[:, None])
+            level = 0.5 * (x[lead, first] + x[lead, last])
+            away = np.abs(x[lead[:, None], at] - level[:, None])
+            out[beat, lead, _COLUMNS[peak]] = first + np.argmax(away, axis=1)
     return out
 
 
@@ -184,4 +186,4 @@ def over_leads(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fiducials(row: NDArray[np.float64]) -> Fiducials:
-    return Fiducials(*[None if np.isnan(v) else int(v) for v in row])
+    return Fiducials(*[None if v != v else int(v) for v in row.tolist()])  # NaN alone is not itself

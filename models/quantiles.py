@@ -1,0 +1,28 @@
+"""Quantiles along the last axis: NumPy's own linear ones, without what they cost to call on the few values of a second.
+
+>>> import numpy as np
+>>> quantile(np.array([[4.0, 1.0, 3.0, 2.0]]), 0.5)
+array([2.5])
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def quantile(x: NDArray[Any], q: float) -> NDArray[Any]:
+    """The ``q`` quantile of [..., n] finite values, interpolated between the two nearest; [...]."""
+    at = q * (x.shape[-1] - 1)
+    low = int(at)
+    high = min(low + 1, x.shape[-1] - 1)
+    ordered = np.partition(x, (low, high), axis=-1)
+    below: NDArray[Any] = ordered[..., low]
+    between: NDArray[Any] = below + (at - low) * (ordered[..., high] - below)
+    return between.astype(x.dtype, copy=False)
+
+
+def median(x: NDArray[Any]) -> NDArray[Any]:
+    """The median of [..., n] finite values; [...]."""
+    return quantile(x, 0.5)
