@@ -36,15 +36,19 @@ PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a pac
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a signal is looked at: every ``hop_s``, over ``context_s``; a beat ``final_after_s`` old does not move."""
+    """How a signal is looked at: every ``hop_s``, over ``context_s``; a beat ``final_after_s`` old does not move.
+
+    The network hears the last ``heard_s`` of it.
+    """
 
     hop_s: float
     context_s: float
     final_after_s: float
+    heard_s: float
 
 
-LIVE = Pace(HOP_S, 6.0, 0.5)      # context: enough to know the other beats by; final: most of the T wave has been seen
-RECORDED = Pace(10.0, 13.0, 1.5)  # what is over may be looked at in long pieces, with what comes after
+LIVE = Pace(HOP_S, 6.0, 0.5, 4.0)       # heard: what is new, and 2 s before it as far as the network sees; final: most
+RECORDED = Pace(10.0, 13.0, 1.5, 13.0)  # of the T wave is there. What is over may be looked at in long pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +216,17 @@ class BeatStream:
         filled, missing = fill_gaps(self._buffer[rows])
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
         x = scaled(flat)
-        seen = self._caliper(x)
+        unheard = max(0, x.shape[1] - round(self._pace.heard_s * NET_FS_HZ))
+        seen = self._caliper(x[:, unheard:])
         runs = _apart(runs_of(seen.beat[None], MIN_BEAT_S))
         start = self.seen - self._buffer.shape[1]
         out: list[Beat] = []
         self._shapes = {}
         for a, b, mass in zip(runs.start, runs.end, runs.mass, strict=True):
-            if start + (a + b) / 2 * self.fs_hz < earliest - R_AWAY_S * self.fs_hz:
+            middle = unheard / NET_FS_HZ + (a + b) / 2
+            if start + middle * self.fs_hz < earliest - R_AWAY_S * self.fs_hz:
                 continue
-            at = self._r_peak(filled, x, (a + b) / 2)
+            at = self._r_peak(filled, x, middle)
             if missing[:, at].all():
                 continue
             lo, hi = max(0, at - round(0.06 * self.fs_hz)), at + round(0.06 * self.fs_hz) + 1
