@@ -9,17 +9,17 @@ reading is in Kafka; one that is read twice has the same id and is applied once.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from agents.analysis import with_derived_leads
-from agents.citing import citation_of, evidence_of
+from agents.citing import evidence_of
 from agents.clock import Clock
 from agents.faust_app import raw_topic
 from agents.gem_reader import GemReader, GemUnavailable, load_gem
+from agents.reading_document import message_of
 from agents.reading_queue import ReadingQueue, Waiting
 from agents.restore import committed_offsets, plain_consumer
 from agents.sender import Incoming, Outgoing
@@ -29,8 +29,6 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.reading import Reading
 from models.leads import independent_leads
-from streams.alert import Claim, ClaimCounts, Interpretation, InterpretationMessage, ModelInfo
-from streams.document import time_of_ns
 from streams.wire import FlaggedSegment, Refused, decode_flagged
 
 log = logging.getLogger(__name__)
@@ -192,34 +190,6 @@ class Interpreter(Worker):
                 await self.tell_service("GEM_UNAVAILABLE", self._why_no_gem)
                 self._told = state
             await asyncio.sleep(AGAIN_S if self._why_no_gem else 1.0)
-
-
-def message_of(segment: FlaggedSegment, reading: Reading, now_ns: int) -> InterpretationMessage:
-    """The reading of a segment as a message to the monitor."""
-    fs_hz = segment.window.fs_hz
-    model = reading.model
-    interpretation = Interpretation(
-        source=reading.source,
-        reason=reading.reason,
-        at=time_of_ns(now_ns),
-        text=reading.text,
-        claims=[
-            Claim(text=c.text, start=c.start, end=c.end, verdict=c.verdict, citation=c.citation, rule=c.rule)
-            for c in reading.claims
-        ],
-        counts=ClaimCounts(**reading.counts),
-        model=None
-        if model is None
-        else ModelInfo(name=model.name, weights=model.weights, precision=model.precision, device=model.device),
-        seconds=round(reading.seconds, 3),
-    )
-    return InterpretationMessage(
-        id=hashlib.sha256(f"{segment.alert_id}|{reading.source}".encode()).hexdigest()[:32],
-        alert_id=segment.alert_id,
-        bed_stream=segment.window.bed_stream,
-        interpretation=interpretation,
-        citations=[citation_of(c.evidence, c.n, segment.start_ns, fs_hz) for c in reading.evidence],
-    )
 
 
 def _ecg_of(segment: FlaggedSegment) -> Ecg:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -45,6 +45,7 @@ ENCODER_LAG_S = 1.0  # at more lag the encoder gets nothing: it thins out before
 PASS_OVER_FROM = 12  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
 TELL_AGAIN_S = 30.0  # the monitor that holds `_system` may be a new one
 SERVICES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
+D = TypeVar("D", Action, InterpretationMessage)
 
 
 class Monitor(Worker):
@@ -274,17 +275,8 @@ class Monitor(Worker):
             partition.behind = asyncio.create_task(analyse_behind(self, partition))
 
     async def _action(self, message: Incoming) -> None:
-        partition = await self._partition(message.partition)
-        if partition is None:
-            return
-        async with self.turn(partition) as held:
-            if not held:
-                return
-            try:
-                action = Action.from_json(message.value or b"")
-                self._check_key(message, action.bed_stream)
-            except (ValidationError, ValueError) as error:
-                await self.refuse(message, f"no action: {_told(error)} ({_place(message)})")
+        async with self._addressed(message, Action.from_json, "action") as (partition, action):
+            if partition is None or action is None:
                 return
             bed = partition.beds.get(action.bed_stream)
             if bed is None and action.action == "admit":  # people may be quicker than the bed's first window
@@ -304,17 +296,8 @@ class Monitor(Worker):
                 await self.deliver(bed, outputs)
 
     async def _interpretation(self, message: Incoming) -> None:
-        partition = await self._partition(message.partition)
-        if partition is None:
-            return
-        async with self.turn(partition) as held:
-            if not held:
-                return
-            try:
-                reading = InterpretationMessage.from_json(message.value or b"")
-                self._check_key(message, reading.bed_stream)
-            except (ValidationError, ValueError) as error:
-                await self.refuse(message, f"no interpretation: {_told(error)} ({_place(message)})")
+        async with self._addressed(message, InterpretationMessage.from_json, "interpretation") as (partition, reading):
+            if partition is None or reading is None:
                 return
             if reading.bed_stream == SYSTEM:
                 await self._service(partition, reading, message.offset)
@@ -327,6 +310,26 @@ class Monitor(Worker):
                 if not outcome.applied:
                     log.info("interpretation of %s changed nothing: %s", reading.alert_id, outcome.reason)
                 await self.deliver(bed, outputs)
+
+    @asynccontextmanager
+    async def _addressed(
+        self, message: Incoming, read: Callable[[bytes], D], name: str
+    ) -> AsyncIterator[tuple[Partition | None, D | None]]:
+        """A message to one bed and its partition's turn; None where it cannot be read or is somebody else's."""
+        partition = await self._partition(message.partition)
+        if partition is None:
+            yield None, None
+            return
+        async with self.turn(partition) as held:
+            document = None
+            try:
+                if held:
+                    document = read(message.value or b"")
+                    self._check_key(message, document.bed_stream)
+            except (ValidationError, ValueError) as error:
+                document = None
+                await self.refuse(message, f"no {name}: {_told(error)} ({_place(message)})")
+            yield partition, document
 
     async def _service(self, partition: Partition, reading: InterpretationMessage, offset: int) -> None:
         """A worker says that a service is not there (a reason), or there again (none)."""

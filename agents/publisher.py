@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from agents.clock import Clock
-from agents.restore import committed_offsets, plain_consumer, read_range
+from agents.restore import committed_offsets, log_end, plain_consumer, read_range
 from agents.sender import Incoming, Outgoing
 from agents.settings import Settings
 from agents.worker import Worker
@@ -123,8 +123,10 @@ class Publisher(Worker):
         """Publish what Redis does not have of the record, up to these offsets (exclusive)."""
         async with self._filling:
             applied = await self._applied()
-            self.bus.expect(applied)
             async with plain_consumer(self.settings) as consumer:
+                for topic, partition in up_to:
+                    await self._forget_replaced(consumer, topic, partition, applied)
+                self.bus.expect(applied)
                 for (topic, partition), stop in up_to.items():
                     if topic not in self._record:
                         continue
@@ -136,6 +138,24 @@ class Publisher(Worker):
                         entries = [entry for message in batch if (entry := await self._entry(message)) is not None]
                         for k in range(0, len(entries), REFILL_BATCH):
                             await self._publish_all(entries[k : k + REFILL_BATCH])
+
+    async def _forget_replaced(self, consumer: Any, topic: str, partition: int, applied: dict[str, int]) -> None:
+        """Redis is ahead of a log: the log was replaced by a new one, whose messages would all count as applied."""
+        place = place_of(topic, partition)
+        known = applied.get(place, -1)
+        if known < 0:
+            return
+        end = await log_end(consumer, topic, partition, beyond=known)
+        if known < end:
+            return
+        log.warning("Redis has applied %s up to offset %d, but the log ends at %d: a new log begins", place, known, end)
+        while True:
+            try:
+                await self.bus.reset(place)
+                break
+            except (RedisError, OSError) as error:
+                await self._wait(error)
+        del applied[place]
 
     async def _publish_all(self, entries: list[Entry]) -> None:
         while True:

@@ -132,6 +132,20 @@ async def committed_offsets(consumer: Any, places: Iterable[tuple[str, int]]) ->
     return out
 
 
+async def log_end(consumer: Any, topic: str, partition: int, beyond: int) -> int:
+    """The offset that the next record gets; exact where the broker names ``beyond`` as outside the log.
+
+    The embedded broker names an end inside the last batch: that batch is read before an end is believed to be lower.
+    """
+    at = TopicPartition(topic, partition)
+    end = int((await consumer.end_offsets([at]))[at])
+    if beyond < end or end == 0:
+        return end
+    async for batch in read_range(consumer, topic, partition, end - 1, end, whole_batches=True):
+        end = max(end, batch[-1].offset + 1) if batch else end
+    return end
+
+
 async def offset_before(consumer: Any, topic: str, partition: int, offset: int, seconds: float) -> int:
     """The first offset appended at most ``seconds`` before the record that lies before ``offset``."""
     at = TopicPartition(topic, partition)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.citing import citation_of, citations_of, segment_of
+from agents.reading_document import interpretation_of
 from agents.reporting import monitor_version
 from models.alarm_codes import CODES
 from models.ecg import Ecg
@@ -18,7 +19,7 @@ from models.evidence import Evidence
 from models.interpretation import Reading
 from models.limits import Limits, RhythmSettings
 from models.rhythm import find_episodes
-from streams.alert import Alert, Claim, ClaimCounts, Interpretation, ModelInfo, Phase, Provenance, State, alert_id
+from streams.alert import Alert, Phase, Provenance, State, alert_id
 from streams.document import time_of_ns
 
 WINDOW_S = 10.0
@@ -99,30 +100,6 @@ def worst_episode(episodes: Sequence[Episode], start: int, stop: int) -> Episode
 def _shown(evidence: Sequence[Evidence], start: int, stop: int) -> list[Evidence]:
     """Evidence that lies in the window, in its samples."""
     return [e.shifted(-start) for e in evidence if start <= e.start and e.end <= stop]
-
-
-def interpretation_of(reading: Reading, at_ns: int) -> Interpretation:
-    """The reading as a document."""
-    return Interpretation(
-        source=reading.source,
-        reason=reading.reason,
-        at=time_of_ns(at_ns),
-        text=reading.text,
-        claims=[
-            Claim(text=c.text, start=c.start, end=c.end, verdict=c.verdict, citation=c.citation, rule=c.rule)
-            for c in reading.claims
-        ],
-        counts=ClaimCounts(**reading.counts),
-        model=None
-        if reading.model is None
-        else ModelInfo(
-            name=reading.model.name,
-            weights=reading.model.weights,
-            precision=reading.model.precision,
-            device=reading.model.device,
-        ),
-        seconds=round(reading.seconds, 3),
-    )
 
 
 def _ns(sample: int, fs_hz: float) -> int:
