@@ -19,7 +19,7 @@ def test_an_asystole_of_now_sounds_before_the_one_of_the_outage_is_recorded_as_l
     with Stack(tansu, redis_url, topic_prefix, tmp_path, live_lag_s=5) as stack:
         (monitor,) = stack.start("monitor")
         stack.send([windows], 0, 20, a_second=20)
-        assert monitor.stop() == 0
+        assert monitor.stop() == 0, monitor.text[-3000:]
         stack.send([windows], 20, 150, a_second=200)  # nobody listens …
         time.sleep(8)
         stack.start("monitor", "publisher")  # … until now
@@ -40,7 +40,7 @@ def test_an_asystole_whose_end_lies_behind_what_was_passed_over_is_recorded_with
     with Stack(tansu, redis_url, topic_prefix, tmp_path, live_lag_s=5) as stack:
         (monitor,) = stack.start("monitor")
         stack.send([windows], 0, 20, a_second=20)
-        assert monitor.stop() == 0
+        assert monitor.stop() == 0, monitor.text[-3000:]
         stack.send([windows], 20, 150, a_second=200)
         time.sleep(8)
         stack.start("monitor", "publisher")

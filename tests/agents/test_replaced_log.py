@@ -35,7 +35,7 @@ def test_a_publisher_that_restarts_publishes_nothing_twice(
         stack.send([windows], 0, 30, a_second=6)
         stack.wait_for("ASYSTOLE", 1)
         before = [(a.id, a.version) for a in stack.published()]
-        assert publisher.stop() == 0
+        assert publisher.stop() == 0, publisher.text[-3000:]
         stack.start("publisher")
         stack.send([windows], 30, 40, a_second=6)
         stack.drained()
