@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,13 +12,15 @@ import models
 from agents.reading_queue import URGENCY
 from agents.settings import Settings
 from models.ecg import Ecg
+from models.encoder.session import EncoderUnavailable
 from models.evidence import Evidence
-from models.grounding.evidence import gather
 from models.grounding.reading import ModelIdentity
-from models.grounding.stated import stated
+from models.grounding.telling import FindingReader, tell
 
 if TYPE_CHECKING:
     from models.gem.engine import GemEngine
+
+log = logging.getLogger(__name__)
 
 INDEPENDENT_LEADS = 8  # the published GEM never saw fewer
 CPU_THREADS = 1  # of torch: the other core belongs to the alarms
@@ -70,15 +73,25 @@ def load_gem(settings: Settings) -> GemReader:
     if not engine.card.trained:
         engine.close()
         raise GemUnavailable(f"the weights of {engine.card.name} were never trained: what they say means nothing")
-    return EngineReader(engine)
+    return EngineReader(engine, _findings(settings))
+
+
+def _findings(settings: Settings) -> FindingReader | None:
+    """The encoder's heads that tell a compact GEM what they found; without them it is told the measurements alone."""
+    try:
+        return FindingReader.load(settings.encoder, threads=CPU_THREADS)
+    except (EncoderUnavailable, ValueError) as missing:
+        log.warning("GEM is not told findings: %s", missing)
+        return None
 
 
 class EngineReader:
     """`models.gem.engine.GemEngine` as a `GemReader`."""
 
-    def __init__(self, engine: GemEngine) -> None:
+    def __init__(self, engine: GemEngine, findings: FindingReader | None = None) -> None:
         card = engine.card
         self._engine = engine
+        self._findings = findings
         self.identity = ModelIdentity(card.name, card.weights, card.precision, card.device)
         self.independent_leads = INDEPENDENT_LEADS
 
@@ -89,9 +102,17 @@ class EngineReader:
         from models.gem.request import GemRequest
         from models.gem.request import GemUnavailable as Unanswered
 
-        told = await asyncio.to_thread(lambda: stated(gather(ecg)))  # a compact GEM is asked as it was taught
+        told = await asyncio.to_thread(tell, ecg, self._findings)  # a compact GEM is asked as it was taught
+        if not told.evidence:
+            raise GemUnavailable("there are no beats to read", lasting=False)
         request = GemRequest(
-            ecg, evidence=told, deadline_s=deadline_s, max_new_tokens=tokens, urgency=len(URGENCY) - URGENCY[priority]
+            ecg,
+            evidence=told.evidence,
+            shown=told.shown,
+            found=told.found,
+            deadline_s=deadline_s,
+            max_new_tokens=tokens,
+            urgency=len(URGENCY) - URGENCY[priority],
         )
         try:
             answer = await self._engine.answer(request)

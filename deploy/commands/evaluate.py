@@ -59,7 +59,7 @@ def parity(folders: Folders, as_json: Json = False) -> None:
 def findings(
     data: Annotated[Path, typer.Option(help="Folder of recordings (ptbxl, ludb).")],
     folds: Annotated[Path, typer.Option(help="Folder with ludb.csv and cinc2017.csv.")],
-    model: Annotated[Path | None, typer.Option(help="A GEM folder whose texts are scored too.")] = None,
+    model: Annotated[Path | None, typer.Option(help="GEM folder whose texts are scored; default: the shipped.")] = None,
     as_json: Json = False,
 ) -> None:
     """Heads beside two plain baselines, and texts judged by code, on PTB-XL fold 8 and LUDB fold 4."""
@@ -70,9 +70,11 @@ def findings(
         if not folder.is_dir():
             raise WrongUse(f"{folder}: no such folder")
     with needs_extra("gem"):
+        from agents.gem_reader import COMPACT_FOLDER
         from models.evaluation.table import evaluate, print_table
 
-        result = evaluate(data, folds, model=model)
+        shipped = COMPACT_FOLDER if COMPACT_FOLDER.is_dir() else None
+        result = evaluate(data, folds, model=model or shipped)
     if as_json:
         Output(as_json).line(result)
     else:

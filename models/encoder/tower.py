@@ -119,9 +119,10 @@ class LeadNorm(nn.Module):
 
     def forward(self, ecg: Tensor) -> Tensor:
         """ecg [batch, leads, samples] mV."""
-        basis = self.basis.to(ecg.dtype)
-        steady = ecg - (ecg @ basis) @ basis.T
-        return steady / (steady.square().mean(dim=-1, keepdim=True).sqrt() + SPREAD_FLOOR_MV)
+        with torch.autocast(ecg.device.type, enabled=False):  # wander is larger than what lies on it: all digits count
+            basis = self.basis.to(ecg.dtype)
+            steady = ecg - (ecg @ basis) @ basis.T
+            return steady / (steady.square().mean(dim=-1, keepdim=True).sqrt() + SPREAD_FLOOR_MV)
 
 
 class EcgTower(nn.Module):
@@ -148,14 +149,17 @@ class EcgTower(nn.Module):
         self.transformer = Blocks(width, config.heads, config.mlp_width, config.layers)
         self.ln_post = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
 
-    def forward(self, ecg: Tensor) -> TowerOutput:
-        """ecg [batch, leads, samples] mV."""
+    def forward(self, ecg: Tensor, patches: Tensor | None = None) -> TowerOutput:
+        """ecg [batch, leads, samples] mV; with ``patches`` (their indices) only those are looked at, as in training."""
         expected = (self.config.leads, self.config.samples)
         if tuple(ecg.shape[1:]) != expected:
             raise ValueError(f"ECG windows are {tuple(ecg.shape)}, expected [batch, {expected[0]}, {expected[1]}]")
         ecg = self.lead_norm(ecg.float()).to(self.conv1.weight.dtype)  # a root mean square needs float32's range
         x = self.conv1(ecg).transpose(1, 2)                                                # [B, patches, W]
         x = torch.cat([self.class_embedding.expand(x.shape[0], 1, -1), x], dim=1)          # [B, 1 + patches, W]
-        tokens = self.transformer(self.ln_pre(x + self.positional_embedding))
+        x = x + self.positional_embedding
+        if patches is not None:
+            x = torch.cat([x[:, :1], x[:, 1:][:, patches]], dim=1)
+        tokens = self.transformer(self.ln_pre(x))
         normed = self.ln_post(tokens)
         return TowerOutput(tokens, normed, normed[:, 0] @ self.proj)

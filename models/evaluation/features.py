@@ -1,9 +1,7 @@
-"""Plain features of a record, and the two plain baselines that a trained model has to beat.
+"""The two plain baselines that a trained model has to beat.
 
-`features`: the measured intervals, the scatter of RR, the share of beats without a P wave, the axis, counts of beats by
-kind, and each lead's P, Q, R, S and T heights against the lead's own size (shape, so that z-scored records count too).
 `by_rule`: the findings that the measured intervals give by textbook limits. `LogisticBaseline`: a ridge logistic
-regression on the features, fitted on the training records.
+regression on the measured numbers (`models.grounding.numbers`), fitted on the training records.
 """
 
 from __future__ import annotations
@@ -16,14 +14,11 @@ from numpy.typing import NDArray
 from models.grounding.claim import ReadClaim
 from models.grounding.evidence import Facts
 from models.grounding.findings import judge_finding
-from models.leads import STANDARD_12
 from models.training.findings import FINDINGS
 from models.training.heads import logistic
 
 Floats = NDArray[np.float32]
 
-_MEASURES = ("HR", "REGULARITY", "ABSENT_P", "P", "PR", "QRS", "QT", "QTcF")
-_WAVES = ("P", "Q", "R", "S", "T")
 _RULES = {  # finding -> the rule of the grounding that decides it from the measurement
     "NORM": "NORMAL_ECG",
     "SINUS": "SINUS",
@@ -46,20 +41,6 @@ _RULES = {  # finding -> the rule of the grounding that decides it from the meas
 RIDGE = 0.02
 
 
-def features(facts: Facts) -> Floats:
-    """[n] numbers, NaN where nothing was measured."""
-    out = [facts.value(m) if facts.value(m) is not None else np.nan for m in _MEASURES]
-    out.append(np.nan if facts.axis_deg is None else np.cos(np.radians(facts.axis_deg)))
-    out.append(np.nan if facts.axis_deg is None else np.sin(np.radians(facts.axis_deg)))
-    out += [facts.kinds.get(kind, 0) / max(1, facts.beats) for kind in "NSVP"]
-    for lead in STANDARD_12:
-        heights = [facts.waves[lead, w].mv if (lead, w) in facts.waves else np.nan for w in _WAVES]
-        st = facts.st[lead].value if lead in facts.st else np.nan
-        size = np.nanmax(np.abs(heights)) if np.isfinite(heights).any() else np.nan
-        out += [h / size if size else np.nan for h in (*heights, st)]
-    return np.array(out, np.float32)
-
-
 def by_rule(facts: Facts) -> Floats:
     """[FINDINGS] 1 said, 0 not said: what the limits give; a finding without a rule is never said."""
     out = np.zeros(len(FINDINGS), np.float32)
@@ -75,7 +56,7 @@ def by_rule(facts: Facts) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class LogisticBaseline:
-    """One logistic regression a finding on `features`; medians fill what was not measured."""
+    """One logistic regression a finding on the numbers; medians fill what was not measured."""
 
     median: Floats
     mean: Floats

@@ -51,6 +51,7 @@ _SAYS: dict[str, tuple[str, ...]] = {  # subject of a claim -> findings that say
     "ST_ELEVATED": ("ST_ELEVATED",),
     "QT_LONG": ("QT_LONG",),
     "ST_CHANGED": ("STTC",),
+    "CONDUCTION": ("CD",),
     "ISCHEMIA": ("STTC",),
 }
 

@@ -2,11 +2,10 @@
 
 On records that training never saw (PTB-XL part fold 8, LUDB fold 4), by patient:
 
-* findings by the encoder's heads beside two plain baselines (textbook limits on measured intervals; logistic
-  regression on measured features, fitted on the training records), and a logistic regression on features and
-  encoder together, which shows what the encoder knows that the measurements do not: macro-AUC and macro-F1;
-* texts of the measured interpreter and, where its weights are there, of the compact GEM: numbers within tolerance of
-  the measurement, verdicts, macro-F1 of the diagnoses.
+* findings by the encoder's heads, alone and with the measurements, beside two plain baselines (textbook limits on
+  measured intervals; logistic regression on the measured numbers, fitted on the training records): macro-AUC, macro-F1;
+* texts of the measured interpreter and, where its weights are there, of the compact GEM, told what the heads found and
+  not told: numbers within tolerance of the measurement, verdicts, macro-F1 of the diagnoses.
 
 Writes JSON and prints a table; `gem-bedside evaluate findings` calls it.
 """
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,50 +25,42 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from models.encoder.finding_heads import FindingHeads
 from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
-from models.evaluation.features import LogisticBaseline, by_rule, features
+from models.evaluation.features import LogisticBaseline
 from models.evaluation.strict import Scores, judge_text
 from models.grounding.evidence import Facts, gather
+from models.grounding.telling import FindingReader, tell
 from models.interpretation import interpret_measured
 from models.training.corpus import REPORT, TRAIN, Record, real_records, twelve
 from models.training.findings import FINDINGS
 from models.training.heads import MIN_TUNE, best_threshold, macro_auc
-from models.training.stories import VOLTAGE
+from models.training.measured import Measured, measure_records
 
 Floats = NDArray[np.float32]
 
 SETS = ("ptbxl", "ludb")
-WORK = Path(".gem-bedside/evaluation")
+WORK = Path(".gem-bedside/training")  # where training keeps what it measured: the same records
+TOKENS = 300  # of an answer, at most
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """A record with its facts' features, and what the limits say of it."""
+class Known:
+    """A record with what was measured of it."""
 
     record: Record
-    features: Floats
-    rule: Floats
+    measured: Measured
 
 
-def measured_records(data: Path, folds: Path, work: Path = WORK) -> list[Measured]:
-    """Training and report records of PTB-XL and LUDB; features are kept in ``work`` for the next time."""
-    kept = work / "features.npz"
-    known = dict(np.load(kept)) if kept.is_file() else {}
-    out = []
-    records = [r for r in real_records(data, folds) if r.source in SETS and r.split in (TRAIN, REPORT)]
-    for record in track(records, description="measuring"):
-        if record.key not in known:
-            facts = gather(record.ecg)
-            known[record.key] = np.concatenate([features(facts), by_rule(facts)])
-        row = known[record.key]
-        out.append(Measured(record, row[: -len(FINDINGS)], row[-len(FINDINGS) :]))
-    work.mkdir(parents=True, exist_ok=True)
-    np.savez(kept, **known)
-    return out
+def known_records(data: Path, folds: Path, work: Path = WORK) -> list[Known]:
+    """Records of PTB-XL and LUDB, of every split; what was measured is kept in ``work`` for the next time."""
+    records = [r for r in real_records(data, folds) if r.source in SETS]
+    measured = measure_records(records, work / "measured.json")
+    return [Known(r, measured[r.key]) for r in records]
 
 
-def labels_of(records: list[Measured]) -> Floats:
+def labels_of(records: list[Known]) -> Floats:
     """[n, FINDINGS] 0, 1, NaN unknown."""
     return np.array(
         [[float(m.record.labels[f]) if f in m.record.labels else np.nan for f in FINDINGS] for m in records], np.float32
@@ -86,7 +77,7 @@ def macro_f1(said: Floats, labels: Floats, columns: list[int]) -> float:
     return float(np.mean(scores))
 
 
-def findings_table(records: list[Measured], encoder: Path | None = None) -> dict[str, Any]:
+def findings_table(records: list[Known], encoder: Path | None = None) -> dict[str, Any]:
     """Heads beside baselines, on the same findings: those with a head and at least five examples of each kind."""
     train = [m for m in records if m.record.split == TRAIN]
     report = [m for m in records if m.record.split == REPORT]
@@ -99,32 +90,40 @@ def findings_table(records: list[Measured], encoder: Path | None = None) -> dict
         for k, f in enumerate(FINDINGS)
         if min(positive[k], negative[k]) >= MIN_TUNE and (heads is None or f in heads.labels)
     ]
-    x, train_labels = np.stack([m.features for m in train]), labels_of(train)
+    numbers = np.stack([m.measured.numbers for m in report])
+    rule = macro_f1(np.stack([m.measured.rule for m in report]), labels, columns)
+    plain = _logistic_row(np.stack([m.measured.numbers for m in train]), labels_of(train), numbers, labels, columns)
     out: dict[str, Any] = {
         "records": len(report),
         "findings": [FINDINGS[k] for k in columns],
-        "rule": {"macro_auc": None, "macro_f1": macro_f1(np.stack([m.rule for m in report]), labels, columns)},
-        "logistic regression": _logistic_row(x, train_labels, np.stack([m.features for m in report]), labels, columns),
+        "rule": {"macro_auc": None, "macro_f1": rule},
+        "logistic regression": plain,
     }
-    if heads is not None:
-        pooled = session.pooled(np.stack([twelve(m.record.ecg)[0] for m in report]))
-        said, present = np.zeros_like(labels), np.zeros_like(labels)
-        places = [FINDINGS.index(label) for label in heads.labels]
-        said[:, places] = heads.probabilities(pooled)
-        present[:, places] = heads.probabilities(pooled) >= heads.threshold
-        mean, each = macro_auc(said[:, columns], labels[:, columns])
-        out["heads"] = {
-            "macro_auc": mean,
-            "macro_f1": macro_f1(present, labels, columns),
-            "auc": {FINDINGS[columns[int(k)]]: round(v, 4) for k, v in each.items()},
-        }
-        seen = session.pooled(np.stack([twelve(m.record.ecg)[0] for m in train]))
-        both = (
-            np.concatenate([x, seen], axis=1),
-            np.concatenate([np.stack([m.features for m in report]), pooled], axis=1),
-        )
-        out["features and encoder"] = _logistic_row(both[0], train_labels, both[1], labels, columns)
+    if heads is None:
+        return out
+    pooled = session.pooled(np.stack([twelve(m.record.ecg)[0] for m in report]))
+    out["heads"] = _head_row(heads.labels, heads.probabilities(pooled), heads.threshold, labels, columns)
+    both = FindingHeads.read(session.folder, heads)
+    if both is not None:
+        said = both.probabilities(numbers, pooled)
+        out["heads with measurements"] = _head_row(both.labels, said, both.threshold, labels, columns)
     return out
+
+
+def _head_row(
+    names: Sequence[str], probability: Floats, threshold: Floats, labels: Floats, columns: list[int]
+) -> dict[str, Any]:
+    """What heads say of report rows; a finding without a head is never said."""
+    said, present = np.zeros_like(labels), np.zeros_like(labels)
+    places = [FINDINGS.index(name) for name in names]
+    said[:, places], present[:, places] = probability, probability >= threshold
+    mean, each = macro_auc(said[:, columns], labels[:, columns])
+    return {
+        "macro_auc": mean,
+        "macro_f1": macro_f1(present, labels, columns),
+        "auc": {FINDINGS[columns[int(k)]]: round(v, 4) for k, v in each.items()},
+        "f1": {FINDINGS[k]: round(macro_f1(present, labels, [k]), 4) for k in columns},
+    }
 
 
 def _logistic_row(x: Floats, y: Floats, report: Floats, labels: Floats, columns: list[int]) -> dict[str, Any]:
@@ -145,7 +144,7 @@ def _threshold(probability: Floats, y: Floats) -> float:
     return best_threshold(probability[known].astype(np.float64), y[known].astype(np.float64))
 
 
-def texts_table(records: list[Measured], write: Callable[[Record, Facts], str], columns: list[str]) -> dict[str, Any]:
+def texts_table(records: list[Known], write: Callable[[Record, Facts], str], columns: list[str]) -> dict[str, Any]:
     """Texts of one writer over the report records, judged by code."""
     scores = Scores()
     for m in track([m for m in records if m.record.split == REPORT], description="judging"):
@@ -159,19 +158,33 @@ def measured_writer(record: Record, facts: Facts) -> str:
     return interpret_measured(record.ecg, reason=None).text
 
 
-def gem_writer(folder: Path, device: str) -> Callable[[Record, Facts], str]:
-    """A GEM's text, asked as the interpreter asks it."""
+def gem_writers(
+    folder: Path, encoder: Path | None, device: str
+) -> tuple[dict[str, Callable[[Record, Facts], str]], list[float]]:
+    """A GEM's text, asked as the interpreter asks it, and without what the heads found; seconds of each answer."""
     from models.gem.engine import GemEngine
     from models.gem.request import GemRequest
-    from models.grounding.stated import stated
 
     engine = GemEngine.load(folder, device, threads=1)
+    reader = FindingReader.load(encoder)
+    seconds: list[float] = []
 
-    def write(record: Record, facts: Facts) -> str:
-        told = [e for e in stated(facts) if record.millivolts or e.measure not in VOLTAGE]
-        return engine.submit(GemRequest(record.ecg, evidence=told, deadline_s=60.0, max_new_tokens=200)).result().text
+    def write(record: Record, facts: Facts, told: FindingReader | None) -> str:
+        known = tell(record.ecg, told, facts, millivolts=record.millivolts)
+        if not known.evidence:
+            return interpret_measured(record.ecg, reason=None).text
+        request = GemRequest(
+            record.ecg, evidence=known.evidence, shown=known.shown, found=known.found, deadline_s=60.0,
+            max_new_tokens=TOKENS,
+        )  # fmt: skip
+        answer = engine.submit(request).result()
+        seconds.append(answer.seconds)
+        return answer.text
 
-    return write
+    return {
+        "gem": lambda record, facts: write(record, facts, reader),
+        "gem, findings not told": lambda record, facts: write(record, facts, None),
+    }, seconds
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -199,12 +212,15 @@ def evaluate(
     device: str = "cpu",
 ) -> dict[str, Any]:
     """The whole table as one document."""
-    records = measured_records(data, folds, work)
+    records = known_records(data, folds, work)
     result: dict[str, Any] = {"findings": findings_table(records, encoder)}
     columns = result["findings"]["findings"]
     result["texts"] = {"measured": texts_table(records, measured_writer, columns)}
     if model is not None:
-        result["texts"]["gem"] = texts_table(records, gem_writer(model, device), columns)
+        writers, seconds = gem_writers(model, encoder, device)
+        for name, write in writers.items():
+            result["texts"][name] = texts_table(records, write, columns)
+        result["seconds"] = {"median": round(float(np.median(seconds)), 3), "longest": round(max(seconds), 3)}
     return result
 
 
@@ -215,7 +231,7 @@ def print_table(result: dict[str, Any]) -> None:
     table = Table(
         "findings", "macro-AUC", "macro-F1", title=f"{found['records']} records, {len(found['findings'])} findings"
     )
-    for name in ("rule", "logistic regression", "heads", "features and encoder"):
+    for name in ("rule", "logistic regression", "heads", "heads with measurements"):
         if name in found:
             auc = found[name]["macro_auc"]
             table.add_row(name, "–" if auc is None else f"{auc:.3f}", f"{found[name]['macro_f1']:.3f}")
@@ -236,6 +252,8 @@ def print_table(result: dict[str, Any]) -> None:
     for writer, scores in result["texts"].items():
         texts.add_row(writer, *(str(scores[n]) for n in names))
     console.print(texts)
+    if "seconds" in result:
+        console.print(f"an answer: median {result['seconds']['median']} s, longest {result['seconds']['longest']} s")
 
 
 if __name__ == "__main__":

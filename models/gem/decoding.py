@@ -23,7 +23,7 @@ from models.gem.digest import checked_digest
 from models.gem.engine import DeviceLost, OutOfMemory
 from models.gem.fused import FusedLayer, rotation
 from models.gem.modeling_gem import GemForCausalLM
-from models.gem.processing_gem import GemProcessor, stated_evidence
+from models.gem.processing_gem import GemProcessor
 from models.gem.request import GemRequest, ModelCard
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -94,7 +94,7 @@ class TorchDecoder:
         """Ids, ECG window and page of a request; a prompt that fills the slot leaves no room and is refused."""
         question = request.question
         if self.model.config.evidence_in_prompt:
-            question = stated_evidence(question, request.evidence)
+            question = request.stated
         return self.processor([request.ecg], [question])
 
     @torch.inference_mode()

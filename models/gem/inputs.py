@@ -36,16 +36,28 @@ def fixed_length(mv: NDArray[Any], samples: int = SAMPLES) -> Floats:
     return out
 
 
-def stated_evidence(question: str, evidence: Sequence[Evidence]) -> str:
-    """The question with the measured values behind it, for a model that was trained so (``evidence_in_prompt``).
+def stated_evidence(question: str, evidence: Sequence[Evidence], shown: Sequence[str] = (),
+                    found: Sequence[str] | None = None) -> str:
+    """The question with what is known of the ECG behind it, for a model that was trained so (``evidence_in_prompt``).
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        Measured values.
+    shown : sequence of str
+        What the measurements show, in words.
+    found : sequence of str or None
+        What the encoder's heads found; empty: nothing; None: they were not asked.
 
     >>> stated_evidence("What is the rhythm?", [Evidence("HR", 71.6, ("II",), 0, 5000), Evidence("QRS", 92, (), 9, 99)])
     'What is the rhythm?\\nMeasured: HR 72 bpm in II; QRS 92 ms.'
+    >>> stated_evidence("What is it?", [Evidence("HR", 71.6, (), 0, 5000)], ("P waves",), ("sinus rhythm",))
+    'What is it?\\nMeasured: HR 72 bpm; P waves.\\nFound: sinus rhythm.'
     """
     if not evidence:
         return question
-    values = "; ".join(_stated(e) for e in evidence)
-    return f"{question}\nMeasured: {values}."
+    out = f"{question}\nMeasured: {'; '.join([*(_stated(e) for e in evidence), *shown])}."
+    return out if found is None else f"{out}\nFound: {'; '.join(found) or 'nothing'}."
 
 
 def _stated(e: Evidence) -> str:

@@ -22,7 +22,7 @@ from models.encoder.export import tower_graph
 from models.encoder.graph import GraphBuilder, serialized
 from models.gem.conversation import gem_prompt
 from models.gem.digest import checked_digest
-from models.gem.inputs import ecg_window, stated_evidence
+from models.gem.inputs import ecg_window
 from models.gem.marks import IMAGE_TOKEN
 from models.gem.request import GemRequest, ModelCard
 from models.gem.tokenizer import GemTokenizer
@@ -159,7 +159,7 @@ class OnnxDecoder:
 
     def prompt(self, request: GemRequest) -> Floats:
         """Embeddings of a prompt with its ECG, [1, T, hidden]."""
-        question = stated_evidence(request.question, request.evidence) if self._states_evidence else request.question
+        question = request.stated if self._states_evidence else request.question
         window = ecg_window(request.ecg, samples=self._samples)[None]
         (tokens,) = self._tower.run(["tokens"], {"ecg": window})
         features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from models.ecg import Ecg
 from models.evidence import Evidence
 from models.gem.conversation import GROUNDED_QUESTION
+from models.gem.inputs import stated_evidence
 
 DEADLINE_S = 20.0      # an interpretation that comes later than that is of no use beside an alarm that sounds
 MAX_NEW_TOKENS = 512   # the reference's answers are paragraphs of up to 300 words
@@ -40,6 +41,9 @@ class GemRequest:
     question : str
     evidence : sequence of Evidence
         Stated in the prompt where the model was trained so (``GemConfig.evidence_in_prompt``).
+    shown : sequence of str
+    found : sequence of str or None
+        What the measurements show and what the encoder's heads found, in words; stated in the same place.
     deadline_s : float
         From submission; waiting in the queue counts.
     max_new_tokens : int
@@ -52,10 +56,18 @@ class GemRequest:
     ecg: Ecg
     question: str = GROUNDED_QUESTION
     evidence: Sequence[Evidence] = ()
+    shown: Sequence[str] = ()
+    found: Sequence[str] | None = None
     deadline_s: float = DEADLINE_S
     max_new_tokens: int = MAX_NEW_TOKENS
     urgency: int = 0
     on_text: Callable[[str], None] | None = None
+
+
+    @property
+    def stated(self) -> str:
+        """The question with all that is known behind it."""
+        return stated_evidence(self.question, self.evidence, self.shown, self.found)
 
 
 @dataclass(frozen=True, slots=True)

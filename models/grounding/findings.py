@@ -321,7 +321,30 @@ def _st(sign: int) -> Callable[[ReadClaim, Facts], Answer]:
 def _st_changed(claim: ReadClaim, facts: Facts) -> Answer:
     leads = claim.leads or tuple(x for x in facts.st if x != "aVR")
     answers = {x: _over(abs(facts.st[x].value), ST_MV, ST_BAND_MV) for x in leads if x in facts.st and x != "aVR"}
-    return _leads_answer(claim, answers, "ST 0.1 mV or more from the PR segment", {x: facts.st[x] for x in answers})
+    found = _leads_answer(claim, answers, "ST 0.1 mV or more from the PR segment", {x: facts.st[x] for x in answers})
+    return _or_t_wave(claim, facts, found) if "st-t" in claim.text.lower() else found
+
+
+def _or_t_wave(claim: ReadClaim, facts: Facts, st: Answer) -> Answer:
+    """ST-T: an inverted or flat T is enough; with both upright, what else may be changed in T has no rule."""
+    t = [
+        _RULES[name](ReadClaim("", 0, 0, "finding", name, leads=claim.leads), facts)
+        for name in ("T_INVERTED", "T_FLAT")
+    ]
+    words = "ST 0.1 mV or more from the PR segment, or T inverted or flat"
+    for answer in (st, *t):
+        if answer[0] is True:
+            return True, words, answer[2]
+    return (None if claim.present or st[0] is None else False), words, st[2]
+
+
+def _conduction(claim: ReadClaim, facts: Facts) -> Answer:
+    """Slow conduction: a long PR, a wide QRS or a fascicular axis show it; what is left has no rule."""
+    for subject in ("PR_LONG", "QRS_WIDE", "LAFB"):
+        shown, words, evidence = _RULES[subject](claim_like(claim, subject), facts)
+        if shown is True:
+            return True, words, evidence
+    return None, "PR over 200 ms, QRS 120 ms or more, or an axis of -45° and further left", ()
 
 
 _LOOK_FOR_T = ("I", "II", "V3", "V4", "V5", "V6")
@@ -449,6 +472,7 @@ _RULES: dict[str, Callable[[ReadClaim, Facts], Answer]] = {
     "ST_ELEVATED": _st(1),
     "ST_DEPRESSED": _st(-1),
     "ST_CHANGED": _st_changed,
+    "CONDUCTION": _conduction,
     "T_INVERTED": _t_inverted,
     "T_FLAT": _t_flat,
     "QT_LONG": _qt_long,

@@ -234,6 +234,11 @@ FINDING_WORDS: tuple[tuple[str, bool, str], ...] = (
     ),
     ("LAFB", True, r"\bleft anterior (?:fascicular block|hemiblock)\b|\blafb\b"),
     (
+        "CONDUCTION",
+        True,
+        r"\b(?:intraventricular )?conduction (?:disturbances?|delays?|defects?|abnormalit(?:y|ies))\b",
+    ),
+    (
         "QRS_WIDE",
         True,
         rf"\b(?:wide|broad|widened|{_LONG})(?:[ -]complex)? qrs\b(?: complex(?:es)?| duration)?|"

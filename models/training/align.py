@@ -23,7 +23,7 @@ from models.training.dialogues import Course, Example, collate, fit
 from models.training.language import WORK, load_tower, open_stage
 from models.training.narrate import dialogue, narrate
 from models.training.pretrain import ENCODER
-from models.training.stories import Told, real_stories, simulated_stories
+from models.training.stories import MEASURED, Told, real_stories, simulated_stories
 from models.training.windows import vary
 
 TOWER = ENCODER / "tower.safetensors"
@@ -49,17 +49,18 @@ def options_of(name: str, description: str, steps: int) -> argparse.ArgumentPars
 
 def load_stories(options: argparse.Namespace) -> tuple[list[Told], list[Told]]:
     """Training stories (real and simulated) and tuning stories."""
-    told = real_stories(real_records(options.data, options.folds), options.work / "stories.json")
-    made = simulated_stories(options.simulated, options.seed)
+    told = real_stories(real_records(options.data, options.folds), options.work.parent / MEASURED)
+    made = simulated_stories(options.simulated, options.seed, options.work.parent / f"simulated-{MEASURED}")
     return [t for t in told if t.split == TRAIN] + made, [t for t in told if t.split == TUNE]
 
 
 def diagnosis_example(processor: GemProcessor, told: Told, rng: np.random.Generator) -> Example | None:
     """Question for the diagnosis, answered by the label; None where the label says nothing that may be told."""
-    last = narrate(told.story, rng)[-1]
-    if not any(r.startswith("label") for r in last.rests_on):
+    sentences = narrate(told.story, rng)
+    if not sentences or not any(r.startswith("label") for r in sentences[-1].rests_on):
         return None
-    question = stated_evidence("What is the diagnosis?", told.story.evidence)
+    last = sentences[-1]
+    question = stated_evidence("What is the diagnosis?", told.story.evidence, told.story.shown)
     return Example(*processor.training_example([(question, last.text)]), vary(rng, told.ecg, _ALL))
 
 

@@ -2,8 +2,8 @@
 
 Losses (`losses`): symmetric InfoNCE of pooled ECG and text features, caption cross-entropy (weights 1 and 2, as
 ECG-CoCa was trained), binary cross-entropy of the findings that a record's labels speak of, and two that this project
-adds because its corpus is hundreds of times smaller: the record's average beat and its intervals, read off the pooled
-feature.
+adds because its corpus is hundreds of times smaller: the record's average beat and what the calipers measured of it
+(rate, intervals, scatter of RR, share of beats without a P wave, axis), read off the pooled feature.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from models.training.captions import CONTEXT, PAD, WORDS
 from models.training.findings import FINDINGS
 
 BEAT_POINTS = 56  # the average beat: 0.7 s at 80 Hz
-INTERVALS = ("HR", "PR", "QRS", "QT", "SCATTER")
+INTERVALS = ("HR", "PR", "QRS", "QT", "SCATTER", "ABSENT_P", "AXIS_X", "AXIS_Y")
 INTERVAL_SCALE = {
     "HR": (80.0, 25.0),
     "PR": (165.0, 45.0),
     "QRS": (100.0, 25.0),
     "QT": (390.0, 50.0),
     "SCATTER": (0.06, 0.08),
+    "ABSENT_P": (0.15, 0.3),
+    "AXIS_X": (0.6, 0.5),
+    "AXIS_Y": (0.4, 0.55),
 }
-"""Centre and spread: the heads learn standardized values."""
+"""Centre and spread: the heads learn standardized values. Axis: cosine and sine."""
 CAPTION_WEIGHT, FINDING_WEIGHT, BEAT_WEIGHT, INTERVAL_WEIGHT = 2.0, 4.0, 1.0, 0.5
 
 
@@ -63,9 +66,9 @@ class Coca(nn.Module):
         self.beat = nn.Linear(config.embed_dim, 12 * BEAT_POINTS)
         self.intervals = nn.Linear(config.embed_dim, len(INTERVALS))
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Every loss by name, unweighted."""
-        out = self.tower(batch.ecg)
+    def losses(self, batch: Batch, patches: Tensor | None = None) -> dict[str, Tensor]:
+        """Every loss by name, unweighted; of the ECG only ``patches`` (indices) are looked at, all where not given."""
+        out = self.tower(batch.ecg, patches)
         word = self.words(batch.text) + self.positions
         said = (batch.text != PAD).unsqueeze(-1)
         text = self.text_proj((self.text(word) * said).sum(1) / said.sum(1))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from models.gem.merge import IGNORED
 from models.gem.modeling_gem import GemForCausalLM
 from models.training import checkpoints
+from models.training.precision import mixed
 from models.training.progress import Log, bar
 
 
@@ -43,6 +44,7 @@ class Course:
     weight_decay: float = 0.0  # as GEM was tuned
     seed: int = 20261123
     save_every: int = 50
+    precision: str = "bf16"  # of the products; fp32 where the processor has no bf16
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor | None]:
@@ -56,6 +58,13 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor | None]:
         "attention_mask": torch.tensor([[True] * len(e.ids) + [False] * n for e, n in zip(examples, pad, strict=True)]),
         "ecgs": torch.from_numpy(np.stack(ecgs)) if ecgs else None,
     }
+
+
+def alike(examples: Sequence[Example], rng: np.random.Generator, n: int) -> list[Example]:
+    """Of many examples ``n`` of about the same length, from any place: little of the batch is padding then."""
+    ordered = sorted(examples, key=lambda e: len(e.ids))
+    first = int(rng.integers(len(ordered) - n + 1))
+    return ordered[first : first + n]
 
 
 def fit(
@@ -92,7 +101,8 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = course.lr * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / course.steps)))
             batch = collate(draw(np.random.default_rng([course.seed, step]), course.batch))
-            loss = model(**{k: v.to(device) for k, v in batch.items() if v is not None}).loss
+            with mixed(device, course.precision):
+                loss = model(**{k: v.to(device) for k, v in batch.items() if v is not None}).loss
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)

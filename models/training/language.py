@@ -1,9 +1,12 @@
 """Teach a small LLaMA to speak of ECGs: ``python -m models.training.language``.
 
 GEM starts from a language model that can read and write; at this size there is none, so one is trained first, on
-dialogues about values that nobody measured (`narrate.invented_story`): it learns to repeat the numbers that the prompt
-states, to say what follows from them, and the house's wording. No ECG and no recording is needed. Writes the tokenizer
-and a GEM folder without an ECG tower's knowledge; `align` and `instruct` go on from it.
+dialogues about values that nobody measured (`narrate.invented_story`): it learns to carry over the numbers, words and
+findings that the prompt states, and the house's wording. No ECG and no recording is needed. Writes the tokenizer and a
+GEM folder without an ECG tower's knowledge; `align` and `instruct` go on from it.
+
+A number is one piece of the vocabulary: carrying it over is then one step that attention learns within a thousand
+batches, where digit by digit it takes many times as long.
 """
 
 from __future__ import annotations
@@ -23,14 +26,19 @@ from models.gem.conversation import GROUNDED_QUESTION, TEMPLATES
 from models.gem.modeling_gem import GemForCausalLM
 from models.gem.processing_gem import GemProcessor, PagePreprocessor
 from models.gem.tokenizer import GemTokenizer
-from models.training.dialogues import Course, Example, collate, fit
+from models.leads import STANDARD_12
+from models.training.dialogues import Course, Example, alike, collate, fit
 from models.training.findings import TITLES
 from models.training.narrate import QUESTIONS, dialogue, invented_story
 
 WORK = Path(".gem-bedside/training/gem")
-VOCABULARY = 640  # 256 of them bytes, so that any question can be read
-HIDDEN, LAYERS, HEADS, MLP = 128, 3, 4, 384
-CHECK_DIALOGUES = 24  # unseen ones, at every save: are numbers repeated right?
+WHOLE_NUMBERS = 800  # 0–799: rates, and intervals in ms
+MILLIVOLTS = [f"{sign}{k / 100:.2f}" for sign in ("", "-") for k in range(200)]
+NUMBERS = [*map(str, range(WHOLE_NUMBERS)), *MILLIVOLTS]
+"""Each is one piece, with the blank before it."""
+VOCABULARY = len(NUMBERS) + 660  # 256 of them bytes, so that any question can be read
+HIDDEN, LAYERS, HEADS, MLP = 192, 3, 6, 512
+CHECK_DIALOGUES = 48  # unseen ones, at every save: are numbers repeated right?
 CONTEXT = 1024
 
 
@@ -58,22 +66,15 @@ def compact_config(vocabulary: int) -> GemConfig:
 
 
 def train_tokenizer(target: Path, seed: int, dialogues: int = 4000) -> None:
-    """A SentencePiece model of `VOCABULARY` pieces over the house's own texts; digits stand alone."""
+    """A SentencePiece model of `VOCABULARY` pieces over the house's own texts; numbers and leads are whole."""
     import sentencepiece
 
     rng = np.random.default_rng(seed)
     texts = [" ".join(dialogue(invented_story(rng), rng)) for _ in range(dialogues)]
     texts += [*TITLES.values(), *QUESTIONS] * 20
     # Said in every prompt, so one piece each.
-    whole = [
-        TEMPLATES["llava_v1"].opening.strip(),
-        GROUNDED_QUESTION,
-        "USER:",
-        "ASSISTANT:",
-        "Measured:",
-        "REGULARITY",
-        "ABSENT_P",
-    ]
+    whole = [TEMPLATES["llava_v1"].opening.strip(), GROUNDED_QUESTION, "USER:", "ASSISTANT:", "Measured:", "Found:"]
+    spaced = [*NUMBERS, *STANDARD_12, "HR", "PR", "QRS", "QT", "QTcF", "ST", "bpm", "ms", "mV"]
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
@@ -91,7 +92,8 @@ def train_tokenizer(target: Path, seed: int, dialogues: int = 4000) -> None:
         eos_id=2,
         pad_id=-1,
         minloglevel=2,
-        user_defined_symbols=["▁" + w.replace(" ", "▁") for w in whole] + [w.replace(" ", "▁") for w in whole],
+        user_defined_symbols=["▁" + w.replace(" ", "▁") for w in (*whole, *spaced)]
+        + [w.replace(" ", "▁") for w in whole],
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(model.getvalue())
@@ -102,8 +104,8 @@ def text_examples(processor: GemProcessor, rng: np.random.Generator, n: int) -> 
     return [Example(*processor.training_example([dialogue(invented_story(rng), rng)], mark=False)) for _ in range(n)]
 
 
-def digits_right(model: GemForCausalLM, processor: GemProcessor, seed: int) -> dict[str, float]:
-    """Share of the digits of unseen answers that the model gives when it has read the answer up to them."""
+def numbers_right(model: GemForCausalLM, processor: GemProcessor, seed: int) -> dict[str, float]:
+    """Share of the numbers, and of all tokens, of unseen answers that the model gives after reading up to them."""
     examples = text_examples(processor, np.random.default_rng([seed, 1]), CHECK_DIALOGUES)
     batch = collate(examples)
     labels = batch.pop("labels")
@@ -111,10 +113,10 @@ def digits_right(model: GemForCausalLM, processor: GemProcessor, seed: int) -> d
     with torch.no_grad():
         device = next(model.parameters()).device
         said = model(**{k: v.to(device) for k, v in batch.items() if v is not None}).logits.argmax(-1).cpu()
-    digits = torch.tensor([processor.tokenizer.encode(str(d), bos=False)[-1] for d in range(10)])
-    asked = torch.isin(labels[:, 1:], digits)
+    numbers = torch.tensor([processor.tokenizer.encode(f"a {n}", bos=False)[-1] for n in NUMBERS])
+    asked = torch.isin(labels[:, 1:], numbers)
     right = said[:, :-1] == labels[:, 1:]
-    return {"digits": float(right[asked].float().mean()), "tokens": float(right[labels[:, 1:] >= 0].float().mean())}
+    return {"numbers": float(right[asked].float().mean()), "tokens": float(right[labels[:, 1:] >= 0].float().mean())}
 
 
 def open_stage(work: Path, seed: int, earlier: Path | None = None) -> tuple[GemForCausalLM, GemProcessor]:
@@ -124,7 +126,12 @@ def open_stage(work: Path, seed: int, earlier: Path | None = None) -> tuple[GemF
         train_tokenizer(tokenizer, seed)
     pieces = GemTokenizer(tokenizer)
     torch.manual_seed(seed)
-    model = GemForCausalLM(compact_config(pieces.vocabulary)) if earlier is None else load_checkpoint(earlier)
+    if earlier is not None:
+        model = load_checkpoint(earlier)
+    else:
+        model = GemForCausalLM(compact_config(pieces.vocabulary))
+        with torch.no_grad():  # what is read and what is said start alike, so that carrying over is near at hand
+            model.lm_head.weight.copy_(model.model.embed_tokens.weight)
     return model, GemProcessor(model.config, pieces, PagePreprocessor())
 
 
@@ -138,8 +145,8 @@ def main(argv: list[str] | None = None) -> None:
         prog="python -m models.training.language", description="Teach a small LLaMA to speak."
     )
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--steps", type=int, default=1600)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -148,16 +155,16 @@ def main(argv: list[str] | None = None) -> None:
     model, processor = open_stage(options.work, options.seed)
     model.to(options.device)
     course = Course(
-        "language", options.steps, options.batch, lr=3e-3, weight_decay=0.05, seed=options.seed, save_every=100
+        "language", options.steps, options.batch, lr=2e-3, weight_decay=0.05, seed=options.seed, save_every=100
     )
     named = [p for n, p in model.named_parameters() if "ecg_tower" not in n and "projector" not in n]
     fit(
         model,
         course,
-        lambda rng, n: text_examples(processor, rng, n),
+        lambda rng, n: alike(text_examples(processor, rng, 3 * n), rng, n),
         options.work,
         named,
-        lambda m: digits_right(m, processor, options.seed),
+        lambda m: numbers_right(m, processor, options.seed),
         options.device,
     )
     print(save_checkpoint(options.work / "gem-language", model, options.work / "tokenizer.model"))

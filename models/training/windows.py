@@ -6,7 +6,7 @@ noise, and often robbed of leads, so that beds with 1 to 7 leads get features to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
@@ -123,8 +123,15 @@ def _keep(rng: np.random.Generator, present: NDArray[np.bool_]) -> NDArray[np.bo
     return wanted if wanted.any() else present
 
 
-def pool_of_records(records: Iterable[Record]) -> Pool:
-    """Real windows; a window weighs more the rarer its rarest finding is."""
+def pool_of_records(records: Iterable[Record], measured: Mapping[str, Mapping[str, float]] | None = None) -> Pool:
+    """Real windows; a window weighs more the rarer its rarest finding is.
+
+    Parameters
+    ----------
+    measured : mapping, optional
+        Record key to what the calipers found, by the names of `INTERVALS`.
+    """
+    found = measured or {}
     parts = [(r, *twelve(r.ecg)) for r in records]
     labels = np.array([_row(r.labels) for r, _, _ in parts], np.float32)
     count = np.nansum(labels, axis=0)
@@ -135,7 +142,8 @@ def pool_of_records(records: Iterable[Record]) -> Pool:
         ]
     )
     weight *= np.array([0.15 if r.source == "cinc2017" else 1.0 for r, _, _ in parts])  # many, alike, and of one lead
-    return _pool([(mv, present, {}) for _, mv, present in parts], labels, np.minimum(weight, 4.0))
+    known = [(mv, present, dict(found.get(r.key, {}))) for r, mv, present in parts]
+    return _pool(known, labels, np.minimum(weight, 4.0))
 
 
 def pool_of_simulated(records: Iterable[Simulated]) -> Pool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.evaluation.features import LogisticBaseline, by_rule, features
+from models.evaluation.features import LogisticBaseline, by_rule
 from models.evaluation.strict import Scores, diagnoses_of, judge_text
 from models.grounding.claims import read_claims
 from models.grounding.evidence import gather
+from models.grounding.numbers import fact_numbers
 from models.training.findings import FINDINGS
 from models.training.simulate import simulate
 
@@ -60,7 +61,7 @@ def test_the_plain_baselines_see_what_is_plain() -> None:
     kinds = ["sinus", "afib"] * 10
     made = [simulate(np.random.default_rng([2, k]), rhythm=kind, **NORMAL) for k, kind in enumerate(kinds)]
     all_facts = [gather(m.ecg) for m in made]
-    x = np.stack([features(f) for f in all_facts])
+    x = np.stack([fact_numbers(f) for f in all_facts])
     labels = np.array([[float(m.findings.get(f, np.nan)) for f in FINDINGS] for m in made], np.float32)
     afib = FINDINGS.index("AFIB")
     probability = LogisticBaseline.fit(x[:14], labels[:14]).probabilities(x[14:])[:, afib]

@@ -1,4 +1,4 @@
-"""The compact GEM's stages in tiny runs: a tokenizer that keeps digits apart, steps that learn, a folder that loads."""
+"""The compact GEM's stages in tiny runs: a tokenizer of whole numbers, steps that learn, a folder that loads."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch")
 from models.gem.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from models.training.align import diagnosis_example, projectors, weights_of  # noqa: E402
 from models.training.dialogues import Course, Example, collate, fit  # noqa: E402
-from models.training.language import digits_right, open_stage, text_examples  # noqa: E402
+from models.training.language import numbers_right, open_stage, text_examples  # noqa: E402
 from models.training.simulate import simulate  # noqa: E402
-from models.training.stories import simulated_stories, tell  # noqa: E402
+from models.training.stories import Told, simulated_stories  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +22,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     return (*open_stage(work, 1), work)
 
 
-def test_digits_are_single_pieces_and_any_text_comes_back(stage: tuple) -> None:
+def test_a_number_is_one_piece_and_any_text_comes_back(stage: tuple) -> None:
     tokenizer = stage[1].tokenizer
-    text = "The PR interval is 164 ms. Größe ♥"
+    text = "The PR interval is 164 ms. Größe ♥ 1234 -0.15 mV in aVL"
     assert tokenizer.decode(tokenizer.encode(text)) == text
-    assert len(tokenizer.encode("164", bos=False)) - len(tokenizer.encode("1", bos=False)) == 2
+    same = [len(tokenizer.encode(f"HR {number} bpm")) for number in ("7", "64", "164", "799", "0.15", "-1.07")]
+    assert len(set(same)) == 1
 
 
 def test_the_loss_is_taken_on_answers_alone(stage: tuple) -> None:
@@ -50,13 +51,17 @@ def test_a_few_steps_lower_the_loss_and_a_stopped_stage_goes_on(stage: tuple) ->
     fit(model, course, lambda rng, n: text_examples(processor, rng, n), work, named, lambda m: {"x": 0.0})
     assert loss() < before - 0.5
     fit(model, course, lambda rng, n: pytest.fail("all steps are done"), work, named, lambda m: {"x": 0.0})
-    assert 0.0 <= digits_right(model, processor, 1)["digits"] <= 1.0
+    assert 0.0 <= numbers_right(model, processor, 1)["numbers"] <= 1.0
 
 
-def test_alignment_moves_the_projectors_and_nothing_else(stage: tuple) -> None:
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> list[Told]:
+    return simulated_stories(6, 4, tmp_path_factory.mktemp("measured") / "measured.json")
+
+
+def test_alignment_moves_the_projectors_and_nothing_else(stage: tuple, stories: list[Told]) -> None:
     model, processor, work = stage
-    made = simulate(np.random.default_rng(1), rhythm="sinus", conduction="lbbb")
-    told = tell("sim/1", "train", made.ecg, made.findings)
+    told = next(t for t in stories if diagnosis_example(processor, t, np.random.default_rng(0)) is not None)
     before = {k: v.clone() for k, v in model.state_dict().items()}
 
     def draw(rng: np.random.Generator, n: int) -> list[Example]:
@@ -78,6 +83,14 @@ def test_the_folder_written_is_a_gem_that_answers(stage: tuple, tmp_path: Path) 
     assert ids.shape[0] == 1 and again.config.evidence_in_prompt
 
 
-def test_rare_findings_are_drawn_more_often() -> None:
-    stories = simulated_stories(6, seed=4)
+def test_what_was_measured_is_kept(stories: list[Told], tmp_path: Path) -> None:
+    first = simulated_stories(2, 4, tmp_path / "measured.json")
+    again = simulated_stories(2, 4, tmp_path / "measured.json")
+    assert [t.story.shown for t in first] == [t.story.shown for t in again] == [t.story.shown for t in stories[:2]]
+    assert [[round(e.value, 4) for e in t.story.evidence] for t in first] == [
+        [e.value for e in t.story.evidence] for t in again
+    ]
+
+
+def test_rare_findings_are_drawn_more_often(stories: list[Told]) -> None:
     assert weights_of(stories).sum() == pytest.approx(1.0) and len(weights_of(stories)) == 6

@@ -1,0 +1,99 @@
+"""Findings of an ECG from its measured numbers and the encoder's feature together: what a compact GEM is told.
+
+Beside ``heads.npz`` (the feature alone, for every window of every bed) an encoder folder holds ``finding_heads.npz``.
+Measuring costs more than encoding, so these heads are asked once a flagged segment. A finding's logit is that of a line
+over the expanded numbers, plus a share of the feature's own head's. Needs NumPy alone.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoder.heads import Heads
+from models.grounding.numbers import expanded
+
+Floats = NDArray[np.float32]
+
+FILE = "finding_heads.npz"
+FAR = 5.0  # spreads from the mean at which a number counts no further: an outlier of the caliper must not decide alone
+
+
+@dataclass(frozen=True, eq=False)
+class FindingHeads:
+    """One line a finding.
+
+    Parameters
+    ----------
+    labels : tuple of str
+    median, mean, scale : [numbers]
+        Of the expanded numbers: what fills a number that was not measured, and how they are standardised.
+    weight : [labels, numbers]
+    bias : [labels]
+    share : [labels]
+        How much of the feature's own logit is added; 0 for a finding that the feature has no head for.
+    threshold : [labels]
+        Probability from which a finding is called.
+    heads : Heads
+        Those of the feature alone.
+    """
+
+    labels: tuple[str, ...]
+    median: Floats
+    mean: Floats
+    scale: Floats
+    weight: Floats
+    bias: Floats
+    share: Floats
+    threshold: Floats
+    heads: Heads
+
+    def standardised(self, numbers: Floats) -> Floats:
+        """[n, NAMES] measured numbers, NaN where nothing was measured, to [n, numbers]."""
+        x = expanded(numbers)
+        z = (np.where(np.isfinite(x), x, self.median) - self.mean) / self.scale
+        out: Floats = np.clip(z, -FAR, FAR).astype(np.float32)
+        return out
+
+    def probabilities(self, numbers: Floats, pooled: Floats) -> Floats:
+        """[n, NAMES] numbers and [n, features] pooled features to [n, labels]."""
+        logits = self.standardised(numbers) @ self.weight.T + self.bias + self.share * self.own(pooled)
+        out: Floats = (1.0 / (1.0 + np.exp(-np.clip(logits, -50, 50)))).astype(np.float32)
+        return out
+
+    def own(self, pooled: Floats) -> Floats:
+        """Logits of the feature alone, [n, labels]; 0 where it has no head."""
+        said = np.clip(self.heads.probabilities(pooled), 1e-4, 1 - 1e-4)
+        out = np.zeros((len(pooled), len(self.labels)), np.float32)
+        for k, label in enumerate(self.labels):
+            if label in self.heads.labels:
+                p = said[:, self.heads.labels.index(label)]
+                out[:, k] = np.log(p / (1 - p))
+        return out
+
+    def called(self, numbers: Floats, pooled: Floats) -> list[dict[str, float]]:
+        """A window's findings at or over their threshold with their probabilities, one table a window."""
+        return [
+            {label: float(p) for label, p, limit in zip(self.labels, row, self.threshold, strict=True) if p >= limit}
+            for row in self.probabilities(numbers, pooled)
+        ]
+
+    def save(self, folder: Path) -> None:
+        np.savez_compressed(folder / FILE, labels=np.array(self.labels), median=self.median, mean=self.mean,
+                            scale=self.scale, weight=self.weight, bias=self.bias, share=self.share,
+                            threshold=self.threshold, weights=np.array(self.heads.weights))
+
+    @classmethod
+    def read(cls, folder: Path, heads: Heads) -> Self | None:
+        """Those of an encoder folder; None where none were trained; ValueError where they are another encoder's."""
+        path = folder / FILE
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["weights"]) != heads.weights:
+                raise ValueError(f"{path} was trained on an encoder {file['weights']}, this one is {heads.weights}")
+            return cls(tuple(str(x) for x in file["labels"]), file["median"], file["mean"], file["scale"],
+                       file["weight"], file["bias"], file["share"], file["threshold"], heads)

@@ -1,0 +1,82 @@
+"""All that a compact GEM is told of a segment: measured values, what they show, and what the encoder's heads found.
+
+One function for the interpreter, the evaluation and the command line, so that the model is asked everywhere as it was
+taught. Where the encoder or its heads are missing, nothing is said of findings (`found` is None). No torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ecg import Ecg
+from models.encoder.finding_heads import FindingHeads
+from models.encoder.heads import load_heads
+from models.encoder.session import EncoderSession
+from models.evidence import Evidence
+from models.findings import TITLES
+from models.gem.inputs import ecg_window
+from models.grounding.evidence import Facts, gather
+from models.grounding.numbers import fact_numbers
+from models.grounding.stated import consistent, shown, stated
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a prompt states; ``evidence`` is empty where there is no beat to speak of."""
+
+    evidence: tuple[Evidence, ...]
+    shown: tuple[str, ...]
+    found: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class FindingReader:
+    """An encoder with its heads over measurements and feature.
+
+    Parameters
+    ----------
+    session : EncoderSession
+    heads : FindingHeads
+    """
+
+    session: EncoderSession
+    heads: FindingHeads
+
+    @classmethod
+    def load(cls, folder: Path | None = None, device: str = "cpu", threads: int | None = 1) -> Self | None:
+        """From an encoder folder, None for the shipped one; None where no such heads were trained."""
+        session = EncoderSession.load(folder, device, threads=threads)
+        heads = load_heads(session.folder, session.weights) if session.trained else None
+        read = None if heads is None else FindingHeads.read(session.folder, heads)
+        return None if read is None else cls(session, read)
+
+    def called(self, ecg: Ecg, facts: Facts) -> dict[str, float]:
+        """Findings (keys of `TITLES`) of a segment's first ten seconds, with their probabilities."""
+        window = ecg_window(ecg)[None]
+        numbers: NDArray[np.float32] = fact_numbers(facts)[None]
+        (found,) = self.heads.called(numbers, self.session.pooled(window))
+        return found
+
+
+def tell(ecg: Ecg, reader: FindingReader | None, facts: Facts | None = None, *, millivolts: bool = True) -> Telling:
+    """What a prompt states of a segment.
+
+    Parameters
+    ----------
+    reader : FindingReader or None
+    facts : Facts, optional
+        Of ``ecg``, where they have been gathered already.
+    millivolts : bool
+        False: the record's scale is unknown, and no voltage is told.
+    """
+    facts = facts or gather(ecg)
+    evidence, words = tuple(stated(facts, millivolts)), shown(facts, millivolts)
+    if reader is None or not evidence:
+        return Telling(evidence, words, None)
+    kept = consistent(reader.called(ecg, facts), evidence, words)
+    return Telling(evidence, words, tuple(TITLES[f] for f in kept))

@@ -1,0 +1,143 @@
+"""Heads over measurements and feature: ``python -m models.training.finding_heads --data DIR --folds DIR``.
+
+In: the encoder folder that `pretrain` wrote and what the calipers found in the corpus. Out: ``finding_heads.npz`` in
+that folder. The line over the numbers is fitted on the training records. The encoder has seen those, so what its
+feature adds is weighed on the tuning fold alone, with one weight for all findings: 185 records bear no more. A
+finding's threshold is where F1 is best over the training records, each judged by a line that was fitted without it,
+and the tuning records together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoder.finding_heads import FAR, FindingHeads
+from models.encoder.heads import Heads, load_heads
+from models.encoder.session import EncoderSession
+from models.findings import FINDINGS
+from models.grounding.numbers import expanded
+from models.training.corpus import TRAIN, TUNE, Record, real_records, twelve
+from models.training.heads import MIN_POSITIVE, best_threshold, logistic, macro_auc
+from models.training.measured import SETS, measure_records
+from models.training.pretrain import ENCODER, WORK
+from models.training.stories import MEASURED
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+RIDGE = 0.05  # chosen on training records that the fit had not seen
+PARTS = 5  # of the training records, each judged by a fit on the others
+SHARES = tuple(np.round(np.arange(0.0, 1.01, 0.1), 2).tolist())  # of the feature's logit that are tried
+SEED = 20261123
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Records as heads see them."""
+
+    numbers: Floats  # [n, NAMES]
+    pooled: Floats  # [n, features]
+    findings: Floats  # [n, FINDINGS] 0, 1, NaN unknown
+
+
+def rows_of(records: list[Record], measured: dict[str, Any], session: EncoderSession) -> Rows:
+    """Numbers, pooled features and labels of records."""
+    pooled = session.pooled(np.stack([twelve(r.ecg)[0] for r in records]))
+    labels = [[float(r.labels[f]) if f in r.labels else np.nan for f in FINDINGS] for r in records]
+    return Rows(np.stack([measured[r.key].numbers for r in records]), pooled, np.array(labels, np.float32))
+
+
+def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHeads, dict[str, float]]:
+    """The heads, and what was seen on the tuning records."""
+    x = expanded(train.numbers)
+    median = np.nan_to_num(np.nanmedian(x, axis=0)).astype(np.float32)
+    filled = np.where(np.isfinite(x), x, median)
+    mean, scale = filled.mean(axis=0), filled.std(axis=0) + 1e-6
+    z = np.clip((filled - mean) / scale, -FAR, FAR).astype(np.float64)
+    positive = np.nansum(train.findings, axis=0)
+    kept = [k for k in range(len(FINDINGS)) if MIN_POSITIVE <= positive[k] < np.isfinite(train.findings[:, k]).sum()]
+    y, tune_y = train.findings[:, kept], tune.findings[:, kept]
+    weight, bias = _lines(z, y, np.ones(len(z), bool))
+    part = np.random.default_rng(SEED).integers(0, PARTS, len(z))
+    unseen = np.zeros(y.shape)
+    for k in range(PARTS):
+        w, b = _lines(z, y, part != k)
+        unseen[part == k] = z[part == k] @ w.T + b
+    labels = tuple(FINDINGS[k] for k in kept)
+    zeros = np.zeros(len(kept), np.float32)
+    slopes, offsets = weight.astype(np.float32), bias.astype(np.float32)
+    made = FindingHeads(labels, median, mean, scale, slopes, offsets, zeros, zeros, heads)
+    line = made.standardised(tune.numbers) @ made.weight.T + made.bias
+    own = made.own(tune.pooled)
+    has = np.array([label in heads.labels for label in labels])
+    # With a share of the other's logit, the line's own is taken back by as much: two calibrated voices, one vote.
+    losses = [_loss(np.where(has, (1 - s) * line + s * own, line), tune_y) for s in SHARES]
+    share = SHARES[int(np.argmin(losses))]
+    shares = np.where(has, share, 0.0).astype(np.float32)
+    both = (1 - shares) * line + shares * own
+    limits = []
+    for k in range(len(kept)):
+        known, tune_known = np.isfinite(y[:, k]), np.isfinite(tune_y[:, k])
+        said = _sigmoid(np.concatenate([unseen[known, k], both[tune_known, k]]))
+        limits.append(best_threshold(said, np.concatenate([y[known, k], tune_y[tune_known, k]]).astype(np.float64)))
+    rest = (1 - shares)[:, None]
+    out = FindingHeads(labels, median, mean, scale, made.weight * rest, made.bias * rest[:, 0], shares,
+                       np.array(limits, np.float32), heads)
+    seen = {
+        "share": float(share),
+        "line": macro_auc(line.astype(np.float32), tune_y)[0],
+        "feature": macro_auc(own[:, has], tune_y[:, has])[0],
+        "both": macro_auc(both.astype(np.float32), tune_y)[0],
+    }
+    return out, {name: round(value, 4) for name, value in seen.items()}
+
+
+def _lines(z: Doubles, y: Floats, rows: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
+    weight, bias = np.zeros((y.shape[1], z.shape[1])), np.zeros(y.shape[1])
+    for k in range(y.shape[1]):
+        known = np.isfinite(y[:, k]) & rows
+        weight[k], bias[k] = logistic(z[known], y[known, k].astype(np.float64), None, RIDGE)
+    return weight, bias
+
+
+def _sigmoid(logits: Doubles) -> Doubles:
+    out: Doubles = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
+    return out
+
+
+def _loss(logits: NDArray[Any], y: Floats) -> float:
+    """Mean cross-entropy of a finding, over findings."""
+    loss = np.logaddexp(0, logits) - np.nan_to_num(y) * logits
+    return float(np.mean(np.nanmean(np.where(np.isfinite(y), loss, np.nan), axis=0)))
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m models.training.finding_heads", description="Heads over measurements and encoder."
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=WORK, help="where the measurements of the corpus are kept")
+    parser.add_argument("--encoder", type=Path, default=ENCODER)
+    options = parser.parse_args(argv)
+    session = EncoderSession.load(options.encoder, "cpu", threads=1)
+    heads = load_heads(options.encoder, session.weights)
+    if heads is None:
+        parser.error(f"{options.encoder} has no heads.npz: python -m models.training.pretrain writes it")
+    records = [r for r in real_records(options.data, options.folds) if r.source in SETS]
+    measured = measure_records(records, options.work / MEASURED)
+    train, tune = (rows_of([r for r in records if r.split == s], measured, session) for s in (TRAIN, TUNE))
+    made, seen = fit_finding_heads(train, tune, heads)
+    made.save(options.encoder)
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()
