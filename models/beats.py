@@ -6,13 +6,15 @@ half a second of signal lies behind it and shows in `pending` until then. `find_
 """
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.caliper import CELL_S, NET_FS_HZ, QRS, Caliper, WaveMap, scaled
+from models.caliper import CELL_S, NET_FS_HZ, QRS, Caliper, scaled
 from models.conditioning import fill_gaps, resample, without_baseline
 from models.ecg import Ecg, Millivolts
 from models.likeness import Gallery, Shape, shape_at
@@ -26,10 +28,14 @@ REFRACTORY_S = 0.2       # no two beats are nearer: 300 a minute
 SLACK_S = 0.06           # a beat may move by this from one look to the next
 R_AWAY_S = 0.1           # an R peak is this near to the middle of its beat's stretch
 MIN_BEAT_S = 0.016       # a beat's probability stays above one half this long at least
+MIN_QRS_S = 0.024        # a QRS complex lasts this long at least,
+QRS_AWAY_S = 0.05        # reaches this near to the middle of its beat's stretch,
+QRS_HALF_S = 0.124       # and is measured no farther from it: 248 ms at most
 MAX_LEADS = 3            # leads that vote; more cost time and add little
 LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
 VENTRICULAR_AT = 0.25    # from which a beat is called ventricular: the network is unsure of strangers
 PREMATURE = 0.82         # of the usual RR: a beat this early and not ventricular is supraventricular premature
+SHOWN_BELOW = 0.5        # a beat less sure than this must show a QRS complex: two of three that do not are none
 UNSURE_BELOW = 0.6       # confidence below which the kind is not told
 PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a paced one
 
@@ -219,6 +225,7 @@ class BeatStream:
         unheard = max(0, x.shape[1] - round(self._pace.heard_s * NET_FS_HZ))
         seen = self._caliper(x[:, unheard:])
         runs = _apart(runs_of(seen.beat[None], MIN_BEAT_S))
+        complexes = runs_of(seen.waves[:, QRS], MIN_QRS_S)
         start = self.seen - self._buffer.shape[1]
         out: list[Beat] = []
         self._shapes = {}
@@ -236,13 +243,16 @@ class BeatStream:
             cells = slice(max(0, int(np.ceil(a / CELL_S))), int(b / CELL_S) + 1)
             weight = seen.beat[cells]
             ventricular = float((seen.ventricular[cells] * weight).sum() / weight.sum())
+            confidence = float(min(1.0, weight.max() * min(1.0, mass / 8)))
+            qrs_ms = _qrs_ms(complexes, (a + b) / 2)
+            if confidence < SHOWN_BELOW and np.isnan(qrs_ms):
+                continue
             shown = seen.waves[:, QRS, cells].max(axis=1) > 0.5
             names = tuple(self.leads[k] for k, ok in zip(rows, shown, strict=True) if ok)
-            confidence = float(min(1.0, weight.max() * min(1.0, mass / 8)))
             where = (start + at) / self.fs_hz
             self._shapes[start + at] = shape_at(flat, rows, round(at / self.fs_hz * NET_FS_HZ), where, ventricular)
             out.append(Beat(start + at, "N", names or tuple(self.leads[k] for k in rows), round(confidence, 3),
-                            _qrs_ms(seen, (a + b) / 2), round(ventricular, 3), round(size, 3)))
+                            qrs_ms, round(ventricular, 3), round(size, 3)))
         every = list(self._shapes.values())
         return [replace(b, ventricular=round(self._gallery.probability(self._shapes[b.sample], every), 3)) for b in out]
 
@@ -268,12 +278,12 @@ class BeatStream:
             return replace(beat, kind="V")
         if beat.confidence < UNSURE_BELOW:
             return replace(beat, kind="?")
-        r = np.array([b.sample for b in before[-8:]] + [beat.sample])
-        rr = np.diff(r)
-        if len(rr) >= 4:
-            usual = float(np.median(rr[:-1]))
-            regular = float(np.median(np.abs(rr[:-1] - usual))) < 0.08 * usual
-            if regular and rr[-1] < PREMATURE * usual:
+        r = [b.sample for b in before[-8:]]
+        if len(r) >= 4:
+            rr = [later - earlier for earlier, later in pairwise(r)]
+            usual = statistics.median(rr)
+            regular = statistics.median([abs(x - usual) for x in rr]) < 0.08 * usual
+            if regular and beat.sample - r[-1] < PREMATURE * usual:
                 return replace(beat, kind="S")
         return beat
 
@@ -290,14 +300,12 @@ def _apart(runs: Runs) -> Runs:
     return Runs(runs.row[keep], runs.start[keep], runs.end[keep], runs.mass[keep])
 
 
-def _qrs_ms(seen: WaveMap, at_s: float) -> float:
-    """Median width of the QRS stretches under a beat; NaN where no lead has one."""
-    cell = round(at_s / CELL_S)
-    lo = max(0, cell - 15)
-    runs = runs_of(seen.waves[:, QRS, lo:cell + 16], 0.024)
-    middle = (cell - lo) * CELL_S
-    holds = (runs.start - 0.05 <= middle) & (runs.end + 0.05 >= middle)
-    return round(float(np.median((runs.end - runs.start)[holds])) * 1000.0, 1) if holds.any() else float("nan")
+def _qrs_ms(complexes: Runs, at_s: float) -> float:
+    """Median width of the QRS stretches under a beat, as far as they lie about it; NaN where no lead has one."""
+    holds = (complexes.start - QRS_AWAY_S <= at_s) & (complexes.end + QRS_AWAY_S >= at_s)
+    start, end = complexes.start[holds], complexes.end[holds]
+    widths = np.minimum(end, at_s + QRS_HALF_S) - np.maximum(start, at_s - QRS_HALF_S)
+    return round(statistics.median(widths.tolist()) * 1000.0, 1) if len(widths) else float("nan")
 
 
 def find_beats(ecg: Ecg, pace: Pace = LIVE) -> list[Beat]:

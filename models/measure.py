@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.beats import RECORDED, find_beats
+from models.beats import RECORDED, BeatStream
 from models.ecg import Ecg
 from models.quality import LeadQuality, lead_quality
 from models.waves import Fiducials, MeasuredBeat, delineate
@@ -78,10 +78,14 @@ def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None)
     Beats are found over the whole record, so that a stretch has no edges of its own; positions stay
     those of the record. Where no lead is usable, beats are told but no waves and no intervals.
     """
-    beats = find_beats(ecg, RECORDED)
+    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, pace=RECORDED)
+    beats = stream.push(ecg) + stream.close()
     first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
     last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
-    marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
+    if last - first == ecg.n_samples <= RECORDED.context_s * ecg.fs_hz:
+        marks = list(stream.quality.values())  # the last look was at all of it
+    else:
+        marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
     if any(mark.usable for mark in marks):
         measured = without_passing_p(delineate(ecg, beats), ecg.fs_hz)
     else:

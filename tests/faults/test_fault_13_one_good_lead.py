@@ -18,6 +18,7 @@ def test_the_good_lead_speaks() -> None:
     mv[good] = clean.mv[good]
     found = measure(Ecg(STANDARD_12, clean.fs_hz, mv))
     alone = find_beats(clean.select(["V4"]))
-    assert same_beats(found.r_peaks, [b.sample for b in alone], clean.fs_hz)
+    cut = clean.n_samples - 0.2 * clean.fs_hz  # the last beat's R may lie behind the end
+    assert same_beats([r for r in found.r_peaks if r < cut], [b.sample for b in alone if b.sample < cut], clean.fs_hz)
     assert [lead for lead, q in found.quality.items() if q.usable] == ["V4"]
     assert found.intervals["QRS"] is not None
