@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.evidence import BeatSpan, Criterion, Evidence
 
 Span = tuple[int, int]
+LIKE_FROM = 0.88     # likeness of a bed's own beats to their dominant one (0.95 and more, most of them)
 METHOD = "beats 1"  # name and version of the caliper, as cited
 
 
@@ -43,6 +44,8 @@ class BeatTrack:
         Spans in which no lead was usable.
     since : int
         First sample watched.
+    likeness : float array
+        Of each beat to the bed's dominant one (`models.dominant`), NaN where it cannot be told.
     """
 
     fs_hz: float
@@ -54,6 +57,12 @@ class BeatTrack:
     leads: tuple[str, ...] = ()
     blind: Sequence[Span] = ()
     since: int = 0
+    likeness: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @cached_property
+    def like(self) -> NDArray[np.float64]:
+        """`likeness`, NaN for every beat where it was not given, [beats]."""
+        return self.likeness if len(self.likeness) == len(self.r) else np.full(len(self.r), np.nan)
 
     @cached_property
     def rr_s(self) -> NDArray[np.float64]:
@@ -88,6 +97,14 @@ class BeatTrack:
     def ventricular(self) -> NDArray[np.bool_]:
         """Which beats are ventricular, [beats]."""
         return np.array([kind == "V" for kind in self.kinds], bool)
+
+    @cached_property
+    def ectopic(self) -> NDArray[np.bool_]:
+        """Which beats are ventricular and unlike the bed's dominant beat, [beats].
+
+        Where all beats look ventricular (bundle-branch block, pacing) none of them is ectopic.
+        """
+        return np.asarray(self.ventricular & ~(self.like >= LIKE_FROM), bool)
 
     def age_s(self, index: int) -> float:
         """Seconds since beat ``index``."""

@@ -13,7 +13,7 @@ from models.alarm_codes import CODES, PHYSIOLOGICAL
 from models.av_block import BlockWatch
 from models.beat_track import BeatTrack
 from models.confirmation import Confirmation
-from models.episode_tracker import Finding
+from models.episode_tracker import INSTANT_REMEMBERED_S, Finding
 from models.evidence import Evidence
 from models.limits import RULES, Limits, RhythmSettings
 from models.rhythm_views import RhythmViews
@@ -74,6 +74,7 @@ class Conditions:
     def __init__(self, fs_hz: float) -> None:
         self._fs = fs_hz
         self._times: dict[str, Confirmation] = {}
+        self._gaps: dict[int, bool] = {}     # pauses and missed beats: whether the line between the beats was still
         self._afib_seen: int | None = None   # where AF last held, until its end has been said
 
     def present(self, at: Moment) -> tuple[list[Finding], set[str]]:
@@ -84,7 +85,8 @@ class Conditions:
         if at.doubted or fibrillating:  # no beats to judge by: what is on is held
             return [] if fibrillating is None else [fibrillating], set(SHOWN_BY_SIGNAL)
         silent = rate_criteria.asystole(at.track, at.limits["ASYSTOLE"], at.believed)
-        if silent and fibrillation_criteria.wait_for_waves(at.track, at.views, at.limits["ASYSTOLE"]):
+        if silent and (fibrillation_criteria.wait_for_waves(at.track, at.views, at.limits["ASYSTOLE"])
+                       or not (at.on("ASYSTOLE") or _still(at, silent.onset))):
             silent = None
         tachycardia = fibrillation_criteria.vtach(at.track, at.views, at.limits["VTACH"], at.on("VTACH"))
         found = [fibrillating, silent, tachycardia]
@@ -102,17 +104,29 @@ class Conditions:
 
     def _rates(self, at: Moment) -> list[Finding | None]:
         track, limits = at.track, at.limits
+        slow = rate_criteria.extreme_brady(track, limits["EXTREME_BRADY"], at.on("EXTREME_BRADY"))
+        if slow and not _still(at, slow.evidence[0].start):
+            slow = None
         found: list[Finding | None] = [
-            rate_criteria.extreme_brady(track, limits["EXTREME_BRADY"], at.on("EXTREME_BRADY")),
+            slow,
             rate_criteria.extreme_tachy(track, limits["EXTREME_TACHY"], at.on("EXTREME_TACHY")),
             rate_criteria.slow_or_fast(track, limits["BRADY"], "BRADY"),
             rate_criteria.slow_or_fast(track, limits["TACHY"], "TACHY"),
             rate_criteria.svt(track, limits["SVT"]),
         ]
-        found += rate_criteria.pauses(track, limits["PAUSE"])
+        gaps = rate_criteria.pauses(track, limits["PAUSE"])
         if not at.atrial.irregular:
-            found += rate_criteria.missed_beats(track, limits["MISSED_BEAT"])
-        return found
+            gaps += rate_criteria.missed_beats(track, limits["MISSED_BEAT"])
+        return found + [gap for gap in gaps if self._gap_was_still(at, gap)]
+
+    def _gap_was_still(self, at: Moment, gap: Finding) -> bool:
+        """Judged when the gap is first seen, and remembered for as long as it may be found again."""
+        since = at.track.now - round(INSTANT_REMEMBERED_S * self._fs)
+        self._gaps = {onset: still for onset, still in self._gaps.items() if onset >= since}
+        if gap.onset not in self._gaps:
+            ended = gap.last_held < at.track.now
+            self._gaps[gap.onset] = _still(at, gap.onset, gap.last_held if ended else None)
+        return self._gaps[gap.onset]
 
     def _ventricular(self, at: Moment) -> list[Finding | None]:
         track, limits = at.track, at.limits
@@ -178,3 +192,8 @@ class Conditions:
 
     def _time(self, code: str) -> Confirmation:
         return self._times.setdefault(code, Confirmation(self._fs))
+
+
+def _still(at: Moment, since: int, until: int | None = None) -> bool:
+    """Whether what is silent or slow since then was still, too: a beat that was missed would have been steep."""
+    return at.views.stillness(at.track.r, at.track.now).still(since, until)

@@ -2,15 +2,16 @@
 
 In: a `BeatTrack`, the `RhythmViews` of the moment, the code's `Limit`. Out: a `Finding` where the condition is present.
 Fibrillation: the waves of most usable leads look so (spectrum, organisation, no rest between complexes) and the rhythm
-network, which has seen real alarms true and false, agrees. Tachycardia: beats of ventricular shape, or a rhythm that
-the network takes for one; never where the network is sure of the opposite.
+network, which has seen real alarms true and false, agrees. Tachycardia: a run of beats unlike the bed's own, and a
+network that agrees, the surer the shorter the run. A bundle-branch block or a pacemaker makes all of a bed's beats look
+ventricular: such beats make a run only where the network is surer still.
 """
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.beat_track import BeatTrack
+from models.beat_track import LIKE_FROM, BeatTrack
 from models.episode_tracker import Finding
 from models.evidence import Criterion, Evidence
 from models.fibrillation import FEATURES, WINDOW_S
@@ -28,9 +29,13 @@ AGREE, NOT_AGAINST = 0.65, 0.2               # the network's say for likely and 
 HOLD_NETWORK = 0.3                           # once on
 WAIT_FOR_WAVES_S = 1.0                       # asystole may be this much later where fibrillation is likelier
 
-VT_SURE, VT_AGREES, VT_HOLDS = 0.7, 0.2, 0.3  # network alone, beside ventricular beats, once on
-SOME_VENTRICULAR = 2                         # beats of ventricular shape beside which the network is believed alone
-MELTED = 0.75                                # of the limit's rate: what is left of it where some beats are missed
+# The network's say that a tachycardia needs: beside a run of the limit's length, beside a shorter one (beats that melt
+# into each other are missed), beside two strange beats that make none, beside a run that looks as the bed always does
+VT_RUN, VT_SHORT_RUN, VT_NO_RUN, VT_FAMILIAR = 0.5, 0.6, 0.75, 0.85
+VT_HOLDS, VT_ALONE_HOLDS = 0.3, 0.8          # once on: beside a strange beat or a ventricular run, beside none
+FEW_STRANGERS = 2                            # fewer strange beats are no tachycardia, whatever the network says
+SETTLED = 0.7                                # share of the beats before a run that must be alike for likeness to mean anything
+SETTLED_BEATS, FEWEST_SETTLED = 20, 6
 LOOK_S = 9.0                                 # a run whose last beat is older is over
 METHOD = "views 1"
 
@@ -79,23 +84,78 @@ def wait_for_waves(track: BeatTrack, views: RhythmViews, limit: Limit) -> bool:
 def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Finding | None:
     """``limit.beats`` ventricular beats in a row faster than ``limit.rate``. Onset: the first of them.
 
-    Where beats melt into each other the detector misses some: then the network decides, and the fastest beats at hand
-    are what is cited.
+    Where beats melt into each other the detector misses some: then the network must be surer, and the longest run at
+    hand is what is cited.
     """
     assert limit.beats is not None and limit.rate is not None
-    run = ventricular_run(track, limit)
-    cited = run or fastest_run(track, limit.beats, limit.rate - RATE_MARGIN_BPM)
-    cited = cited or fastest_run(track, RUN_BEATS, limit.rate - RATE_MARGIN_BPM) or _last_ventricular(track, limit)
-    if cited is None or (run is None and _ventricular_beats(track) < SOME_VENTRICULAR):
+    strange = strangers(track)
+    run = longest_run(track, strange, limit.rate - RATE_MARGIN_BPM)
+    needed = _network_needed(track, strange, run, limit, on)
+    if needed is None or views.network["vtach"] < needed:
         return None
-    needed = VT_HOLDS if on else VT_AGREES if run else VT_SURE
-    if views.network["vtach"] < needed and not (run and views.network["vfib"] > AGREE):
+    cited = run or fastest_run(track, RUN_BEATS, limit.rate - RATE_MARGIN_BPM) or _last_beats(track)
+    if cited is None:
         return None
     first, last = cited
     rule = f"{limit.beats} ventricular beats in a row faster than {limit.rate:g} bpm"
     criterion = Criterion(rule, limit.rate, RULES["VTACH"].source)
     return Finding("VTACH", int(track.r[first]), int(track.r[last]), (track.rate_evidence(first, last, criterion),),
                    track.leads)
+
+
+def _network_needed(track: BeatTrack, strange: NDArray[np.bool_], run: tuple[int, int] | None, limit: Limit,
+                    on: bool) -> float | None:
+    """How sure the network must be for these beats to be a tachycardia; None: no network makes them one."""
+    assert limit.beats is not None
+    beats = 0 if run is None else run[1] - run[0] + 1
+    seen = int(np.sum(strange & _recent(track)))
+    familiar = ventricular_run(track, limit) is not None
+    if on:
+        return VT_HOLDS if seen or familiar else VT_ALONE_HOLDS
+    if beats >= limit.beats:
+        return VT_RUN
+    if beats >= RUN_BEATS:
+        return VT_SHORT_RUN
+    if seen >= FEW_STRANGERS:
+        return VT_NO_RUN
+    return VT_FAMILIAR if familiar else None
+
+
+def _recent(track: BeatTrack) -> NDArray[np.bool_]:
+    return np.asarray(track.r > track.now - LOOK_S * track.fs_hz, bool)
+
+
+def strangers(track: BeatTrack) -> NDArray[np.bool_]:
+    """Which beats are unlike the bed's own, or look ventricular where likeness cannot be told, [beats].
+
+    Likeness tells nothing where the beats before were not alike either: noise, or a rhythm of many shapes.
+    """
+    unlike = track.like < LIKE_FROM  # NaN: not told
+    recent = np.flatnonzero(unlike & _recent(track))
+    if len(recent):
+        first = int(recent[0])
+        while first > 0 and unlike[first - 1]:
+            first -= 1
+        before = track.like[max(0, first - SETTLED_BEATS):first]
+        before = before[np.isfinite(before)]
+        if len(before) < FEWEST_SETTLED or np.mean(before >= LIKE_FROM) < SETTLED:
+            unlike = np.zeros(len(unlike), bool)
+    return np.asarray(unlike | track.ectopic, bool)
+
+
+def longest_run(track: BeatTrack, strange: NDArray[np.bool_], over_bpm: float) -> tuple[int, int] | None:
+    """The longest stretch of strange beats in the last seconds that is fast enough, two beats at least."""
+    best: tuple[int, int] | None = None
+    for first, last in reversed(runs(strange, ~np.isfinite(track.rr_s))):
+        if track.age_s(last) > LOOK_S:
+            break
+        shortest = RUN_BEATS - 1 if best is None else best[1] - best[0] + 2
+        for n in range(last - first + 1, shortest - 1, -1):
+            start = next((k for k in range(first, last - n + 2) if run_rate(track, k, k + n - 1) > over_bpm), None)
+            if start is not None:
+                best = (start, start + n - 1)
+                break
+    return best
 
 
 def ventricular_run(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
@@ -121,18 +181,9 @@ def fastest_run(track: BeatTrack, beats: int, over_bpm: float) -> tuple[int, int
     return (first + k, first + k + beats - 1) if 60.0 / mean_rr[k] > over_bpm else None
 
 
-def _ventricular_beats(track: BeatTrack) -> int:
-    """How many of the last seconds' beats are ventricular."""
-    return int(np.sum(track.ventricular & (track.r > track.now - LOOK_S * track.fs_hz)))
-
-
-def _last_ventricular(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
-    """The newest ventricular beats in a row, two at least, about as fast as the limit."""
-    assert limit.rate is not None
-    for first, last in _recent_runs(track):
-        if last > first and run_rate(track, first, last) > MELTED * limit.rate:
-            return first, last
-    return None
+def _last_beats(track: BeatTrack) -> tuple[int, int] | None:
+    """The newest two beats, where there are as many."""
+    return (len(track.r) - 2, len(track.r) - 1) if len(track.r) > 1 else None
 
 
 def _recent_runs(track: BeatTrack) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ from models.av_block import BlockWatch
 from models.beat_track import BeatTrack, Span
 from models.beats import HOP_S, Beat, BeatStream
 from models.conditions import Conditions, Moment
+from models.dominant import DominantBeat
 from models.ecg import Ecg
 from models.episode_tracker import EpisodeTracker
 from models.episodes import Episode
@@ -75,6 +76,8 @@ class RhythmTier:
         self._block = BlockWatch(self.fs_hz)
         self._conditions = Conditions(self.fs_hz)
         self._silence = SilenceWatch(self.leads, self.fs_hz)
+        self._dominant = DominantBeat(self.leads, self.fs_hz)
+        self._likeness: dict[int, float] = {}
         self._since = self._now = start_sample
         self._boundary: int | None = None
         self._signal = np.zeros((len(self.leads), 0), np.float32)
@@ -212,14 +215,20 @@ class RhythmTier:
 
     def _track(self, usable: tuple[str, ...]) -> BeatTrack:
         beats = [*self._beats, *self._stream.pending]
+        start = self._now - self._signal.shape[1]
+        for beat in self._beats[len(self._likeness):]:
+            self._likeness[beat.sample] = self._dominant.add(self._signal, start, beat)
+        likeness = [*self._likeness.values(), *(self._dominant.likeness(self._signal, start, b)
+                                                for b in self._stream.pending)]
         return BeatTrack(
             self.fs_hz, self._now, np.array([b.sample for b in beats], np.int64), [b.kind for b in beats],
             np.array([b.qrs_ms for b in beats], float), np.array([b.confidence for b in beats], float), usable,
-            tuple(self._blind), self._since)
+            tuple(self._blind), self._since, np.array(likeness, float))
 
     def _forget(self) -> None:
         since = self._now - round(BEATS_KEPT_S * self.fs_hz)
         self._beats = [b for b in self._beats if b.sample >= since]
+        self._likeness = {r: like for r, like in self._likeness.items() if r >= since}
         self._blind = [s for s in self._blind if s[1] >= since]
         self._marks = self._marks[self._marks >= since]
 
@@ -232,7 +241,7 @@ class RhythmTier:
         return round(60.0 / max(float(np.mean(rr)), track.running_s / HR_BEATS), 1)
 
     def _pvcs(self, track: BeatTrack) -> int:
-        return int(np.sum(track.ventricular & (track.r > track.now - 60.0 * track.fs_hz)))
+        return int(np.sum(track.ectopic & (track.r > track.now - 60.0 * track.fs_hz)))
 
 
 def find_episodes(ecg: Ecg, limits: Limits | None = None, settings: RhythmSettings | None = None,

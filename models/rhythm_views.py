@@ -10,6 +10,7 @@ from models.ecg import Ecg
 from models.fibrillation import WINDOW_S, fibrillation_features, may_fibrillate
 from models.quality import lead_quality
 from models.rhythm_net import rhythm_net
+from models.stillness import Stillness
 
 
 class RhythmViews:
@@ -26,6 +27,7 @@ class RhythmViews:
     def __init__(self, window: Ecg, usable: tuple[str, ...]) -> None:
         self._window = window
         self._rows = [window.leads.index(lead) for lead in usable]
+        self._stillness: Stillness | None = None
 
     @cached_property
     def may_fibrillate(self) -> bool:
@@ -57,3 +59,9 @@ class RhythmViews:
     def network(self) -> dict[str, float]:
         """Probabilities of the rhythm network over the last 16 s."""
         return rhythm_net()(self._window.mv, self._window.fs_hz, self._rows)
+
+    def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
+        """Steepness of the signal between the beats ``r``; made once a moment."""
+        if self._stillness is None:
+            self._stillness = Stillness(self._window.mv[self._rows], self._window.fs_hz, now, r)
+        return self._stillness

@@ -1,7 +1,7 @@
 """Criteria of ventricular beats: runs, slow rhythm, pairs, R on T, bigeminy, trigeminy, rate.
 
-In: a `BeatTrack` whose kinds tell ventricular beats from others, and the code's `Limit`. Out: a `Finding` where the
-condition is present now, else None; instants come as a list.
+In: a `BeatTrack` that tells ectopic beats (ventricular, and unlike the bed's own) from others, and the code's `Limit`.
+Out: a `Finding` where the condition is present now, else None; instants come as a list.
 Definitions: Philips IntelliVue and GE EK-Pro manuals. Ventricular tachycardia: `models.fibrillation_criteria`.
 """
 from __future__ import annotations
@@ -81,7 +81,7 @@ def r_on_t(track: BeatTrack, limit: Limit, t_peaks: Sequence[int | None]) -> lis
     out = []
     for k in range(1, len(track.r)):
         peak = t_peaks[k - 1]
-        if (track.ventricular[k] and not track.ventricular[k - 1] and peak is not None
+        if (track.ectopic[k] and not track.ectopic[k - 1] and peak is not None
                 and track.age_s(k) <= INSTANT_LOOKBACK_S
                 and abs(int(track.r[k]) - peak) <= limit.ms / 1000.0 * track.fs_hz):
             out.append(Finding("R_ON_T", int(track.r[k]), int(track.r[k]), (track.rr_evidence(k - 1, criterion),),
@@ -95,7 +95,7 @@ def every_nth(track: BeatTrack, code: str, n: int) -> Finding | None:
     if len(track.r) < length or track.running_s > STILL_THERE_S:
         return None
     for last in (len(track.r) - 1 - k for k in range(n)):  # the cycle may stand at any of its beats now
-        window = track.ventricular[last - length + 1:last + 1]
+        window = track.ectopic[last - length + 1:last + 1]
         if (last - length + 1 >= 0 and window[n - 1::n].all() and window.sum() == CYCLES
                 and np.isfinite(track.rr_s[last - length + 1:last]).all()):
             word = "second" if n == 2 else "third"
@@ -110,7 +110,7 @@ def pvc_rate(track: BeatTrack, limit: Limit) -> Finding | None:
     """More than ``limit.rate`` ventricular beats in the last minute. Onset: the first of them."""
     assert limit.rate is not None
     since = track.now - PVC_WINDOW_S * track.fs_hz
-    found = np.flatnonzero(track.ventricular & (track.r > since))
+    found = np.flatnonzero(track.ectopic & (track.r > since))
     if len(found) <= limit.rate:
         return None
     criterion = Criterion(f"more than {limit.rate:g} ventricular beats a minute", limit.rate, RULES["PVC_RATE"].source)
@@ -135,7 +135,7 @@ def _newest_run(track: BeatTrack, beats: int) -> tuple[int, int] | None:
 
 def _closed_runs(track: BeatTrack) -> list[tuple[int, int]]:
     """Runs that another beat has ended, recent enough to be reported."""
-    return [(a, b) for a, b in runs(track.ventricular, ~np.isfinite(track.rr_s))
+    return [(a, b) for a, b in runs(track.ectopic, ~np.isfinite(track.rr_s))
             if b < len(track.r) - 1 and track.age_s(b) <= INSTANT_LOOKBACK_S]
 
 

@@ -77,6 +77,13 @@ def test_extreme_tachy_is_seventeen_beats_over_one_hundred_and_forty(bpm: float,
         assert found.onset == pytest.approx(4.2 * FS, abs=2) and len(found.evidence[0].beats) == 16
 
 
+def test_extreme_tachy_of_an_irregular_rhythm_is_its_mean_while_the_newest_beats_are_as_fast() -> None:
+    irregular = [0.5, 0.35] * 5                                # 141 a minute on the mean, each second beat 120
+    rising, falling = [0.45] * 6 + irregular, irregular + [0.45] * 6
+    assert extreme_tachy(track([0.8] * 4 + rising, after_s=0.2), LIMITS["EXTREME_TACHY"])
+    assert extreme_tachy(track([0.8] * 4 + falling, after_s=0.2), LIMITS["EXTREME_TACHY"]) is None
+
+
 def test_extreme_tachy_goes_on_until_it_is_five_below() -> None:
     t = track([60 / 137] * 20, after_s=0.2)
     assert extreme_tachy(t, LIMITS["EXTREME_TACHY"]) is None

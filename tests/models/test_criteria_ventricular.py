@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.fibrillation_criteria import fastest_run, ventricular_run
+from models.beat_track import BeatTrack
+from models.fibrillation_criteria import fastest_run, longest_run, strangers, ventricular_run, vtach
 from models.limits import Limits
 from models.ventricular_criteria import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
 from tests.models.tracks import FS, track
@@ -94,3 +95,55 @@ def test_more_than_ten_ventricular_beats_a_minute() -> None:
     assert pvc_rate(ten, LIMITS["PVC_RATE"]) is None
     found = pvc_rate(eleven, LIMITS["PVC_RATE"])
     assert found is not None and found.evidence[0].over_s == 60.0
+
+
+class Network:
+    """What the rhythm network would say, as a view of the moment."""
+
+    def __init__(self, vtach: float) -> None:
+        self.network = {"vtach": vtach, "vfib": 0.0}
+
+
+OWN, STRANGE = 0.98, 0.4
+
+
+def run_unlike(n: int, bpm: float = 150.0, own: int = 20) -> BeatTrack:
+    """``own`` beats of the bed, then ``n`` that look otherwise and were not called ventricular."""
+    return track([0.8] * (own - 1) + [0.5] + [60 / bpm] * (n - 1), like=[OWN] * own + [STRANGE] * n)
+
+
+def test_a_run_of_strange_beats_is_a_ventricular_run_whatever_they_were_called() -> None:
+    t = run_unlike(6)
+    assert strangers(t)[-6:].all() and not strangers(t)[:-6].any()
+    assert longest_run(t, strangers(t), 95.0) == (20, 25)
+
+
+def test_likeness_says_nothing_where_no_beat_is_like_another() -> None:
+    assert not strangers(track([0.5] * 25, like=[STRANGE] * 26)).any()
+
+
+@pytest.mark.parametrize(("beats", "network", "raised"), [
+    (5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)])
+def test_the_shorter_the_run_the_surer_the_network_must_be(beats: int, network: float, raised: bool) -> None:
+    found = vtach(run_unlike(beats), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    assert (found is not None) == raised
+
+
+@pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
+def test_a_bed_whose_beats_all_look_ventricular_needs_a_surer_network(network: float, raised: bool) -> None:
+    block = track([0.55] * 29, "V" * 30, like=[OWN] * 30)
+    found = vtach(block, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    assert (found is not None) == raised
+
+
+def test_a_tachycardia_that_lasts_goes_on_when_it_has_become_the_beds_own_rhythm() -> None:
+    lasting = track([0.4] * 29, "V" * 30, like=[OWN] * 30)
+    assert vtach(lasting, Network(0.4), LIMITS["VTACH"], on=True)  # type: ignore[arg-type]
+    over = track([0.8] * 29, like=[OWN] * 30)
+    assert vtach(over, Network(0.4), LIMITS["VTACH"], on=True) is None  # type: ignore[arg-type]
+
+
+def test_beats_that_look_ventricular_are_no_pairs_where_all_of_the_bed_does() -> None:
+    rr, kinds = [0.8] * 12, "NNNNNNNNNVVNN"
+    assert len(vpairs(track(rr, kinds), LIMITS["VPAIR"])) == 1
+    assert vpairs(track(rr, kinds, like=[OWN] * 13), LIMITS["VPAIR"]) == []
