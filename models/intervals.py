@@ -8,6 +8,8 @@ QUALITY 0 to 1; SILENCE s without a beat.
 """
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -36,10 +38,10 @@ def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
     half = max(1, round(0.004 * ecg.fs_hz))
     before = row[max(0, marks.qrs_on - max(2, round(PR_SEGMENT_S * ecg.fs_hz))):marks.qrs_on + 1]
     around = row[at - half:at + half + 1]
-    levels = np.concatenate([before, around])
-    if at >= len(row) or not len(before) or not len(around) or not np.isfinite(levels).all():
+    if at >= len(row) or not len(before) or not len(around):
         return None
-    return float(np.mean(around) - np.median(before))
+    level = statistics.fmean(around.tolist()) - statistics.median(before.tolist())
+    return level if math.isfinite(level) and math.isfinite(float(before.sum())) else None
 
 
 def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:

@@ -1,10 +1,9 @@
 """The waves of a bed's newest beats, measured once each, and the baseline of its first five usable minutes."""
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
 
 from models.beats import HOP_S, Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg
@@ -57,7 +56,7 @@ class WaveWatch:
         """Median ST of each usable lead, mV."""
         newest = [b for b in self.newest if b.conducted]
         values = {lead: [b.st_mv[lead] for b in newest if lead in b.st_mv] for lead in usable}
-        return {lead: round(float(np.median(v)), 3) for lead, v in values.items() if v}
+        return {lead: round(statistics.median(v), 3) for lead, v in values.items() if v}
 
     def update(self, window: Ecg, now: int, beats: Sequence[Beat], usable: Sequence[str]) -> None:
         """Measure the beats that have become old enough since the last hop.
