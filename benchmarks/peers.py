@@ -1,6 +1,6 @@
 """Other programs behind the command line of ``gem-bedside measure``, for the benchmark alone.
 
-    python benchmarks/peers.py PEER measure RECORD… --json
+    python benchmarks/peers.py PEER measure|speed RECORD… --json
 
 PEER is neurokit2, sleepecg, xqrs (wfdb) or openecg. Runs in any environment that has wfdb and the peer, so that openecg
 may live in one of its own. Beats are taken from lead II where there is one, else from the first lead, as these programs
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 KEYS = ("p_on", "p_peak", "p_off", "qrs_on", "qrs_off", "t_on", "t_peak", "t_off")
 Marks = dict[str, "int | None"]
 Answer = tuple[np.ndarray, list[dict[str, Marks]]]
+SPEED_REPEATS = 5
 WAVES_UP_TO_S = 60.0  # longer records are asked for their beats alone
 
 
@@ -81,8 +83,45 @@ def openecg(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer:
     return r, beats
 
 
+def neurokit2_each_lead(sig: np.ndarray, fs: float, leads: list[str], main: int) -> None:
+    """Every lead by itself: cleaned, peaks, delineated (dwt); how GEM's beat features are made."""
+    import neurokit2 as nk
+
+    for row in sig.T:
+        clean = nk.ecg_clean(row, int(fs))
+        nk.ecg_delineate(clean, nk.ecg_peaks(clean, int(fs))[1]["ECG_R_Peaks"], int(fs), method="dwt")
+
+
+def neurokit2_with_quality(sig: np.ndarray, fs: float, leads: list[str], main: int) -> None:
+    """Every lead by itself: cleaned, peaks, quality, delineated (dwt): all that ours tells of a lead."""
+    import neurokit2 as nk
+
+    for row in sig.T:
+        clean = nk.ecg_clean(row, int(fs))
+        r = nk.ecg_peaks(clean, int(fs))[1]["ECG_R_Peaks"]
+        nk.ecg_quality(clean, rpeaks=r, sampling_rate=int(fs))
+        nk.ecg_delineate(clean, r, int(fs), method="dwt")
+
+
+def neurokit2_process(sig: np.ndarray, fs: float, leads: list[str], main: int) -> None:
+    """Every lead by itself through the program's own pipeline `ecg_process`."""
+    import neurokit2 as nk
+
+    for row in sig.T:
+        nk.ecg_process(row, int(fs))
+
+
 PEERS: dict[str, Callable[[np.ndarray, float, list[str], int], Answer]] = {
     "neurokit2": neurokit2, "sleepecg": sleepecg, "xqrs": xqrs, "openecg": openecg}
+
+
+JOBS: dict[str, dict[str, Callable[[np.ndarray, float, list[str], int], Any]]] = {  # what is timed
+    "neurokit2": {"beats of one lead, waves of each (as scored above)": neurokit2,
+                  "each lead: beats, waves": neurokit2_each_lead,
+                  "each lead: beats, quality, waves": neurokit2_with_quality,
+                  "each lead: `ecg_process`": neurokit2_process},
+    "sleepecg": {"beats of one lead": sleepecg}, "xqrs": {"beats of one lead": xqrs},
+    "openecg": {"beats of one lead, waves of each": openecg}}
 
 
 def _median(beats: list[dict[str, Marks]]) -> list[Marks]:
@@ -107,23 +146,45 @@ def _intervals(r: np.ndarray, overall: list[Marks], fs: float) -> dict[str, floa
             "QRS": median("qrs_on", "qrs_off"), "QT": median("qrs_on", "t_off")}
 
 
-def measure(peer: str, path: str) -> dict[str, Any]:
+def read(path: str) -> tuple[np.ndarray, float, list[str], int]:
+    """Signal [samples, leads] in mV, sampling rate, names of the leads, and which of them tells the beats."""
     import wfdb
 
     record = wfdb.rdrecord(path)
-    leads, sig = list(record.sig_name), np.nan_to_num(record.p_signal)
+    leads = list(record.sig_name)
     main = next((k for k, n in enumerate(leads) if n.upper() in ("II", "MLII")), 0)
-    r, beats = PEERS[peer](sig, float(record.fs), leads, main)
+    return np.nan_to_num(record.p_signal), float(record.fs), leads, main
+
+
+def measure(peer: str, path: str) -> dict[str, Any]:
+    sig, fs, leads, main = read(path)
+    r, beats = PEERS[peer](sig, fs, leads, main)
     overall = _median(beats)
     each = [{"r": int(x), "kind": "?", "global": m, "leads": b} for x, m, b in zip(r, overall, beats, strict=True)]
-    return {"record": path, "fs": record.fs, "n_samples": len(sig), "leads": leads, "r_peaks": [int(x) for x in r],
-            "beats": each, "intervals": _intervals(np.asarray(r), overall, float(record.fs)), "quality": {}}
+    return {"record": path, "fs": fs, "n_samples": len(sig), "leads": leads, "r_peaks": [int(x) for x in r],
+            "beats": each, "intervals": _intervals(np.asarray(r), overall, fs), "quality": {}}
+
+
+def speed(peer: str, path: str, repeats: int) -> dict[str, float]:
+    """CPU milliseconds of each of the peer's `JOBS` on a record that has been read; the first call is not counted."""
+    given, out = read(path), {}
+    for name, job in JOBS[peer].items():
+        times = []
+        for _ in range(repeats + 1):
+            start = time.process_time()
+            job(*given)
+            times.append((time.process_time() - start) * 1000.0)
+        out[name] = float(np.median(times[1:]))
+    return out
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    peer, _, *paths = [a for a in sys.argv[1:] if not a.startswith("--")]
+    peer, verb, *paths = [a for a in sys.argv[1:] if not a.startswith("--")]
     for path in paths:
+        if verb == "speed":
+            print(json.dumps(speed(peer, path, SPEED_REPEATS)), flush=True)
+            continue
         try:
             print(json.dumps(measure(peer, path)), flush=True)
         except Exception as e:  # whatever a peer raises is its answer for this record

@@ -19,6 +19,7 @@ from models.conditioning import fill_gaps, resample, without_baseline
 from models.ecg import Ecg, Millivolts
 from models.likeness import Gallery, Shape, shape_at
 from models.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
+from models.quantiles import median
 from models.runs import Runs, runs_of
 
 HOP_S = 1.0              # the grid on which a live signal is judged
@@ -266,7 +267,7 @@ class BeatStream:
         if lo >= hi:
             return int(min(fine, filled.shape[1] - 1))
         wide = filled[:, max(0, fine - round(0.15 * self.fs_hz)):fine + round(0.15 * self.fs_hz) + 1]
-        level = np.median(wide, axis=1, keepdims=True)
+        level = median(wide)[:, None]
         return int(lo + np.argmax(np.abs(filled[:, lo:hi] - level).sum(axis=0)))
 
     def _kind(self, beat: Beat, before: Sequence[Beat]) -> Beat:

@@ -103,13 +103,16 @@ def without_passing_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[Measu
     """
     r = np.array([m.beat.sample for m in beats], float)
     pr = np.array([np.nan if (v := m.overall.span_ms("p_on", "qrs_on", fs_hz)) is None else v for m in beats])
+    there = np.isfinite(pr)
+    firsts = np.searchsorted(r, r - P_AROUND_S * fs_hz, side="left")
+    lasts = np.searchsorted(r, r + P_AROUND_S * fs_hz, side="right")
     out = []
-    for k, m in enumerate(beats):
-        near = pr[(np.abs(r - r[k]) <= P_AROUND_S * fs_hz)]
-        seen = near[np.isfinite(near)]
-        share = len(seen) / len(near)
-        scatter = 1.4826 * float(np.median(np.abs(seen - np.median(seen)))) if len(seen) else 0.0
-        keep = share >= MIN_P_SHARE and (share >= SURE_P_SHARE or scatter <= MAX_PR_SCATTER_MS)
+    for m, first, last in zip(beats, firsts, lasts, strict=True):
+        share = there[first:last].sum() / (last - first)
+        keep = share >= SURE_P_SHARE
+        if MIN_P_SHARE <= share < SURE_P_SHARE:
+            seen = pr[first:last][there[first:last]]
+            keep = 1.4826 * float(np.median(np.abs(seen - np.median(seen)))) <= MAX_PR_SCATTER_MS
         out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), {x: _no_p(f) for x, f in m.leads.items()}))
     return out
 

@@ -82,7 +82,7 @@ def lead_quality(mv: Millivolts, fs: float, leads: Sequence[str] = (),
     if n == 0:
         return [LeadQuality(0.0, ABSENT)] * n_leads
     step = max(1, int(fs / ENOUGH_HZ))  # every second sample of 500 Hz tells as much
-    filled, missing = fill_gaps(mv[:, ::step])
+    filled, missing = fill_gaps(np.ascontiguousarray(mv[:, ::step]))
     fs = fs / step
     present = 1.0 - missing.mean(axis=1)
     x = without_baseline(filled, fs)
