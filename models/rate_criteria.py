@@ -17,7 +17,7 @@ from models.limits import RULES, Limit
 ASYSTOLE_MARGIN_S = 0.5      # CONTRACTS 4: asystole from 3.5 s
 JUST_ENDED_S = 1.5           # a silence that a beat ended since the last hop
 BRADY_MARGIN_BPM = 1.0       # CONTRACTS 4 allows 5; hearts that hover about the limit raise it twice as often at 3
-TACHY_MARGIN_BPM = 3.0       # each of the beats; CONTRACTS 4 allows 5
+TACHY_MARGIN_BPM = 1.0       # of each beat; CONTRACTS 4 allows 5
 TACHY_MEAN_MARGIN_BPM = 4.0  # where the newest of them are faster than the limit: a rate that is still rising
 TACHY_NEWEST = 8             # RRs that are the newest ones (as many as the heart rate is a mean of)
 BRADY_HOLD_BPM = 6.0         # once on, extreme bradycardia is over only when the rate is this far above its limit

@@ -24,6 +24,7 @@ from models.episode_tracker import EpisodeTracker
 from models.episodes import Episode
 from models.leads import lead_order
 from models.limits import Limits, RhythmSettings
+from models.quality import MIN_PRESENT
 from models.rhythm_hop import HR_BEATS, RhythmHop, rhythm_word
 from models.rhythm_views import RhythmViews
 from models.signal_criteria import SignalWatch
@@ -195,7 +196,7 @@ class RhythmTier:
         findings, unusable = self._conditions.present(Moment(
             track, believed, views, self._marks, self._waves, self._atrial, self._block, self._limits,
             self.settings, self._tracker.is_on, self.paced, doubted))
-        findings += self._signals.update(now, () if doubted else usable, leads_off, self._stream.quality)
+        findings += self._signals.update(now, () if doubted else usable, leads_off, self._stream.quality, self._there())
         off = {code for code in {f.code for f in findings} if not self._limits.is_on(code)}
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)
@@ -207,11 +208,16 @@ class RhythmTier:
 
     def _usable(self, leads_off: Sequence[str]) -> tuple[str, ...]:
         """Leads that may speak for the last second: by their quality, and with samples in it."""
+        return tuple(lead_order([lead for lead in self._there()
+                                 if lead not in leads_off and self._stream.quality[lead].usable]))
+
+    def _there(self) -> tuple[str, ...]:
+        """Leads with samples in the last second."""
         recent = self._signal[:, -round(HOP_S * self.fs_hz):]
-        there = np.isfinite(recent).mean(axis=1) > 0.5 if recent.shape[1] else np.zeros(len(self.leads), bool)
-        names = [lead for lead, ok in zip(self.leads, there, strict=True)
-                 if ok and lead not in leads_off and self._stream.quality[lead].usable]
-        return tuple(lead_order(names))
+        if not recent.shape[1]:
+            return ()
+        return tuple(lead for lead, share in zip(self.leads, np.isfinite(recent).mean(axis=1), strict=True)
+                     if share > MIN_PRESENT)
 
     def _track(self, usable: tuple[str, ...]) -> BeatTrack:
         beats = [*self._beats, *self._stream.pending]
