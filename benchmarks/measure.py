@@ -155,7 +155,8 @@ def main() -> None:
         "| program | macro F1, 12 leads | PR ms | QRS ms | QT ms | false PR % |", "|---|---|---|---|---|---|",
         *waves, "", "## Speed, CPU milliseconds on one core", "",
         "One process, one thread, a 12-lead window of 10 s at 500 Hz that has been read already.", "",
-        "| program | what it is asked for | 12-lead 10-s window | times ours |", "|---|---|---|---|", *speed, "", stream, ""])
+        "| program | what it is asked for | 12-lead 10-s window | times ours |", "|---|---|---|---|", *speed, "",
+        stream, ""])
     options.out.write_text(text)
     print(text)
 

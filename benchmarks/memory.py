@@ -1,4 +1,4 @@
-"""Does a bed's beat stream grow? A day of signal, as fast as it goes, and the process's memory every hour.
+"""Does a bed grow? A day of signal through the rhythm tier, as fast as it goes, and the process's memory every hour.
 
     python benchmarks/memory.py [--hours 24] [--out benchmarks/memory.md]
 
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import psutil
 import sleepecg
 
-from models.beats import BeatStream
 from models.ecg import Ecg
+from models.rhythm import RhythmTier
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,24 +29,28 @@ def main() -> None:
     options = parser.parse_args()
     mv, rate = sleepecg.get_toy_ecg()
     fs = float(rate)
-    hop = round(fs)
-    stream, process, rng = BeatStream(("II",), fs), psutil.Process(), np.random.default_rng(1)
-    rows, beats, seconds, started = [], 0, round(options.hours * 3600), time.monotonic()
+    step = round(fs)
+    tier, process, rng = RhythmTier(("II",), fs), psutil.Process(), np.random.default_rng(1)
+    rows, beats, seconds, started = [], 0, round(options.hours * 3600), time.process_time()
+    ended: Counter[str] = Counter()
     for second in range(seconds):
-        at = second * hop % (len(mv) - hop)
-        piece = mv[None, at:at + hop].astype(np.float32)
+        at = second * step % (len(mv) - step)
+        piece = mv[None, at:at + step].astype(np.float32)
         fault = rng.random()
         if fault < 0.002:
             piece = np.full_like(piece, np.nan)
         elif fault < 0.004:
             piece = np.zeros_like(piece)
-        beats += len(stream.push(Ecg(("II",), fs, piece, leads_off=("II",) if 0.004 < fault < 0.006 else ())))
+        hop = tier.push(Ecg(("II",), fs, piece, leads_off=("II",) if 0.004 < fault < 0.006 else ()))
+        beats += len(hop.beats)
+        ended.update(e.code for e in hop.episodes if e.end is not None)
         if second % 3600 == 3599 or second == 599:
             rows.append((round((second + 1) / 3600, 2), beats, process.memory_info().rss / 1e6))
             print(f"{rows[-1][0]:6.2f} h  {beats:7d} beats  {rows[-1][2]:.1f} MB", flush=True)
     grown = rows[-1][2] - rows[min(1, len(rows) - 1)][2]
-    text = ["# Memory of one bed's beat stream", "",
-            f"`python benchmarks/memory.py`: {options.hours:g} h of signal in {time.monotonic() - started:.0f} s.",
+    text = ["# Memory of one bed", "",
+            f"`python benchmarks/memory.py`: {options.hours:g} h of signal through the rhythm tier (beats, waves, "
+            f"alarm conditions) in {time.process_time() - started:.0f} s of CPU; {sum(ended.values())} conditions ended.",
             f"From the first hour to the last it grew by {grown:.1f} MB.", "",
             "| hours | beats | resident MB |", "|---|---|---|",
             *(f"| {h:g} | {b} | {m:.1f} |" for h, b, m in rows), ""]
