@@ -50,7 +50,7 @@ def main() -> None:
     grown = rows[-1][2] - rows[min(1, len(rows) - 1)][2]
     text = ["# Memory of one bed", "",
             f"`python benchmarks/memory.py`: {options.hours:g} h of signal through the rhythm tier (beats, waves, "
-            f"alarm conditions) in {time.process_time() - started:.0f} s of CPU; {sum(ended.values())} conditions ended.",
+            f"alarm conditions); {sum(ended.values())} conditions ended; {time.process_time() - started:.0f} s of CPU.",
             f"From the first hour to the last it grew by {grown:.1f} MB.", "",
             "| hours | beats | resident MB |", "|---|---|---|",
             *(f"| {h:g} | {b} | {m:.1f} |" for h, b, m in rows), ""]
