@@ -1,7 +1,7 @@
 """Beats, waves and intervals: accuracy and speed, ours and the peers', in one run.
 
     python benchmarks/measure.py [--score DIR] [--limit N] [--peers neurokit2,sleepecg,xqrs,openecg]
-                                 [--openecg-python PATH] [--folds] [--out benchmarks/measure.md]
+                                 [--openecg-python PATH] [--folds] [--kept DIR] [--out benchmarks/measure.md]
 
 Accuracy is what the scorers qrs.py and intervals.py in the score folder say of each program (their blind copies, their
 rules); with ``--folds`` ours is asked with weights that never saw the fold. A peer that is not installed is left out
@@ -18,7 +18,7 @@ import shlex
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,33 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 REPEATS = 20
 
 
-def score(scorer: Path, predictor: str, options: list[str]) -> dict[str, Any] | None:
-    """The RESULT of one scorer for one program; None when the program did not answer."""
-    command = [sys.executable, str(scorer), "--predictor", predictor, "--batch", "4", "--jobs", "4", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
-    lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
-    if not lines:
-        print(done.stderr[-500:], file=sys.stderr)
-        return None
-    result: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT "))
-    return result
+@dataclass(frozen=True)
+class Scorers:
+    """The scorers of a folder; a result that is in ``kept`` already is not asked for again."""
+
+    folder: Path
+    kept: Path | None
+    options: tuple[str, ...]
+
+    def __call__(self, scorer: str, name: str, predictor: str, *options: str) -> dict[str, Any] | None:
+        """The RESULT of one scorer for the program ``name``; None when the program did not answer."""
+        parts = [scorer, name, *(Path(x).stem for x in (*self.options, *options))]
+        kept = self.kept and self.kept / ("_".join(parts).replace(" ", "-") + ".json")
+        if kept and kept.is_file():
+            result: dict[str, Any] = json.loads(kept.read_text())
+            return result
+        command = [sys.executable, str(self.folder / f"{scorer}.py"), "--predictor", predictor, "--batch", "5",
+                   "--jobs", "2", *self.options, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
+        lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
+        if not lines:
+            print(done.stderr[-500:], file=sys.stderr)
+            return None
+        result = json.loads(lines[-1].removeprefix("RESULT "))
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(result))
+        return result
 
 
 def _cpu_ms(work: Any) -> float:
@@ -108,6 +125,17 @@ def _interval_row(name: str, r: dict[str, Any] | None) -> str:
     return f"| {name} | {_number(r['leads']['macro_F1'], 2)} | {' | '.join(cells)} | {_number(found['false_PR'])} |"
 
 
+def _hard(noise: dict[str, Any] | None, windows: dict[str, Any] | None) -> list[str]:
+    """Ours in noise (baseline wander, muscle, electrode motion) and in separate windows of 10 s."""
+    if noise is None or windows is None:
+        return []
+    rows = [f"| {name} | {_number(r['Se'], 2)} / {_number(r['PP'], 2)} / {_number(r['F1'], 2)} |"
+            for name, r in noise.items() if isinstance(r, dict) and "Se" in r]
+    return [f"In noise, mean F1: {_number(noise['mean_F1_noisy'])} %. Windows of 10 s, each on its own, cost "
+            f"{_number(windows['penalty_F1'], 2)} points of F1.", "",
+            "| ours in noise (six records) | Se / +P / F1, gross % |", "|---|---|", *rows, ""]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = HERE.parent.parent / "shared"
@@ -117,12 +145,16 @@ def main() -> None:
     parser.add_argument("--peers", default="neurokit2,sleepecg,xqrs,openecg")
     parser.add_argument("--openecg-python", default=sys.executable, help="an interpreter that has openecg")
     parser.add_argument("--folds", action="store_true", help="ours with weights that never saw the fold")
+    parser.add_argument("--kept", type=Path, help="folder of scores: a program that was scored before is not again")
     parser.add_argument("--ours", default=str(Path(sys.executable).with_name("gem-bedside")))
     parser.add_argument("--out", type=Path, default=HERE / "measure.md")
     options = parser.parse_args()
     limit = ["--limit", str(options.limit)] if options.limit else []
     record = options.data / "ludb" / "data" / "1"
     qrs, waves, speed, absent = [], [], [], []
+    noise: dict[str, Any] | None = None
+    windows: dict[str, Any] | None = None
+    scorers = Scorers(options.score, options.kept, tuple(limit))
     ours = our_speed(record)
     for name in ["GEM Bedside", *filter(None, options.peers.split(","))]:
         python = options.openecg_python if name == "openecg" else sys.executable
@@ -135,11 +167,13 @@ def main() -> None:
         for job, milliseconds in jobs.items():
             print(f"{name}, {job}: {milliseconds:.1f} ms a 12-lead window", file=sys.stderr, flush=True)
             speed.append(f"| {name} | {job} | {milliseconds:.1f} | {milliseconds / ours['window_ms']:.1f} |")
-        folds = {k: ["--folds", str(options.score / "folds" / f"{k}.csv")] if own and options.folds else []
-                 for k in ("mitdb", "ludb")}
-        qrs.append(_qrs_row(name, score(options.score / "qrs.py", command, [*limit, *folds["mitdb"]])))
+        mitdb, ludb = (["--folds", str(options.score / "folds" / f"{k}.csv")] if own and options.folds else []
+                       for k in ("mitdb", "ludb"))
+        qrs.append(_qrs_row(name, scorers("qrs", name, command, *mitdb)))
+        if own:
+            noise, windows = (scorers("qrs", name, command, how, *mitdb) for how in ("--noise", "--windows"))
         if name not in ("sleepecg", "xqrs"):
-            waves.append(_interval_row(name, score(options.score / "intervals.py", command, [*limit, *folds["ludb"]])))
+            waves.append(_interval_row(name, scorers("intervals", name, command, *ludb)))
     asked = " ".join(["python benchmarks/measure.py", *(["--folds"] if options.folds else []), *limit])
     stream = (f"As a stream (12 leads, 500 Hz, hop 1 s, delineation once a beat): {ours['stream_ms']:.1f} ms "
               "a bed and second.")
@@ -151,6 +185,7 @@ def main() -> None:
         *([f"Not installed, left out: {', '.join(absent)}."] if absent else []), "",
         "## Beats, MIT-BIH, whole records", "",
         "| program | Se / +P / F1, gross % | V beats Se / +P | seconds |", "|---|---|---|---|", *qrs, "",
+        *_hard(noise, windows),
         "## Waves and intervals, LUDB", "",
         "| program | macro F1, 12 leads | PR ms | QRS ms | QT ms | false PR % |", "|---|---|---|---|---|---|",
         *waves, "", "## Speed, CPU milliseconds on one core", "",
