@@ -26,9 +26,10 @@ LOOK_S = 30.0               # beats of this time are judged together
 MIN_RRS = 8
 REGULAR_BELOW = 0.03        # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
 IRREGULAR_ABOVE = 0.08
-NOISY_ABOVE = 0.5           # the network's say: nothing can be told
-NETWORK_SHARE = 0.4         # of the decision; both say it in log odds
-LEVEL = -2.0                # log odds above which fibrillation is called, for 88 of 100 of CinC 2017 found
+NOISY_ABOVE = 0.3           # the network's say: nothing can be told
+NETWORK_SHARE = 0.7         # of the decision; both say it in log odds
+LEVEL = -1.9                # log odds above which fibrillation is called, for 88 of 100 of CinC 2017 found
+MOST = 6.0                  # log odds of the RRs and P waves beyond this are no surer
 ASK_NETWORK_ABOVE = -6.0    # log odds of the RRs and P waves below which the network could not change the decision
 FEATURES = ("median_change", "rmssd", "scatter", "share_changed", "turning", "lag1", "lag2", "near_pairs", "rate_hz",
             "absent_p")
@@ -69,7 +70,8 @@ class AtrialRhythm:
         if odds > ASK_NETWORK_ABOVE:
             if views.network["noise"] > NOISY_ABOVE:
                 return
-            self.fibrillating = (1.0 - NETWORK_SHARE) * odds + NETWORK_SHARE * logit(views.network["af"]) > LEVEL
+            own, seen = min(max(odds, -MOST), MOST), logit(views.network["af"])
+            self.fibrillating = (1.0 - NETWORK_SHARE) * own + NETWORK_SHARE * seen > LEVEL
         else:
             self.fibrillating = False
         self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE
