@@ -70,8 +70,8 @@ class AtrialRhythm:
         if odds > ASK_NETWORK_ABOVE:
             if views.network["noise"] > NOISY_ABOVE:
                 return
-            own, seen = min(max(odds, -MOST), MOST), logit(views.network["af"])
-            self.fibrillating = (1.0 - NETWORK_SHARE) * own + NETWORK_SHARE * seen > LEVEL
+            own, network = min(max(odds, -MOST), MOST), logit(views.network["af"])
+            self.fibrillating = (1.0 - NETWORK_SHARE) * own + NETWORK_SHARE * network > LEVEL
         else:
             self.fibrillating = False
         self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE
