@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,7 +74,13 @@ def load_gem(settings: Settings) -> GemReader:
     if not engine.card.trained:
         engine.close()
         raise GemUnavailable(f"the weights of {engine.card.name} were never trained: what they say means nothing")
-    return EngineReader(engine, _findings(settings))
+    return EngineReader(engine, _findings(settings), _least_leads(folder))
+
+
+def _least_leads(folder: Path) -> int:
+    """Independent leads that a checkpoint needs: as its configuration says, else those of the published one."""
+    document = json.loads((folder / "config.json").read_text())
+    return int(document.get("independent_leads", INDEPENDENT_LEADS))
 
 
 def _findings(settings: Settings) -> FindingReader | None:
@@ -88,12 +95,14 @@ def _findings(settings: Settings) -> FindingReader | None:
 class EngineReader:
     """`models.gem.engine.GemEngine` as a `GemReader`."""
 
-    def __init__(self, engine: GemEngine, findings: FindingReader | None = None) -> None:
+    def __init__(
+        self, engine: GemEngine, findings: FindingReader | None = None, independent_leads: int = INDEPENDENT_LEADS
+    ) -> None:
         card = engine.card
         self._engine = engine
         self._findings = findings
         self.identity = ModelIdentity(card.name, card.weights, card.precision, card.device)
-        self.independent_leads = INDEPENDENT_LEADS
+        self.independent_leads = independent_leads
 
     async def read(
         self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from models.encoder.session import EncoderSession
 from models.evaluation.features import LogisticBaseline
 from models.evaluation.strict import Scores, judge_text
 from models.grounding.evidence import Facts, gather
-from models.grounding.telling import FindingReader, tell
+from models.grounding.telling import OF_ANY_LEAD, FindingReader, tell
 from models.interpretation import interpret_measured
 from models.training.corpus import REPORT, TRAIN, Record, real_records, twelve
 from models.training.findings import FINDINGS
@@ -42,6 +42,7 @@ Floats = NDArray[np.float32]
 
 SETS = ("ptbxl", "ludb")
 WORK = Path(".gem-bedside/training")  # where training keeps what it measured: the same records
+FEW_LEADS = {"limb leads and V1": ("I", "II", "III", "aVR", "aVL", "aVF", "V1"), "II alone": ("II",)}
 TOKENS = 300  # of an answer, at most
 
 
@@ -187,6 +188,15 @@ def gem_writers(
     }, seconds
 
 
+def few_leads(records: list[Known], leads: tuple[str, ...]) -> list[Known]:
+    """Report records as a bed with fewer leads would have them."""
+    return [
+        replace(m, record=replace(m.record, ecg=m.record.ecg.select(leads)))
+        for m in records
+        if m.record.split == REPORT
+    ]
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m models.evaluation.table", description="Scores of the compact models."
@@ -220,6 +230,9 @@ def evaluate(
         writers, seconds = gem_writers(model, encoder, device)
         for name, write in writers.items():
             result["texts"][name] = texts_table(records, write, columns)
+        rhythm = [f for f in columns if f in OF_ANY_LEAD]
+        for name, leads in FEW_LEADS.items():
+            result["texts"][f"gem, {name}"] = texts_table(few_leads(records, leads), writers["gem"], rhythm)
         result["seconds"] = {"median": round(float(np.median(seconds)), 3), "longest": round(max(seconds), 3)}
     return result
 

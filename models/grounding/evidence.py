@@ -28,6 +28,7 @@ P_PRESENT_SHARE = 0.7  # of the conducted beats with a P wave: from here on "P w
 P_ABSENT_SHARE = 0.2  # down to here "no P waves" is said; between them neither
 REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is called regular (sinus arrhythmia starts near 0.1)
 IRREGULAR_RR = 0.12  # and from which irregular
+EVEN_RR = 0.03  # median change from one RR to the next, of their mean, under which scatter is that of a changing rate
 RHYTHM_BEATS = 4  # fewer say nothing about regularity
 WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not named
 FIBRILLATING_LEADS = 0.75  # of the usable ones
@@ -79,6 +80,8 @@ class Facts:
     fibrillation : Evidence or None
         Four seconds whose waves look like ventricular fibrillation in most usable leads: there are no QRS complexes to
         measure then, and nothing else is in these facts.
+    rr_change : float or None
+        Median change from one RR to the next, as a share of the mean RR.
     """
 
     ecg: Ecg
@@ -95,6 +98,7 @@ class Facts:
     axis_deg: float | None
     longest_rr: Evidence | None
     fibrillation: Evidence | None = None
+    rr_change: float | None = None
 
     def value(self, measure_name: str) -> float | None:
         """The segment's value of a measure, None where it was not measured."""
@@ -115,9 +119,15 @@ class Facts:
 
     @property
     def regular(self) -> bool | None:
-        """True and False from the scatter of RR; None between, or with fewer than `RHYTHM_BEATS` beats."""
+        """True and False from the scatter of RR; None between, or with fewer than `RHYTHM_BEATS` beats.
+
+        Where the scatter is large but most beats follow their neighbours evenly, the rate has changed or single beats
+        came early: neither regular nor irregular is said.
+        """
         scatter = self.value("REGULARITY")
         if scatter is None or self.beats < RHYTHM_BEATS:
+            return None
+        if scatter >= IRREGULAR_RR and self.rr_change is not None and self.rr_change < EVEN_RR:
             return None
         return True if scatter <= REGULAR_RR else False if scatter >= IRREGULAR_RR else None
 
@@ -185,7 +195,13 @@ def gather(ecg: Ecg) -> Facts:
         len(conducted),
         _axis(ecg, conducted, usable),
         _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable),
+        rr_change=_rr_change(np.array(measurement.r_peaks, np.int64)),
     )
+
+
+def _rr_change(r: NDArray[np.int64]) -> float | None:
+    rr = np.diff(r).astype(np.float64)
+    return float(np.median(np.abs(np.diff(rr))) / rr.mean()) if len(rr) > 1 else None
 
 
 def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:

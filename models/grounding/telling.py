@@ -18,11 +18,16 @@ from models.encoder.finding_heads import FindingHeads
 from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
 from models.evidence import Evidence
-from models.findings import TITLES
+from models.findings import RHYTHM, TITLES
 from models.gem.inputs import ecg_window
 from models.grounding.evidence import Facts, gather
 from models.grounding.numbers import fact_numbers
 from models.grounding.stated import consistent, shown, stated
+from models.leads import independent_leads
+
+ALL_INDEPENDENT = 8  # directions of the twelve leads
+OF_ANY_LEAD = frozenset({*RHYTHM, "AVB1"})
+"""Findings that may be told of a bed with fewer leads: the others need leads that are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +83,8 @@ def tell(ecg: Ecg, reader: FindingReader | None, facts: Facts | None = None, *, 
     evidence, words = tuple(stated(facts, millivolts)), shown(facts, millivolts)
     if reader is None or not evidence:
         return Telling(evidence, words, None)
-    kept = consistent(reader.called(ecg, facts), evidence, words)
+    called = set(reader.called(ecg, facts))
+    if independent_leads(ecg.leads, ecg.derived) < ALL_INDEPENDENT:
+        called &= OF_ANY_LEAD
+    kept = consistent(called, evidence, words)
     return Telling(evidence, words, tuple(TITLES[f] for f in kept))

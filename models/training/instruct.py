@@ -2,11 +2,12 @@
 
 GEM's one stage (tower frozen; projectors and the whole language model trained; cosine, loss on the answers), on the
 knowledge-guided interpretations of the training records and of simulated ones. Starts from the folder that `align`
-wrote; writes the compact GEM, ``gem-compact``.
+wrote; writes the compact GEM, ``gem-compact``, in half precision.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ import torch
 from models.gem.checkpoint import save_checkpoint
 from models.training.align import full_example, load_stories, options_of, tuning_loss, weights_of
 from models.training.dialogues import Course, Example, fit
-from models.training.language import load_tower, open_stage
+from models.training.language import load_tower, open_stage, text_examples
 
+TEXT_SHARE = 0.25  # of a batch are dialogues about invented values, so that what was learnt there is kept
+NO_ECG = np.zeros((12, 5000), np.float32)  # takes the place of the window that such a dialogue does not have
 COMPACT_GEM = Path(__file__).resolve().parent.parent / "weights" / "gem-compact"
 
 
@@ -32,7 +35,9 @@ def main(argv: list[str] | None = None) -> None:
     share = weights_of(train)
 
     def draw(rng: np.random.Generator, n: int) -> list[Example]:
-        return [full_example(processor, train[k], rng) for k in rng.choice(len(train), n, p=share)]
+        spoken = [replace(e, ecg=NO_ECG) for e in text_examples(processor, rng, round(n * TEXT_SHARE))]
+        real = rng.choice(len(train), n - len(spoken), p=share)
+        return [*(full_example(processor, train[k], rng) for k in real), *spoken]
 
     course = Course("instruct", options.steps, options.batch, lr=1e-3, seed=options.seed)
     learns = [p for n, p in model.named_parameters() if "ecg_tower" not in n]
@@ -45,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         lambda m: tuning_loss(m, processor, tune, options.seed),
         options.device,
     )
-    print(save_checkpoint(options.out, model, options.work / "tokenizer.model"))
+    print(save_checkpoint(options.out, model.half(), options.work / "tokenizer.model"))
 
 
 if __name__ == "__main__":

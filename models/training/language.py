@@ -5,8 +5,8 @@ dialogues about values that nobody measured (`narrate.invented_story`): it learn
 findings that the prompt states, and the house's wording. No ECG and no recording is needed. Writes the tokenizer and a
 GEM folder without an ECG tower's knowledge; `align` and `instruct` go on from it.
 
-A number is one piece of the vocabulary: carrying it over is then one step that attention learns within a thousand
-batches, where digit by digit it takes many times as long.
+A number is one piece of the vocabulary, so that carrying it over is one step of attention. It is learnt first, on
+drills (names with any numbers, to be said again); and the vectors of numbers start as sums over digits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from models.gem.tokenizer import GemTokenizer
 from models.leads import STANDARD_12
 from models.training.dialogues import Course, Example, alike, collate, fit
 from models.training.findings import TITLES
-from models.training.narrate import QUESTIONS, dialogue, invented_story
+from models.training.narrate import QUESTIONS, dialogue, drill, invented_story
 
 WORK = Path(".gem-bedside/training/gem")
 WHOLE_NUMBERS = 800  # 0–799: rates, and intervals in ms
@@ -38,6 +38,8 @@ NUMBERS = [*map(str, range(WHOLE_NUMBERS)), *MILLIVOLTS]
 """Each is one piece, with the blank before it."""
 VOCABULARY = len(NUMBERS) + 660  # 256 of them bytes, so that any question can be read
 HIDDEN, LAYERS, HEADS, MLP = 192, 3, 6, 512
+EMBED_SPREAD = 0.5
+DRILL_SHARE = 0.1  # of the dialogues of the language stage
 CHECK_DIALOGUES = 48  # unseen ones, at every save: are numbers repeated right?
 CONTEXT = 1024
 
@@ -62,6 +64,7 @@ def compact_config(vocabulary: int) -> GemConfig:
         mm_projector_type="mlp2x_gelu",
         tokenizer_model_max_length=CONTEXT,
         evidence_in_prompt=True,
+        independent_leads=1,  # leads are masked in training
     )
 
 
@@ -99,9 +102,15 @@ def train_tokenizer(target: Path, seed: int, dialogues: int = 4000) -> None:
     target.write_bytes(model.getvalue())
 
 
-def text_examples(processor: GemProcessor, rng: np.random.Generator, n: int) -> list[Example]:
-    """Dialogues about invented values, without the mark of an ECG."""
-    return [Example(*processor.training_example([dialogue(invented_story(rng), rng)], mark=False)) for _ in range(n)]
+def text_examples(
+    processor: GemProcessor, rng: np.random.Generator, n: int, drills: float = 0.0, shuffled: float = 0.5
+) -> list[Example]:
+    """Dialogues about invented values, without the mark of an ECG; a share of them are drills (`narrate.drill`)."""
+    out = []
+    for _ in range(n):
+        turn = drill(NUMBERS, rng, shuffled=shuffled) if rng.random() < drills else dialogue(invented_story(rng), rng)
+        out.append(Example(*processor.training_example([turn], mark=False)))
+    return out
 
 
 def numbers_right(model: GemForCausalLM, processor: GemProcessor, seed: int) -> dict[str, float]:
@@ -130,9 +139,41 @@ def open_stage(work: Path, seed: int, earlier: Path | None = None) -> tuple[GemF
         model = load_checkpoint(earlier)
     else:
         model = GemForCausalLM(compact_config(pieces.vocabulary))
-        with torch.no_grad():  # what is read and what is said start alike, so that carrying over is near at hand
-            model.lm_head.weight.copy_(model.model.embed_tokens.weight)
+        begin(model, pieces)
     return model, GemProcessor(model.config, pieces, PagePreprocessor())
+
+
+@torch.no_grad()
+def begin(model: GemForCausalLM, pieces: GemTokenizer) -> None:
+    """Initial weights at the scale of a narrow model, in which attention looks somewhere from the first step on.
+
+    What is read and what is said start alike, so that carrying over is near at hand.
+    """
+    depth = (2 * len(model.model.layers)) ** -0.5
+    for name, weight in model.model.layers.named_parameters():
+        if weight.ndim == 2:
+            ends_a_branch = name.endswith(("o_proj.weight", "down_proj.weight"))
+            weight.normal_(0.0, weight.shape[1] ** -0.5 * (depth if ends_a_branch else 1.0))
+    embeds = model.model.embed_tokens.weight
+    embeds.normal_(0.0, EMBED_SPREAD)
+    embeds.copy_(spelled(embeds, pieces))
+    model.lm_head.weight.copy_(embeds * (HIDDEN**-0.5 / EMBED_SPREAD))
+
+
+def spelled(embeds: torch.Tensor, pieces: GemTokenizer) -> torch.Tensor:
+    """Embeddings in which a number starts as the sum of a vector for each of its digits at its place, and its sign.
+
+    Twelve hundred numbers share some forty vectors then, and what is learnt of one holds for all.
+    """
+    out = embeds.clone()
+    vectors: dict[tuple[int, str], torch.Tensor] = {}
+    for number in NUMBERS:
+        *_, piece = pieces.encode(f"a {number}", bos=False)
+        signs = [(0, "-" if number.startswith("-") else "."[: "." in number])]
+        places = list(enumerate(reversed(number.lstrip("-").replace(".", "").zfill(3)), start=1))
+        parts = [vectors.setdefault(part, torch.randn_like(out[0])) for part in (*signs, *places)]
+        out[piece] = embeds.std() * torch.stack(parts).sum(0) / len(parts) ** 0.5
+    return out
 
 
 def load_tower(model: GemForCausalLM, path: Path) -> None:
@@ -145,7 +186,9 @@ def main(argv: list[str] | None = None) -> None:
         prog="python -m models.training.language", description="Teach a small LLaMA to speak."
     )
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--drills", type=int, default=600, help="steps of repeating alone, before all else")
+    parser.add_argument("--lookups", type=int, default=400, help="steps of looking up, before the language")
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--threads", type=int, default=1)
@@ -154,19 +197,26 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     model, processor = open_stage(options.work, options.seed)
     model.to(options.device)
-    course = Course(
-        "language", options.steps, options.batch, lr=2e-3, weight_decay=0.05, seed=options.seed, save_every=100
-    )
     named = [p for n, p in model.named_parameters() if "ecg_tower" not in n and "projector" not in n]
-    fit(
-        model,
-        course,
-        lambda rng, n: alike(text_examples(processor, rng, 3 * n), rng, n),
-        options.work,
-        named,
-        lambda m: numbers_right(m, processor, options.seed),
-        options.device,
+    stages = (
+        ("drill", options.drills, 1.0, 0.5),
+        ("lookup", options.lookups, 1.0, 1.0),
+        ("language", options.steps, DRILL_SHARE, 1.0),
     )
+    for name, steps, share, shuffled in stages:
+
+        def draw(rng: np.random.Generator, n: int, share: float = share, shuffled: float = shuffled) -> list[Example]:
+            return alike(text_examples(processor, rng, 3 * n, share, shuffled), rng, n)
+
+        fit(
+            model,
+            Course(name, steps, options.batch, lr=2e-3, weight_decay=0.05, seed=options.seed, save_every=100),
+            draw,
+            options.work,
+            named,
+            lambda m: numbers_right(m, processor, options.seed),
+            options.device,
+        )
     print(save_checkpoint(options.work / "gem-language", model, options.work / "tokenizer.model"))
 
 

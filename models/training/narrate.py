@@ -22,6 +22,7 @@ from models.gem.conversation import GROUNDED_QUESTION
 from models.gem.inputs import stated_evidence
 from models.gem.marks import IMAGE_MARK
 from models.grounding.stated import NO_ST, WORDS, consistent
+from models.leads import STANDARD_12
 from models.training.findings import FINDINGS, TITLES, Labels
 
 
@@ -219,6 +220,23 @@ def dialogue(story: Story, rng: np.random.Generator, *, told: bool | None = None
     return stated_evidence(question, story.evidence, story.shown, story.found if told else None), answer
 
 
+DRILL = "Repeat what is stated."
+
+
+_KEYS = ("HR", "PR", "QRS", "QT", "QTcF", "ST", *STANDARD_12)
+
+
+def drill(numbers: Sequence[str], rng: np.random.Generator, *, shuffled: float = 0.5) -> tuple[str, str]:
+    """Names with any numbers behind them, to be said again: in the same order that teaches to carry over; in another
+    (that share of them) to look up.
+    """
+    pairs = [f"{key} {rng.choice(numbers)}" for key in rng.permutation(_KEYS)]
+    again = list(pairs)
+    if rng.random() < shuffled:
+        rng.shuffle(again)
+    return f"{DRILL}\n{' '.join(pairs)}", " ".join(again)
+
+
 SHORT_QUESTIONS = 0.15  # share of dialogues
 TOLD_SHARE = 0.7  # of dialogues name the findings in the prompt
 _SHORT = {
@@ -227,7 +245,7 @@ _SHORT = {
     "Is there ST deviation?": ("ST",),
     "What is the diagnosis?": ("label",),
 }
-QUESTIONS = (GROUNDED_QUESTION, *_SHORT)
+QUESTIONS = (GROUNDED_QUESTION, *_SHORT, DRILL)
 """Every question that the compact GEM is trained on."""
 
 

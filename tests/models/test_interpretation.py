@@ -97,3 +97,12 @@ def test_a_citation_is_printed_as_people_read_it_and_located_in_utc() -> None:
 def test_leads_in_words() -> None:
     assert leads_words(STANDARD_12) == "all twelve leads"
     assert leads_words(["V1", "V2", "aVL"]) == "leads aVL, V1 and V2"
+
+
+def test_a_rate_that_changes_is_not_called_an_irregular_rhythm() -> None:
+    normal = {"rhythm": "sinus", "conduction": "normal", "repolarisation": "normal", "duration_s": 5.0}
+    slow, fast = (simulate(np.random.default_rng(3), rate=rate, **normal).ecg for rate in (60.0, 105.0))
+    changed = Ecg(slow.leads, slow.fs_hz, np.concatenate([slow.mv, fast.mv], axis=1))
+    fibrillating = simulate(np.random.default_rng(3), rhythm="afib", conduction="normal").ecg
+    assert "rregular" not in interpret_measured(changed, reason=None).text
+    assert "Irregular" in interpret_measured(fibrillating, reason=None).text

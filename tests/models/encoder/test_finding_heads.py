@@ -1,0 +1,79 @@
+"""Heads over measurements and feature: limits that a line can say, the feature's share, what is told of a bed."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.encoder.finding_heads import FindingHeads
+from models.encoder.heads import Heads, load_heads
+from models.encoder.session import EncoderSession
+from models.findings import RHYTHM, TITLES
+from models.grounding.evidence import gather
+from models.grounding.numbers import NAMES, expanded, fact_numbers
+from models.grounding.telling import FindingReader, tell
+from models.training.simulate import simulate
+
+NORMAL = {"conduction": "normal", "repolarisation": "normal"}
+
+
+def _simulated(seed: int = 3, **how: object) -> object:
+    return simulate(np.random.default_rng(seed), **{**NORMAL, **how}).ecg  # type: ignore[arg-type]
+
+
+def test_numbers_are_those_of_the_facts_and_nothing_is_filled_in() -> None:
+    facts = gather(_simulated(rhythm="sinus", rate=80.0))
+    numbers = dict(zip(NAMES, fact_numbers(facts).tolist(), strict=True))
+    assert numbers["HR"] == pytest.approx(facts.value("HR")) and numbers["QRS"] == pytest.approx(facts.value("QRS"))
+    one_lead = dict(zip(NAMES, fact_numbers(gather(facts.ecg.select(("II",)))).tolist(), strict=True))
+    assert np.isnan(one_lead["R V1"]) and np.isnan(one_lead["AXIS_X"]) and one_lead["HR"] == pytest.approx(80.0, abs=2)
+
+
+def test_a_line_over_the_expanded_numbers_can_say_under_sixty() -> None:
+    rows = np.full((3, len(NAMES)), np.nan, np.float32)
+    rows[:, NAMES.index("HR")] = (45.0, 80.0, 130.0)
+    slow = expanded(rows)[:, len(NAMES)]
+    assert slow[0] < slow[1] == slow[2] == 0.0
+
+
+def test_the_features_share_decides_where_the_numbers_do_not() -> None:
+    own = Heads(("MI",), np.ones((1, 2), np.float32), np.zeros(1, np.float32), np.zeros(2, np.float32),
+                np.ones(2, np.float32), np.full(1, 0.5, np.float32), "sha256:x")
+    n = expanded(np.zeros((1, len(NAMES)), np.float32)).shape[1]
+    zeros, ones = np.zeros(n, np.float32), np.ones(n, np.float32)
+    heads = FindingHeads(("MI", "SINUS"), zeros, zeros, ones, np.zeros((2, n), np.float32), np.zeros(2, np.float32),
+                         np.array([0.5, 0.0], np.float32), np.full(2, 0.6, np.float32), own)
+    (found,) = heads.called(np.full((1, len(NAMES)), np.nan, np.float32), np.full((1, 2), 2.0, np.float32))
+    assert set(found) == {"MI"} and found["MI"] == pytest.approx(1 / (1 + np.exp(-2.0)), abs=0.01)
+
+
+def test_heads_of_another_encoder_are_refused(tmp_path: Path) -> None:
+    session = EncoderSession.load(None, "cpu", threads=1)
+    heads = load_heads(session.folder, session.weights)
+    assert heads is not None
+    shipped = FindingHeads.read(session.folder, heads)
+    assert shipped is not None and FindingHeads.read(tmp_path, heads) is None
+    shipped.save(tmp_path)
+    other = Heads(heads.labels, heads.weight, heads.bias, heads.mean, heads.scale, heads.threshold, "sha256:other")
+    with pytest.raises(ValueError, match="was trained on an encoder"):
+        FindingHeads.read(tmp_path, other)
+
+
+def test_fibrillation_is_found_and_told_and_a_bed_with_one_lead_is_told_rhythm_alone() -> None:
+    reader = FindingReader.load()
+    assert reader is not None
+    fibrillating = _simulated(rhythm="afib")
+    told = tell(fibrillating, reader)
+    assert told.found is not None and TITLES["AFIB"] in told.found and "no P waves" in told.shown
+    blocked = _simulated(4, rhythm="sinus", conduction="lbbb")
+    assert TITLES["LBBB"] in (tell(blocked, reader).found or ())
+    one_lead = tell(blocked.select(("II",)), reader)  # type: ignore[attr-defined]
+    assert one_lead.evidence and set(one_lead.found or ()) <= {TITLES[f] for f in (*RHYTHM, "AVB1")}
+
+
+def test_without_heads_nothing_is_said_of_findings_and_without_beats_nothing_at_all() -> None:
+    assert tell(_simulated(rhythm="sinus"), None).found is None
+    flat = _simulated(rhythm="sinus")
+    flat.mv[:] = 0.0  # type: ignore[attr-defined]
+    assert tell(flat, FindingReader.load()).evidence == ()
