@@ -16,6 +16,9 @@ from scipy.ndimage import uniform_filter1d
 from models.ecg import Ecg, Millivolts
 from models.leads import STANDARD_12, derive_limb_leads
 
+BLOCK_OUT = 32         # samples that one matrix product makes at least: fewer do not fill a processor
+MAX_BLOCK = 1 << 15    # entries of such a matrix; from there on a filter is the faster way
+ONE_THREAD_PRODUCT = 1 << 17  # multiplications at a time: OpenBLAS wakes other threads for twice as many, and they spin
 MAX_RATIO_TERM = 1000  # numerator and denominator of a resampling ratio; the time error over 10 s stays under 0.1 ms
 
 
@@ -59,8 +62,45 @@ def _low_pass(up: int, down: int) -> Any:
     return np.asarray(taps, np.float32)
 
 
+@lru_cache(maxsize=64)
+def _block(up: int, down: int) -> tuple[Millivolts, int, int] | None:
+    """The same filter as a matrix from a block of samples to those that it becomes; None for a ratio of large terms.
+
+    Returns
+    -------
+    matrix : float32 [reach + samples + reach, samples out]
+    samples, reach : int
+        Samples in that a block stands for, and those to either side that its ends are made of as well.
+    """
+    taps = up * _low_pass(up, down).astype(float)
+    half, groups = len(taps) // 2, -(-BLOCK_OUT // up)
+    samples, reach = groups * down, -(-half // up)
+    if (samples + 2 * reach) * groups * up > MAX_BLOCK:
+        return None
+    at = np.arange(groups * up)[None, :] * down - np.arange(-reach, samples + reach)[:, None] * up
+    matrix = np.where(np.abs(at) <= half, taps[np.clip(at + half, 0, 2 * half)], 0.0)
+    return matrix.astype(np.float32), samples, reach
+
+
+def _by_blocks(x: Millivolts, n_out: int, matrix: Millivolts, samples: int, reach: int) -> Millivolts:
+    """[leads, samples] that begin and end at zero, filtered by matrix products: a third of a filter's time."""
+    blocks = max(1, -(-n_out // matrix.shape[1]))
+    padded = np.zeros((len(x), blocks * samples + 2 * reach), np.float32)
+    fits = min(x.shape[1], padded.shape[1] - reach)
+    padded[:, reach:reach + fits] = x[:, :fits]
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, len(matrix), axis=1)[:, ::samples]
+    rows = pieces.reshape(-1, len(matrix))
+    out = np.empty((len(rows), matrix.shape[1]), np.float32)
+    at_once = ONE_THREAD_PRODUCT // matrix.size
+    for k in range(0, len(rows), at_once):
+        np.matmul(rows[k:k + at_once], matrix, out=out[k:k + at_once])
+    return out.reshape(len(x), -1)[:, :n_out]
+
+
 def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
     """Band-limited resampling (polyphase) of [leads, samples]; gaps stay gaps.
+
+    Beyond its ends the signal is taken to go on along the straight line through them.
 
     >>> import numpy as np
     >>> resample(np.ones((1, 3600), np.float32), 360, 500).shape
@@ -70,9 +110,16 @@ def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
         return mv
     up, down = _ratio(float(fs), float(to_fs))
     filled, missing = fill_gaps(mv)
-    taps = _low_pass(up, down)
-    out: Millivolts = signal.resample_poly(filled, up, down, axis=1, window=taps, padtype="line").astype(np.float32)
-    n = round(mv.shape[1] * to_fs / fs)
+    n, block = round(mv.shape[1] * to_fs / fs), _block(up, down)
+    out: Millivolts
+    if block is not None:
+        first, rise = filled[:, :1], (filled[:, -1:] - filled[:, :1]) / np.float32(max(1, mv.shape[1] - 1))
+        from_line = filled - first - rise * np.arange(mv.shape[1], dtype=np.float32)
+        out = _by_blocks(np.asarray(from_line, np.float32), n, *block)
+        out += first + rise * (np.arange(n) * (down / up)).astype(np.float32)
+    else:
+        taps = _low_pass(up, down)
+        out = signal.resample_poly(filled, up, down, axis=1, window=taps, padtype="line").astype(np.float32)
     if out.shape[1] < n:
         out = np.pad(out, ((0, 0), (0, n - out.shape[1])), mode="edge")
     out = out[:, :n]
