@@ -150,6 +150,8 @@ def texts_table(records: list[Known], write: Callable[[Record, Facts], str], col
     scores = Scores()
     for m in track([m for m in records if m.record.split == REPORT], description="judging"):
         facts = gather(m.record.ecg)
+        if not m.record.millivolts:
+            facts = replace(facts, st={})  # its scale is unknown, so no voltage is a fact
         scores.add(judge_text(write(m.record, facts), m.record.ecg, facts), m.record.labels)
     return dict(scores.table(columns))
 

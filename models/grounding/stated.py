@@ -50,7 +50,8 @@ def stated(facts: Facts, millivolts: bool = True) -> list[Evidence]:
     if not millivolts:
         return out
     st = [e for lead, e in facts.st.items() if abs(e.value) >= ST_STATED_MV and lead != "aVR"]
-    out += sorted(st, key=lambda e: -abs(e.value))[:MOST_ST_LEADS]
+    largest = sorted(st, key=lambda e: -abs(e.value))[:MOST_ST_LEADS]
+    out += sorted(largest, key=lambda e: -e.value)  # elevation first, as a text tells it
     waves = [e for lead in T_LEADS if (e := facts.wave_evidence(lead, "T")) is not None]
     return out + [e for e in waves if e.value <= T_STATED_MV]
 
@@ -75,6 +76,10 @@ LONG_PR_MS, WIDE_QRS_MS = 200.0, 120.0
 BAND_MS = 10.0  # a finding about an interval is told only where the interval agrees within this
 
 
+NOT_NORMAL = frozenset(FINDINGS) - {"NORM", "SINUS", "BRADY", "TACHY", "IRREGULAR_SINUS", "PVC", "PAC", "IRBBB"}
+"""Findings beside which no ECG is called normal."""
+
+
 def consistent(findings: Collection[str], evidence: Sequence[Evidence], shown: Sequence[str]) -> list[str]:
     """Of findings (keys of `models.findings.TITLES`) those that the measurement does not contradict, in fixed order."""
     values = {e.measure: e.value for e in evidence}
@@ -89,6 +94,9 @@ def consistent(findings: Collection[str], evidence: Sequence[Evidence], shown: S
         "AVB1": pr is None or pr < LONG_PR_MS - BAND_MS,
         "LBBB": qrs is None or qrs < WIDE_QRS_MS - BAND_MS,
         "RBBB": qrs is None or qrs < WIDE_QRS_MS - BAND_MS,
-        "NORM": any(word in shown for word in abnormal) or any(e.measure == "ST" for e in evidence),
+        "IRBBB": "wide QRS" in shown,
+        "NORM": any(word in shown for word in abnormal)
+        or any(e.measure == "ST" for e in evidence)
+        or not NOT_NORMAL.isdisjoint(findings),
     }
     return [f for f in FINDINGS if f in findings and not wrong.get(f, False)]

@@ -18,13 +18,13 @@ from models.training.align import full_example, load_stories, options_of, tuning
 from models.training.dialogues import Course, Example, fit
 from models.training.language import load_tower, open_stage, text_examples
 
-TEXT_SHARE = 0.25  # of a batch are dialogues about invented values, so that what was learnt there is kept
+TEXT_SHARE = 0.4  # of a batch are dialogues about invented values, so that what was learnt there is kept
 NO_ECG = np.zeros((12, 5000), np.float32)  # takes the place of the window that such a dialogue does not have
 COMPACT_GEM = Path(__file__).resolve().parent.parent / "weights" / "gem-compact"
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = options_of("instruct", "Tune the compact GEM on grounded interpretations.", 400)
+    parser = options_of("instruct", "Tune the compact GEM on grounded interpretations.", 600)
     parser.add_argument("--out", type=Path, default=COMPACT_GEM)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)

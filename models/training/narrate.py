@@ -285,10 +285,11 @@ def invented_story(rng: np.random.Generator) -> Story:
     names = [n for n in _RANGES if n == "HR" or rng.random() < (0.75 if n == "PR" else 0.95)]
     evidence = [Evidence(n, float(rng.integers(*_RANGES[n])), (), 0, 1) for n in names]
     if rng.random() < 0.35:
-        order = rng.permutation(["I", "II", "III", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"])
-        for lead in order[: int(rng.integers(1, 5))]:
-            size = rng.uniform(0.1, 0.6 if rng.random() < 0.8 else 1.9) * (1 if rng.random() < 0.5 else -1)
-            evidence.append(Evidence("ST", round(float(size), 2), (str(lead),), 0, 1))
+        leads = rng.permutation(["I", "II", "III", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"])
+        n = int(rng.integers(1, 5))
+        size = rng.uniform(0.1, 0.6 if rng.random() < 0.8 else 1.9, n) * np.where(rng.random(n) < 0.5, 1, -1)
+        for lead, mv in zip(leads, sorted(size, reverse=True), strict=False):
+            evidence.append(Evidence("ST", round(float(mv), 2), (str(lead),), 0, 1))
     if rng.random() < 0.3:
         for lead in ("I", "II", "V3", "V4", "V5", "V6"):
             if rng.random() < 0.4:
@@ -299,6 +300,6 @@ def invented_story(rng: np.random.Generator) -> Story:
         shown = [words for words in shown if words != NO_ST]
     if "PR" not in names:
         shown = [words for words in shown if not words.endswith("PR")]
-    n = int(rng.choice([0, 1, 2, 3, 4], p=[0.05, 0.2, 0.35, 0.25, 0.15]))
-    labels = {str(f): True for f in rng.choice(FINDINGS, n, replace=False)}
+    count = int(rng.integers(9))
+    labels = {str(f): True for f in rng.choice(FINDINGS, count, replace=False)}
     return Story(tuple(evidence), tuple(shown), labels)
