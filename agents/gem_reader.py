@@ -16,7 +16,7 @@ from models.ecg import Ecg
 from models.encoder.session import EncoderUnavailable
 from models.evidence import Evidence
 from models.grounding.reading import ModelIdentity
-from models.grounding.telling import FindingReader, tell
+from models.grounding.telling import FindingReader, Telling, tell
 
 if TYPE_CHECKING:
     from models.gem.engine import GemEngine
@@ -74,13 +74,11 @@ def load_gem(settings: Settings) -> GemReader:
     if not engine.card.trained:
         engine.close()
         raise GemUnavailable(f"the weights of {engine.card.name} were never trained: what they say means nothing")
-    return EngineReader(engine, _findings(settings), _least_leads(folder))
-
-
-def _least_leads(folder: Path) -> int:
-    """Independent leads that a checkpoint needs: as its configuration says, else those of the published one."""
     document = json.loads((folder / "config.json").read_text())
-    return int(document.get("independent_leads", INDEPENDENT_LEADS))
+    leads = int(document.get("independent_leads", INDEPENDENT_LEADS))
+    if not document.get("evidence_in_prompt", False):
+        return EngineReader(engine, leads)
+    return ToldReader(engine, leads, _findings(settings))
 
 
 def _findings(settings: Settings) -> FindingReader | None:
@@ -95,12 +93,9 @@ def _findings(settings: Settings) -> FindingReader | None:
 class EngineReader:
     """`models.gem.engine.GemEngine` as a `GemReader`."""
 
-    def __init__(
-        self, engine: GemEngine, findings: FindingReader | None = None, independent_leads: int = INDEPENDENT_LEADS
-    ) -> None:
+    def __init__(self, engine: GemEngine, independent_leads: int = INDEPENDENT_LEADS) -> None:
         card = engine.card
         self._engine = engine
-        self._findings = findings
         self.identity = ModelIdentity(card.name, card.weights, card.precision, card.device)
         self.independent_leads = independent_leads
 
@@ -111,9 +106,9 @@ class EngineReader:
         from models.gem.request import GemRequest
         from models.gem.request import GemUnavailable as Unanswered
 
-        told = await asyncio.to_thread(tell, ecg, self._findings)  # a compact GEM is asked as it was taught
-        if not told.evidence:
-            raise GemUnavailable("there are no beats to read", lasting=False)
+        told = await asyncio.to_thread(self._told, ecg)
+        if told.unfit:
+            raise GemUnavailable(told.unfit, lasting=False)
         request = GemRequest(
             ecg,
             evidence=told.evidence,
@@ -132,3 +127,18 @@ class EngineReader:
     async def close(self) -> None:
         """Stop the engine."""
         await asyncio.to_thread(self._engine.close)
+
+    def _told(self, ecg: Ecg) -> Telling:
+        """What the prompt states of a segment: nothing."""
+        return Telling((), (), None)
+
+
+class ToldReader(EngineReader):
+    """A GEM that is told what was measured and found: the compact one, which is asked as it was taught."""
+
+    def __init__(self, engine: GemEngine, independent_leads: int, findings: FindingReader | None) -> None:
+        super().__init__(engine, independent_leads)
+        self._findings = findings
+
+    def _told(self, ecg: Ecg) -> Telling:
+        return tell(ecg, self._findings)

@@ -31,6 +31,7 @@ PACKAGES = (
 )  # fmt: skip
 GEM_COMPACT = Path(models.__file__).parent / "weights" / "gem-compact"
 GEM_PACKAGES = ("torch", "transformers", "safetensors")
+ONNX_PACKAGES = ("onnxruntime", "onnx", "safetensors", "sentencepiece")  # of a compact GEM without torch
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,11 @@ def _encoder(settings: Settings) -> Check:
 
 
 def _gem(settings: Settings) -> Check:
-    missing = [name for name in GEM_PACKAGES if _installed(name) is None]
+    from models.gem.onnx_decoder import cannot_run
+
     folder = settings.model or GEM_COMPACT
+    needed = GEM_PACKAGES if cannot_run(folder) else ONNX_PACKAGES
+    missing = [name for name in needed if _installed(name) is None]
     if not (folder / "config.json").is_file():
         return Check(
             "gem", settings.model is None, f"no GEM in {folder}: interpretations are worded from the measurements"

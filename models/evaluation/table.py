@@ -174,7 +174,7 @@ def gem_writers(
 
     def write(record: Record, facts: Facts, told: FindingReader | None) -> str:
         known = tell(record.ecg, told, facts, millivolts=record.millivolts)
-        if not known.evidence:
+        if known.unfit:
             return interpret_measured(record.ecg, reason=None).text
         request = GemRequest(
             record.ecg, evidence=known.evidence, shown=known.shown, found=known.found, deadline_s=60.0,

@@ -26,17 +26,19 @@ from models.grounding.stated import consistent, shown, stated
 from models.leads import independent_leads
 
 ALL_INDEPENDENT = 8  # directions of the twelve leads
+PAUSE_S = 2.0  # without a beat: the measurements word it, with its place
 OF_ANY_LEAD = frozenset({*RHYTHM, "AVB1"})
 """Findings that may be told of a bed with fewer leads: the others need leads that are not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What a prompt states; ``evidence`` is empty where there is no beat to speak of."""
+    """What a prompt states; ``unfit`` says why a compact GEM must not be asked of the segment, empty where it may."""
 
     evidence: tuple[Evidence, ...]
     shown: tuple[str, ...]
     found: tuple[str, ...] | None
+    unfit: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,12 @@ def tell(ecg: Ecg, reader: FindingReader | None, facts: Facts | None = None, *, 
     """
     facts = facts or gather(ecg)
     evidence, words = tuple(stated(facts, millivolts)), shown(facts, millivolts)
-    if reader is None or not evidence:
+    if not evidence:
+        return Telling((), (), None, "the compact GEM speaks of beats, and none can be read here")
+    pause = facts.longest_rr
+    if pause is not None and pause.value >= PAUSE_S:
+        return Telling((), (), None, f"the compact GEM was not taught pauses, and here is one of {pause.value:.1f} s")
+    if reader is None:
         return Telling(evidence, words, None)
     called = set(reader.called(ecg, facts))
     if independent_leads(ecg.leads, ecg.derived) < ALL_INDEPENDENT:

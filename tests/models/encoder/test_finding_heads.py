@@ -76,4 +76,11 @@ def test_without_heads_nothing_is_said_of_findings_and_without_beats_nothing_at_
     assert tell(_simulated(rhythm="sinus"), None).found is None
     flat = _simulated(rhythm="sinus")
     flat.mv[:] = 0.0  # type: ignore[attr-defined]
-    assert tell(flat, FindingReader.load()).evidence == ()
+    told = tell(flat, FindingReader.load())
+    assert told.evidence == () and "none can be read" in told.unfit
+
+
+def test_a_pause_is_not_left_to_a_model_that_never_saw_one() -> None:
+    ecg = _simulated(rhythm="sinus", rate=72.0)
+    ecg.mv[:, 2000:3800] = 0.0  # type: ignore[attr-defined]
+    assert "pauses" in tell(ecg, None).unfit
