@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from models.conditioning import fill_gaps, resample, to_twelve, without_baseline
 from models.ecg import Ecg
@@ -17,6 +18,21 @@ def test_a_wave_keeps_its_place_at_any_rate(fs: float) -> None:
     assert out.shape == (1, 5000)
     assert np.argmax(out[0]) / 500 == pytest.approx(4.0, abs=0.006)
     assert out.max() == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("fs", "to_fs"), [(500, 250), (360, 250), (1000, 250), (500, 100), (128, 250), (257.3, 500)])
+def test_a_straight_line_stays_one_to_its_ends(fs: float, to_fs: float) -> None:
+    line = (3.0 * np.arange(round(6 * fs)) / fs - 5.0).astype(np.float32)[None]
+    out = resample(line, fs, to_fs)[0]
+    assert out == pytest.approx(3.0 * np.arange(len(out)) / to_fs - 5.0, abs=0.02)
+
+
+def test_by_blocks_or_by_a_filter_it_is_the_same() -> None:
+    """Thirteen leads, so that the blocks of one product do not end with a lead."""
+    rng = np.random.default_rng(1)
+    x = np.cumsum(rng.normal(0, 0.01, (13, 5001)), axis=1).astype(np.float32)
+    by_filter = signal.resample_poly(x.astype(float), 1, 2, axis=1, window=("kaiser", 5.0), padtype="line")
+    assert np.abs(resample(x, 500, 250) - by_filter[:, :2500]).max() < 1e-4
 
 
 def test_gaps_stay_gaps() -> None:
