@@ -148,7 +148,8 @@ def _threshold(probability: Floats, y: Floats) -> float:
 def texts_table(records: list[Known], write: Callable[[Record, Facts], str], columns: list[str]) -> dict[str, Any]:
     """Texts of one writer over the report records, judged by code."""
     scores = Scores()
-    for m in track([m for m in records if m.record.split == REPORT], description="judging"):
+    report = [m for m in records if m.record.split == REPORT]
+    for m in track(report, description="judging", console=Console(stderr=True)):
         facts = gather(m.record.ecg)
         if not m.record.millivolts:
             facts = replace(facts, st={})  # its scale is unknown, so no voltage is a fact

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from models.evaluation.features import by_rule
@@ -64,7 +65,7 @@ def measure_records(records: Iterable[Record], kept: Path) -> dict[str, Measured
     known: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.is_file() else {}
     wanted = [r for r in records if r.source in SETS]
     fresh = [r for r in wanted if r.key not in known]
-    for record in track(fresh, description="measuring", disable=not fresh):
+    for record in track(fresh, description="measuring", console=Console(stderr=True), disable=not fresh):
         known[record.key] = _written(Measured.of(gather(record.ecg), record.millivolts))
     if fresh:
         kept.parent.mkdir(parents=True, exist_ok=True)

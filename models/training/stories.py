@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from models.training.corpus import REPORT, TRAIN, TUNE, Record, real_records, twelve
@@ -51,7 +52,7 @@ def real_stories(records: Iterable[Record], kept: Path) -> list[Told]:
 def simulated_records(n: int, seed: int) -> list[Record]:
     """``n`` simulated records: the labels by construction."""
     out = []
-    for k in track(range(n), description="simulating"):
+    for k in track(range(n), description="simulating", console=Console(stderr=True)):
         made = simulate(np.random.default_rng([seed, k]))
         out.append(Record(f"simulated/{seed}-{k}", TRAIN, made.ecg, made.findings, True))
     return out

@@ -1,0 +1,63 @@
+"""The shipped compact GEM, without torch: it carries its numbers over, names what it was told, and is quick."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from agents.gem_reader import COMPACT_FOLDER
+from models.ecg import Ecg
+from models.evaluation.strict import judge_text
+from models.gem.engine import GemEngine
+from models.gem.request import GemAnswer, GemRequest
+from models.grounding.evidence import gather
+from models.grounding.ground import ground
+from models.grounding.telling import FindingReader, tell
+from models.training.simulate import simulate
+
+pytestmark = pytest.mark.skipif(not COMPACT_FOLDER.is_dir(), reason="no compact GEM is shipped with this tree")
+KINDS = (("sinus", "normal"), ("afib", "normal"), ("avb1", "normal"), ("sinus", "lbbb"), ("sinus", "rbbb"))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[GemEngine]:
+    engine = GemEngine.load(COMPACT_FOLDER, "cpu", runtime="onnx", threads=1)
+    yield engine
+    engine.close()
+
+
+def _asked(engine: GemEngine, ecg: Ecg) -> GemAnswer:
+    told = tell(ecg, FindingReader.load())
+    request = GemRequest(ecg, evidence=told.evidence, shown=told.shown, found=told.found, deadline_s=60.0)
+    return engine.submit(request).result(60.0)
+
+
+@pytest.mark.parametrize(("rhythm", "conduction"), KINDS)
+def test_numbers_are_those_that_were_measured_and_claims_are_cited(
+    engine: GemEngine, rhythm: str, conduction: str
+) -> None:
+    ecg = simulate(np.random.default_rng(11), rhythm=rhythm, conduction=conduction, repolarisation="normal").ecg
+    facts = gather(ecg)
+    answer = _asked(engine, ecg)
+    judged = judge_text(answer.text, ecg, facts)
+    assert answer.finish == "stop" and len(judged.numbers) >= 3
+    assert all(j.verdict == "supported" for j in judged.numbers)
+    reading = ground(answer.text, ecg, facts=facts)
+    assert reading.source == "gem" and len(reading.evidence) >= 3 and "[1]" in reading.text
+
+
+def test_what_the_heads_found_is_concluded(engine: GemEngine) -> None:
+    ecg = simulate(np.random.default_rng(4), rhythm="sinus", conduction="lbbb", repolarisation="normal").ecg
+    assert "left bundle branch block" in _asked(engine, ecg).text
+
+
+def test_an_answer_takes_less_than_three_seconds(engine: GemEngine) -> None:
+    ecg = simulate(np.random.default_rng(12), rhythm="sinus").ecg
+    assert min(_asked(engine, ecg).seconds for _ in range(3)) < 3.0
+
+
+def test_a_bed_with_one_lead_is_read_too(engine: GemEngine) -> None:
+    ecg = simulate(np.random.default_rng(13), rhythm="sinus", rate=72.0).ecg.select(("II",))
+    judged = judge_text(_asked(engine, ecg).text, ecg)
+    assert judged.numbers and all(j.verdict == "supported" for j in judged.numbers)
