@@ -22,7 +22,7 @@ STEP = 2
 KEPT_BEATS = 24                    # the dominant beat is their median: half of them must be strangers to move it
 FEWEST_BEATS = 6
 MAX_LEADS = 3                      # more cost time and add little
-SIZE_FLOOR_MV = 1e-3               # of a lead without signal
+DEAD_MV = 0.03                     # peak to peak: a lead without electrical activity (`models.quality`)
 
 
 class DominantBeat:
@@ -44,8 +44,9 @@ class DominantBeat:
         offsets = np.arange(-round(BEFORE_S * SHAPE_HZ), round(AFTER_S * SHAPE_HZ))
         self._at = np.round(offsets * fs_hz / SHAPE_HZ).astype(np.int64)
         self._shapes: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)
-        self._median: NDArray[np.float32] | None = None
+        self._median: NDArray[np.float32] | None = None   # of the shapes kept, each lead in units of its own size
         self._scale = np.ones((len(self._rows), 1), np.float32)
+        self._alive = np.zeros(len(self._rows), bool)
 
     def add(self, mv: Millivolts, start: int, beat: Beat) -> float:
         """Likeness of a beat that is final, which then counts among the beats; NaN where it cannot be told."""
@@ -84,11 +85,17 @@ class DominantBeat:
             return float("nan")
         if self._median is None:
             kept = np.stack(self._shapes)
-            size = np.median(np.sqrt(np.square(kept).mean(axis=2)), axis=0) + SIZE_FLOOR_MV
-            self._scale = (1.0 / size)[:, None].astype(np.float32)
-            self._median = _unit(np.median(kept, axis=0)[:, PLAY:-PLAY] * self._scale)
-        scaled, width = shape * self._scale, self._median.shape[1]
-        return round(max(float(np.sum(_unit(scaled[:, lag:lag + width]) * self._median))
+            middle = np.median(kept, axis=0)
+            self._alive = np.ptp(middle, axis=1) >= DEAD_MV
+            size = np.median(np.sqrt(np.square(kept).mean(axis=2)), axis=0)
+            self._scale = np.where(self._alive, 1.0 / np.maximum(size, 1e-6), 0.0)[:, None].astype(np.float32)
+            self._median = np.asarray(middle[:, PLAY:-PLAY] * self._scale, np.float32)
+        alive = self._alive & (np.ptp(shape, axis=1) >= DEAD_MV)  # a lead that is off now tells nothing
+        if not alive.any():
+            return float("nan")
+        own, scaled = _unit(self._median[alive]), shape[alive] * self._scale[alive]
+        width = own.shape[1]
+        return round(max(float(np.sum(_unit(scaled[:, lag:lag + width]) * own))
                          for lag in range(0, 2 * PLAY + 1, STEP)), 3)
 
 

@@ -33,6 +33,7 @@ WAIT_FOR_WAVES_S = 1.0                       # asystole may be this much later w
 # into each other are missed), beside two strange beats that make none, beside a run that looks as the bed always does
 VT_RUN, VT_SHORT_RUN, VT_NO_RUN, VT_FAMILIAR = 0.5, 0.6, 0.75, 0.85
 VT_HOLDS, VT_ALONE_HOLDS = 0.3, 0.8          # once on: beside a strange beat or a ventricular run, beside none
+NEW_S = 8.0                                  # in the first seconds of a bed the network, which sees 16 s, must be sure
 FEW_STRANGERS = 2                            # fewer strange beats are no tachycardia, whatever the network says
 SETTLED = 0.7                                # share of the beats before a run that must be alike for likeness to tell
 SETTLED_BEATS, FEWEST_SETTLED = 20, 6
@@ -112,13 +113,13 @@ def _network_needed(track: BeatTrack, strange: NDArray[np.bool_], run: tuple[int
     familiar = ventricular_run(track, limit) is not None
     if on:
         return VT_HOLDS if seen or familiar else VT_ALONE_HOLDS
-    if beats >= limit.beats:
-        return VT_RUN
+    if not familiar and beats < RUN_BEATS and seen < FEW_STRANGERS:
+        return None
+    if track.now - track.since < NEW_S * track.fs_hz:
+        return VT_FAMILIAR
     if beats >= RUN_BEATS:
-        return VT_SHORT_RUN
-    if seen >= FEW_STRANGERS:
-        return VT_NO_RUN
-    return VT_FAMILIAR if familiar else None
+        return VT_RUN if beats >= limit.beats else VT_SHORT_RUN
+    return VT_NO_RUN if seen >= FEW_STRANGERS else VT_FAMILIAR
 
 
 def _recent(track: BeatTrack) -> NDArray[np.bool_]:

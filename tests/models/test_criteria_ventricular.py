@@ -136,6 +136,13 @@ def test_a_bed_whose_beats_all_look_ventricular_needs_a_surer_network(network: f
     assert (found is not None) == raised
 
 
+@pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
+def test_in_the_first_seconds_of_a_bed_the_network_must_be_sure(network: float, raised: bool) -> None:
+    new = track([0.4] * 9, "V" * 10)
+    found = vtach(new, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    assert (found is not None) == raised
+
+
 def test_a_tachycardia_that_lasts_goes_on_when_it_has_become_the_beds_own_rhythm() -> None:
     lasting = track([0.4] * 29, "V" * 30, like=[OWN] * 30)
     assert vtach(lasting, Network(0.4), LIMITS["VTACH"], on=True)  # type: ignore[arg-type]

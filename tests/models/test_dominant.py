@@ -52,3 +52,11 @@ def test_a_beat_whose_end_has_not_come_is_not_judged() -> None:
         dominant.add(mv, 0, beat)
     cut = beats[10].sample + round(0.1 * FS)
     assert np.isnan(dominant.likeness(mv[:, :cut], 0, beats[10])) and dominant.likeness(mv, 0, beats[10]) > 0.95
+
+
+def test_a_lead_that_falls_off_or_comes_back_makes_no_strangers() -> None:
+    mv, beats = signal("N" * 30)
+    mv[1, beats[12].sample - 50:beats[20].sample + 60] = np.nan
+    dominant = DominantBeat(LEADS, FS)
+    like = [dominant.add(mv, 0, beat) for beat in beats[:-1]]
+    assert min(like[FEWEST_BEATS:]) > 0.9
