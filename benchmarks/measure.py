@@ -181,6 +181,7 @@ def main() -> None:
     pythons = {name: options.openecg_python if name == "openecg" else sys.executable
                for name in filter(None, options.peers.split(","))}
     ours, peers = speeds(record, pythons)
+    load = os.getloadavg()[0]
     absent = [name for name in pythons if name not in peers]
     speed = [f"| GEM Bedside | beats and their kinds, quality, waves | {ours['window_ms']:.1f} | 1 |",
              *(f"| {name} | {job} | {ms:.1f} | {times:.1f} |" for name, jobs in peers.items()
@@ -201,7 +202,8 @@ def main() -> None:
               "a bed and second.")
     text = "\n".join([
         "# Beats, waves and intervals", "",
-        f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}.",
+        f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} shared cores, "
+        f"load average while the speeds were measured {load:.1f}.",
         ("Ours was asked with weights that never saw the record's fold." if options.folds
          else "Ours with the shipped weights."),
         *([f"Not installed, left out: {', '.join(absent)}."] if absent else []), "",
