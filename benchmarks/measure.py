@@ -202,8 +202,8 @@ def main() -> None:
               "a bed and second.")
     text = "\n".join([
         "# Beats, waves and intervals", "",
-        f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} shared cores, "
-        f"load average while the speeds were measured {load:.1f}.",
+        f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} shared "
+        f"cores; load average at the speeds {load:.1f}.",
         ("Ours was asked with weights that never saw the record's fold." if options.folds
          else "Ours with the shipped weights."),
         *([f"Not installed, left out: {', '.join(absent)}."] if absent else []), "",
