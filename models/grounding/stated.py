@@ -7,7 +7,7 @@ training, so the interpreter has to hand over exactly this one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from models.evidence import Evidence
 from models.findings import FINDINGS
@@ -33,6 +33,15 @@ WORDS: tuple[tuple[tuple[str, str, bool], ...], ...] = (
     ((NO_ST, "ST_CHANGED", False),),
 )
 """Words with the finding that they state or deny; of each group the first that holds is told."""
+
+_BEYOND: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "slow rate": ("HR", lambda bpm: round(bpm) < 60),
+    "fast rate": ("HR", lambda bpm: round(bpm) > 100),
+    "long PR": ("PR", lambda ms: round(ms) > 200),
+    "wide QRS": ("QRS", lambda ms: round(ms) >= 120),
+    "long QTcF": ("QTcF", lambda ms: round(ms) > 460),
+}
+"""The grounding leaves a band round each limit; what is told lies beyond the limit itself, as its number shows."""
 
 
 def stated(facts: Facts, millivolts: bool = True) -> list[Evidence]:
@@ -66,7 +75,8 @@ def shown(facts: Facts, millivolts: bool = True) -> tuple[str, ...]:
             if words == NO_ST and not (millivolts and facts.st):
                 continue
             verdict, _, _ = judge_finding(ReadClaim("", 0, 0, "finding", subject, present=present), facts)
-            if verdict == "supported":
+            measure, beyond = _BEYOND.get(words, ("", None))
+            if verdict == "supported" and (beyond is None or beyond(facts.evidence[measure].value)):
                 out.append(words)
                 break
     return tuple(out)

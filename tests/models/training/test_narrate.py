@@ -89,6 +89,18 @@ def test_order_is_a_clinicians() -> None:
     assert {c.subject for c in read_claims(text)} >= {"HR", "PR", "QRS", "ST", "PR_LONG", "AVB1"}
 
 
+def test_a_word_is_told_where_its_number_lies_beyond_the_limit() -> None:
+    normal = {"rhythm": "sinus", "conduction": "normal", "repolarisation": "normal", "noise": 0.0}
+    words = {
+        rate: shown(gather(simulate(np.random.default_rng(2), rate=rate, **normal).ecg)) for rate in (50.0, 60.6, 120.0)
+    }
+    assert [("slow rate" in w, "normal rate" in w, "fast rate" in w) for w in words.values()] == [
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+    ]
+
+
 def test_findings_are_told_in_the_prompt_or_left_to_the_ecg() -> None:
     story = Story(_evidence(HR=72.0, QRS=88.0), ("P waves",), {"SINUS": True, "MI": True})
     with_findings, _ = dialogue(story, np.random.default_rng(0), told=True)
