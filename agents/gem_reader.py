@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 INDEPENDENT_LEADS = 8  # the published GEM never saw fewer
 CPU_THREADS = 1  # of torch: the other core belongs to the alarms
+UNSEEN_FOLD = 4  # of the recordings' folds, the one that never trained the compact GEM
 COMPACT_FOLDER = Path(models.__file__).parent / "weights" / "gem-compact"
 
 
@@ -65,6 +66,8 @@ def load_gem(settings: Settings) -> GemReader:
     from models.gem.engine import GemEngine
 
     folder = settings.model or COMPACT_FOLDER
+    if settings.model is None and settings.fold not in (None, UNSEEN_FOLD):
+        raise GemUnavailable(f"the compact GEM was trained on fold {settings.fold}; it never saw fold {UNSEEN_FOLD}")
     if not folder.is_dir():
         raise GemUnavailable(f"there is no GEM checkpoint at {folder.name}: name its folder in GEM_BEDSIDE_MODEL")
     try:

@@ -205,6 +205,7 @@ def finish(plan: Plan, model: Coca, pools: dict[str, Pool], made: Pool, work: Pa
         np.concatenate([pools[TRAIN].weight, np.full(len(made), 0.05)]).astype(np.float32),
     )
     heads.save(out / "heads.npz")
+    heads.save(out / "heads.fold4.npz")  # no record of that fold was trained on
     columns = [FINDINGS.index(label) for label in heads.labels]
     twelve_leads = pools[REPORT].present.all(axis=1)
     for name, leads in (("12 leads", None), ("II alone", (1,)), ("limb leads and V1", (0, 1, 2, 3, 4, 5, 6))):

@@ -80,7 +80,7 @@ def test_the_folder_written_is_a_gem_that_answers(stage: tuple, tmp_path: Path) 
     again = load_checkpoint(tmp_path)
     made = simulate(np.random.default_rng(2))
     ids = again.generate(**processor([made.ecg], ["What is the rhythm?"]), max_new_tokens=5, do_sample=False)
-    assert ids.shape[0] == 1 and again.config.evidence_in_prompt
+    assert ids.shape[0] == 1 and again.config.evidence_in_prompt and again.config.independent_leads == 1
 
 
 def test_what_was_measured_is_kept(stories: list[Told], tmp_path: Path) -> None:
