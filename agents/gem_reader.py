@@ -109,7 +109,7 @@ class EngineReader:
         from models.gem.request import GemRequest
         from models.gem.request import GemUnavailable as Unanswered
 
-        told = await asyncio.to_thread(self._told, ecg)
+        told = await asyncio.to_thread(self._told, ecg, bool(given))
         if told.unfit:
             raise GemUnavailable(told.unfit, lasting=False)
         request = GemRequest(
@@ -131,7 +131,7 @@ class EngineReader:
         """Stop the engine."""
         await asyncio.to_thread(self._engine.close)
 
-    def _told(self, ecg: Ecg) -> Telling:
+    def _told(self, ecg: Ecg, alarmed: bool) -> Telling:
         """What the prompt states of a segment: nothing."""
         return Telling((), (), None)
 
@@ -143,5 +143,5 @@ class ToldReader(EngineReader):
         super().__init__(engine, independent_leads)
         self._findings = findings
 
-    def _told(self, ecg: Ecg) -> Telling:
-        return tell(ecg, self._findings)
+    def _told(self, ecg: Ecg, alarmed: bool) -> Telling:
+        return tell(ecg, self._findings, alarmed=alarmed)

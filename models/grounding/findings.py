@@ -21,6 +21,7 @@ Answer = tuple[bool | None, str, tuple[Evidence, ...]]
 ST_MV, ST_BAND_MV = 0.1, 0.02
 T_MV = 0.05
 SLOW_BPM, FAST_BPM, RATE_BAND = 60.0, 100.0, 3.0
+NORMAL_FROM_BPM = 50.0  # slower than this, sinus bradycardia is no normal ECG
 PR_LONG_MS, PR_SHORT_MS, MS_BAND = 200.0, 120.0, 5.0
 QRS_WIDE_MS = 120.0
 QTC_LONG_MS, QTC_SHORT_MS, QT_BAND = 455.0, 350.0, 10.0
@@ -483,6 +484,7 @@ _RULES: dict[str, Callable[[ReadClaim, Facts], Answer]] = {
 _ABNORMAL: dict[str, Callable[[ReadClaim, Facts], Answer]] = {
     "AFIB": _afib,
     "TACHY": _tachy,
+    "VERY_SLOW": lambda c, f: (_under(f.value("HR"), NORMAL_FROM_BPM, RATE_BAND), "rate 50 bpm or more", _of(f, "HR")),
     "PR_LONG": _pr_long,
     "QRS_WIDE": _wide,
     "QT_LONG": _qt_long,

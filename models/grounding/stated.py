@@ -13,7 +13,7 @@ from models.evidence import Evidence
 from models.findings import FINDINGS
 from models.grounding.claim import ReadClaim
 from models.grounding.evidence import Facts
-from models.grounding.findings import judge_finding
+from models.grounding.findings import NORMAL_FROM_BPM, judge_finding
 
 ST_STATED_MV = 0.1  # a lead's ST is stated from here on
 MOST_ST_LEADS = 4
@@ -86,7 +86,7 @@ LONG_PR_MS, WIDE_QRS_MS = 200.0, 120.0
 BAND_MS = 10.0  # a finding about an interval is told only where the interval agrees within this
 
 
-NOT_NORMAL = frozenset(FINDINGS) - {"NORM", "SINUS", "BRADY", "TACHY", "IRREGULAR_SINUS", "PVC", "PAC", "IRBBB"}
+NOT_NORMAL = frozenset(FINDINGS) - {"NORM", "SINUS", "BRADY", "IRREGULAR_SINUS"}
 """Findings beside which no ECG is called normal."""
 
 
@@ -106,6 +106,7 @@ def consistent(findings: Collection[str], evidence: Sequence[Evidence], shown: S
         "RBBB": qrs is None or qrs < WIDE_QRS_MS - BAND_MS,
         "IRBBB": "wide QRS" in shown,
         "NORM": any(word in shown for word in abnormal)
+        or values.get("HR", NORMAL_FROM_BPM) < NORMAL_FROM_BPM
         or any(e.measure == "ST" for e in evidence)
         or not NOT_NORMAL.isdisjoint(findings),
     }

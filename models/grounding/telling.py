@@ -70,7 +70,14 @@ class FindingReader:
         return found
 
 
-def tell(ecg: Ecg, reader: FindingReader | None, facts: Facts | None = None, *, millivolts: bool = True) -> Telling:
+def tell(
+    ecg: Ecg,
+    reader: FindingReader | None,
+    facts: Facts | None = None,
+    *,
+    millivolts: bool = True,
+    alarmed: bool = False,
+) -> Telling:
     """What a prompt states of a segment.
 
     Parameters
@@ -80,6 +87,8 @@ def tell(ecg: Ecg, reader: FindingReader | None, facts: Facts | None = None, *, 
         Of ``ecg``, where they have been gathered already.
     millivolts : bool
         False: the record's scale is unknown, and no voltage is told.
+    alarmed : bool
+        An alarm rests on this segment: no normal ECG is told of it.
     """
     facts = facts or gather(ecg)
     evidence, words = tuple(stated(facts, millivolts)), shown(facts, millivolts)
@@ -90,7 +99,7 @@ def tell(ecg: Ecg, reader: FindingReader | None, facts: Facts | None = None, *, 
         return Telling((), (), None, f"the compact GEM was not taught pauses, and here is one of {pause.value:.1f} s")
     if reader is None:
         return Telling(evidence, words, None)
-    called = set(reader.called(ecg, facts))
+    called = set(reader.called(ecg, facts)) - ({"NORM"} if alarmed else set())
     if independent_leads(ecg.leads, ecg.derived) < ALL_INDEPENDENT:
         called &= OF_ANY_LEAD
     kept = consistent(called, evidence, words)

@@ -80,6 +80,13 @@ def test_without_heads_nothing_is_said_of_findings_and_without_beats_nothing_at_
     assert told.evidence == () and "none can be read" in told.unfit
 
 
+def test_beside_an_alarm_and_below_50_a_minute_no_ecg_is_called_normal() -> None:
+    reader, normal = FindingReader.load(), TITLES["NORM"]
+    ecg = _simulated(6, rhythm="sinus", rate=75.0)
+    assert normal in (tell(ecg, reader).found or ()) and normal not in (tell(ecg, reader, alarmed=True).found or ())
+    assert normal not in (tell(_simulated(6, rhythm="sinus", rate=42.0), reader).found or ())
+
+
 def test_a_pause_is_not_left_to_a_model_that_never_saw_one() -> None:
     ecg = _simulated(rhythm="sinus", rate=72.0)
     ecg.mv[:, 2000:3800] = 0.0  # type: ignore[attr-defined]
