@@ -1,4 +1,4 @@
-"""Takes the README's picture: the demo, its asystole with the interpretation, a cited PR interval on the strip.
+"""Takes the README's picture: the demo, its slow heart with what GEM says of it, a cited PR interval on the strip.
 
 python -m tests.station.picture docs/station.png
 """
@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.station.conftest import CHROMIUM_ARGUMENTS
 
-ASYSTOLE_S = 24  # from the first sample: the standstill, its alarm, its interpretation
+ALARMED_S = 26  # from the first sample: the slow heart, its alarm, its interpretation
 
 
 def main(path: Path) -> None:
@@ -31,7 +31,7 @@ def main(path: Path) -> None:
             if demo.poll() is not None:
                 raise SystemExit("the demo ended")
             time.sleep(0.2)
-        time.sleep(ASYSTOLE_S)
+        time.sleep(ALARMED_S)
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
             page = browser.new_page(viewport={"width": 1600, "height": 1000})
@@ -39,7 +39,7 @@ def main(path: Path) -> None:
             page.fill("#who", "rn-12")
             page.locator("#sound").click()
             page.wait_for_timeout(7000)  # the live traces fill
-            card = page.locator(".alert[data-code=ASYSTOLE]").first
+            card = page.locator(".alert[data-code=EXTREME_BRADY]").first
             card.locator(".text").wait_for(timeout=20_000)
             card.locator(".head").click()
             card.locator(".citations .cite", has_text="PR ").first.click()
