@@ -13,7 +13,7 @@ _DIGITS = {"s": 2, "bpm": 0, "ms": 0, "mV": 2}
 
 def citation_words(citation: Citation) -> str:
     """As in ``[1] PR 212 ms, lead II, 3.14–3.35 s``."""
-    value = f"{citation.value:.{_DIGITS.get(citation.unit, 2)}f} {citation.unit}".rstrip()
+    value = f"{citation.value:z.{_DIGITS.get(citation.unit, 2)}f} {citation.unit}".rstrip()
     where = leads_words(citation.leads) if citation.leads else "no lead"
     wave = f" of {citation.wave}" if citation.wave else ""
     return f"[{citation.n}] {citation.measure}{wave} {value}, {where}, {citation.start_s:.2f}–{citation.end_s:.2f} s"

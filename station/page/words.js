@@ -23,7 +23,8 @@ const DIGITS = { s: 2, bpm: 0, ms: 0, mV: 2, "": 2 };
 
 // "[1] PR 212 ms, lead II, 3.14–3.35 s"
 export function citationWords(c) {
-  const value = Number(c.value).toFixed(DIGITS[c.unit] ?? 2);
+  const digits = DIGITS[c.unit] ?? 2;
+  const value = (Number(Number(c.value).toFixed(digits)) || 0).toFixed(digits);  // no minus before a zero
   const leads = c.leads.length === 0 ? "no lead" : c.leads.length === 12 ? "all twelve leads" : `${c.leads.length > 1 ? "leads" : "lead"} ${c.leads.join(", ")}`;
   const wave = c.wave ? ` of ${c.wave}` : "";
   return `[${c.n}] ${c.measure}${wave} ${value}${c.unit ? ` ${c.unit}` : ""}, ${leads}, ${c.start_s.toFixed(2)}–${c.end_s.toFixed(2)} s`;
