@@ -99,9 +99,9 @@ class Analysis:
         return max(0.0, (self.last.hop.now - self._usable_since) / self.fs_hz)
 
     @property
-    def usable_now(self) -> bool:
-        """Some lead may speak."""
-        return self.last is not None and bool(self.last.hop.usable_leads)
+    def all_leads_off(self) -> bool:
+        """Every electrode of the newest message is reported detached."""
+        return self.last is not None and set(self.last.piece.window.leads_off) >= set(self.last.piece.window.leads)
 
     @property
     def lsb_uv(self) -> NDArray[np.float32]:

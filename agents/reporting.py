@@ -99,7 +99,7 @@ class Reporter:
             end_ns=None if episode.end is None else max(onset_ns, ring.instant_ns(episode.end)),
             held=episode.held,
             live=live,
-            priority="PM" if episode.code == "LEADS_OFF" and not analysis.usable_now else None,
+            priority="PM" if episode.code == "LEADS_OFF" and analysis.all_leads_off else None,
             leads=episode.leads,
         )
         if alert_of(bed, report) is not None:

@@ -56,6 +56,15 @@ def test_every_version_follows_the_one_before_and_its_bed_document_holds_it() ->
     assert versions
 
 
+@pytest.mark.parametrize(("off", "priority"), [(("II",), "PL"), (("II", "V1"), "PM")])
+def test_a_bed_whose_electrodes_are_all_off_is_more_urgent_than_one_that_has_lost_one(
+    off: tuple[str, ...], priority: str
+) -> None:
+    windows = messages(ecg(20, leads=("II", "V1")))
+    bed = BedUnderTest().feed([*windows[:10], *(replace(window, leads_off=off) for window in windows[10:])])
+    assert {alert.priority for alert in bed.of("LEADS_OFF")} == {priority}
+
+
 @pytest.mark.parametrize("cut_s", [10, 22, 24, 26, 34])
 def test_a_second_worker_goes_on_as_if_it_had_been_there(cut_s: int) -> None:
     windows = messages(PAUSED)
