@@ -33,12 +33,13 @@ def run_demo(beds: int, seconds: float) -> dict[str, Any]:
 def table(report: dict[str, Any], seconds: float, load: float) -> str:
     """The report in Markdown."""
     alerts = {alert["id"]: alert for alert in report["alerts"]}
+    busy = " (above the number of cores: other programs ran)" if load > (os.cpu_count() or 1) else ""
     lines = [
         "# The demo, measured",
         "",
         f"`python -m benchmarks.demo --beds {report['beds']} --seconds {seconds:g} --write`, "
         f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, "
-        f"load {load:.1f} at the start (above the number of cores: other programs ran). "
+        f"load {load:.1f} at the start{busy}. "
         "Embedded broker and Redis, three workers as processes, messages of 1 s.",
         "",
         "Latency: scripted onset to the alert's entry in the Redis stream, by Redis's clock.",
