@@ -99,11 +99,6 @@ class Analysis:
         return max(0.0, (self.last.hop.now - self._usable_since) / self.fs_hz)
 
     @property
-    def all_leads_off(self) -> bool:
-        """Every electrode of the newest message is reported detached."""
-        return self.last is not None and set(self.last.piece.window.leads_off) >= set(self.last.piece.window.leads)
-
-    @property
     def lsb_uv(self) -> NDArray[np.float32]:
         """Microvolts per unit of the leads as they arrive."""
         return np.zeros(0, np.float32) if self.last is None else self.last.piece.window.lsb_uv

@@ -7,6 +7,7 @@ All instants are UTC nanoseconds on the bed's time (device time plus the bed's c
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from models.alarm_codes import CODES
@@ -24,6 +25,14 @@ MONITOR_CODES = frozenset(
     }
 )
 """Codes that the rhythm tier knows nothing of: only a report of their end ends them, never the tier's silence."""
+
+
+ALL_OFF_PRIORITY: Priority = "PM"
+
+
+def priority_of(code: str, leads_off: Collection[str], leads: Collection[str]) -> Priority | None:
+    """The priority of a condition where it is not its code's: all of the ``leads`` detached (CONTRACTS 4)."""
+    return ALL_OFF_PRIORITY if code == "LEADS_OFF" and set(leads_off) >= set(leads) else None
 
 
 @dataclass(frozen=True, slots=True)

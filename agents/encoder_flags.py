@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agents.lifecycle_rules import seconds_ns
+from models.findings import TITLES
 from streams.alert import State
 from streams.bed import Bed, Status
 from streams.document import ns_of_time
@@ -49,23 +50,6 @@ SAID_BY: Mapping[str, frozenset[str]] = {
 
 UNREADABLE = frozenset({"NOISY_SIGNAL", "LEADS_OFF", "SILENT_FEED", "PATIENT_MISMATCH"})
 """Technical alarms in whose presence the encoder's findings are not believed, or not known to be this patient's."""
-
-WORDS: Mapping[str, str] = {
-    "MI": "myocardial infarction",
-    "CD": "conduction disturbance",
-    "STTC": "ST-T change",
-    "AFIB": "atrial fibrillation",
-    "AVB1": "first-degree AV block",
-    "LBBB": "left bundle branch block",
-    "RBBB": "right bundle branch block",
-    "IRBBB": "incomplete right bundle branch block",
-    "LAFB": "left anterior fascicular block",
-    "T_INVERTED": "T wave inversion",
-    "ST_DEPRESSED": "ST depression",
-    "ST_ELEVATED": "ST elevation",
-    "QT_LONG": "prolonged QT interval",
-}
-"""Findings in words; one that is not here is called by its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +135,7 @@ def weigh(bed: Bed, look: Look, watch: Watch, now_ns: int) -> tuple[Watch, Raise
     if not news or not _due(bed, news, watch, now_ns):
         return watch, None
     findings = tuple(sorted(news, key=lambda finding: (-look.findings[finding], finding)))
-    said = ", ".join(f"{WORDS.get(finding, finding)} {look.findings[finding]:.2f}" for finding in findings)
+    said = ", ".join(f"{TITLES.get(finding, finding)} {look.findings[finding]:.2f}" for finding in findings)
     raised = Raised(findings, f"encoder, without an alarm: {said}", look.start_ns, look.stop_ns)
     return Watch(agreeing, frozenset(news), now_ns), raised
 

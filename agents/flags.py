@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agents.encoder_flags import WORDS
 from agents.lifecycle_rules import seconds_ns
+from models.findings import TITLES
 from streams.alert import Alert, Citation, Phase
 from streams.document import ns_of_time
 
@@ -106,7 +106,7 @@ def flag(alert: Alert, *, supported_by: Iterable[str] = (), found: str = "") -> 
     if alert.phase is not Phase.START or alert.segment is None or alert.kind == "technical":
         return None
     reason = found or _worded(alert)
-    agreeing = [WORDS.get(finding, finding) for finding in supported_by]
+    agreeing = [TITLES.get(finding, finding) for finding in supported_by]
     if agreeing:
         reason += f"; the encoder agrees: {', '.join(agreeing)}"
     return Flag(alert, reason)

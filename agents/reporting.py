@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from agents.analysis import Analysis
 from agents.citing import choose_span, citations_of, segment_of
-from agents.condition import MONITOR_CODES, ConditionReport
+from agents.condition import MONITOR_CODES, ConditionReport, priority_of
 from agents.encoder_flags import Raised
 from agents.matching import alert_of
 from agents.outputs import Strip
@@ -91,6 +91,8 @@ class Reporter:
         ring, fs_hz = analysis.ring, analysis.fs_hz
         onset_ns = ring.instant_ns(episode.onset)
         last_ns = max(onset_ns, ring.instant_ns(episode.last_held))
+        newest = None if analysis.last is None else analysis.last.piece.window
+        priority = None if newest is None else priority_of(episode.code, newest.leads_off, newest.leads)
         report = ConditionReport(
             episode.code,
             onset_ns,
@@ -99,7 +101,7 @@ class Reporter:
             end_ns=None if episode.end is None else max(onset_ns, ring.instant_ns(episode.end)),
             held=episode.held,
             live=live,
-            priority="PM" if episode.code == "LEADS_OFF" and analysis.all_leads_off else None,
+            priority=priority,
             leads=episode.leads,
         )
         if alert_of(bed, report) is not None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from agents.citing import citations_of
-from agents.condition import ConditionReport
+from agents.condition import ConditionReport, priority_of
 from agents.lifecycle import step
 from agents.matching import alert_of
 from models.alarm_codes import CODES
@@ -23,7 +23,6 @@ from streams.bed import Bed
 from streams.document import time_of_ns
 
 BED_STREAM = "record"
-ALL_OFF_PRIORITY = "PM"  # CONTRACTS 4: LEADS_OFF is PL, and PM where all leads are detached
 _HOP_S = 1.0
 
 
@@ -62,8 +61,9 @@ def alarm_events(
             # What was measured when it was detected stays; only its end is learnt later.
             first = found.setdefault(episode.key, episode)
             found[episode.key] = replace(first, last_held=episode.last_held, end=episode.end)
-            if episode.code == "LEADS_OFF" and set(chunk.leads_off) >= set(ecg.leads):
-                priorities[episode.key] = ALL_OFF_PRIORITY
+            priority = priority_of(episode.code, chunk.leads_off, ecg.leads)
+            if priority is not None:
+                priorities[episode.key] = priority
         if hop.episodes or bed.alerts:
             reports = [_report(e, fs, priorities.get(e.key)) for e in hop.episodes]
             bed, versions = step(bed, _ns(hop.now, fs), reports)

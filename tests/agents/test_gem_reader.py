@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.gem_reader import COMPACT_FOLDER, GemUnavailable, load_gem
+from agents.gem_reader import GemUnavailable, load_gem
 from agents.settings import Settings
 from models.training.simulate import simulate
 
-needs_weights = pytest.mark.skipif(not COMPACT_FOLDER.is_dir(), reason="no compact GEM is shipped with this tree")
 
-
-@needs_weights
 def test_the_shipped_gem_reads_a_segment_and_refuses_a_flat_one() -> None:
     async def read() -> str:
         gem = load_gem(Settings(device="cpu"))
@@ -35,7 +32,6 @@ def test_the_shipped_gem_reads_a_segment_and_refuses_a_flat_one() -> None:
     assert "bpm" in asyncio.run(read())
 
 
-@needs_weights
 @pytest.mark.parametrize("fold", [0, 3])
 def test_a_fold_that_it_was_trained_on_gets_no_answer(fold: int) -> None:
     with pytest.raises(GemUnavailable, match=f"trained on fold {fold}"):

@@ -23,7 +23,9 @@ def test_alerts_of_a_new_log_reach_a_redis_that_had_applied_more_of_the_old_one(
         stack.redis.hset("ecg:{main}:offsets", mapping=dict.fromkeys(places, APPLIED))
         stack.start("monitor", "publisher")
         stack.send([windows], 0, 35, a_second=6)
-        stack.wait_for("ASYSTOLE", 1)
+        stack.drained()
+        assert [a.bed for a in stack.published() if a.code == "ASYSTOLE" and a.version == 1] == ["07"]
+        assert max(stack.offsets().values()) < APPLIED, "the offsets are those of the new log"
 
 
 def test_a_publisher_that_restarts_publishes_nothing_twice(

@@ -16,7 +16,6 @@ from models.grounding.ground import ground
 from models.grounding.telling import FindingReader, tell
 from models.training.simulate import simulate
 
-pytestmark = pytest.mark.skipif(not COMPACT_FOLDER.is_dir(), reason="no compact GEM is shipped with this tree")
 KINDS = (("sinus", "normal"), ("afib", "normal"), ("avb1", "normal"), ("sinus", "lbbb"), ("sinus", "rbbb"))
 
 
