@@ -18,6 +18,7 @@ from models.caliper import CELL_S, NET_FS_HZ, QRS, Caliper, scaled
 from models.conditioning import fill_gaps, resample, without_baseline
 from models.ecg import Ecg, Millivolts
 from models.likeness import Gallery, Shape, shape_at
+from models.pacing_pulses import PacingPulses
 from models.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
 from models.quantiles import median
 from models.runs import Runs, runs_of
@@ -39,6 +40,8 @@ PREMATURE = 0.82         # of the usual RR: a beat this early and not ventricula
 SHOWN_BELOW = 0.5        # a beat less sure than this must show a QRS complex: two of three that do not are none
 UNSURE_BELOW = 0.6       # confidence below which the kind is not told
 PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a paced one
+PACED_SHARE = 0.25       # of the usual amplitude: a beat this small, where a pacemaker paces, is a P wave
+USUAL_BEATS, FEW_BEATS = 8, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class BeatStream:
         Beats that are seen already and may still move.
     quality : dict of str to LeadQuality
         Of the last seconds, each lead.
+    pulses : PacingPulses
+        Those seen in the signal.
     """
 
     def __init__(self, leads: Sequence[str], fs_hz: float, paced: bool = False, start_sample: int = 0,
@@ -127,6 +132,7 @@ class BeatStream:
         self.settled = start_sample
         self.pending: list[Beat] = []
         self.quality: dict[str, LeadQuality] = {lead: LeadQuality(0.0, ABSENT) for lead in self.leads}
+        self.pulses = PacingPulses(self.fs_hz)
         self._caliper = Caliper.load()
         self._buffer: Millivolts = np.zeros((len(self.leads), 0), np.float32)
         self._leads_off: tuple[str, ...] = ()
@@ -187,10 +193,11 @@ class BeatStream:
         if self._recent:
             earliest = max(earliest, self._recent[-1].sample + round(REFRACTORY_S * self.fs_hz))
         history = list(self._recent)
+        smallest_mv = self._smallest()
         final: list[Beat] = []
         pending: list[Beat] = []
         for beat in self._find(earliest):
-            if beat.sample >= earliest:
+            if beat.sample >= earliest and beat.amplitude_mv >= smallest_mv:
                 beat = self._kind(beat, history)
                 history.append(beat)
                 if beat.sample < final_before:
@@ -203,6 +210,12 @@ class BeatStream:
         since = self.seen - round(10 * self.fs_hz)  # rhythm is known by the last ten seconds
         self._recent = [b for b in [*self._recent, *final] if b.sample >= since]
         return final
+
+    def _smallest(self) -> float:
+        """What a beat must show, mV: in a bed with pacing pulses more than a P wave or what is left of a pulse."""
+        if not len(self.pulses.found) or len(self._recent) < FEW_BEATS:
+            return 0.0
+        return PACED_SHARE * statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:])
 
     def _voters(self) -> list[int]:
         """Rows of the leads that the network hears: usable ones if there are any, the best of them."""
@@ -220,14 +233,16 @@ class BeatStream:
         rows = self._voters()
         if not rows or self._buffer.shape[1] < SHORTEST_S * self.fs_hz:
             return []
-        filled, missing = fill_gaps(self._buffer[rows])
+        signal = self._buffer[rows]
+        start = self.seen - signal.shape[1]
+        self.pulses.look(signal, self.seen, self._pace.hop_s, self._marks)
+        filled, missing = fill_gaps(self.pulses.without(signal, start))
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
         x = scaled(flat)
         unheard = max(0, x.shape[1] - round(self._pace.heard_s * NET_FS_HZ))
         seen = self._caliper(x[:, unheard:])
         runs = _apart(runs_of(seen.beat[None], MIN_BEAT_S))
         complexes = runs_of(seen.waves[:, QRS], MIN_QRS_S)
-        start = self.seen - self._buffer.shape[1]
         out: list[Beat] = []
         self._shapes = {}
         for a, b, mass in zip(runs.start, runs.end, runs.mass, strict=True):
@@ -272,10 +287,11 @@ class BeatStream:
 
     def _kind(self, beat: Beat, before: Sequence[Beat]) -> Beat:
         """The beat with its kind, by its looks and by how early it comes."""
-        marked = self._marks[(self._marks <= beat.sample) & (self._marks > beat.sample - PACED_WITHIN_S * self.fs_hz)]
-        if len(marked) or (self.paced and not len(self._marks) and beat.ventricular >= VENTRICULAR_AT):
+        wide = beat.ventricular >= VENTRICULAR_AT
+        unmarked = wide and not len(self._marks)  # a narrow beat behind an unmarked pulse: that was an atrial one
+        if self._follows(self._marks, beat) or (unmarked and (self.paced or self._follows(self.pulses.found, beat))):
             return replace(beat, kind="P")
-        if beat.ventricular >= VENTRICULAR_AT:
+        if wide:
             return replace(beat, kind="V")
         if beat.confidence < UNSURE_BELOW:
             return replace(beat, kind="?")
@@ -287,6 +303,10 @@ class BeatStream:
             if regular and beat.sample - r[-1] < PREMATURE * usual:
                 return replace(beat, kind="S")
         return beat
+
+    def _follows(self, pulses: NDArray[np.int64], beat: Beat) -> bool:
+        since = beat.sample - PACED_WITHIN_S * self.fs_hz
+        return bool(((pulses <= beat.sample) & (pulses > since)).any())
 
 
 def _apart(runs: Runs) -> Runs:

@@ -19,7 +19,7 @@ from models.beat_track import BeatTrack, Span
 from models.beats import HOP_S, Beat, BeatStream
 from models.conditions import Conditions, Moment
 from models.dominant import DominantBeat
-from models.ecg import Ecg
+from models.ecg import Ecg, Millivolts
 from models.episode_tracker import EpisodeTracker
 from models.episodes import Episode
 from models.leads import lead_order
@@ -183,7 +183,8 @@ class RhythmTier:
         self._forget()
         window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
         self._silence.update(self._signal[:, -round(HOP_S * fs):])
-        track = self._track(usable)
+        signal = self._stream.pulses.without(self._signal, now - self._signal.shape[1])
+        track = self._track(usable, signal)
         silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence
         believed = self._silence.believed(silent_s, usable) if silent_s >= SILENCE_DOUBTED_S else usable
         doubted = track.silent_s >= SILENCE_DOUBTED_S and not believed
@@ -191,7 +192,7 @@ class RhythmTier:
             track = replace(track, blind=(*track.blind, (track.silent_from, now)))
         self._waves.update(window, now, self._beats, usable)
         self._block.update(window, now - window.n_samples, self._waves.beats, usable)
-        views = RhythmViews(window, track.leads)
+        views = RhythmViews(replace(window, mv=signal), track.leads)
         self._atrial.update(track, self._waves.beats, views)
         findings, unusable = self._conditions.present(Moment(
             track, believed, views, self._marks, self._waves, self._atrial, self._block, self._limits,
@@ -219,12 +220,12 @@ class RhythmTier:
         return tuple(lead for lead, share in zip(self.leads, np.isfinite(recent).mean(axis=1), strict=True)
                      if share > MIN_PRESENT)
 
-    def _track(self, usable: tuple[str, ...]) -> BeatTrack:
+    def _track(self, usable: tuple[str, ...], signal: Millivolts) -> BeatTrack:
         beats = [*self._beats, *self._stream.pending]
-        start = self._now - self._signal.shape[1]
+        start = self._now - signal.shape[1]
         for beat in self._beats[len(self._likeness):]:
-            self._likeness[beat.sample] = self._dominant.add(self._signal, start, beat)
-        likeness = [*self._likeness.values(), *(self._dominant.likeness(self._signal, start, b)
+            self._likeness[beat.sample] = self._dominant.add(signal, start, beat)
+        likeness = [*self._likeness.values(), *(self._dominant.likeness(signal, start, b)
                                                 for b in self._stream.pending)]
         return BeatTrack(
             self.fs_hz, self._now, np.array([b.sample for b in beats], np.int64), [b.kind for b in beats],

@@ -1,12 +1,16 @@
-"""Fault 11: pacing spikes are no beats of their own; where the device marks them the beats are paced ones."""
+"""Fault 11: pacing spikes are no beats of their own, marked or not: without a beat behind them it is asystole."""
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from scipy import signal
 
 from models.beats import find_beats
+from models.conditioning import resample
 from models.ecg import Ecg
+from models.rhythm import find_episodes
 from tests.faults.recordings import real_ecg, same_beats
 
 
@@ -33,3 +37,29 @@ def test_marked_beats_are_paced() -> None:
     kinds = [b.kind for b in find_beats(replace(ecg, paced=True))]
     assert len(kinds) == len(expected)
     assert kinds.count("P") >= len(expected) - 1
+
+
+@pytest.mark.parametrize("fs", [250.0, 500.0])
+@pytest.mark.parametrize("cut_hz", [None, 60.0, 100.0])
+def test_spikes_that_no_longer_capture_do_not_hide_asystole(fs: float, cut_hz: float | None) -> None:
+    """The heart stops after 40 s; the pacemaker goes on. The monitor marks nothing, and may filter or not."""
+    fine = 2000.0
+    ecg = real_ecg(60, leads=("II", "V1"))
+    mv = resample(ecg.mv, ecg.fs_hz, fine)
+    stop = round(40 * fine)
+    line = np.random.default_rng(0).normal(0, 0.004, mv[:, stop:].shape)
+    mv = np.concatenate([mv[:, :stop], mv[:, stop - 1:stop] + line], axis=1)
+    r = [b.sample / ecg.fs_hz for b in find_beats(ecg)]
+    last = max(at for at in r if at < 40)
+    train = np.zeros(mv.shape[1])
+    for at in [*(at for at in r if at < 40), *np.arange(last + 0.85, 59, 0.85)]:
+        train[round((at - 0.12) * fine):][:4] = 1.0
+    if cut_hz is not None:
+        train = np.convolve(train, signal.firwin(401, cut_hz, fs=fine), "same")
+        train /= np.abs(train).max()
+    mv = (mv + np.array([[2.5], [-1.8]]) * train).astype(np.float32)
+    episodes = find_episodes(Ecg(("II", "V1"), fs, resample(mv, fine, fs)))
+    stops = [e for e in episodes if e.code == "ASYSTOLE"]
+    assert len(stops) == 1 and stops[0].end is None
+    assert abs(stops[0].onset / fs - last) < 0.1 and stops[0].detected / fs - last < 6.0
+    assert not {"EXTREME_TACHY", "TACHY", "VTACH"} & {e.code for e in episodes}
