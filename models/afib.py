@@ -3,8 +3,8 @@
 In, once a hop: the beat track, the measured waves, the rhythm network's view. Out: `AtrialRhythm.irregular` and
 `.fibrillating` (None where the signal cannot tell) and the evidence of both.
 A small classifier weighs ten features: how the RRs scatter (irregularly, not by ectopic beats and pauses in a regular
-rhythm) and how many beats show a P wave. It is trained by ``python -m models.training.afib``. The rhythm network, which
-sees the waves themselves, has a say beside it.
+rhythm) and how many beats show a P wave. It is trained by ``python -m models.training.afib``. Two networks that see the
+waves themselves have a say beside it: the atrial network, which was shown atrial rhythms alone, and the rhythm network.
 """
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from models.wave_criteria import WaveBeat
 
 LOOK_S = 30.0               # beats of this time are judged together
 MIN_RRS = 8
-REGULAR_BELOW = 0.03        # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
+REGULAR_BELOW = 0.015       # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
 IRREGULAR_ABOVE = 0.08
 NOISY_ABOVE = 0.3           # the network's say: nothing can be told
-NETWORK_SHARE = 0.7         # of the decision; both say it in log odds
-LEVEL = -1.9                # log odds above which fibrillation is called, for 88 of 100 of CinC 2017 found
+OWN_SHARE, RHYTHM_SHARE, ATRIAL_SHARE = 0.2, 0.2, 0.6  # of the decision; all three say it in log odds
+LEVEL = -1.6                # log odds above which fibrillation is called, for 88 of 100 of CinC 2017 found
 MOST = 6.0                  # log odds of the RRs and P waves beyond this are no surer
 ASK_NETWORK_ABOVE = -6.0    # log odds of the RRs and P waves below which the network could not change the decision
 FEATURES = ("median_change", "rmssd", "scatter", "share_changed", "turning", "lag1", "lag2", "near_pairs", "rate_hz",
@@ -70,8 +70,9 @@ class AtrialRhythm:
         if odds > ASK_NETWORK_ABOVE:
             if views.network["noise"] > NOISY_ABOVE:
                 return
-            own, network = min(max(odds, -MOST), MOST), logit(views.network["af"])
-            self.fibrillating = (1.0 - NETWORK_SHARE) * own + NETWORK_SHARE * network > LEVEL
+            own, rhythm = min(max(odds, -MOST), MOST), logit(views.network["af"])
+            said = OWN_SHARE * own + RHYTHM_SHARE * rhythm + ATRIAL_SHARE * views.atrial
+            self.fibrillating = said > LEVEL
         else:
             self.fibrillating = False
         self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE

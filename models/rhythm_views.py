@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from models.atrial_net import atrial_net
 from models.ecg import Ecg
 from models.fibrillation import WINDOW_S, fibrillation_features, may_fibrillate
 from models.quality import lead_quality
@@ -59,6 +60,11 @@ class RhythmViews:
     def network(self) -> dict[str, float]:
         """Probabilities of the rhythm network over the last 16 s."""
         return rhythm_net()(self._window.mv, self._window.fs_hz, self._rows)
+
+    @cached_property
+    def atrial(self) -> float:
+        """Log odds of atrial fibrillation, by the atrial network over all of the window."""
+        return atrial_net()(self._window.mv, self._window.fs_hz, self._rows)
 
     def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
         """Steepness of the signal between the beats ``r``; made once a moment."""
