@@ -14,6 +14,7 @@ from models.grounding.verdicts import Judged
 
 STRIKE = "~~"
 MOST_CITATIONS = 4  # behind one claim; the others stay in the record of the segment
+_AGAIN = re.compile(r"\b([^,.;:\n]{4,}?)(?:,\s+\1)+(?=\s*(?:[,.;:\n]|$))", re.IGNORECASE)
 _OWN_MARKS = re.compile(r"\s*\[\s*\d+(?:\s*[,–-]\s*\d+)*\s*\](?!\()|~~")
 
 
@@ -24,6 +25,15 @@ def without_marks(text: str) -> str:
     'PR is 160 ms, not long.'
     """
     return re.sub(r"[ \t]+", " ", _OWN_MARKS.sub("", text)).strip()
+
+
+def said_once(text: str) -> str:
+    """The text without what repeats the item before it, word for word.
+
+    >>> said_once("Conclusion: sinus rhythm, sinus rhythm, left axis.")
+    'Conclusion: sinus rhythm, left axis.'
+    """
+    return _AGAIN.sub(r"\1", text)
 
 
 def mark(text: str, judged: Sequence[Judged], numbering: Numbering) -> tuple[str, list[CheckedClaim]]:

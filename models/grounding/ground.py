@@ -12,7 +12,7 @@ from time import perf_counter
 
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.citations import mark, without_marks
+from models.grounding.citations import mark, said_once, without_marks
 from models.grounding.claims import read_claims
 from models.grounding.evidence import Facts, gather
 from models.grounding.reading import ModelIdentity, Numbering, Reading
@@ -134,7 +134,7 @@ def ground(
     problem = unusable(text)
     if problem is not None:
         return interpret_measured(ecg, reason=problem, first_citation=first_citation, given=given)
-    text = without_marks(text)
+    text = said_once(without_marks(text))
     facts = facts or gather(ecg)
     numbering = Numbering(first_citation, given)
     judged = [judge(claim, facts, given) for claim in read_claims(text)]

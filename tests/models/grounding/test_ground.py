@@ -9,7 +9,7 @@ import pytest
 
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.citations import STRIKE
+from models.grounding.citations import STRIKE, said_once
 from models.grounding.claims import read_claims
 from models.grounding.evidence import Facts, gather
 from models.grounding.ground import ground, unusable
@@ -142,6 +142,14 @@ def test_text_that_cannot_be_used_gives_the_measured_reading_with_the_reason(tex
 def test_citation_numbers_of_the_models_own_are_not_citations() -> None:
     reading = ground(f"Rate {FACTS[0].value('HR'):.0f} bpm [7].", FACTS[0].ecg, first_citation=3)
     assert "[7]" not in reading.text and reading.text.endswith("bpm [3].")
+
+
+def test_what_a_model_says_twice_in_a_row_is_shown_once() -> None:
+    reading = ground("The rhythm is regular. Conclusion: sinus rhythm, Sinus rhythm, sinus rhythm.", simulate(
+        np.random.default_rng(0), rhythm="sinus", **NORMAL).ecg)
+    assert reading.text.lower().count("sinus rhythm") == 1
+    same = "Lead I, lead II and V1 show upright T waves; PR 160 ms, QRS 90 ms."
+    assert said_once(same) == same
 
 
 def test_an_invented_interval_in_atrial_fibrillation_is_contradicted() -> None:
