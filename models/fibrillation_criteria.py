@@ -129,7 +129,8 @@ def _recent(track: BeatTrack) -> NDArray[np.bool_]:
 def strangers(track: BeatTrack) -> NDArray[np.bool_]:
     """Which beats are unlike the bed's own, or look ventricular where likeness cannot be told, [beats].
 
-    Likeness tells nothing where the beats before were not alike either: noise, or a rhythm of many shapes.
+    What follows a pacing pulse is the pacemaker's, and no stranger. Likeness tells nothing where the beats before were
+    not alike either: noise, or a rhythm of many shapes.
     """
     unlike = track.like < LIKE_FROM  # NaN: not told
     recent = np.flatnonzero(unlike & _recent(track))
@@ -141,7 +142,8 @@ def strangers(track: BeatTrack) -> NDArray[np.bool_]:
         before = before[np.isfinite(before)]
         if len(before) < FEWEST_SETTLED or np.mean(before >= LIKE_FROM) < SETTLED:
             unlike = np.zeros(len(unlike), bool)
-    return np.asarray(unlike | track.ectopic, bool)
+    paced = np.array([kind == "P" for kind in track.kinds], bool)
+    return np.asarray((unlike & ~paced) | track.ectopic, bool)
 
 
 def longest_run(track: BeatTrack, strange: NDArray[np.bool_], over_bpm: float) -> tuple[int, int] | None:

@@ -23,15 +23,15 @@ SMOOTH_S = 0.008        # standard deviation of the smoothing: of a QRS complex 
 CORE_S = 0.020          # the tall part of a spike lies within this of its middle
 SIDE_S = (0.030, 0.080)  # here, on both sides, it only rings: muscle noise goes on
 ALONE = 3.0             # times taller than at its sides
-SMALLEST_MV = 0.2       # peak to peak of what smoothing takes away
+SMALLEST_MV, ONE_LEAD_MV = 0.2, 0.9  # peak to peak of what smoothing takes; a lone lead may show a notched complex so
 ABOVE_NOISE = 5.0       # times the usual second's
 MAYBE_FROM = 1.4        # what smoothing takes, by what it leaves: of some sharp QRS complexes half are above
-RINGING_FROM = 2.2      # median of filtered pulses: 3 and more in CinC 2015; of QRS complexes 3.4 at most,
+RINGING_FROM = 2.4      # median of filtered pulses: 3 and more in CinC 2015; of QRS complexes 3.4 at most,
 SURE_FROM = 4.6         # of unfiltered pulses 4.8 and more (250 Hz) or 7 (360 Hz): these need not ring
 PULSE_FROM = 1.8        # where most are pulses, this sharp is one, too
 RING_S = (0.018, 0.034)  # from its middle: where a spike's ringing is looked for, on both sides,
 RING_SMOOTH_S = 0.005   # in what this smoothing takes
-RINGS_FROM = 0.20       # of the spike's height: pulses 0.23 and more (median), QRS complexes, also of 30 ms, 0.1 mostly
+RINGS_FROM = 0.18       # of the spike's height: pulses 0.19 and more, QRS complexes, also of 30 ms, 0.1 mostly
 FEWEST = 3              # of the last spikes: fewer are an artefact's
 JUDGED_BY = 8           # spikes
 FORGOTTEN_S = 25.0      # what was seen longer ago does not count
@@ -123,7 +123,7 @@ def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
     taken = np.abs(x - smooth).sum(axis=0, keepdims=True)
     core = 2 * round(CORE_S * fs) + 1
     near = maximum_filter1d(taken, core, axis=1)
-    tall = (taken >= near) & (2.0 * taken > SMALLEST_MV)
+    tall = (taken >= near) & (2.0 * taken > (ONE_LEAD_MV if len(x) == 1 else SMALLEST_MV))
     if not tall.any():
         return []
     left = (maximum_filter1d(smooth, core, axis=1) + maximum_filter1d(-smooth, core, axis=1)).sum(axis=0)

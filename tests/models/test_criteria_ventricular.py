@@ -122,6 +122,12 @@ def test_likeness_says_nothing_where_no_beat_is_like_another() -> None:
     assert not strangers(track([0.5] * 25, like=[STRANGE] * 26)).any()
 
 
+def test_beats_behind_a_pacing_pulse_are_the_pacemakers_and_no_strangers() -> None:
+    like = [0.97] * 20 + [STRANGE] * 6
+    t = track([0.7] * 25, kinds="N" * 20 + "PPPVVV", like=like)
+    assert not strangers(t)[:-3].any() and strangers(t)[-3:].all()
+
+
 @pytest.mark.parametrize(("beats", "network", "raised"), [
     (5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)])
 def test_the_shorter_the_run_the_surer_the_network_must_be(beats: int, network: float, raised: bool) -> None:
