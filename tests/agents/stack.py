@@ -86,7 +86,7 @@ class Stack:
         self._started = 0
 
     def __enter__(self) -> Self:
-        ensure_topics(self.broker.address, self.topics)
+        ensure_topics(self.broker.address, self.topics, replication=self.settings.replication)
         self.producer = TelemetryProducer(self.broker.address, self.topics)
         return self
 
