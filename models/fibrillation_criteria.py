@@ -8,6 +8,8 @@ ventricular: such beats make a run only where the network is surer still.
 """
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +37,7 @@ VT_RUN, VT_SHORT_RUN, VT_NO_RUN, VT_FAMILIAR = 0.5, 0.6, 0.75, 0.85
 VT_HOLDS, VT_ALONE_HOLDS = 0.3, 0.8          # once on: beside a strange beat or a ventricular run, beside none
 NEW_S = 8.0                                  # in the first seconds of a bed the network, which sees 16 s, must be sure
 FEW_STRANGERS = 2                            # fewer strange beats are no tachycardia, whatever the network says
+ROOM_S = 1.8                                 # five beats at 166 a minute and what is around them
 SETTLED = 0.7                                # share of the beats before a run that must be alike for likeness to tell
 SETTLED_BEATS, FEWEST_SETTLED = 20, 6
 LOOK_S = 9.0                                 # a run whose last beat is older is over
@@ -115,11 +118,27 @@ def _network_needed(track: BeatTrack, strange: NDArray[np.bool_], run: tuple[int
         return VT_HOLDS if seen or familiar else VT_ALONE_HOLDS
     if not familiar and beats < RUN_BEATS and seen < FEW_STRANGERS:
         return None
+    if not familiar and beats < limit.beats and not _room_for_a_run(track, strange):
+        return None
     if track.now - track.since < NEW_S * track.fs_hz:
         return VT_FAMILIAR
     if beats >= RUN_BEATS:
         return VT_RUN if beats >= limit.beats else VT_SHORT_RUN
     return VT_NO_RUN if seen >= FEW_STRANGERS else VT_FAMILIAR
+
+
+def _room_for_a_run(track: BeatTrack, strange: NDArray[np.bool_]) -> bool:
+    """Between two of the bed's own beats, or since the newest, strange beats had time enough to make a run.
+
+    Pairs and short runs between own beats have not, however often they come: nothing was missed beside them.
+    """
+    own = ~strange
+    at = np.append(track.r[own], track.now)
+    for a, b in pairwise(at[at > track.now - (LOOK_S + ROOM_S) * track.fs_hz].tolist()):
+        enough = b - a >= ROOM_S * track.fs_hz and b > track.now - LOOK_S * track.fs_hz
+        if enough and np.sum(strange & (track.r > a) & (track.r < b)) >= FEW_STRANGERS:
+            return True
+    return False
 
 
 def _recent(track: BeatTrack) -> NDArray[np.bool_]:

@@ -107,9 +107,10 @@ class Network:
 OWN, STRANGE = 0.98, 0.4
 
 
-def run_unlike(n: int, bpm: float = 150.0, own: int = 20) -> BeatTrack:
-    """``own`` beats of the bed, then ``n`` that look otherwise and were not called ventricular."""
-    return track([0.8] * (own - 1) + [0.5] + [60 / bpm] * (n - 1), like=[OWN] * own + [STRANGE] * n)
+def run_unlike(n: int, bpm: float = 150.0, own: int = 20, after_s: float = 0.3) -> BeatTrack:
+    """``own`` beats of the bed, then ``n`` that look otherwise and were not called ventricular, the last long ago."""
+    rr = [0.8] * (own - 1) + [0.5] + [60 / bpm] * (n - 1)
+    return track(rr, like=[OWN] * own + [STRANGE] * n, after_s=after_s)
 
 
 def test_a_run_of_strange_beats_is_a_ventricular_run_whatever_they_were_called() -> None:
@@ -131,8 +132,18 @@ def test_beats_behind_a_pacing_pulse_are_the_pacemakers_and_no_strangers() -> No
 @pytest.mark.parametrize(("beats", "network", "raised"), [
     (5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)])
 def test_the_shorter_the_run_the_surer_the_network_must_be(beats: int, network: float, raised: bool) -> None:
-    found = vtach(run_unlike(beats), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    found = vtach(run_unlike(beats, after_s=1.2), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
     assert (found is not None) == raised
+
+
+@pytest.mark.parametrize("strange", [2, 3])
+def test_pairs_and_short_runs_between_own_beats_are_no_tachycardia_whatever_the_network_says(strange: int) -> None:
+    rr = ([0.5] + [0.32] * (strange - 1) + [0.6]) * 6  # less than 1.8 s from own beat to own beat
+    like = ([OWN] + [STRANGE] * strange) * 6 + [OWN]
+    often = track([0.7] * 20 + rr, like=[OWN] * 20 + like)
+    assert vtach(often, Network(0.99), LIMITS["VTACH"], on=False) is None  # type: ignore[arg-type]
+    lasting = track([0.7] * 20 + [0.4] * 6, like=[OWN] * 21 + [STRANGE] * 6)
+    assert vtach(lasting, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
