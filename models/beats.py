@@ -40,7 +40,8 @@ PREMATURE = 0.82         # of the usual RR: a beat this early and not ventricula
 SHOWN_BELOW = 0.5        # a beat less sure than this must show a QRS complex: two of three that do not are none
 UNSURE_BELOW = 0.6       # confidence below which the kind is not told
 PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a paced one
-PACED_SHARE = 0.25       # of the usual amplitude: a beat this small, where a pacemaker paces, is a P wave
+PACED_SHARE = 0.25       # of the usual amplitude: a beat this small, where a pacemaker paces, is a P wave,
+P_WAVE_MV = 0.35         # unless it is taller than P waves are
 USUAL_BEATS, FEW_BEATS = 8, 3
 
 
@@ -215,7 +216,8 @@ class BeatStream:
         """What a beat must show, mV: in a bed with pacing pulses more than a P wave or what is left of a pulse."""
         if not len(self.pulses.found) or len(self._recent) < FEW_BEATS:
             return 0.0
-        return PACED_SHARE * statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:])
+        usual_mv = statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:])
+        return min(P_WAVE_MV, PACED_SHARE * usual_mv)
 
     def _voters(self) -> list[int]:
         """Rows of the leads that the network hears: usable ones if there are any, the best of them."""

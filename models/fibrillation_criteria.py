@@ -132,9 +132,9 @@ def _room_for_a_run(track: BeatTrack, strange: NDArray[np.bool_]) -> bool:
 
     Pairs and short runs between own beats have not, however often they come: nothing was missed beside them.
     """
-    own = ~strange
-    at = np.append(track.r[own], track.now)
-    for a, b in pairwise(at[at > track.now - (LOOK_S + ROOM_S) * track.fs_hz].tolist()):
+    since = track.now - round((LOOK_S + ROOM_S) * track.fs_hz)
+    own = track.r[~strange & (track.r > since)]
+    for a, b in pairwise([since, *own.tolist(), track.now]):
         enough = b - a >= ROOM_S * track.fs_hz and b > track.now - LOOK_S * track.fs_hz
         if enough and np.sum(strange & (track.r > a) & (track.r < b)) >= FEW_STRANGERS:
             return True

@@ -63,3 +63,21 @@ def test_spikes_that_no_longer_capture_do_not_hide_asystole(fs: float, cut_hz: f
     assert len(stops) == 1 and stops[0].end is None
     assert abs(stops[0].onset / fs - last) < 0.1 and stops[0].detected / fs - last < 6.0
     assert not {"EXTREME_TACHY", "TACHY", "VTACH"} & {e.code for e in episodes}
+
+
+def test_p_waves_after_the_last_paced_beat_are_no_beats() -> None:
+    """Complete block: the pacemaker falls silent, the atria go on at 80 a minute, the ventricles stand still."""
+    fine, fs = 2000.0, 250.0
+    t = np.arange(round(50 * fine)) / fine
+    mv, train = np.random.default_rng(2).normal(0, 0.005, len(t)), np.zeros(len(t))
+    for at in np.arange(0.6, 49.5, 0.75):
+        mv += 0.15 * np.exp(-0.5 * ((t - at) / 0.022) ** 2)
+        if at < 35.0:
+            train[round((at + 0.15) * fine):][:2] = 1.0
+            mv += 2.0 * np.exp(-0.5 * ((t - at - 0.23) / 0.03) ** 2) - 0.6 * np.exp(-0.5 * ((t - at - 0.5) / 0.06) ** 2)
+    last = max(at for at in np.arange(0.6, 49.5, 0.75) if at < 35.0) + 0.23
+    train = np.convolve(train, signal.firwin(401, 60, fs=fine), "same")
+    both = np.stack([mv + 1.5 * train / train.max(), 0.7 * mv - train / train.max()]).astype(np.float32)
+    episodes = find_episodes(Ecg(("II", "V1"), fs, resample(both, fine, fs)))
+    stops = [e for e in episodes if e.code == "ASYSTOLE"]
+    assert len(stops) == 1 and abs(stops[0].onset / fs - last) < 0.1 and stops[0].detected / fs - last < 6.0

@@ -142,6 +142,9 @@ def test_pairs_and_short_runs_between_own_beats_are_no_tachycardia_whatever_the_
     like = ([OWN] + [STRANGE] * strange) * 6 + [OWN]
     often = track([0.7] * 20 + rr, like=[OWN] * 20 + like)
     assert vtach(often, Network(0.99), LIMITS["VTACH"], on=False) is None  # type: ignore[arg-type]
+    broken = track([0.7] * 20 + [0.4] * 30, like=[OWN] * 21 + [STRANGE] * 30, blind=[(18.0 + k, 18.1 + k)
+                                                                                     for k in range(12)])
+    assert vtach(broken, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
     lasting = track([0.7] * 20 + [0.4] * 6, like=[OWN] * 21 + [STRANGE] * 6)
     assert vtach(lasting, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
 
