@@ -71,7 +71,7 @@ def test_p_waves_after_the_last_paced_beat_are_no_beats() -> None:
     t = np.arange(round(50 * fine)) / fine
     mv, train = np.random.default_rng(2).normal(0, 0.005, len(t)), np.zeros(len(t))
     for at in np.arange(0.6, 49.5, 0.75):
-        mv += 0.15 * np.exp(-0.5 * ((t - at) / 0.022) ** 2)
+        mv += 0.28 * np.exp(-0.5 * ((t - at) / 0.022) ** 2)
         if at < 35.0:
             train[round((at + 0.15) * fine):][:2] = 1.0
             mv += 2.0 * np.exp(-0.5 * ((t - at - 0.23) / 0.03) ** 2) - 0.6 * np.exp(-0.5 * ((t - at - 0.5) / 0.06) ** 2)
