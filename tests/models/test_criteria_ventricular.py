@@ -138,7 +138,7 @@ def test_the_shorter_the_run_the_surer_the_network_must_be(beats: int, network: 
 
 @pytest.mark.parametrize("strange", [2, 3])
 def test_pairs_and_short_runs_between_own_beats_are_no_tachycardia_whatever_the_network_says(strange: int) -> None:
-    rr = ([0.5] + [0.32] * (strange - 1) + [0.6]) * 6  # less than 1.8 s from own beat to own beat
+    rr = ([0.5] + [0.32] * (strange - 1) + [0.6]) * 6  # less than 2 s from own beat to own beat
     like = ([OWN] + [STRANGE] * strange) * 6 + [OWN]
     often = track([0.7] * 20 + rr, like=[OWN] * 20 + like)
     assert vtach(often, Network(0.99), LIMITS["VTACH"], on=False) is None  # type: ignore[arg-type]
