@@ -8,7 +8,6 @@ waves themselves have a say beside it: the atrial network, which was shown atria
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 
 from models.beat_track import METHOD, BeatTrack
 from models.evidence import Criterion, Evidence
-from models.rhythm_net import FOLD_SETTING, WEIGHTS
 from models.rhythm_views import RhythmViews
+from models.small_net import file_of, fold_asked
 from models.wave_criteria import WaveBeat
 
 LOOK_S = 30.0               # beats of this time are judged together
@@ -139,7 +138,7 @@ class AtrialClassifier:
 
 def classifier_path(fold: str | None = None) -> Path:
     """The classifier's file: the shipped one, or the one that never saw ``fold``."""
-    return WEIGHTS / ("afib.npz" if fold is None else f"afib_fold{fold}.npz")
+    return file_of("afib", fold, "npz")
 
 
 @lru_cache(maxsize=8)
@@ -149,7 +148,7 @@ def _load(fold: str | None) -> AtrialClassifier:
 
 def atrial_classifier() -> AtrialClassifier:
     """The classifier that the environment asks for; FileNotFoundError where a fold's weights are missing."""
-    return _load(os.environ.get(FOLD_SETTING) or None)
+    return _load(fold_asked())
 
 
 def logit(p: float) -> float:

@@ -7,17 +7,16 @@ and the mean counts. It is asked only where the RRs scatter; trained by ``python
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.conditioning import fill_gaps, resample
 from models.ecg import Millivolts
-from models.rhythm_net import FOLD_SETTING, WEIGHTS, net_input
+from models.rhythm_net import net_input
+from models.small_net import file_of, fold_asked, open_net
 
 FS_HZ = 100.0
 LOOKS_S = (20.0, 10.0)
@@ -30,7 +29,7 @@ SUREST = 9.0            # log odds
 
 def weights_path(fold: str | None = None) -> Path:
     """The network's file: the shipped one, or the one that never saw ``fold``."""
-    return WEIGHTS / ("atrial.onnx" if fold is None else f"atrial_fold{fold}.onnx")
+    return file_of("atrial", fold)
 
 
 class AtrialNet:
@@ -43,14 +42,7 @@ class AtrialNet:
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        if not path.is_file():
-            raise FileNotFoundError(f"no {path.name} in {path.parent.name}: run python -m models.training.atrial")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_net(path, "models.training.atrial")
 
     def __call__(self, mv: Millivolts, fs_hz: float, rows: Sequence[int]) -> float:
         """Log odds of atrial fibrillation, the mean of the leads.
@@ -87,4 +79,4 @@ def _load(fold: str | None) -> AtrialNet:
 
 def atrial_net() -> AtrialNet:
     """The network that the environment asks for; FileNotFoundError where a fold's weights are missing."""
-    return _load(os.environ.get(FOLD_SETTING) or None)
+    return _load(fold_asked())

@@ -10,11 +10,9 @@ lead) and MIT-BIH (beats and their classes).
 """
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from models.conditioning import without_baseline
 from models.ecg import Millivolts
 from models.quantiles import quantile
+from models.small_net import file_of, fold_asked, open_net
 
 NET_FS_HZ = 250.0            # rate of the network's input
 CELL_S = 2 / NET_FS_HZ       # its output has one cell for two input samples
@@ -31,8 +30,6 @@ SCALE_QUANTILE = 0.75        # of the per-second maxima: the QRS size, deaf to s
 INPUT_CLIP = 6.0             # in units of the QRS size
 P, QRS, T = 1, 2, 3          # wave classes; 0 is none of them
 
-FOLD_SETTING = "GEM_BEDSIDE_FOLD"
-WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 class WeightsMissingError(FileNotFoundError):
@@ -80,7 +77,7 @@ def scaled(x: Millivolts) -> Millivolts:
 
 def weights_path(fold: str | None = None) -> Path:
     """The network's file: the shipped one, or the one that never saw ``fold``."""
-    path = WEIGHTS / ("caliper.onnx" if fold is None else f"caliper_fold{fold}.onnx")
+    path = file_of("caliper", fold)
     if not path.is_file():
         made_by = "python -m models.training.delineator" + ("" if fold is None else f" --fold {fold}")
         raise WeightsMissingError(f"no weights {path.name} in models/weights; make them with `{made_by}`")
@@ -91,17 +88,12 @@ class Caliper:
     """The network, loaded; use `Caliper.load`."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # beds run side by side; threads inside one would only fight
-        options.inter_op_num_threads = 1
-        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_net(path, "models.training.delineator")
 
     @staticmethod
     def load() -> Caliper:
         """The weights that the environment asks for, loaded once a process."""
-        return _loaded(os.environ.get(FOLD_SETTING) or None)
+        return _loaded(fold_asked())
 
     def __call__(self, x: Millivolts) -> WaveMap:
         """Judge [leads, samples] of `net_input`."""

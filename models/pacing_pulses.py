@@ -146,15 +146,21 @@ def _beside(x: Millivolts, away_s: tuple[float, float], fs: float) -> tuple[Mill
 
 
 def _without(mv: Millivolts, at: NDArray[np.int64], fs: float) -> Millivolts:
-    """Smoothed around each pulse by what lies beside it, its middle left out."""
-    n = mv.shape[1]
-    away = np.abs(np.arange(n)[:, None] - at[None, :]).min(axis=1) / fs
-    there = np.isfinite(mv) & (away > EMPTIED_S)
-    weight = gaussian_filter1d(there.astype(np.float64), WIDE_SMOOTH_S * fs, axis=1, mode="constant")
-    total = gaussian_filter1d(np.where(there, np.nan_to_num(mv), 0.0).astype(np.float64), WIDE_SMOOTH_S * fs, axis=1,
-                              mode="constant")
+    """Smoothed around each pulse by what lies beside it, its middle left out; elsewhere as it was."""
+    reach, sigma = round((SMOOTHED_S + BLENDED_S) * fs), WIDE_SMOOTH_S * fs
+    around = reach + round(4 * sigma)
+    beside = np.arange(-around, around + 1)
+    near = at[:, None] + beside
+    inside = (near >= 0) & (near < mv.shape[1])
+    away = np.abs(near[:, :, None] - at).min(axis=2) / fs
+    part = mv[:, np.clip(near, 0, mv.shape[1] - 1)]                      # [leads, pulses, samples]
+    there = np.isfinite(part) & inside & (away > EMPTIED_S)
+    weight = gaussian_filter1d(there.astype(np.float32), sigma, axis=2, mode="constant")
+    total = gaussian_filter1d(np.where(there, part, np.float32(0.0)), sigma, axis=2, mode="constant")
     smooth = np.where(weight > 1e-3, total / np.maximum(weight, 1e-3), np.nan)
-    smooth = fill_gaps(smooth.astype(np.float32))[0]
+    smooth = fill_gaps(smooth.reshape(-1, near.shape[1]))[0].reshape(smooth.shape)
     share = np.clip(1.0 - (away - SMOOTHED_S) / BLENDED_S, 0.0, 1.0).astype(np.float32)
-    out: Millivolts = np.where(share > 0.0, share * smooth + (1.0 - share) * mv, mv).astype(np.float32)
+    mended = (share > 0.0) & inside & (np.abs(beside) <= reach)
+    out = mv.copy()
+    out[:, near[mended]] = (share * smooth + (1.0 - share) * part)[:, mended]
     return out

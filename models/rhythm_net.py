@@ -6,17 +6,16 @@ the views by which the criteria tell a rhythm from an artefact. Trained by ``pyt
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.conditioning import fill_gaps, resample, without_baseline
 from models.ecg import Millivolts
+from models.small_net import file_of, fold_asked, open_net
 
 FS_HZ = 100.0
 SAMPLES = 1600                # 16 s
@@ -25,8 +24,6 @@ SCALE_FLOOR_MV = 0.1          # a flat line is not blown up to look like an ECG
 SCALE_QUANTILE = 0.75         # of the per-second maxima: the QRS size, deaf to single artefacts
 INPUT_CLIP = 6.0              # in units of the QRS size
 MAX_LEADS = 2
-FOLD_SETTING = "GEM_BEDSIDE_FOLD"
-WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 def net_input(mv: Millivolts) -> tuple[Millivolts, NDArray[np.float32]]:
@@ -49,7 +46,7 @@ def net_input(mv: Millivolts) -> tuple[Millivolts, NDArray[np.float32]]:
 
 def weights_path(fold: str | None = None) -> Path:
     """The network's file: the shipped one, or the one that never saw ``fold``."""
-    return WEIGHTS / ("rhythm.onnx" if fold is None else f"rhythm_fold{fold}.onnx")
+    return file_of("rhythm", fold)
 
 
 class RhythmNet:
@@ -62,14 +59,7 @@ class RhythmNet:
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        if not path.is_file():
-            raise FileNotFoundError(f"no {path.name} in {path.parent.name}: run python -m models.training.rhythm")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_net(path, "models.training.rhythm")
 
     def __call__(self, mv: Millivolts, fs_hz: float, rows: Sequence[int]) -> dict[str, float]:
         """Probabilities of each of `OUTPUTS`.
@@ -101,4 +91,4 @@ def _load(fold: str | None) -> RhythmNet:
 
 def rhythm_net() -> RhythmNet:
     """The network that the environment asks for; FileNotFoundError where a fold's weights are missing."""
-    return _load(os.environ.get(FOLD_SETTING) or None)
+    return _load(fold_asked())

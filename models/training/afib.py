@@ -24,7 +24,7 @@ from models.afib import FEATURES, LOOK_S, MIN_RRS, REGULAR_BELOW, classifier_pat
 from models.beat_track import BeatTrack
 from models.ecg import Ecg
 from models.measure import measure
-from models.rhythm_net import FOLD_SETTING
+from models.small_net import FOLD_SETTING
 
 NATURAL = {"N": 5050, "A": 738, "O": 2456}   # of the whole challenge set
 EVERY_S, FIRST_S = 4, 8

@@ -8,9 +8,7 @@ are made, with it those that never saw fold ``K`` of ``cinc2017.csv`` and ``mitd
 from __future__ import annotations
 
 import argparse
-import copy
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -22,35 +20,18 @@ from torch.nn import functional
 
 from models.atrial_net import CLASSES, FIBRILLATION, FS_HZ, SHORTEST_S, weights_path
 from models.rhythm_net import net_input
+from models.training.averaged import Residual, train_averaged
 from models.training.rhythm_corpus import Corpus, Record
 
 LONGEST_S = 30.0
 EPOCHS = 36
 BATCH = 48
-PEAK_RATE = 3e-3
 WEIGHT_DECAY = 3e-2
-EMA = 0.995
+DROP = 0.1
 LABEL_SMOOTHING = 0.05        # the labels are not beyond doubt: they were revised three times
 HOLTER_SHARE = 0.15           # of the windows
 NOISE_SHARE, STRETCH = 0.25, 0.10
 Array = NDArray[np.float32]
-
-
-class Residual(nn.Module):
-    """Two convolutions and a way around them; halves the time where ``stride`` is 2."""
-
-    def __init__(self, inside: int, out: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        self.first = nn.Conv1d(inside, out, kernel, stride, dilation * (kernel // 2), dilation, bias=False)
-        self.second = nn.Conv1d(out, out, kernel, 1, kernel // 2, bias=False)
-        self.norm1, self.norm2 = nn.BatchNorm1d(out), nn.BatchNorm1d(out)
-        plain = stride == 1 and inside == out
-        self.around = nn.Identity() if plain else nn.Conv1d(inside, out, 1, stride, bias=False)
-        self.drop = nn.Dropout(0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.drop(functional.relu(self.norm1(self.first(x))))
-        return functional.relu(self.norm2(self.second(y)) + self.around(x))
 
 
 class AtrialModel(nn.Module):
@@ -59,8 +40,9 @@ class AtrialModel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv1d(1, 12, 9, 2, 4, bias=False), nn.BatchNorm1d(12), nn.ReLU())
-        self.beats = nn.Sequential(Residual(12, 16, 7, 2), Residual(16, 24, 7, 2), Residual(24, 32, 5, 2))
-        self.rhythm = nn.Sequential(*(Residual(32, 32, 5, dilation=d) for d in (1, 2, 4, 8)))
+        narrowing = ((12, 16, 7), (16, 24, 7), (24, 32, 5))
+        self.beats = nn.Sequential(*(Residual(inside, out, k, 2, drop=DROP) for inside, out, k in narrowing))
+        self.rhythm = nn.Sequential(*(Residual(32, 32, 5, dilations=(d, 1), drop=DROP) for d in (1, 2, 4, 8)))
         self.weigh = nn.Conv1d(32, 1, 1)
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(96, 32), nn.ReLU(), nn.Dropout(0.2),
                                   nn.Linear(32, len(CLASSES)))
@@ -155,30 +137,9 @@ def loss_of(model: nn.Module, x: Tensor, target: Tensor, coarse: Tensor) -> Tens
 def train(corpus: Corpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
     """A trained model: a moving mean of the weights."""
     torch.manual_seed(seed)
-    sampler, model = Sampler(corpus, seed), AtrialModel()
-    mean = copy.deepcopy(model)
-    steps = epochs * sampler.batches()
-    optimizer = torch.optim.AdamW(model.parameters(), PEAK_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps + 1, pct_start=0.2)
-    step = 0
-    for epoch in range(epochs):
-        began, total = time.monotonic(), 0.0
-        model.train()
-        for records in sampler.epoch():
-            loss = loss_of(model, *sampler.batch(records))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            total += float(loss.detach())
-            with torch.no_grad():
-                for a, b in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
-                    a.lerp_(b, 1.0 - min(EMA, step / (step + 20.0))) if a.is_floating_point() else a.copy_(b)
-        print(f"epoch {epoch + 1}/{epochs}: loss {total / sampler.batches():.4f}, {time.monotonic() - began:.0f} s",
-              file=sys.stderr, flush=True)
-    return mean.eval()
+    sampler = Sampler(corpus, seed)
+    return train_averaged(AtrialModel(), epochs, sampler.batches(), lambda: map(sampler.batch, sampler.epoch()),
+                          lambda model, batch: loss_of(model, *batch), WEIGHT_DECAY)
 
 
 def export(model: nn.Module, path: Path) -> None:

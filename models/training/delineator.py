@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.caliper import PAD_TO, WEIGHTS
+from models.caliper import PAD_TO
+from models.small_net import file_of
 from models.training.delineator_data import Batch, Examples
 from models.training.delineator_net import CaliperNet, Exported
 
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="default: models/weights/")
     options = parser.parse_args(arguments)
     skip = {} if options.fold is None else records_of_fold(options.folds, options.fold)
-    path = options.out or WEIGHTS / ("caliper.onnx" if options.fold is None else f"caliper_fold{options.fold}.onnx")
+    path = options.out or file_of("caliper", None if options.fold is None else str(options.fold))
     train(options.data, skip, options.steps, path)
     print(f"wrote {path}", file=sys.stderr)
 

@@ -7,10 +7,9 @@ The same seed gives the same windows.
 from __future__ import annotations
 
 import argparse
-import copy
 import sys
-import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,31 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.rhythm_net import FS_HZ, OUTPUTS, SAMPLES, weights_path
+from models.training.averaged import Residual, train_averaged
 from models.training.rhythm_corpus import Corpus, Sampler, Windows
 
 EPOCHS = 14
 BATCH = 64
-PEAK_RATE = 3e-3
 WEIGHT_DECAY = 2e-2
-EMA = 0.995
 INPUTS = ("x", "present", "amplitude")
 NEWEST_STEPS = 75             # of the 100 time steps: the last 12 s, in which an alarm must lie
-
-
-class Residual(nn.Module):
-    """Two convolutions and a way around them; halves the time where ``stride`` is 2, widens where channels differ."""
-
-    def __init__(self, inside: int, out: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        pad = dilation * (kernel // 2)
-        self.first = nn.Conv1d(inside, out, kernel, stride, kernel // 2, bias=False)
-        self.second = nn.Conv1d(out, out, kernel, 1, pad, dilation, bias=False)
-        self.norm1, self.norm2 = nn.BatchNorm1d(out), nn.BatchNorm1d(out)
-        self.around = nn.Conv1d(inside, out, 1, stride, bias=False) if stride > 1 or inside != out else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.norm1(self.first(x)))
-        return functional.relu(self.norm2(self.second(y)) + self.around(x))
 
 
 class RhythmModel(nn.Module):
@@ -53,7 +35,7 @@ class RhythmModel(nn.Module):
         self.stem = nn.Sequential(nn.Conv1d(1, 12, 9, 2, 4, bias=False), nn.BatchNorm1d(12), nn.ReLU())
         self.lead = nn.Sequential(Residual(12, 16, 7, 2), Residual(16, 24, 7, 2), Residual(24, 32, 5, 2))
         self.join = nn.Sequential(nn.Conv1d(66, 40, 1, bias=False), nn.BatchNorm1d(40), nn.ReLU())
-        self.time = nn.Sequential(Residual(40, 40, 5), Residual(40, 40, 5, dilation=4))
+        self.time = nn.Sequential(Residual(40, 40, 5), Residual(40, 40, 5, dilations=(1, 4)))
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(160, 32), nn.ReLU(), nn.Dropout(0.2),
                                   nn.Linear(32, len(OUTPUTS)))
 
@@ -89,31 +71,13 @@ def train(corpus: Corpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
     """A trained model: a moving mean of the weights."""
     torch.manual_seed(seed)
     sampler, model = Sampler(corpus, seed), RhythmModel()
-    mean = copy.deepcopy(model)
-    steps = epochs * (len(sampler.epoch()) // BATCH)
-    optimizer = torch.optim.AdamW(model.parameters(), PEAK_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps + 1, pct_start=0.2)
-    step = 0
-    for epoch in range(epochs):
-        began, total, plan = time.monotonic(), 0.0, sampler.epoch()
-        model.train()
-        for k in range(0, len(plan) - BATCH + 1, BATCH):
-            if step >= steps:
-                break
-            loss = loss_of(model, sampler.batch(plan[k:k + BATCH]))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            total += float(loss)
-            with torch.no_grad():
-                for a, b in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
-                    a.lerp_(b, 1.0 - min(EMA, step / (step + 20.0))) if a.is_floating_point() else a.copy_(b)
-        print(f"epoch {epoch + 1}/{epochs}: loss {total * BATCH / len(plan):.4f}, {time.monotonic() - began:.0f} s",
-              file=sys.stderr, flush=True)
-    return mean.eval()
+    batches = len(sampler.epoch()) // BATCH
+
+    def draw() -> Iterator[Windows]:
+        plan = sampler.epoch()
+        return (sampler.batch(plan[k * BATCH:(k + 1) * BATCH]) for k in range(batches))
+
+    return train_averaged(model, epochs, batches, draw, loss_of, WEIGHT_DECAY)
 
 
 def export(model: nn.Module, path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from models.afib import FEATURES, atrial_classifier, classifier_path, rr_features
 from models.beat_track import BeatTrack
-from models.rhythm_net import FOLD_SETTING
+from models.small_net import FOLD_SETTING
 from tests.models.tracks import track
 
 RNG = np.random.default_rng(3)

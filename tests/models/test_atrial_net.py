@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from models.atrial_net import SHORTEST_S, atrial_net, weights_path
-from models.rhythm_net import FOLD_SETTING
+from models.small_net import FOLD_SETTING
 from tests.faults.recordings import real_ecg
 
 FS = 250.0
@@ -42,13 +42,12 @@ def test_the_weights_of_a_fold_that_are_missing_are_an_error(monkeypatch: pytest
 
 
 @pytest.mark.data
-def test_recordings_it_never_saw_are_told_apart(data_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_it_never_saw_are_told_apart(
+    data_home: Path, score_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fibrillation against normal rhythm, fold 0: the area under the curve."""
-    folds = data_home.parent / "score" / "folds" / "cinc2017.csv"
-    if not folds.is_file():
-        pytest.skip("no table of folds beside the recordings")
     monkeypatch.setenv(FOLD_SETTING, "0")
-    with folds.open() as f:
+    with (score_home / "folds" / "cinc2017.csv").open() as f:
         unseen = {row["record"] for row in csv.DictReader(f) if row["fold"] == "0"}
     said: dict[str, list[float]] = {"A": [], "N": []}
     folder = data_home / "cinc2017"

@@ -8,8 +8,9 @@ import pytest
 import sleepecg
 
 from models.beats import Beat, BeatStream, find_beats
-from models.caliper import FOLD_SETTING, Caliper, WeightsMissingError
+from models.caliper import Caliper, WeightsMissingError
 from models.ecg import Ecg
+from models.small_net import FOLD_SETTING
 
 
 def recording(seconds: float) -> Ecg:

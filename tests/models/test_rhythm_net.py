@@ -4,7 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.rhythm_net import FOLD_SETTING, OUTPUTS, SAMPLES, net_input, rhythm_net, weights_path
+from models.rhythm_net import OUTPUTS, SAMPLES, net_input, rhythm_net, weights_path
+from models.small_net import FOLD_SETTING
 
 RNG = np.random.default_rng(0)
 
