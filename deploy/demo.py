@@ -29,6 +29,7 @@ from streams.telemetry import TelemetryProducer
 
 HOME = Path(".gem-bedside")  # beside the working folder's files: simulated beats, logs of the last run
 DRAIN_S = 25.0  # the workers catch up with what is counted within this, also on a machine that is busy
+IN_FLIGHT_S = 4.0  # after Ctrl-C without a report: what was just sent is judged by then, and is not lost
 _LOOK_S = 0.25
 
 
@@ -117,7 +118,7 @@ def _run(
             _watch(stack, feed, reader, view, seconds)
             wait_s = DRAIN_S
         except KeyboardInterrupt:
-            wait_s = DRAIN_S if report is not None else 0.0
+            wait_s = DRAIN_S if report is not None else IN_FLIGHT_S
         # What is in Kafka now is counted. The beds go on meanwhile: a bed that stops would be called silent.
         ends, until_ns = stack.window_ends(), time.time_ns()
         _drain(stack, ends, reader, wait_s)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import psutil
 import pytest
 
 from streams.alert import Alert
+from tests.agents.stack import until
 
 SCRIPTED = {"ASYSTOLE", "EXTREME_BRADY", "EXTREME_TACHY", "QT_LONG", "LEADS_OFF", "SILENT_FEED"}
 LETHAL_S = 10.0  # IEC 60601-2-27: onset to alarm
@@ -78,3 +81,22 @@ def test_it_says_where_it_listens_and_leaves_no_process_behind(run: dict[str, An
     assert "A long QT is confirmed after 15 s" in run["said"]
     assert run["started"] >= 6  # Kafka, Redis, three workers, the station
     assert run["left"] == []
+
+
+@pytest.mark.timeout(240)
+def test_what_is_in_flight_at_ctrl_c_is_not_called_lost(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GEM_BEDSIDE_")} | {"COLUMNS": "200"}
+    command = [sys.executable, "-m", "deploy.cli", "demo", "--ready", str(ready)]
+    demo = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            cwd=Path(__file__).parents[2])
+    try:
+        until(ready.exists, 120, "the demo ready")
+        time.sleep(8.0)
+        demo.send_signal(signal.SIGINT)
+        said = demo.communicate(timeout=60)[0]
+    finally:
+        demo.kill()
+    counts = re.search(r"(\d+) windows in, (\d+) analysed, (\d+) lost", said)
+    assert counts is not None, said[-2000:]
+    assert int(counts[1]) > 20 and counts[1] == counts[2] and counts[3] == "0", counts[0]
