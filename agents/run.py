@@ -10,9 +10,9 @@ import sys
 import threading
 
 from agents.clock import SystemClock
-from agents.progress import Look, watch
 from agents.settings import Settings
-from agents.worker import Worker
+from agents.worker.progress import Look, watch
+from agents.worker.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -76,15 +76,15 @@ def make_worker(name: str, settings: Settings) -> Worker:
     """The worker of a name, with the system's clock."""
     clock = SystemClock()
     if name == "monitor":
-        from agents.monitor import Monitor
+        from agents.monitor.service import Monitor
 
         return Monitor(settings, clock)
     if name == "interpreter":
-        from agents.interpreter import Interpreter
+        from agents.interpreter.service import Interpreter
 
         return Interpreter(settings, clock)
     if name == "publisher":
-        from agents.publisher import Publisher
+        from agents.publisher.service import Publisher
 
         return Publisher(settings, clock)
     raise ValueError(f"no worker {name!r}; there are monitor, interpreter, publisher")

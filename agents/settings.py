@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from models.limits import CONFIRM_BOUNDS_S, Limits, RhythmSettings
+from models.arrhythmia.limits import CONFIRM_BOUNDS_S, Limits, RhythmSettings
 
 PREFIX = "GEM_BEDSIDE_"
 CONFIG_VARIABLE = "GEM_BEDSIDE_CONFIG"

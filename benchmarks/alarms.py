@@ -42,8 +42,8 @@ def scorer(name: str, options: argparse.Namespace, folds: str) -> dict[str, Any]
 
 def delays(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds from onset to detection on every scripted episode, by code; None where it was missed."""
+    from models.arrhythmia.tier import find_episodes
     from models.evaluation.splices import scripted
-    from models.rhythm import find_episodes
 
     out: dict[str, list[float | None]] = {}
     for s in scripted(options.data):
@@ -57,8 +57,8 @@ def mitdb(options: argparse.Namespace) -> dict[str, Any]:
     """Lethal alarms of each MIT-BIH recording, and those that nothing annotated explains; CPU time of it all."""
     import wfdb
 
+    from models.arrhythmia.tier import find_episodes
     from models.records import read_record
-    from models.rhythm import find_episodes
 
     counts, outside, seconds, cpu = Counter[str](), [], 0.0, time.process_time()
     for header in sorted((options.data / "mitdb" / "data").glob("*.hea"))[:options.limit or None]:

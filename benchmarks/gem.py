@@ -32,7 +32,7 @@ from models.gem.checkpoint import save_checkpoint
 from models.gem.decoding import TorchDecoder
 from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.page import people_page, reference_page
-from models.gem.processing_gem import GemProcessor
+from models.gem.processing import GemProcessor
 from models.gem.request import ModelCard
 from models.leads import STANDARD_12
 

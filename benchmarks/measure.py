@@ -72,11 +72,11 @@ def _cpu_ms(work: Any) -> float:
 
 def our_speed(record: Path) -> dict[str, float]:
     """CPU milliseconds: a 12-lead 10-s window, and a second of stream."""
-    from models.beats import BeatStream
+    from models.beats.detector import BeatStream
     from models.ecg import Ecg
-    from models.measure import measure
+    from models.measurement.delineation import delineate
+    from models.measurement.measure import measure
     from models.records import read_record
-    from models.waves import delineate
 
     ecg = read_record(record)
     window = _cpu_ms(lambda: measure(ecg))

@@ -16,9 +16,9 @@ import numpy as np
 import psutil
 import sleepecg
 
-from models.beats import BeatStream
+from models.arrhythmia.tier import RhythmTier
+from models.beats.detector import BeatStream
 from models.ecg import Ecg
-from models.rhythm import RhythmTier
 
 HERE = Path(__file__).resolve().parent
 

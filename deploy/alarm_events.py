@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from agents.citing import citations_of
-from agents.condition import ConditionReport, priority_of
-from agents.lifecycle import step
-from agents.matching import alert_of
-from models.alarm_codes import CODES
+from agents.lifecycle.condition import ConditionReport, priority_of
+from agents.lifecycle.matching import alert_of
+from agents.lifecycle.state_machine import step
+from agents.monitor.citations import citations_of
+from models.arrhythmia.codes import CODES
+from models.arrhythmia.episodes import Episode
+from models.arrhythmia.limits import Limits, RhythmSettings
+from models.arrhythmia.tier import RhythmTier
 from models.ecg import Ecg
-from models.episodes import Episode
-from models.limits import Limits, RhythmSettings
-from models.rhythm import RhythmTier
 from streams.bed import Bed
 from streams.document import time_of_ns
 

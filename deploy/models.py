@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from deploy.failures import ServiceMissing, WrongUse, needs_extra
 
 if TYPE_CHECKING:
-    from agents.gem_reader import GemReader
+    from agents.interpreter.gem_reader import GemReader
     from agents.settings import Settings
     from deploy.record_alert import Reader
     from models.ecg import Ecg
     from models.encoder.session import EncoderSession
     from models.evidence import Evidence
-    from models.interpretation import Reading
+    from models.grounding.rule_based_report import Reading
 
 
 def load_encoder(folder: str | None) -> EncoderSession:
@@ -80,7 +80,7 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     ServiceMissing
         A checkpoint that was named, by ``--model`` or by the settings, cannot be loaded.
     """
-    from agents.gem_reader import GemUnavailable, load_gem
+    from agents.interpreter.gem_reader import GemUnavailable, load_gem
     from agents.settings import Settings
 
     settings = Settings() if folder is None else Settings(model=Path(folder))
@@ -97,15 +97,15 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
 
 
 def _worded(window: Ecg, given: Sequence[Evidence], reason: str) -> Reading:
-    from models.interpretation import interpret_measured
+    from models.grounding.rule_based_report import interpret_measured
 
     return interpret_measured(window, reason=reason, first_citation=len(given) + 1, given=given)
 
 
 def _read_by_gem(window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings) -> Reading:
     """As the interpreter worker reads a flagged segment."""
-    from agents.analysis import with_derived_leads
-    from agents.gem_reader import GemUnavailable
+    from agents.interpreter.gem_reader import GemUnavailable
+    from agents.monitor.analysis import with_derived_leads
     from models.grounding.ground import ground
     from models.leads import independent_leads
 

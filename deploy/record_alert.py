@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agents.citing import citation_of, citations_of, segment_of
-from agents.reading_document import interpretation_of
-from agents.reporting import monitor_version
-from models.alarm_codes import CODES
+from agents.interpreter.interpretation_message import interpretation_of
+from agents.monitor.citations import citation_of, citations_of, segment_of
+from agents.monitor.reporting import monitor_version
+from models.arrhythmia.codes import CODES
+from models.arrhythmia.episodes import Episode
+from models.arrhythmia.limits import Limits, RhythmSettings
+from models.arrhythmia.tier import find_episodes
 from models.ecg import Ecg
-from models.episodes import Episode
 from models.evidence import Evidence
-from models.interpretation import Reading
-from models.limits import Limits, RhythmSettings
-from models.rhythm import find_episodes
+from models.grounding.rule_based_report import Reading
 from streams.alert import Alert, Phase, Provenance, State, alert_id
 from streams.document import time_of_ns
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from models.interpretation import leads_words
+from models.grounding.rule_based_report import leads_words
 from streams.alert import Alert, Citation
 
 STYLES = {"PH": "bold white on red", "PM": "black on yellow", "PL": "black on cyan", "PN": "white on grey37"}

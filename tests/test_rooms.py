@@ -97,7 +97,10 @@ def test_light_modules_need_numpy_alone() -> None:
 
 def test_the_run_time_works_without_torch() -> None:
     """With torch and its kin hidden, the workers' modules load: the `cpu` extra has none of them."""
-    workers = "agents.monitor, agents.interpreter, agents.publisher, deploy.cli, station.server, models.encoder.session"
+    workers = (
+        "agents.monitor.service, agents.interpreter.service, agents.publisher.service, "
+        "deploy.cli, station.server, models.encoder.session"
+    )
     code = (
         "import sys, importlib.abc\n"
         "class Hidden(importlib.abc.MetaPathFinder):\n"

@@ -10,8 +10,8 @@ import typer
 from deploy.commands.options import Fs, Jobs, Json, Records
 
 if TYPE_CHECKING:
+    from models.arrhythmia.limits import Limits, RhythmSettings
     from models.ecg import Ecg
-    from models.limits import Limits, RhythmSettings
 
 
 def command(

@@ -92,7 +92,7 @@ def ten_second_windows(ecg: Ecg) -> tuple[NDArray[np.float32], NDArray[np.float6
     """
     import numpy as np
 
-    from models.conditioning import to_twelve
+    from models.signal.conditioning import to_twelve
 
     mv, _ = to_twelve(ecg, fs_hz=ENCODER_FS_HZ)
     size = round(WINDOW_S * ENCODER_FS_HZ)

@@ -70,7 +70,7 @@ def findings(
         if not folder.is_dir():
             raise WrongUse(f"{folder}: no such folder")
     with needs_extra("gem"):
-        from agents.gem_reader import COMPACT_FOLDER
+        from agents.interpreter.gem_reader import COMPACT_FOLDER
         from models.evaluation.table import evaluate, print_table
 
         shipped = COMPACT_FOLDER if COMPACT_FOLDER.is_dir() else None

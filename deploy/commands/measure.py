@@ -36,7 +36,7 @@ def command(
 
 def measured(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None) -> dict[str, Any]:
     """The answer for one ECG, without the key ``record``."""
-    from models.measure import measure
+    from models.measurement.measure import measure
 
     return dict(measure(ecg, start_s=start_s, stop_s=stop_s).to_json())
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder.heads import Heads
-from models.grounding.numbers import expanded
+from models.grounding.feature_vector import expanded
 
 Floats = NDArray[np.float32]
 

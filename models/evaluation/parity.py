@@ -34,10 +34,10 @@ from scipy.ndimage import distance_transform_cdt
 
 from models.evaluation import ecgbench, grounded
 from models.gem.anyres import best_resolution, crop_grid, tuple_of, unpadded
-from models.gem.configuration_gem import IMAGE_ASPECTS
+from models.gem.configuration import IMAGE_ASPECTS
 from models.gem.conversation import TEMPLATES
 from models.gem.page import PAGE_S, PX_PER_MV, PX_PER_S, reference_layout, reference_page
-from models.gem.processing_gem import PagePreprocessor, fixed_length
+from models.gem.processing import PagePreprocessor, fixed_length
 from models.records import read_record
 
 Array = NDArray[Any]

@@ -17,8 +17,8 @@ from models.encoder.tower import EcgTower
 from models.evaluation.fixture_weights import fixture_state
 from models.gem.checkpoint import compare_layout, complete_config, layout, load_checkpoint
 from models.gem.conversation import gem_prompt
-from models.gem.modeling_gem import GemForCausalLM
-from models.gem.processing_gem import GemProcessor, fixed_length
+from models.gem.modeling import GemForCausalLM
+from models.gem.processing import GemProcessor, fixed_length
 
 if TYPE_CHECKING:
     from models.evaluation.parity import Comparison

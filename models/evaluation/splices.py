@@ -17,9 +17,9 @@ import numpy as np
 import wfdb
 from numpy.typing import NDArray
 
-from models.conditioning import fill_gaps, resample
 from models.ecg import Ecg
 from models.leads import canonical_lead
+from models.signal.conditioning import fill_gaps, resample
 
 FS_HZ = 250.0
 BEFORE_S = 40.0                 # rhythm before the episode

@@ -28,15 +28,15 @@ from rich.table import Table
 from models.encoder.finding_heads import FindingHeads
 from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
-from models.evaluation.features import LogisticBaseline
-from models.evaluation.strict import Scores, judge_text
-from models.grounding.evidence import Facts, gather
-from models.grounding.telling import OF_ANY_LEAD, FindingReader, tell
-from models.interpretation import interpret_measured
+from models.evaluation.baselines import LogisticBaseline
+from models.evaluation.code_judge import Scores, judge_text
+from models.gem.prompt_context import OF_ANY_LEAD, FindingReader, tell
+from models.grounding.rule_based_report import interpret_measured
+from models.grounding.segment_measurements import Facts, gather
 from models.training.corpus import REPORT, TRAIN, Record, real_records, twelve
-from models.training.findings import FINDINGS
-from models.training.heads import MIN_TUNE, best_threshold, macro_auc
-from models.training.measured import Measured, measure_records
+from models.training.finding_labels import FINDINGS
+from models.training.linear_heads import MIN_TUNE, best_threshold, macro_auc
+from models.training.measurement_cache import Measured, measure_records
 
 Floats = NDArray[np.float32]
 

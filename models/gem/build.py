@@ -26,8 +26,8 @@ from torch import nn
 
 from models.encoder.config import COMPACT, PUBLISHED, TowerConfig
 from models.gem.checkpoint import assign_parameter, empty_model, rebuild_buffers
-from models.gem.configuration_gem import GemConfig
-from models.gem.modeling_gem import GemForCausalLM
+from models.gem.configuration import GemConfig
+from models.gem.modeling import GemForCausalLM
 from models.gem.tokenizer import GemTokenizer
 
 CLIP_LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,

@@ -30,9 +30,9 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from models.encoder.config import TowerConfig
 from models.encoder.tower import LeadNorm
-from models.gem.configuration_gem import GemConfig, vision_sizes
+from models.gem.configuration import GemConfig, vision_sizes
 from models.gem.digest import weights_digest
-from models.gem.modeling_gem import GemForCausalLM
+from models.gem.modeling import GemForCausalLM
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.gem.marks import IMAGE_MARK
+from models.gem.special_tokens import IMAGE_MARK
 
 GROUNDED_QUESTION = ("Interpret the provided ECG image, identify key features and abnormalities in each lead, and "
                      "generate a clinical diagnosis that is supported by the observed evidence.")

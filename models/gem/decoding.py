@@ -22,8 +22,8 @@ from models.gem.checkpoint import load_checkpoint
 from models.gem.digest import checked_digest
 from models.gem.engine import DeviceLost, OutOfMemory
 from models.gem.fused import FusedLayer, rotation
-from models.gem.modeling_gem import GemForCausalLM
-from models.gem.processing_gem import GemProcessor
+from models.gem.modeling import GemForCausalLM
+from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.conditioning import to_twelve
 from models.ecg import Ecg
 from models.encoder.config import FS_HZ, LEADS, SAMPLES
 from models.evidence import Evidence
+from models.signal.conditioning import to_twelve
 
 Floats = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.gem.marks import IMAGE_TOKEN
+from models.gem.special_tokens import IMAGE_TOKEN
 
 IGNORED = -100  # label of a position that no loss is taken at
 

@@ -23,8 +23,8 @@ from models.encoder.graph import GraphBuilder, serialized
 from models.gem.conversation import gem_prompt
 from models.gem.digest import checked_digest
 from models.gem.inputs import ecg_window
-from models.gem.marks import IMAGE_TOKEN
 from models.gem.request import GemRequest, ModelCard
+from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
 
 Floats = NDArray[np.float32]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from models.gem.marks import IMAGE_MARK, IMAGE_TOKEN
+from models.gem.special_tokens import IMAGE_MARK, IMAGE_TOKEN
 
 SPACE = "▁"  # SentencePiece writes a blank as this
 

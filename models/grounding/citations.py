@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from models.grounding.reading import CheckedClaim, Numbering
+from models.grounding.interpretation import CheckedClaim, Numbering
 from models.grounding.verdicts import Judged
 
 STRIKE = "~~"

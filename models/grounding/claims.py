@@ -14,8 +14,8 @@ from dataclasses import replace
 from models.grounding import lexicon as words
 from models.grounding.claim import ReadClaim
 from models.grounding.finding_reader import read_findings
+from models.grounding.locations import lead_groups
 from models.grounding.number_reader import read_numbers
-from models.grounding.places import lead_groups
 
 
 def read_claims(text: str) -> list[ReadClaim]:

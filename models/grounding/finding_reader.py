@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from models.grounding import lexicon as words
 from models.grounding.claim import ReadClaim
-from models.grounding.places import LeadGroup, named_beats
+from models.grounding.locations import LeadGroup, named_beats
 from models.leads import STANDARD_12
 
 

@@ -14,10 +14,10 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.citations import mark, said_once, without_marks
 from models.grounding.claims import read_claims
-from models.grounding.evidence import Facts, gather
-from models.grounding.reading import ModelIdentity, Numbering, Reading
+from models.grounding.interpretation import ModelIdentity, Numbering, Reading
+from models.grounding.rule_based_report import interpret_measured
+from models.grounding.segment_measurements import Facts, gather
 from models.grounding.verdicts import judge
-from models.interpretation import interpret_measured
 
 _ENGLISH = frozenset(
     (

@@ -9,7 +9,7 @@ from typing import Literal
 
 from models.grounding import lexicon as words
 from models.grounding.claim import ReadClaim
-from models.grounding.places import LeadGroup, named_beats
+from models.grounding.locations import LeadGroup, named_beats
 
 _PLAUSIBLE = {
     "HR": (10, 400),

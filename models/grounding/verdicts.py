@@ -13,8 +13,8 @@ from typing import Literal
 
 from models.evidence import Evidence
 from models.grounding.claim import ReadClaim
-from models.grounding.evidence import Facts
-from models.grounding.findings import judge_finding
+from models.grounding.finding_rules import judge_finding
+from models.grounding.segment_measurements import Facts
 
 Verdict = Literal["supported", "contradicted", "unsupported"]
 

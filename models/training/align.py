@@ -16,14 +16,14 @@ from torch import nn
 
 from models.gem.checkpoint import save_checkpoint
 from models.gem.inputs import stated_evidence
-from models.gem.modeling_gem import GemForCausalLM
-from models.gem.processing_gem import GemProcessor
+from models.gem.modeling import GemForCausalLM
+from models.gem.processing import GemProcessor
+from models.training.conversations import Course, Example, collate, fit
 from models.training.corpus import TRAIN, TUNE, real_records
-from models.training.dialogues import Course, Example, collate, fit
+from models.training.labelled_records import MEASURED, Told, real_stories, simulated_stories
 from models.training.language import WORK, load_tower, open_stage
-from models.training.narrate import dialogue, narrate
 from models.training.pretrain import ENCODER
-from models.training.stories import MEASURED, Told, real_stories, simulated_stories
+from models.training.report_text import dialogue, narrate
 from models.training.windows import vary
 
 TOWER = ENCODER / "tower.safetensors"

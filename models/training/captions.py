@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.findings import FINDINGS, TITLES, Labels
+from models.training.finding_labels import FINDINGS, TITLES, Labels
 
 CONTEXT = 32
 _STEPS = {"HR": (5, 20, 220), "PR": (20, 80, 360), "QRS": (10, 60, 220), "QT": (20, 200, 640)}  # step, lowest, highest

@@ -18,7 +18,7 @@ from torch.nn import functional
 from models.encoder.config import TowerConfig
 from models.encoder.tower import Block, Blocks, EcgTower
 from models.training.captions import CONTEXT, PAD, WORDS
-from models.training.findings import FINDINGS
+from models.training.finding_labels import FINDINGS
 
 BEAT_POINTS = 56  # the average beat: 0.7 s at 80 Hz
 INTERVALS = ("HR", "PR", "QRS", "QT", "SCATTER", "ABSENT_P", "AXIS_X", "AXIS_Y")

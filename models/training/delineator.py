@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.caliper import PAD_TO
-from models.small_net import file_of
+from models.networks.delineator import PAD_TO
+from models.networks.loading import file_of
 from models.training.delineator_data import Batch, Examples
 from models.training.delineator_net import CaliperNet, Exported
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.caliper import CELL_S, NET_FS_HZ, net_input
-from models.conditioning import fill_gaps, resample
+from models.networks.delineator import CELL_S, NET_FS_HZ, net_input
+from models.signal.conditioning import fill_gaps, resample
 
 SAMPLES = 2048
 CELLS = SAMPLES // 2

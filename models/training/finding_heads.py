@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from models.encoder.finding_heads import FAR, FindingHeads
 from models.encoder.heads import Heads, load_heads
 from models.encoder.session import EncoderSession
-from models.findings import FINDINGS
-from models.grounding.numbers import expanded
+from models.finding_names import FINDINGS
+from models.grounding.feature_vector import expanded
 from models.training.corpus import TRAIN, TUNE, Record, real_records, twelve
-from models.training.heads import MIN_POSITIVE, best_threshold, logistic, macro_auc
-from models.training.measured import SETS, measure_records
+from models.training.labelled_records import MEASURED
+from models.training.linear_heads import MIN_POSITIVE, best_threshold, logistic, macro_auc
+from models.training.measurement_cache import SETS, measure_records
 from models.training.pretrain import ENCODER, WORK
-from models.training.stories import MEASURED
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

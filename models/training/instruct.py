@@ -15,7 +15,7 @@ import torch
 
 from models.gem.checkpoint import save_checkpoint
 from models.training.align import full_example, load_stories, options_of, tuning_loss, weights_of
-from models.training.dialogues import Course, Example, fit
+from models.training.conversations import Course, Example, fit
 from models.training.language import load_tower, open_stage, text_examples
 
 TEXT_SHARE = 0.4  # of a batch are dialogues about invented values, so that what was learnt there is kept

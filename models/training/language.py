@@ -21,15 +21,15 @@ from safetensors.torch import load_file
 
 from models.encoder.config import COMPACT
 from models.gem.checkpoint import load_checkpoint, save_checkpoint
-from models.gem.configuration_gem import GemConfig
+from models.gem.configuration import GemConfig
 from models.gem.conversation import GROUNDED_QUESTION, TEMPLATES
-from models.gem.modeling_gem import GemForCausalLM
-from models.gem.processing_gem import GemProcessor, PagePreprocessor
+from models.gem.modeling import GemForCausalLM
+from models.gem.processing import GemProcessor, PagePreprocessor
 from models.gem.tokenizer import GemTokenizer
 from models.leads import STANDARD_12
-from models.training.dialogues import Course, Example, alike, collate, fit
-from models.training.findings import TITLES
-from models.training.narrate import QUESTIONS, dialogue, drill, invented_story
+from models.training.conversations import Course, Example, alike, collate, fit
+from models.training.finding_labels import TITLES
+from models.training.report_text import QUESTIONS, dialogue, drill, invented_story
 
 WORK = Path(".gem-bedside/training/gem")
 WHOLE_NUMBERS = 800  # 0–799: rates, and intervals in ms

@@ -26,13 +26,13 @@ from models.encoder.export import write_encoder
 from models.training import checkpoints
 from models.training.coca import Batch, Coca, total
 from models.training.corpus import REPORT, TRAIN, TUNE, real_records
-from models.training.findings import FINDINGS
-from models.training.heads import MIN_POSITIVE, fit_heads, macro_auc
-from models.training.measured import measure_records
+from models.training.finding_labels import FINDINGS
+from models.training.labelled_records import MEASURED
+from models.training.linear_heads import MIN_POSITIVE, fit_heads, macro_auc
+from models.training.measurement_cache import measure_records
 from models.training.precision import mixed
 from models.training.progress import Log, bar
 from models.training.simulate import simulate
-from models.training.stories import MEASURED
 from models.training.windows import Pool, pool_of_records, pool_of_simulated
 
 Floats = NDArray[np.float32]

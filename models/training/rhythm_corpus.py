@@ -18,9 +18,9 @@ import soundfile
 import wfdb
 from numpy.typing import NDArray
 
-from models.conditioning import fill_gaps, resample
-from models.fibrillation import fibrillation_features
-from models.rhythm_net import FS_HZ, OUTPUTS, SAMPLES, net_input
+from models.arrhythmia.fibrillation_features import fibrillation_features
+from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES, net_input
+from models.signal.conditioning import fill_gaps, resample
 
 Array = NDArray[np.float32]
 AF, NOISE, VT, VF, ASYSTOLE = range(len(OUTPUTS))

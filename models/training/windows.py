@@ -14,14 +14,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.beats import find_beats
+from models.beats.detector import find_beats
 from models.ecg import Ecg
 from models.encoder.config import SPREAD_FLOOR_MV, wander_basis
 from models.leads import STANDARD_12
 from models.training.captions import caption, tokens
 from models.training.coca import BEAT_POINTS, INTERVAL_SCALE, INTERVALS
 from models.training.corpus import SAMPLES, Record, twelve
-from models.training.findings import FINDINGS, Labels
+from models.training.finding_labels import FINDINGS, Labels
 from models.training.simulate import Simulated
 
 Floats = NDArray[np.float32]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from agents.actions import act
-from agents.condition import ConditionReport
-from agents.lifecycle import Outcome, interpret, step, tick
-from agents.lifecycle_rules import Rules, seconds_ns
+from agents.lifecycle.actions import act
+from agents.lifecycle.condition import ConditionReport
+from agents.lifecycle.rules import Rules, seconds_ns
+from agents.lifecycle.state_machine import Outcome, interpret, step, tick
 from streams.alert import Alert, InterpretationMessage, Phase, State
 from streams.bed import Action, Bed
 from streams.document import time_of_ns

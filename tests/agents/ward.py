@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from agents.bed_monitor import BedMonitor, new_bed
 from agents.clock import ManualClock
-from agents.outputs import Outputs
+from agents.lifecycle.outputs import Outputs
+from agents.monitor.bed import BedMonitor, new_bed
 from agents.settings import Settings
 from streams.alert import Alert
 from streams.bed import Bed, Vitals

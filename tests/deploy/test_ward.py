@@ -12,7 +12,7 @@ from deploy.demo_report import History, claim_counts, episode_rows, latency_summ
 from deploy.ward import CYCLE_S, SCRIPTS, WardBed, make_ward
 from deploy.ward_feed import Began, WardFeed, loop_slice
 from models.ecg import Ecg
-from models.measure import measure
+from models.measurement.measure import measure
 from streams.document import ns_of_time, time_of_ns
 from tests.station.ward import asystole
 

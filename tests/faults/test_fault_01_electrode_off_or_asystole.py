@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.beats import BeatStream
+from models.beats.detector import BeatStream
 from models.ecg import Ecg
-from models.quality import DETACHED, FLAT
+from models.signal.quality import DETACHED, FLAT
 
 
 def stream_of(leads_off: tuple[str, ...]) -> BeatStream:

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.beats import find_beats
+from models.beats.detector import find_beats
 from models.ecg import Ecg
-from models.measure import measure
+from models.measurement.measure import measure
 from tests.faults.recordings import real_ecg
 
 

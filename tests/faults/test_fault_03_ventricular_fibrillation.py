@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.ecg import Ecg
-from models.measure import measure
+from models.measurement.measure import measure
 
 
 def fibrillation(seconds: float = 20.0, fs: float = 250.0) -> Ecg:

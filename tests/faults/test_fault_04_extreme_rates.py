@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.measure import measure
+from models.measurement.measure import measure
 from tests.faults.recordings import paced_at, same_beats
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.beats import find_beats
+from models.beats.detector import find_beats
 from models.ecg import Ecg
-from models.quality import ABSENT, lead_quality
+from models.signal.quality import ABSENT, lead_quality
 from tests.faults.recordings import real_ecg, same_beats
 
 

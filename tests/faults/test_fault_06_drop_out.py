@@ -1,7 +1,7 @@
 """Fault 6: four seconds of drop-out (zeros) hold no beat; the beats come back behind it."""
 from __future__ import annotations
 
-from models.beats import find_beats
+from models.beats.detector import find_beats
 from models.ecg import Ecg
 from tests.faults.recordings import real_ecg, same_beats
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.beats import BeatStream, find_beats
+from models.beats.detector import BeatStream, find_beats
 from models.ecg import Ecg
-from models.quality import SATURATED
+from models.signal.quality import SATURATED
 from tests.faults.recordings import real_ecg, same_beats
 
 

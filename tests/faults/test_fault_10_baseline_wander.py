@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.beats import find_beats
+from models.beats.detector import find_beats
 from models.ecg import Ecg
 from tests.faults.recordings import real_ecg, same_beats
 

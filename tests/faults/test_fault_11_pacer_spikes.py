@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from models.beats import find_beats
-from models.conditioning import resample
+from models.arrhythmia.tier import find_episodes
+from models.beats.detector import find_beats
 from models.ecg import Ecg
-from models.rhythm import find_episodes
+from models.signal.conditioning import resample
 from tests.faults.recordings import real_ecg, same_beats
 
 

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from models.ecg import Ecg
-from models.features import qrs_axis_deg
 from models.leads import STANDARD_12
-from models.measure import measure
+from models.measurement.features import qrs_axis_deg
+from models.measurement.measure import measure
 from tests.faults.recordings import same_beats, twelve
 
 

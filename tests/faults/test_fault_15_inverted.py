@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from models.ecg import Ecg
-from models.measure import measure
+from models.measurement.measure import measure
 from tests.faults.recordings import real_ecg, same_beats
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.beats import BeatStream
+from models.beats.detector import BeatStream
 from models.ecg import Ecg
-from models.measure import measure
-from models.quality import SATURATED
+from models.measurement.measure import measure
+from models.signal.quality import SATURATED
 from tests.faults.recordings import real_ecg
 
 

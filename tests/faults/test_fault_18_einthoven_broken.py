@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from models.ecg import Ecg
 from models.leads import STANDARD_12
-from models.measure import measure
-from models.quality import INCONSISTENT
+from models.measurement.measure import measure
+from models.signal.quality import INCONSISTENT
 from tests.faults.recordings import same_beats, twelve
 
 

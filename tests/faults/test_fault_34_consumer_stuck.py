@@ -13,7 +13,7 @@ from tests.conftest import Broker
 # A monitor whose handler of windows never comes back: the loop turns, heartbeats go out, nothing is finished.
 STUCK = """
 import asyncio, sys
-from agents.monitor import Monitor
+from agents.monitor.service import Monitor
 async def never(self, partition, message): await asyncio.Future()
 Monitor._judge = never
 from agents.run import run_worker

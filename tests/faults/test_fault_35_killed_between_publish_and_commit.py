@@ -1,7 +1,8 @@
 """Fault 35: the monitor is killed between any two of the messages that it sends. Nothing is lost, nothing sounds twice.
 
 Every place at which it can die in half a minute with an asystole is tried: Kafka is what was sent so far, the next
-worker takes over from that (docs/delivery.md). Processes that are really killed are in tests/agents/test_delivery.py.
+worker takes over from that (docs/delivery.md). Processes that are really killed:
+tests/agents/monitor/test_delivery.py.
 """
 
 from __future__ import annotations

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from agents.clock import SystemClock
-from agents.gem_reader import GemUnavailable
-from agents.interpreter import Interpreter
-from agents.restore import plain_consumer
+from agents.interpreter.gem_reader import GemUnavailable
+from agents.interpreter.service import Interpreter
 from agents.settings import Settings
+from agents.worker.log_reader import plain_consumer
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.reading import ModelIdentity
+from models.grounding.interpretation import ModelIdentity
 from models.leads import INDEPENDENT_8
 from streams.alert import InterpretationMessage
 from streams.telemetry import KeyedProducer

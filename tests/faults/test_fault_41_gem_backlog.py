@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.reading_queue import ReadingQueue, Waiting
+from agents.interpreter.reading_queue import ReadingQueue, Waiting
 from models.leads import INDEPENDENT_8
 from tests.agents.signals import ecg, messages
 from tests.agents.ward import BedUnderTest

@@ -9,10 +9,10 @@ import pytest
 from models.encoder.finding_heads import FindingHeads
 from models.encoder.heads import Heads, load_heads
 from models.encoder.session import EncoderSession
-from models.findings import RHYTHM, TITLES
-from models.grounding.evidence import gather
-from models.grounding.numbers import NAMES, expanded, fact_numbers
-from models.grounding.telling import FindingReader, tell
+from models.finding_names import RHYTHM, TITLES
+from models.gem.prompt_context import FindingReader, tell
+from models.grounding.feature_vector import NAMES, expanded, fact_numbers
+from models.grounding.segment_measurements import gather
 from models.training.simulate import simulate
 
 NORMAL = {"conduction": "normal", "repolarisation": "normal"}

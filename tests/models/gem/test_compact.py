@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from agents.gem_reader import COMPACT_FOLDER
+from agents.interpreter.gem_reader import COMPACT_FOLDER
 from models.ecg import Ecg
-from models.evaluation.strict import judge_text
+from models.evaluation.code_judge import judge_text
 from models.gem.engine import GemEngine
+from models.gem.prompt_context import FindingReader, tell
 from models.gem.request import GemAnswer, GemRequest
-from models.grounding.evidence import gather
 from models.grounding.ground import ground
-from models.grounding.telling import FindingReader, tell
+from models.grounding.segment_measurements import gather
 from models.training.simulate import simulate
 
 KINDS = (("sinus", "normal"), ("afib", "normal"), ("avb1", "normal"), ("sinus", "lbbb"), ("sinus", "rbbb"))

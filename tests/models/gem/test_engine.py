@@ -20,7 +20,7 @@ from models.gem.checkpoint import load_checkpoint
 from models.gem.decoding import TorchDecoder
 from models.gem.engine import DeviceLost, GemEngine, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder
-from models.gem.processing_gem import GemProcessor
+from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, GemUnavailable, ModelCard
 from tests.models.gem.noise import noise_ecg
 

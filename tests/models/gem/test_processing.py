@@ -16,7 +16,7 @@ from models.gem.build import compact_config, random_gem
 from models.gem.checkpoint import load_checkpoint
 from models.gem.conversation import TEMPLATES, gem_prompt
 from models.gem.merge import IGNORED
-from models.gem.processing_gem import GemProcessor, PagePreprocessor, ecg_window, fixed_length, stated_evidence
+from models.gem.processing import GemProcessor, PagePreprocessor, ecg_window, fixed_length, stated_evidence
 from models.gem.tokenizer import GemTokenizer
 from models.leads import STANDARD_12
 from tests.models.gem.noise import noise_ecg

@@ -11,12 +11,12 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.citations import STRIKE, said_once
 from models.grounding.claims import read_claims
-from models.grounding.evidence import Facts, gather
 from models.grounding.ground import ground, unusable
+from models.grounding.rule_based_report import interpret_measured
+from models.grounding.segment_measurements import Facts, gather
 from models.grounding.verdicts import judge
-from models.interpretation import interpret_measured
-from models.intervals import remeasure
-from models.measure import measure
+from models.measurement.intervals import remeasure
+from models.measurement.measure import measure
 from models.training.simulate import simulate
 
 NORMAL = {"conduction": "normal", "repolarisation": "normal"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.caliper import CELL_S, Caliper
-from models.runs import runs_of
+from models.networks.delineator import CELL_S, Caliper
+from models.networks.segments import runs_of
 
 torch = pytest.importorskip("torch", reason="training needs the extra gem")
 

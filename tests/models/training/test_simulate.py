@@ -4,9 +4,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.beats import find_beats
+from models.beats.detector import find_beats
 from models.leads import STANDARD_12
-from models.training.findings import of_challenge, of_ludb, of_scp
+from models.training.finding_labels import of_challenge, of_ludb, of_scp
 from models.training.simulate import CONDUCTIONS, REPOLARISATIONS, RHYTHMS, simulate
 
 NORMAL = {"rhythm": "sinus", "conduction": "normal", "repolarisation": "normal"}

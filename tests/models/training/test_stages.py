@@ -10,10 +10,10 @@ torch = pytest.importorskip("torch")
 
 from models.gem.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from models.training.align import diagnosis_example, projectors, weights_of  # noqa: E402
-from models.training.dialogues import Course, Example, collate, fit  # noqa: E402
+from models.training.conversations import Course, Example, collate, fit  # noqa: E402
+from models.training.labelled_records import Told, simulated_stories  # noqa: E402
 from models.training.language import numbers_right, open_stage, text_examples  # noqa: E402
 from models.training.simulate import simulate  # noqa: E402
-from models.training.stories import Told, simulated_stories  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The interpreter worker: flagged segments in, grounded interpretations out."""

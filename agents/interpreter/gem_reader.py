@@ -1,0 +1,147 @@
+"""GEM as the interpreter sees it: a segment in, its prose out, or the reason why not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import models
+from agents.interpreter.reading_queue import URGENCY
+from agents.settings import Settings
+from models.ecg import Ecg
+from models.encoder.session import EncoderUnavailable
+from models.evidence import Evidence
+from models.gem.prompt_context import FindingReader, Telling, tell
+from models.grounding.interpretation import ModelIdentity
+
+if TYPE_CHECKING:
+    from models.gem.engine import GemEngine
+
+log = logging.getLogger(__name__)
+
+INDEPENDENT_LEADS = 8  # the published GEM never saw fewer
+CPU_THREADS = 1  # of torch: the other core belongs to the alarms
+UNSEEN_FOLD = 4  # of the recordings' folds, the one that never trained the compact GEM
+COMPACT_FOLDER = Path(models.__file__).parent / "weights" / "gem-compact"
+
+
+class GemUnavailable(RuntimeError):  # noqa: N818  (what is the case; the text says why)
+    """GEM is not to be had; the text says why and what to do. ``lasting``: not for this request alone."""
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+
+class GemReader(Protocol):
+    """A loaded GEM.
+
+    Attributes
+    ----------
+    identity : ModelIdentity
+        For the interpretation's record.
+    independent_leads : int
+        Fewer are not for it.
+    """
+
+    identity: ModelIdentity
+    independent_leads: int
+
+    async def read(
+        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int
+    ) -> tuple[str, float]:
+        """The prose on a segment and the seconds that it took; `GemUnavailable` where it cannot be had."""
+
+    async def close(self) -> None:
+        """Stop reading."""
+
+
+def load_gem(settings: Settings) -> GemReader:
+    """Load GEM from the folder of the settings, or the compact one that is shipped."""
+    from models.gem import request  # of every room the lightest: no torch
+    from models.gem.engine import GemEngine
+
+    folder = settings.model or COMPACT_FOLDER
+    if settings.model is None and settings.fold not in (None, UNSEEN_FOLD):
+        raise GemUnavailable(f"the compact GEM was trained on fold {settings.fold}; it never saw fold {UNSEEN_FOLD}")
+    if not folder.is_dir():
+        raise GemUnavailable(f"there is no GEM checkpoint at {folder.name}: name its folder in GEM_BEDSIDE_MODEL")
+    try:
+        engine = GemEngine.load(folder, settings.device, threads=CPU_THREADS, queue_limit=settings.gem_queue)
+    except request.GemUnavailable as missing:
+        raise GemUnavailable(missing.reason) from missing
+    if not engine.card.trained:
+        engine.close()
+        raise GemUnavailable(f"the weights of {engine.card.name} were never trained: what they say means nothing")
+    document = json.loads((folder / "config.json").read_text())
+    leads = int(document.get("independent_leads", INDEPENDENT_LEADS))
+    if not document.get("evidence_in_prompt", False):
+        return EngineReader(engine, leads)
+    return ToldReader(engine, leads, _findings(settings))
+
+
+def _findings(settings: Settings) -> FindingReader | None:
+    """The encoder's heads that tell a compact GEM what they found; without them it is told the measurements alone."""
+    try:
+        return FindingReader.load(settings.encoder, threads=CPU_THREADS)
+    except (EncoderUnavailable, ValueError) as missing:
+        log.warning("GEM is not told findings: %s", missing)
+        return None
+
+
+class EngineReader:
+    """`models.gem.engine.GemEngine` as a `GemReader`."""
+
+    def __init__(self, engine: GemEngine, independent_leads: int = INDEPENDENT_LEADS) -> None:
+        card = engine.card
+        self._engine = engine
+        self.identity = ModelIdentity(card.name, card.weights, card.precision, card.device)
+        self.independent_leads = independent_leads
+
+    async def read(
+        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int
+    ) -> tuple[str, float]:
+        """Ask the engine; a request that it could not take is told as one that came too late."""
+        from models.gem.request import GemRequest
+        from models.gem.request import GemUnavailable as Unanswered
+
+        told = await asyncio.to_thread(self._told, ecg, bool(given))
+        if told.unfit:
+            raise GemUnavailable(told.unfit, lasting=False)
+        request = GemRequest(
+            ecg,
+            evidence=told.evidence,
+            shown=told.shown,
+            found=told.found,
+            deadline_s=deadline_s,
+            max_new_tokens=tokens,
+            urgency=len(URGENCY) - URGENCY[priority],
+        )
+        try:
+            answer = await self._engine.answer(request)
+        except Unanswered as missing:
+            raise GemUnavailable(missing.reason, lasting=missing.lasting) from missing
+        return answer.text, answer.seconds
+
+    async def close(self) -> None:
+        """Stop the engine."""
+        await asyncio.to_thread(self._engine.close)
+
+    def _told(self, ecg: Ecg, alarmed: bool) -> Telling:
+        """What the prompt states of a segment: nothing."""
+        return Telling((), (), None)
+
+
+class ToldReader(EngineReader):
+    """A GEM that is told what was measured and found: the compact one, which is asked as it was taught."""
+
+    def __init__(self, engine: GemEngine, independent_leads: int, findings: FindingReader | None) -> None:
+        super().__init__(engine, independent_leads)
+        self._findings = findings
+
+    def _told(self, ecg: Ecg, alarmed: bool) -> Telling:
+        return tell(ecg, self._findings, alarmed=alarmed)

@@ -1,0 +1,210 @@
+"""The interpreter: reads flagged segments with GEM, checks every claim on the signal, and sends the reading back.
+
+Takes `ecg.flagged`, publishes to `ecg.interpretations`; the alert is out long before. The most urgent and newest go
+first. Where GEM is not to be had in time, is switched off, or the bed has too few leads for it, the measurements are
+worded instead, and the reason says why: no flagged segment stays without a reading. A segment is done only when its
+reading is in Kafka; one that is read twice has the same id and is applied once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from agents.clock import Clock
+from agents.interpreter.gem_reader import GemReader, GemUnavailable, load_gem
+from agents.interpreter.interpretation_message import message_of
+from agents.interpreter.reading_queue import ReadingQueue, Waiting
+from agents.monitor.analysis import with_derived_leads
+from agents.monitor.citations import evidence_of
+from agents.settings import Settings
+from agents.worker.faust_app import raw_topic
+from agents.worker.log_reader import committed_offsets, plain_consumer
+from agents.worker.sender import Incoming, Outgoing
+from agents.worker.worker import Worker, incoming_of
+from models.ecg import Ecg
+from models.evidence import Evidence
+from models.grounding.interpretation import Reading
+from models.leads import independent_leads
+from streams.wire import FlaggedSegment, Refused, decode_flagged
+
+log = logging.getLogger(__name__)
+
+READERS = 8  # segments given to GEM at once: it batches them
+LOOK_S = 0.25  # between two looks at what is overdue
+AGAIN_S = 30.0  # between two reports that GEM is not there: the monitor that holds `_system` may be a new one
+
+
+class Interpreter(Worker):
+    """The interpreter worker."""
+
+    name = "interpreter"
+
+    def __init__(self, settings: Settings, clock: Clock, gem: GemReader | None = None) -> None:
+        super().__init__(settings, clock)
+        self._gem = gem
+        self._why_no_gem = ""
+        self._told = ""
+        self._queue: ReadingQueue[tuple[FlaggedSegment, Any]] = ReadingQueue(settings.gem_queue)
+        self._arrived = asyncio.Event()
+        self._threads = ThreadPoolExecutor(1, "reading")
+        self.app.agent(raw_topic(self.app, self.topics.flagged))(self._take)
+        self.app.on_partitions_assigned.connect(self._assigned)
+
+    async def start(self) -> None:
+        if self._gem is None and self.settings.gem:
+            try:
+                self._gem = await asyncio.to_thread(load_gem, self.settings)
+            except GemUnavailable as missing:
+                self._why_no_gem = str(missing)
+                log.warning("without GEM: %s", missing)
+        elif not self.settings.gem:
+            self._why_no_gem = "GEM is switched off"
+        await super().start()
+        for _ in range(READERS if self._gem is not None else 1):
+            self.run_forever(self._read_forever(), "a reader")
+        self.run_forever(self._look_at_deadlines(), "the watch over deadlines")
+        self.run_forever(self._tell_forever(), "the report of GEM")
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._gem is not None:
+            await self._gem.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def stuck_after_s(self) -> float:
+        """A segment may take until its deadline."""
+        return max(self.settings.stuck_after_s, 2 * self.settings.gem_deadline_s)
+
+    async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
+        async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
+            self.hold(await committed_offsets(consumer, [(at.topic, at.partition) for at in assigned]))
+        self.ready.set()
+
+    async def _take(self, stream: Any) -> None:
+        """Messages are acknowledged when their reading is in Kafka, in whatever order that is."""
+        async for event in stream.noack().events():
+            message = incoming_of(event.message)
+            try:
+                segment = decode_flagged(
+                    message.value, topic=message.topic, partition=message.partition, offset=message.offset
+                )
+            except Refused as refused:
+                await self.sender.refuse(message, refused.reason)
+                self.metrics.dead_letters.inc()
+                self._done(event, message)
+                continue
+            waiting = Waiting((segment, event), segment.priority, segment.start_ns, segment.deadline_ns)
+            displaced = self._queue.put(waiting)
+            self._arrived.set()
+            if displaced is not None:
+                await self._measured(*displaced.item, "GEM's queue was full of more urgent segments")
+
+    def _done(self, event: Any, message: Incoming) -> None:
+        event.ack()
+        self.done(message)
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    async def _read_forever(self) -> None:
+        while True:
+            waiting = self._queue.next()
+            if waiting is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            segment, event = waiting.item
+            left_s = (waiting.deadline_ns - self.clock.now_ns()) / 1e9
+            reason = self._why_not(segment, left_s)
+            if reason or self._gem is None:
+                await self._measured(segment, event, reason or self._why_no_gem)
+                continue
+            await self._with_gem(self._gem, segment, event, left_s)
+
+    def _why_not(self, segment: FlaggedSegment, left_s: float) -> str:
+        """Why GEM does not read this one; empty where it does."""
+        if self._gem is None:
+            return self._why_no_gem
+        leads = independent_leads(segment.window.leads)
+        if leads < self._gem.independent_leads:
+            return f"GEM needs {self._gem.independent_leads} independent leads, the bed has {leads}"
+        if left_s <= 0:
+            return "GEM had no time before the deadline"
+        return ""
+
+    async def _with_gem(self, gem: GemReader, segment: FlaggedSegment, event: Any, left_s: float) -> None:
+        ecg, given = _ecg_of(segment), [evidence_of(c) for c in segment.citations]
+        try:
+            answer = await asyncio.wait_for(
+                gem.read(ecg, given, deadline_s=left_s, priority=segment.priority, tokens=self.settings.gem_tokens),
+                left_s,
+            )
+        except TimeoutError:
+            await self._measured(segment, event, f"GEM did not answer within {self.settings.gem_deadline_s:g} s")
+            return
+        except GemUnavailable as missing:
+            if missing.lasting:
+                self._why_no_gem = str(missing)
+            await self._measured(segment, event, f"GEM: {missing}")
+            return
+        self._why_no_gem = ""
+        reading = await asyncio.get_running_loop().run_in_executor(self._threads, _grounded, gem, answer, ecg, given)
+        await self._send(segment, event, reading)
+
+    async def _measured(self, segment: FlaggedSegment, event: Any, reason: str) -> None:
+        """The measurements, in words."""
+        reading = await asyncio.get_running_loop().run_in_executor(self._threads, _worded, segment, reason)
+        await self._send(segment, event, reading)
+
+    async def _send(self, segment: FlaggedSegment, event: Any, reading: Reading) -> None:
+        message = message_of(segment, reading, self.clock.now_ns())
+        await self.sender.send([Outgoing(self.topics.interpretations, segment.window.bed_stream, message.to_json())])
+        self.metrics.interpretations.labels(reading.source).inc()
+        self.metrics.interpretation_seconds.observe(reading.seconds)
+        for verdict, count in reading.counts.items():
+            self.metrics.claims.labels(verdict).inc(count)
+        self._done(event, incoming_of(event.message))
+
+    async def _look_at_deadlines(self) -> None:
+        """What waits longer than it may is worded from the measurements, whatever the readers do."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for waiting in self._queue.overdue(self.clock.now_ns()):
+                segment, event = waiting.item
+                left = self._why_not(segment, 0.0)
+                await self._measured(segment, event, left)
+
+    # ---- GEM_UNAVAILABLE -----------------------------------------------------------------------------------------
+
+    async def _tell_forever(self) -> None:
+        """Say on `_system` that GEM is not there, again and again; once that it is."""
+        if not self.settings.gem:
+            await asyncio.Future()
+        while True:
+            state = self._why_no_gem or "there"
+            if self._why_no_gem or self._told != state:
+                await self.tell_service("GEM_UNAVAILABLE", self._why_no_gem)
+                self._told = state
+            await asyncio.sleep(AGAIN_S if self._why_no_gem else 1.0)
+
+
+def _ecg_of(segment: FlaggedSegment) -> Ecg:
+    return with_derived_leads(segment.window.to_ecg(segment.start_ns))
+
+
+def _worded(segment: FlaggedSegment, reason: str) -> Reading:
+    from models.grounding.rule_based_report import interpret_measured
+
+    given = [evidence_of(c) for c in segment.citations]
+    return interpret_measured(_ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given)
+
+
+def _grounded(gem: GemReader, answer: tuple[str, float], ecg: Ecg, given: Sequence[Evidence]) -> Reading:
+    from models.grounding.ground import ground
+
+    text, seconds = answer
+    return ground(text, ecg, given, len(given) + 1, model=gem.identity, seconds=seconds)

@@ -1,0 +1,181 @@
+"""What people ask for at a bed or about an alert, applied to the bed document: each action once, by its id.
+
+An action that cannot be applied leaves an audit line that says why, and changes nothing else. The times in audit lines
+and acknowledgements are those of the person's action; what takes effect over time counts from now, so that an action
+that was held up somewhere never reaches further than one that was not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from agents.lifecycle.alert_book import AlertBook
+from agents.lifecycle.rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, Rules, seconds_ns
+from agents.lifecycle.state_machine import Outcome, admit, end_all, settle
+from agents.lifecycle.timers import AUDIO_PAUSED
+from models.arrhythmia.limits import Limits
+from streams.alert import Acknowledgement, Alert, State
+from streams.bed import Action, Bed, Status
+from streams.document import ns_of_time, time_of_ns
+
+Turn = tuple[Bed, list[Alert]]
+
+
+class RefusedError(Exception):
+    """The action cannot be applied; the text says why and what would be right."""
+
+
+def act(bed: Bed, action: Action, now_ns: int, *, rules: Rules = DEFAULT_RULES) -> tuple[Bed, list[Alert], Outcome]:
+    """Apply an action to its bed.
+
+    Parameters
+    ----------
+    bed : Bed
+        The action's bed, as it was written last.
+    action : Action
+        What is asked for, by whom.
+    now_ns : int
+        UTC nanoseconds.
+    rules : Rules
+        What the site sets for this bed.
+
+    Returns
+    -------
+    bed : Bed
+        With the audit line, the action's id among the applied ones, and what the action changed.
+    alerts : list of Alert
+        New versions, at most one an alert.
+    outcome : Outcome
+        Applied, or why not.
+    """
+    if action.id in bed.applied_ids:
+        return bed, [], Outcome(False, f"action {action.id} was applied before")
+    try:
+        after, alerts = _ACTIONS[action.action](bed, action, now_ns, rules)
+    except RefusedError as refusal:
+        after, alerts = _done(AlertBook(bed, now_ns), action, rules, f"{action.action} refused: {refusal}")
+        return after, alerts, Outcome(False, str(refusal))
+    return after, alerts, Outcome(True)
+
+
+def _acknowledge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    book = AlertBook(bed, now_ns)
+    alert = book.get(action.alert_id or "")
+    if alert is None:
+        raise RefusedError(f"no alert {action.alert_id} on bed {bed.bed_stream}")
+    if alert.acknowledged is not None:
+        raise RefusedError(f"{alert.code} {alert.id} was acknowledged by {alert.acknowledged.by} before")
+    if alert.state is State.OFF:
+        raise RefusedError(f"{alert.code} {alert.id} is off")
+    state = State.OFF if alert.state is State.LATCHED else State.ACKNOWLEDGED
+    book.edit(alert, state=state, acknowledged=Acknowledgement(at=action.at, by=action.by))
+    return _done(book, action, rules, f"acknowledge {alert.code} {alert.id}")
+
+
+def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    seconds = action.args.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= AUDIO_PAUSE_MAX_S:
+        raise RefusedError(f"seconds is {seconds!r}: an audio pause lasts 0 (ends it) to {AUDIO_PAUSE_MAX_S:g} s")
+    asked_ns = min(ns_of_time(action.at), now_ns)
+    until_ns = asked_ns + seconds_ns(seconds)
+    if seconds and until_ns <= now_ns:
+        raise RefusedError(f"the pause of {seconds:g} s asked for at {action.at.isoformat()} is over already")
+    book = AlertBook(bed, now_ns)
+    if seconds:
+        for alert in book.open():
+            book.edit(alert, sounding=False)
+    until = time_of_ns(until_ns) if seconds else None
+    book.note(f"{AUDIO_PAUSED} {seconds:g} s", asked_ns, action.by)
+    book.change(audio_paused_until=until)
+    return settle(book, rules, action.id)
+
+
+def _admit(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    patient = action.args.get("patient")
+    if not isinstance(patient, str) or not re.fullmatch(rules.patient_pattern, patient):
+        raise RefusedError(f"patient {patient!r} is no pseudonym of the form {rules.patient_pattern}")
+    return admit(bed, patient, now_ns, ns_of_time(action.at), action.by, rules, action.id)
+
+
+def _discharge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    if bed.status is Status.DISCHARGED:
+        raise RefusedError(f"bed {bed.bed_stream} is discharged already")
+    return _leave(bed, action, now_ns, rules, Status.DISCHARGED, limits={}, baseline=None)
+
+
+def _standby(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    if bed.status is not Status.MONITORED:
+        raise RefusedError(f"bed {bed.bed_stream} is {bed.status.value}, not monitored")
+    return _leave(bed, action, now_ns, rules, Status.STANDBY)
+
+
+def _leave(bed: Bed, action: Action, now_ns: int, rules: Rules, status: Status, **fields: Any) -> Turn:
+    book = AlertBook(bed, now_ns)
+    end_all(book)
+    book.change(status=status, since=time_of_ns(now_ns), by=action.by, audio_paused_until=None, **fields)
+    return _done(book, action, rules, action.action)
+
+
+def _resume(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    if bed.status is not Status.STANDBY:
+        raise RefusedError(f"bed {bed.bed_stream} is {bed.status.value}, not in standby" + _how(bed))
+    book = AlertBook(bed, now_ns)
+    book.change(status=Status.MONITORED, since=time_of_ns(now_ns), by=action.by)
+    return _done(book, action, rules, "resume")
+
+
+def _how(bed: Bed) -> str:
+    return ": admit a patient" if bed.status is Status.DISCHARGED else ""
+
+
+def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    if not action.args:
+        raise RefusedError("args is empty: expected limits as {CODE: {part: value}}, or {CODE: null} to reset one")
+    merged = {code: dict(parts) for code, parts in bed.limits.items()}
+    for code, parts in action.args.items():
+        if parts is None:
+            merged.pop(code, None)
+        elif isinstance(parts, dict):
+            merged[code] = {**merged.get(code, {}), **parts}
+        else:
+            raise RefusedError(f"limits of {code} are {parts!r}: expected parts such as {{\"on\": false}}, or null")
+    kept = {code: {part: value for part, value in parts.items() if value is not None} for code, parts in merged.items()}
+    kept = {code: parts for code, parts in kept.items() if parts}
+    try:
+        Limits().with_changes(dict.fromkeys(action.args))  # each is a code that has limits
+        rules.checked_limits(kept)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+    what = ", ".join(f"{code} {_worded(parts)}" for code, parts in action.args.items())
+    book = AlertBook(bed, now_ns)
+    book.change(limits=kept)
+    return _done(book, action, rules, f"limits {what}")
+
+
+def _worded(parts: dict[str, Any] | None) -> str:
+    return "reset" if parts is None else " ".join(f"{part}={value}" for part, value in parts.items())
+
+
+def _baseline(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+    book = AlertBook(bed, now_ns)
+    book.change(baseline=None)
+    return _done(book, action, rules, "baseline")
+
+
+def _done(book: AlertBook, action: Action, rules: Rules, what: str) -> Turn:
+    book.note(what, ns_of_time(action.at), action.by)
+    return settle(book, rules, action.id)
+
+
+_ACTIONS: dict[str, Callable[[Bed, Action, int, Rules], Turn]] = {
+    "acknowledge": _acknowledge,
+    "silence": _silence,
+    "admit": _admit,
+    "discharge": _discharge,
+    "standby": _standby,
+    "resume": _resume,
+    "limits": _limits,
+    "baseline": _baseline,
+}

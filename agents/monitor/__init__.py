@@ -1,0 +1,1 @@
+"""The monitor worker: a bed's windows in, alarms and bed documents out."""

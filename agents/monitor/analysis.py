@@ -1,0 +1,184 @@
+"""The analysis of one bed's signal: assembly, ring and rhythm tier, one section after the other.
+
+In: windows with their append time. Out: `Step`, the rhythm as it stands after each piece of signal. The same windows
+give the same steps, whoever reads them and however they are cut.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.monitor.reassembly import Assembly, Piece, Trouble
+from agents.monitor.signal_buffer import Ring
+from models.arrhythmia.episodes import Episode
+from models.arrhythmia.limits import Limits, RhythmSettings
+from models.arrhythmia.tier import RhythmBaseline, RhythmHop, RhythmTier
+from models.ecg import Ecg
+from models.leads import LIMB, derive_limb_leads, lead_order
+from streams.wire import EcgWindow
+
+RING_S = 32.0  # strips need 20 s, the encoder 10; one message of 10 s more, so that it never takes what is just shown
+S = 1_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What is known after one piece.
+
+    Attributes
+    ----------
+    piece : Piece
+        The message that led here.
+    hop : RhythmHop
+        Of the rhythm tier.
+    fresh : bool
+        The section begins with this piece: what was on in the one before is nobody's finding any more.
+    """
+
+    piece: Piece
+    hop: RhythmHop
+    fresh: bool
+
+
+class Analysis:
+    """Parameters
+    ----------
+    limits, settings : Limits, RhythmSettings
+        Of the bed and of the site; `limits` may be assigned anew.
+    baseline : RhythmBaseline, optional
+        Of the bed, where it is known.
+    assembly : Assembly
+        Order of the messages, with the clock offset and pseudonym of the bed.
+    """
+
+    def __init__(
+        self, assembly: Assembly, limits: Limits, settings: RhythmSettings, baseline: RhythmBaseline | None = None
+    ) -> None:
+        self.assembly = assembly
+        self._limits = limits
+        self._settings = settings
+        self._baseline = baseline
+        self._section: int | None = None
+        self._tier: RhythmTier | None = None
+        self.ring = Ring(RING_S)
+        self.fs_hz = 0.0
+        self.last: Step | None = None
+        self._usable_since: int | None = None
+        self._messages: list[tuple[int, int, int]] = []  # first sample, epoch and sequence of those in the ring
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        if self._tier is not None:
+            self._tier.limits = limits
+
+    @property
+    def baseline(self) -> RhythmBaseline | None:
+        """The bed's baseline; assign None to have it measured anew."""
+        return self._tier.baseline if self._tier is not None else self._baseline
+
+    @baseline.setter
+    def baseline(self, baseline: RhythmBaseline | None) -> None:
+        self._baseline = baseline
+        if self._tier is not None:
+            self._tier.baseline = baseline
+
+    @property
+    def usable_s(self) -> float:
+        """For how long usable signal with beats in it has been watched without a break."""
+        if self._usable_since is None or self.last is None:
+            return 0.0
+        return max(0.0, (self.last.hop.now - self._usable_since) / self.fs_hz)
+
+    @property
+    def lsb_uv(self) -> NDArray[np.float32]:
+        """Microvolts per unit of the leads as they arrive."""
+        return np.zeros(0, np.float32) if self.last is None else self.last.piece.window.lsb_uv
+
+    @property
+    def usable_since_ns(self) -> int | None:
+        return None if self._usable_since is None else self.ring.instant_ns(self._usable_since)
+
+    @property
+    def now_ns(self) -> int:
+        """Instant up to which the signal has been judged."""
+        return 0 if self.last is None else self.ring.instant_ns(self.last.hop.now)
+
+    def push(self, window: EcgWindow, append_ns: int) -> tuple[list[Step], list[Trouble]]:
+        """Take one message."""
+        steps = [self._take(piece) for piece in self.assembly.push(window, append_ns)]
+        return steps, self.assembly.troubles()
+
+    def release(self, now_ns: int) -> tuple[list[Step], list[Trouble]]:
+        """Take what has waited long enough for a missing message."""
+        steps = [self._take(piece) for piece in self.assembly.release(now_ns)]
+        return steps, self.assembly.troubles()
+
+    def _take(self, piece: Piece) -> Step:
+        chunk = with_derived_leads(piece.window.to_ecg())
+        fresh = piece.section != self._section
+        if fresh:
+            self._begin(piece, chunk)
+        assert self._tier is not None
+        ended: tuple[Episode, ...] = ()
+        if piece.missing:
+            ended = tuple(e for e in self._tier.gap(piece.missing).episodes if e.end is not None)
+        self.ring.add(chunk, piece.missing, chunk.start_ns + piece.clock_offset_ns)
+        hop = self._tier.push(chunk)
+        if ended:
+            hop = replace(hop, episodes=(*ended, *hop.episodes))
+        if not hop.usable_leads or not hop.hr:  # a rate of its own is what shows that a condition is absent
+            self._usable_since = None
+        elif self._usable_since is None:
+            self._usable_since = hop.now
+        self._messages.append((self.ring.end - chunk.n_samples, piece.window.epoch, piece.window.sequence))
+        while self._messages[0][0] < self.ring.begin:
+            del self._messages[0]
+        self.last = Step(piece, hop, fresh)
+        return self.last
+
+    def _begin(self, piece: Piece, chunk: Ecg) -> None:
+        baseline = self.baseline
+        self._section, self.fs_hz = piece.section, chunk.fs_hz
+        self.ring = Ring(RING_S)
+        self._messages = []
+        self._usable_since = None
+        self._tier = RhythmTier(
+            chunk.leads, chunk.fs_hz, limits=self._limits, settings=self._settings, baseline=baseline, paced=chunk.paced
+        )
+
+    def messages(self, start: int, stop: int) -> tuple[int, int, int]:
+        """Epoch, first and last sequence number of the messages that hold samples ``start`` to ``stop``."""
+        firsts = [first for first, _, _ in self._messages]
+        a = max(0, bisect_right(firsts, start) - 1)
+        b = max(a, bisect_left(firsts, stop) - 1)
+        return self._messages[a][1], self._messages[a][2], self._messages[b][2]
+
+
+def with_derived_leads(ecg: Ecg) -> Ecg:
+    """The signal with the limb leads that follow from those recorded, marked as derived.
+
+    A lead that follows from a detached one counts as detached too.
+    """
+    have = [lead for lead in LIMB if lead in ecg.leads]
+    derived = derive_limb_leads({lead: ecg.lead(lead) for lead in have})
+    if not derived:
+        return ecg
+    by_name = dict(zip(ecg.leads, ecg.mv, strict=True)) | derived
+    order = tuple(lead_order(list(by_name)))
+    off = tuple(derived) if any(lead in ecg.leads_off for lead in have[:2]) else ()
+    return replace(
+        ecg,
+        leads=order,
+        mv=np.stack([by_name[x] for x in order]),
+        derived=tuple(derived),
+        leads_off=(*ecg.leads_off, *off),
+    )

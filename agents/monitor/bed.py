@@ -1,0 +1,360 @@
+"""One bed: windows, actions, interpretations and time in; documents out. Pure, the clock handed in.
+
+Assembly and rhythm tier say what holds, the life cycle says what becomes of it, and each turn of it gives one
+`Outputs`, to be delivered in order before the next. The state that survives a worker is the bed document alone; what
+the signal says is found again from the windows (``warm``).
+
+Whether a condition sounds depends on where it was seen: in signal that is older than `OLD_S` it is recorded, and sounds
+only where that signal proves to be the newest that the bed has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agents.clock import Clock
+from agents.lifecycle import actions, state_machine
+from agents.lifecycle.condition import ConditionReport
+from agents.lifecycle.outputs import Outputs, Strip
+from agents.lifecycle.rules import Rules
+from agents.lifecycle.state_machine import Outcome
+from agents.monitor import encoder_flags
+from agents.monitor.analysis import Analysis, Step
+from agents.monitor.feed_problems import SYSTEM, Troubles, silence_ended, silence_reports
+from agents.monitor.reassembly import Assembly
+from agents.monitor.reporting import Reporter
+from agents.monitor.vitals import VitalsMaker
+from agents.settings import Settings
+from models.arrhythmia.tier import RhythmBaseline
+from models.ecg import Ecg
+from models.leads import independent_leads
+from streams.alert import Alert, EncoderInfo, InterpretationMessage
+from streams.bed import Action, Baseline, Bed, BedChange, Skipped, Status
+from streams.document import time_of_ns
+from streams.topics import Topics
+from streams.wire import EcgWindow
+
+S = 1_000_000_000
+OLD_S = 10.0  # CONTRACTS 1: at more lag than this the newest signal goes first
+ENCODER_S = 10.0  # the encoder's window
+ENCODER_LEADS = 8  # independent leads that it needs: it never saw fewer
+
+
+def new_bed(bed_stream: str, unit: str, bed: str, since_ns: int, patient: str = "") -> Bed:
+    """The document of a bed whose first message has arrived: it is monitored."""
+    return Bed(bed_stream=bed_stream, unit=unit, bed=bed, patient=patient, since=time_of_ns(since_ns))
+
+
+class BedMonitor:
+    """One bed of a monitor.
+
+    Parameters
+    ----------
+    bed : Bed
+        As it was written last, or as `new_bed` makes it.
+    settings : Settings
+        Of the site.
+    clock : Clock
+    encoder : EncoderInfo or None
+        For the provenance.
+    generation : int
+        Of the consumer group: stands in every document.
+
+    Attributes
+    ----------
+    bed : Bed
+        The document as it stands.
+    offset : int
+        Of the last window that was taken.
+    """
+
+    def __init__(
+        self, bed: Bed, settings: Settings, clock: Clock, encoder: EncoderInfo | None = None, generation: int = 0
+    ) -> None:
+        self.bed = bed.changed(generation=generation)
+        self._settings = settings
+        self._clock = clock
+        self._topics = Topics(settings.topic_prefix, settings.partitions)
+        self._written = bool(bed.applied)  # Kafka has a document of this bed
+        self._rules = self._rules_of(bed)
+        self._reporter = Reporter(settings.strip_s, encoder)
+        self._vitals = VitalsMaker(bed.bed_stream)
+        self._troubles = Troubles()
+        self._waiting_from: int | None = None  # offset of the first message that waits for a missing one
+        self._unsure = False  # the newest signal looked old; whether it is the newest shows when nothing follows
+        self._encoded_s = 0
+        self._watch = encoder_flags.Watch()
+        self.offset = bed.applied.get(self._topics.windows, -1)
+        self.live = self._analysis(resumed=self._written)
+        self.behind: Analysis | None = None
+
+    def set_generation(self, generation: int) -> None:
+        """The worker holds the partition in another generation of the consumer group."""
+        self.bed = self.bed.changed(generation=generation)
+
+    # ---- what comes in -------------------------------------------------------------------------------------------
+
+    def push(self, window: EcgWindow, offset: int, append_ns: int, *, warm: bool = False) -> list[Outputs]:
+        """Take one window.
+
+        ``warm``, or an offset that is not after what was applied: the signal state is brought up, nothing comes out.
+        """
+        if not warm and offset <= self.offset and offset > self.bed.applied.get(self._topics.windows, -1):
+            return []  # delivered twice
+        warm = warm or offset <= self.bed.applied.get(self._topics.windows, -1)
+        self.offset = max(self.offset, offset)
+        steps, troubles = self.live.push(window, append_ns)
+        self._troubles.take(troubles, append_ns)
+        if warm:
+            return []
+        self._mark_waiting(offset)
+        outputs = self._identified()
+        first = silence_ended(self.bed, append_ns, self._reporter.provenance())
+        outputs += self._turns(steps, first, self._placed(window))
+        if steps and self.bed.status is Status.MONITORED and not self._unsure:
+            outputs += self._for_the_eye_and_the_encoder()
+        return outputs
+
+    def tick(self, *, caught_up: bool) -> list[Outputs]:
+        """Time has passed; ``caught_up``: the partition is read to its end. To be called once a second."""
+        now_ns = self._clock.now_ns()
+        outputs: list[Outputs] = []
+        reports: list[ConditionReport] = []
+        provenance = self._reporter.provenance()
+        if caught_up:
+            steps, troubles = self.live.release(now_ns)
+            self._troubles.take(troubles, now_ns)
+            self._mark_waiting(None)
+            outputs += self._turns(steps) if steps else []
+            assembly = self.live.assembly
+            limit_s = self.live.limits["SILENT_FEED"].seconds or 0.0
+            reports += silence_reports(self.bed, assembly.heard_ns, assembly.message_s, limit_s, now_ns, provenance)
+            still = assembly.heard_ns is not None and now_ns - assembly.heard_ns >= assembly.message_s / 2 * S
+            if self._unsure and still and self.live.last is not None:
+                self._unsure = False  # nothing newer came: this is how the bed is
+                on = [e for e in self.live.last.hop.episodes if e.end is None]
+                reports += self._reporter.reports(self.bed, self.live, on, live=True)
+            if assembly.heard_ns is not None:
+                reports += self._troubles.reports(self.bed, now_ns, provenance)
+        return outputs + self._turn(reports)
+
+    def act(self, action: Action, offset: int) -> tuple[list[Outputs], Outcome]:
+        """Apply a person's action, once."""
+        before = self.bed
+        bed, alerts, outcome = actions.act(before, action, self._clock.now_ns(), rules=self._rules)
+        outputs = self._write(bed, alerts, {self._topics.actions: offset})
+        self._follow(before)
+        return outputs, outcome
+
+    def interpret(self, message: InterpretationMessage, offset: int) -> tuple[list[Outputs], Outcome]:
+        """Attach the interpreter's reading to its alert, once."""
+        bed, alerts, outcome = state_machine.interpret(self.bed, message, self._clock.now_ns(), rules=self._rules)
+        return self._write(bed, alerts, {self._topics.interpretations: offset}), outcome
+
+    def report(self, reports: Sequence[ConditionReport], applied: dict[str, int] | None = None) -> list[Outputs]:
+        """Conditions that others found: the encoder's flags, services that are not there."""
+        return self._turn(reports, applied=applied)
+
+    def look(self, ecg: Ecg, findings: Mapping[str, float], *, trained: bool) -> list[Outputs]:
+        """What the encoder found in ten seconds of this bed."""
+        stop_ns = ecg.start_ns + round(ecg.n_samples / ecg.fs_hz * 1e9)
+        seen = encoder_flags.Look(findings, ecg.start_ns, stop_ns, trained)
+        self._watch, raised = encoder_flags.weigh(self.bed, seen, self._watch, self._clock.now_ns())
+        report = None if raised is None else self._reporter.of_the_encoder(self.bed, self.live, raised)
+        if raised is None or report is None:
+            return []
+        outputs = self._turn([report])
+        for output in outputs:
+            output.found = raised.reason
+        return outputs
+
+    def supports(self, code: str) -> tuple[str, ...]:
+        """Steady findings of the encoder that say the same as an alarm."""
+        return encoder_flags.supports(self._watch, code)
+
+    def strips_again(self) -> list[Strip]:
+        """Strips that may have been lost with the worker before, as far as the signal is at hand."""
+        return self._reporter.strips_again(self.bed, self.live)
+
+    # ---- live first ----------------------------------------------------------------------------------------------
+
+    def pass_over(self, first: int, last: int) -> list[Outputs]:
+        """Record that the windows from ``first`` to ``last`` are passed over; the analysis so far goes on with them."""
+        self.behind = self.behind or self.live
+        self.live = self._analysis(resumed=True)
+        self.offset = max(self.offset, last)
+        skipped = joined([*self.bed.skipped, Skipped(first=first, last=last)])
+        return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: last})
+
+    def take_back(self, first: int) -> list[Outputs]:
+        """The windows from ``first`` on are judged live after all: the newest end of what was passed over."""
+        self.offset = first - 1
+        skipped = [r.changed(last=min(r.last, first - 1)) for r in self.bed.skipped if r.first < first]
+        return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: first - 1})
+
+    def push_behind(self, window: EcgWindow, append_ns: int, *, warm: bool = False) -> list[Outputs]:
+        """Take one window that was passed over: its conditions are recorded when their end is known."""
+        if self.behind is None:
+            self.behind = self._analysis(resumed=True)
+        steps, _ = self.behind.push(window, append_ns)
+        if warm:
+            return []
+        turns = [
+            self._turn(self._reporter.reports(self.bed, self.behind, step.hop.episodes, live=False)) for step in steps
+        ]
+        return [output for turn in turns for output in turn]
+
+    def done_behind(self, up_to: int) -> list[Outputs]:
+        """The windows up to this offset have been analysed."""
+        skipped = [r.changed(first=max(r.first, up_to + 1)) for r in self.bed.skipped if r.last > up_to]
+        if not skipped:
+            self.behind = None
+        return [] if skipped == self.bed.skipped else self._write(self.bed.changed(skipped=skipped), [], {})
+
+    # ---- turns ---------------------------------------------------------------------------------------------------
+
+    def _turns(
+        self, steps: Sequence[Step], first: Sequence[ConditionReport] = (), placed: Bed | None = None
+    ) -> list[Outputs]:
+        """One turn a step; what the message itself says goes with the first of them."""
+        outputs: list[Outputs] = []
+        now_ns, live = self._clock.now_ns(), self.live
+        reports, heard_ns = list(first), live.assembly.heard_ns or now_ns
+        for k, step in enumerate(steps):
+            self._unsure = now_ns - live.ring.instant_ns(live.ring.end) > OLD_S * S
+            provenance = self._reporter.provenance()
+            reports += self._troubles.reports(self.bed, heard_ns, provenance, live=not self._unsure)
+            reports += self._reporter.reports(self.bed, live, step.hop.episodes, live=not self._unsure)
+            reports += self._reporter.cleared(self.bed, live, step.hop.episodes)
+            applied = self._applied(self.offset if k == len(steps) - 1 else self.offset - 1)
+            outputs += self._turn(reports, self._with_baseline(placed or self.bed, step), applied)
+            reports, placed = [], None
+        if reports or placed is not None:
+            outputs += self._turn(reports, placed, self._applied(self.offset))
+        return outputs
+
+    def _turn(
+        self, reports: Sequence[ConditionReport], bed: Bed | None = None, applied: dict[str, int] | None = None
+    ) -> list[Outputs]:
+        """One turn of the life cycle, on ``bed`` where the message changed it."""
+        after, alerts = state_machine.step(bed or self.bed, self._clock.now_ns(), reports, rules=self._rules)
+        return self._write(after, alerts, self._applied(self.offset) if applied is None else applied)
+
+    def _write(self, bed: Bed, alerts: list[Alert], applied: dict[str, int]) -> list[Outputs]:
+        """The documents of a turn; none where it changed nothing."""
+        if bed is self.bed and self._written:
+            return []
+        self._written = True
+        self.bed = bed.changed(applied={**bed.applied, **applied})
+        return [Outputs(bed=self.bed, strips=self._reporter.strips(alerts), alerts=alerts)]
+
+    def _applied(self, offset: int) -> dict[str, int]:
+        """What a document of now says of the windows: all but those that wait for a missing one."""
+        if self._waiting_from is not None:
+            offset = min(offset, self._waiting_from - 1)
+        return {self._topics.windows: offset} if offset >= 0 else {}
+
+    def _mark_waiting(self, offset: int | None) -> None:
+        if not self.live.assembly.waiting:
+            self._waiting_from = None
+        elif self._waiting_from is None:
+            self._waiting_from = offset
+
+    # ---- what the bed is -----------------------------------------------------------------------------------------
+
+    def _identified(self) -> list[Outputs]:
+        """A pseudonym that came with a new epoch."""
+        before = self.bed
+        patient = self.live.assembly.patient
+        bed, alerts = state_machine.identify(before, patient, self._clock.now_ns(), rules=self._rules)
+        if bed is before:
+            return []
+        outputs = self._write(bed, alerts, self._applied(self.offset - 1))
+        self._follow(before)
+        return outputs
+
+    def _placed(self, window: EcgWindow) -> Bed | None:
+        """The bed where the window shows it at another place, or with another clock; None where nothing changed."""
+        bed = self.bed
+        if (window.unit, window.bed) != (bed.unit, bed.bed):
+            moved = BedChange(
+                what=f"moved to {window.unit} {window.bed}", at=time_of_ns(self._clock.now_ns()), by="telemetry"
+            )
+            bed = bed.changed(unit=window.unit, bed=window.bed, changes=[*bed.changes, moved])
+        offset_ns = self.live.assembly.clock_offset_ns or 0
+        if offset_ns != _ns_of_seconds(bed.clock_offset_s):
+            bed = bed.changed(clock_offset_s=offset_ns / S)
+        if bed is self.bed and self._written:
+            return None
+        self._rules = self._rules_of(bed)
+        return bed
+
+    def _with_baseline(self, bed: Bed, step: Step) -> Bed:
+        found = step.hop.baseline
+        if found is None or bed.baseline is not None:
+            return bed
+        since = time_of_ns(self.live.ring.instant_ns(step.hop.now))
+        return bed.changed(
+            baseline=Baseline(st_mv=dict(found.st_mv), qrs_ms=found.qrs_ms, pr_ms=found.pr_ms, since=since)
+        )
+
+    def _follow(self, before: Bed) -> None:
+        """Bring the analysis in line with a bed that a person or a new patient changed."""
+        bed = self.bed
+        if bed.limits != before.limits:
+            self.live.limits = self._rules.checked_limits(bed.limits)
+        if bed.baseline is None and before.baseline is not None:
+            self.live.baseline = None
+        self.live.assembly.patient = bed.patient
+
+    def _for_the_eye_and_the_encoder(self) -> list[Outputs]:
+        vitals = self._vitals.of(self.live)
+        outputs = [] if vitals is None else [Outputs(vitals=[vitals])]
+        live = self.live
+        second = live.now_ns // S
+        enough = live.ring.end - live.ring.begin >= ENCODER_S * live.fs_hz
+        window = live.last.piece.window if live.last is not None else None
+        if window is None or not enough or second - self._encoded_s < self._settings.encoder_hop_s:
+            return outputs
+        if independent_leads(window.leads) >= ENCODER_LEADS:
+            self._encoded_s = second
+            stop = live.ring.end
+            outputs.append(Outputs(encode=live.ring.span(stop - round(ENCODER_S * live.fs_hz), stop)))
+        return outputs
+
+    def _analysis(self, *, resumed: bool) -> Analysis:
+        offset_ns = _ns_of_seconds(self.bed.clock_offset_s) if resumed else None
+        assembly = Assembly(self._settings.sequence_wait_s, offset_ns, self.bed.patient)
+        known = self.bed.baseline
+        baseline = None if known is None else RhythmBaseline(known.st_mv, known.qrs_ms, known.pr_ms)
+        limits = self._rules.checked_limits(self.bed.limits)
+        return Analysis(assembly, limits, self._settings.rhythm, baseline)
+
+    def _rules_of(self, bed: Bed) -> Rules:
+        site = self._settings.site
+        return Rules(
+            site_limits=self._settings.limits_of(bed.unit, bed.bed_stream, {}),
+            patient_pattern=self._settings.patient_pattern,
+            strip_key=lambda alert: f"ecg:{{{site}}}:strip:{alert}",
+        )
+
+
+def system_bed(since_ns: int) -> Bed:
+    """The bed of the workers themselves."""
+    return new_bed(SYSTEM, SYSTEM, SYSTEM, since_ns)
+
+
+def joined(ranges: Sequence[Skipped]) -> list[Skipped]:
+    """Ranges of offsets, ascending, with those that touch made one."""
+    out: list[Skipped] = []
+    for r in sorted(ranges, key=lambda r: r.first):
+        if out and r.first <= out[-1].last + 1:
+            out[-1] = out[-1].changed(last=max(out[-1].last, r.last))
+        else:
+            out.append(r)
+    return out
+
+
+def _ns_of_seconds(seconds: float) -> int:
+    """Whole microseconds: a float of seconds holds them exactly, and documents hold no more."""
+    return round(seconds * 1e6) * 1000

@@ -1,0 +1,104 @@
+"""From what the rhythm tier found to what a document says: the segment that shows a condition, and its citations.
+
+In: evidence in samples of a section. Out: the span of the strip, `Segment` and `Citation`, positions relative to the
+segment's start, at the rate as it arrived (CONTRACTS 3). A citation never points outside its segment: evidence over a
+longer time is cut to the beats that the strip shows, and `over_s` names the whole time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agents.monitor.signal_buffer import Ring
+from models.evidence import BeatSpan, Criterion, Evidence
+from streams.alert import BeatCitation, Citation, CriterionDoc, Segment
+from streams.document import time_of_ns
+
+S = 1_000_000_000
+LEAD_IN_S = 0.5  # signal shown before the first cited beat, so that its P wave is on the strip
+
+
+def choose_span(
+    ring: Ring, evidence: Sequence[Evidence], detected: int, fs_hz: float, strip_s: float
+) -> tuple[int, int]:
+    """Samples of the strip: ``strip_s`` up to the detection, or earlier where the evidence lies earlier."""
+    length = round(strip_s * fs_hz)
+    stop = min(detected, ring.end)
+    kept = [e for e in evidence if e.start >= ring.begin and e.end <= ring.end]
+    if kept:
+        first = min(e.start for e in kept) - round(LEAD_IN_S * fs_hz)
+        last = max(e.end for e in kept)
+        if first < stop - length:  # what was found latest is shown, where not all of it fits
+            stop = min(stop, max(first + length, last))
+    start = max(stop - length, ring.begin)
+    return start, min(max(stop, start + length), ring.end)
+
+
+def citations_of(
+    evidence: Sequence[Evidence], start: int, stop: int, start_ns: int, fs_hz: float, first: int = 1
+) -> list[Citation]:
+    """The evidence that the segment from sample ``start`` to ``stop`` shows, numbered from ``first``."""
+    shown = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
+    return [citation_of(e.shifted(-start), n, start_ns, fs_hz) for n, e in enumerate(shown, first)]
+
+
+def segment_of(start_ns: int, n_samples: int, fs_hz: float) -> Segment:
+    """The segment of a document; the strip's key is filled in where the alert's id is known."""
+    return Segment(start=time_of_ns(start_ns), duration_s=round(n_samples / fs_hz, 6), sampling_rate=fs_hz, strip="")
+
+
+def evidence_of(citation: Citation) -> Evidence:
+    """A citation as evidence again, in samples of its segment."""
+    rule = citation.criterion
+    return Evidence(
+        measure=citation.measure,
+        value=citation.value,
+        leads=tuple(citation.leads),
+        start=citation.start_sample,
+        end=citation.end_sample,
+        beats=tuple(BeatSpan(b.r_sample, b.start_sample, b.end_sample, b.value) for b in citation.beats),
+        criterion=None if rule is None else Criterion(rule.rule, rule.limit, rule.source),
+        over_s=citation.over_s,
+        wave=citation.wave,
+        confidence=citation.confidence,
+        method=citation.method,
+    )
+
+
+def _cut(e: Evidence, start: int, stop: int, fs_hz: float) -> Evidence | None:
+    """The evidence as far as the segment shows it; None where it shows nothing of it."""
+    if start <= e.start and e.end <= stop:
+        return e
+    beats = tuple(b for b in e.beats if start <= b.start and b.end <= stop)
+    if not beats or e.measure not in ("HR", "RR"):
+        return None
+    whole_s = e.over_s if e.over_s is not None else round((e.end - e.start) / fs_hz, 3)
+    first, last = beats[0].start, beats[-1].end
+    seconds = (last - first) / fs_hz / len(beats)
+    value = round(60.0 / seconds, 1) if e.measure == "HR" else round(seconds, 4)
+    return replace(e, start=first, end=last, beats=beats, value=value, over_s=whole_s)
+
+
+def citation_of(e: Evidence, n: int, segment_start_ns: int, fs_hz: float) -> Citation:
+    """Evidence in samples of the segment, as a document says it."""
+    rule = e.criterion
+    return Citation(
+        n=n,
+        measure=e.measure,
+        value=e.value,
+        unit=e.unit,
+        leads=list(e.leads),
+        start=time_of_ns(segment_start_ns + round(e.start / fs_hz * S)),
+        end=time_of_ns(segment_start_ns + round(e.end / fs_hz * S)),
+        start_s=round(e.start / fs_hz, 6),
+        end_s=round(e.end / fs_hz, 6),
+        start_sample=e.start,
+        end_sample=e.end,
+        over_s=e.over_s,
+        wave=e.wave,
+        beats=[BeatCitation(r_sample=b.r, start_sample=b.start, end_sample=b.end, value=b.value) for b in e.beats],
+        criterion=None if rule is None else CriterionDoc(rule=rule.rule, limit=rule.limit, source=rule.source),
+        confidence=min(1.0, max(0.0, e.confidence)),
+        method=e.method,
+    )

@@ -1,0 +1,129 @@
+"""How a monitor's turns leave it: in the order that makes a crash at any place harmless (docs/delivery.md, "A turn").
+
+The bed document first, acknowledged; then strips and alerts, acknowledged; then what is flagged for the interpreter.
+Vitals and the encoder's windows go out beside that: nobody waits for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agents.clock import Clock
+from agents.lifecycle.outputs import Outputs, Strip
+from agents.metrics import Metrics
+from agents.monitor import flags
+from agents.monitor.bed import BedMonitor
+from agents.settings import Settings
+from agents.worker.sender import Outgoing, Sender
+from models.ecg import Ecg
+from streams.alert import Alert, Phase
+from streams.document import ns_of_time
+from streams.telemetry import Headers
+from streams.topics import Topics
+from streams.wire import FlaggedSegment, encode_flagged, encode_window
+
+
+class Delivery:
+    """Parameters
+    ----------
+    settings, clock, sender, metrics
+        The worker's.
+    may_write : callable
+        Asked before each write; raises where this worker lost its partitions.
+    encode : callable
+        Takes ten seconds of a bed for the encoder tier, or leaves them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        sender: Sender,
+        metrics: Metrics,
+        may_write: Callable[[], None],
+        encode: Callable[[str, Ecg], None],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._sender = sender
+        self._metrics = metrics
+        self._may_write = may_write
+        self._encode = encode
+        self._topics = Topics(settings.topic_prefix, settings.partitions)
+        self._budget = flags.Budget()
+
+    async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
+        """One turn after the other; within a turn the order that makes a crash harmless."""
+        topics = self._topics
+        key = bed.bed.bed_stream
+        for output in outputs:
+            if output.bed is not None:
+                self._may_write()
+                await self._sender.send([Outgoing(topics.beds, key, output.bed.to_json())])
+            messages = [Outgoing(topics.strips, key, encode_window(s.window), strip_headers(s)) for s in output.strips]
+            messages += [Outgoing(topics.alerts, key, alert.to_json()) for alert in output.alerts]
+            if messages:
+                self._may_write()
+                await self._sender.send(messages)
+            await self.flag(bed, output.alerts, output.strips, output.found)
+            for alert in output.alerts:
+                self._metrics.alert(alert, self._clock.now_ns())
+            for vitals in output.vitals:
+                await self._sender.send_volatile(Outgoing(topics.vitals, key, vitals.to_json()))
+            if output.encode is not None:
+                self._encode(key, output.encode)
+
+    async def flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
+        """Hand what GEM is to read to the interpreter; over budget it is worded from the measurements."""
+        windows = {strip.alert_id: strip.window for strip in strips}
+        candidates = [
+            candidate
+            for alert in alerts
+            if alert.id in windows
+            and (candidate := flags.flag(alert, supported_by=bed.supports(alert.code), found=found))
+        ]
+        if not candidates:
+            return
+        now_ns = self._clock.now_ns()
+        self._budget, choice = flags.choose(self._budget, candidates, now_ns)
+        deadline_ns = now_ns + round(self._settings.gem_deadline_s * 1e9)
+        segments = [(f, f.reason, deadline_ns) for f in choice.taken] + [(f, why, now_ns) for f, why in choice.left_out]
+        messages = []
+        for candidate, reason, until_ns in segments:
+            alert = candidate.alert
+            assert alert.segment is not None
+            segment = FlaggedSegment(
+                windows[alert.id],
+                alert.id,
+                alert.code,
+                alert.priority,
+                reason,
+                ns_of_time(alert.segment.start),
+                until_ns,
+                candidate.citations,
+            )
+            messages.append(Outgoing(self._topics.flagged, alert.bed_stream, encode_flagged(segment)))
+        await self._sender.send(messages)
+
+    async def alerts_again(self, bed: BedMonitor) -> None:
+        """The alerts of a bed as they were written: some may never have left. Readers drop versions they have."""
+        generation = bed.bed.generation
+        alerts = [alert.changed(generation=generation) for alert in bed.bed.alerts]
+        self._may_write()
+        await self._sender.send([Outgoing(self._topics.alerts, bed.bed.bed_stream, a.to_json()) for a in alerts])
+
+    async def strips_again(self, bed: BedMonitor) -> None:
+        """Strips, and flags without a reading, of alerts that began just before the worker before this one ended."""
+        strips = bed.strips_again()
+        key = bed.bed.bed_stream
+        self._may_write()
+        await self._sender.send(
+            [Outgoing(self._topics.strips, key, encode_window(s.window), strip_headers(s)) for s in strips]
+        )
+        starts = [a.changed(phase=Phase.START) for a in bed.bed.alerts if a.interpretation is None and not a.late]
+        await self.flag(bed, starts, strips)
+
+
+def strip_headers(strip: Strip) -> Headers:
+    """Whose strip it is."""
+    return [("alert_id", strip.alert_id.encode())]

@@ -1,0 +1,117 @@
+"""The encoder tier of a monitor: ten seconds of a bed now and then, when there is time; nothing waits for it.
+
+A newer window of a bed takes the place of an older one that still waits, so under load the tier thins out by itself.
+Without an encoder the rhythm tier goes on alone, and `unavailable` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+
+from agents.settings import Settings
+from models.ecg import Ecg
+from streams.alert import EncoderInfo
+
+log = logging.getLogger(__name__)
+
+FS_HZ = 500.0  # the encoder's rate
+SAMPLES = 5000
+THREADS = 1  # of one run: the rhythm tier needs the other core
+
+Labels = dict[str, float]
+
+
+class EncoderTier:
+    """Parameters
+    ----------
+    settings : Settings
+
+    Attributes
+    ----------
+    info : EncoderInfo or None
+        Which encoder it is; None where there is none.
+    unavailable : str
+        Why there is none.
+    found : callable
+        Is told what the heads found: bed stream, the ten seconds, the labels present with their probabilities.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._batcher: Any = None
+        self._heads: Any = None
+        self._running: set[asyncio.Task[None]] = set()
+        self.info: EncoderInfo | None = None
+        self.unavailable = ""
+        self.found: Callable[[str, Ecg, Labels], Awaitable[None]] | None = None
+
+    async def start(self) -> None:
+        """Load the encoder; its absence is told, not raised."""
+        try:
+            session, self._heads = await asyncio.to_thread(self._load)
+        except Exception as error:
+            self.unavailable = str(error)
+            log.warning("no encoder: %s", error)
+            return
+        from models.encoder.batching import EncoderBatcher
+
+        self._batcher = EncoderBatcher(session, max_batch=self._settings.encoder_batch)
+        self.info = EncoderInfo(name=session.name, weights=session.weights, provider=session.provider)
+
+    def _load(self) -> tuple[Any, Any]:
+        from models.encoder.heads import load_heads
+        from models.encoder.session import EncoderSession
+
+        session = EncoderSession.load(self._settings.encoder, self._settings.device, threads=THREADS)
+        heads = load_heads(session.folder, session.weights, self._settings.fold) if session.trained else None
+        return session, heads
+
+    async def stop(self) -> None:
+        for task in self._running:
+            task.cancel()
+        if self._batcher is not None:
+            await self._batcher.close()
+
+    @property
+    def thinned(self) -> int:
+        """Windows that a newer one replaced."""
+        return 0 if self._batcher is None else int(self._batcher.thinned)
+
+    @property
+    def busy(self) -> bool:
+        """Windows are under way."""
+        return bool(self._running)
+
+    def offer(self, bed_stream: str, ecg: Ecg) -> None:
+        """Ten seconds of a bed: taken when there is time."""
+        if self._batcher is None:
+            return
+        task = asyncio.create_task(self._encode(bed_stream, ecg))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _encode(self, bed_stream: str, ecg: Ecg) -> None:
+        from models.signal.conditioning import to_twelve
+
+        try:
+            window, _present = to_twelve(ecg, FS_HZ)
+            window = np.ascontiguousarray(window[:, :SAMPLES])
+            if window.shape[1] < SAMPLES:
+                return
+            encoded = await self._batcher.encode(bed_stream, window)
+            if encoded is None or self._heads is None:
+                return
+            (labels,) = self._heads.present(encoded.pooled)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # the rhythm tier goes on; the next window is another try
+            self.unavailable = f"the encoder failed: {error}"
+            log.exception("the encoder failed")
+            return
+        if self.found is not None:
+            await self.found(bed_stream, ecg, labels)

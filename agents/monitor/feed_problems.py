@@ -1,0 +1,84 @@
+"""Technical conditions that the messages themselves show: a silent feed, a clock that jumped, a second source, a
+pseudonym that changed. What is open stands in the bed document; here is only what was seen of it lately.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agents.lifecycle.condition import ConditionReport
+from agents.monitor.reassembly import Trouble
+from streams.alert import Alert, Provenance
+from streams.bed import Bed, Status
+from streams.document import ns_of_time
+
+S = 1_000_000_000
+CLEAR_S = 10.0  # a trouble that no message has shown for this long is over
+SYSTEM = "_system"  # bed stream and unit of the workers themselves: no signal comes from there
+TROUBLES = ("CLOCK_JUMP", "DUPLICATE_SOURCE", "PATIENT_MISMATCH")
+
+
+def open_alert(bed: Bed, code: str) -> Alert | None:
+    """The alert of a code whose condition holds."""
+    return next((a for a in bed.alerts if a.code == code and a.end is None and a.state != "off"), None)
+
+
+def silence_reports(
+    bed: Bed, heard_ns: int | None, message_s: float, limit_s: float, now_ns: int, provenance: Provenance
+) -> list[ConditionReport]:
+    """SILENT_FEED where no valid message has come for ``limit_s``, or twice a message's length if that is longer.
+
+    Parameters
+    ----------
+    heard_ns : int or None
+        Append time of the last valid message; None: not one that is still to be read, then the bed's ``since`` counts.
+    now_ns : int
+        The partition was read to its end at this time.
+    """
+    if bed.status is not Status.MONITORED or bed.bed_stream == SYSTEM:
+        return []
+    since_ns = ns_of_time(bed.since)
+    last_ns = since_ns if heard_ns is None else max(heard_ns, since_ns) if bed.by else heard_ns
+    if now_ns - last_ns <= max(limit_s, 2 * message_s) * S:
+        return []
+    return [ConditionReport("SILENT_FEED", last_ns, now_ns, now_ns, provenance=provenance)]
+
+
+def silence_ended(bed: Bed, heard_ns: int, provenance: Provenance) -> list[ConditionReport]:
+    """The end of SILENT_FEED, where it is on: a message came."""
+    alert = open_alert(bed, "SILENT_FEED")
+    if alert is None:
+        return []
+    onset_ns, end_ns = ns_of_time(alert.onset), max(ns_of_time(alert.onset), heard_ns)
+    return [ConditionReport("SILENT_FEED", onset_ns, end_ns, end_ns, end_ns=end_ns, provenance=provenance)]
+
+
+class Troubles:
+    """CLOCK_JUMP, DUPLICATE_SOURCE and PATIENT_MISMATCH: on while messages show them, and for 10 s after."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, int, int]] = {}  # code to onset, last seen, append time of that
+
+    def take(self, troubles: Iterable[Trouble], append_ns: int) -> None:
+        """Note what a message showed."""
+        for trouble in troubles:
+            onset_ns = self._seen[trouble.code][0] if trouble.code in self._seen else trouble.at_ns
+            self._seen[trouble.code] = min(onset_ns, trouble.at_ns), max(trouble.at_ns, onset_ns), append_ns
+
+    def reports(self, bed: Bed, heard_ns: int, provenance: Provenance, *, live: bool = True) -> list[ConditionReport]:
+        """What is on, and what has ended by ``heard_ns``, the append time of the newest message."""
+        out = []
+        for code in TROUBLES:
+            if code not in self._seen:
+                alert = open_alert(bed, code)
+                if alert is not None:  # another worker saw it, and no message since shows it
+                    onset_ns = ns_of_time(alert.onset)
+                    out.append(ConditionReport(code, onset_ns, onset_ns, onset_ns, onset_ns, provenance=provenance))
+                continue
+            onset_ns, last_ns, append_ns = self._seen[code]
+            over = heard_ns - append_ns > CLEAR_S * S
+            end_ns = last_ns if over else None
+            out.append(ConditionReport(code, onset_ns, last_ns, last_ns, end_ns, live=live, provenance=provenance))
+            if over:
+                del self._seen[code]
+        return out

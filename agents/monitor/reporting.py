@@ -1,0 +1,182 @@
+"""From the rhythm tier's episodes to the life cycle's reports: instants, segment, citations, strip.
+
+Citations are made once, for the report that begins an alert; later reports of the same episode carry none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+
+from agents.lifecycle.condition import MONITOR_CODES, ConditionReport, priority_of
+from agents.lifecycle.matching import alert_of
+from agents.lifecycle.outputs import Strip
+from agents.monitor.analysis import Analysis
+from agents.monitor.citations import choose_span, citations_of, segment_of
+from agents.monitor.encoder_flags import Raised
+from models.arrhythmia.codes import CODES
+from models.arrhythmia.episodes import Episode
+from streams.alert import Alert, EncoderInfo, Provenance, WindowRange
+from streams.bed import Bed
+from streams.document import ns_of_time
+from streams.wire import EcgWindow, window_of_ecg
+
+CLEARED_S = {"AFIB": 90.0, "IRREGULAR": 90.0, "QT_LONG": 90.0, "ST_ELEVATION": 90.0, "ST_DEPRESSION": 90.0,
+             "WIDE_QRS": 90.0, "PR_LONG": 90.0, "PVC_RATE": 90.0, "AV_BLOCK": 60.0}  # fmt: skip
+CLEARED_DEFAULT_S = 20.0
+"""A fresh section that has watched usable signal this long and does not report a condition has seen that it is absent:
+the time that its rule needs to find it, and a margin. Until then an alert that the section before left on goes on."""
+
+
+def monitor_version() -> str:
+    """Version of this program, for the provenance."""
+    try:
+        return version("gem-bedside")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "0"
+
+
+class Reporter:
+    """Parameters
+    ----------
+    strip_s : float
+        Length of a strip.
+    encoder : EncoderInfo or None
+        For the provenance.
+    """
+
+    def __init__(self, strip_s: float, encoder: EncoderInfo | None = None) -> None:
+        self._strip_s = strip_s
+        self.encoder = encoder
+        self._version = monitor_version()
+        self._windows: dict[tuple[str, int], EcgWindow] = {}
+
+    def provenance(self, windows: WindowRange | None = None) -> Provenance:
+        return Provenance(monitor=self._version, encoder=self.encoder, windows=windows)
+
+    def reports(
+        self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode], *, live: bool
+    ) -> list[ConditionReport]:
+        """One report an episode."""
+        return [self._report(bed, analysis, episode, live) for episode in episodes]
+
+    def cleared(self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode]) -> list[ConditionReport]:
+        """The ends of conditions that a section before this one, or another worker, left on, and that are gone."""
+        named, since_ns = {episode.code for episode in episodes}, analysis.usable_since_ns
+        out = []
+        for alert in bed.alerts:
+            of_the_signal = alert.code not in MONITOR_CODES and not CODES[alert.code].instant
+            if not of_the_signal or alert.end is not None or alert.state == "off" or alert.code in named:
+                continue
+            if since_ns is None or analysis.usable_s < CLEARED_S.get(alert.code, CLEARED_DEFAULT_S):
+                continue
+            onset_ns = ns_of_time(alert.onset)
+            end_ns = max(onset_ns, since_ns)
+            out.append(ConditionReport(alert.code, onset_ns, end_ns, end_ns, end_ns, provenance=self.provenance()))
+        return out
+
+    def strips(self, alerts: Iterable[Alert]) -> list[Strip]:
+        """The strips of the alerts that began in this turn."""
+        windows, self._windows = self._windows, {}
+        out = []
+        for alert in alerts:
+            if alert.version == 1 and alert.segment is not None:
+                window = windows.get((alert.code, ns_of_time(alert.segment.start)))
+                if window is not None:
+                    out.append(Strip(alert.id, window))
+        return out
+
+    def _report(self, bed: Bed, analysis: Analysis, episode: Episode, live: bool) -> ConditionReport:
+        ring, fs_hz = analysis.ring, analysis.fs_hz
+        onset_ns = ring.instant_ns(episode.onset)
+        last_ns = max(onset_ns, ring.instant_ns(episode.last_held))
+        newest = None if analysis.last is None else analysis.last.piece.window
+        priority = None if newest is None else priority_of(episode.code, newest.leads_off, newest.leads)
+        report = ConditionReport(
+            episode.code,
+            onset_ns,
+            max(onset_ns, ring.instant_ns(episode.detected)),
+            last_ns,
+            end_ns=None if episode.end is None else max(onset_ns, ring.instant_ns(episode.end)),
+            held=episode.held,
+            live=live,
+            priority=priority,
+            leads=episode.leads,
+        )
+        if alert_of(bed, report) is not None:
+            return report
+        return self._with_evidence(bed, analysis, episode, report, fs_hz)
+
+    def _with_evidence(
+        self, bed: Bed, analysis: Analysis, episode: Episode, report: ConditionReport, fs_hz: float
+    ) -> ConditionReport:
+        ring = analysis.ring
+        start, stop = choose_span(ring, episode.evidence, episode.detected, fs_hz, self._strip_s)
+        if stop <= start:
+            return report
+        window, derived = self.window(bed, analysis, start, stop)
+        start_ns = ring.instant_ns(start)
+        segment = segment_of(start_ns, window.n_samples, fs_hz)
+        epoch, first, last = analysis.messages(start, stop)
+        self._windows[episode.code, ns_of_time(segment.start)] = window
+        return replace(
+            report,
+            citations=tuple(citations_of(episode.evidence, start, stop, start_ns, fs_hz)),
+            derived_leads=tuple(lead for lead in derived if lead in episode.leads),
+            segment=segment,
+            provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),
+        )
+
+    def window(self, bed: Bed, analysis: Analysis, start: int, stop: int) -> tuple[EcgWindow, tuple[str, ...]]:
+        """Samples ``start`` to ``stop`` of the ring as a message, as recorded; and the leads that could be derived."""
+        shown = analysis.ring.span(start, stop)
+        last_ns = shown.start_ns + round((shown.n_samples - 1) / shown.fs_hz * 1e9)
+        epoch, first, _ = analysis.messages(start, stop)
+        gains = {round(float(x), 6) for x in analysis.lsb_uv}
+        window = window_of_ecg(
+            replace(shown, start_ns=shown.start_ns - (analysis.assembly.clock_offset_ns or 0)),
+            bed_stream=bed.bed_stream,
+            unit=bed.unit,
+            bed=bed.bed,
+            patient=bed.patient,
+            epoch=epoch,
+            sequence=first,
+            gateway_time_ns=last_ns,
+            lsb_uv=gains.pop() if len(gains) == 1 else None,
+        )
+        return window, shown.derived
+
+    def strips_again(self, bed: Bed, analysis: Analysis) -> list[Strip]:
+        """The strips of the alerts whose segment is still at hand: one that was lost with a worker comes back so."""
+        ring, out = analysis.ring, []
+        for alert in bed.alerts:
+            if alert.segment is None or analysis.last is None or alert.segment.sampling_rate != analysis.fs_hz:
+                continue
+            start = ring.sample_at(ns_of_time(alert.segment.start))
+            stop = start + round(alert.segment.duration_s * analysis.fs_hz)
+            if ring.begin <= start and stop <= ring.end:
+                out.append(Strip(alert.id, self.window(bed, analysis, start, stop)[0]))
+        return out
+
+    def of_the_encoder(self, bed: Bed, analysis: Analysis, raised: Raised) -> ConditionReport | None:
+        """An `INTERPRETATION` over the window that the encoder looked at; None where it is not at hand any more."""
+        ring = analysis.ring
+        start, stop = ring.sample_at(raised.start_ns), ring.sample_at(raised.stop_ns)
+        if start < ring.begin or stop > ring.end or stop <= start:
+            return None
+        window, derived = self.window(bed, analysis, start, stop)
+        segment = segment_of(ring.instant_ns(start), window.n_samples, analysis.fs_hz)
+        self._windows["INTERPRETATION", ns_of_time(segment.start)] = window
+        epoch, first, last = analysis.messages(start, stop)
+        return ConditionReport(
+            "INTERPRETATION",
+            raised.start_ns,
+            raised.stop_ns,
+            raised.stop_ns,
+            raised.stop_ns,
+            leads=(*window.leads, *derived),
+            derived_leads=derived,
+            segment=segment,
+            provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),
+        )

@@ -1,0 +1,1 @@
+"""The publisher worker: Kafka to Redis, and people's actions back."""

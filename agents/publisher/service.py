@@ -1,0 +1,227 @@
+"""The publisher: the bridge between Kafka, which is the record, and Redis, where nurse stations read and act.
+
+Out: alerts, beds, strips and vitals, each with its offset in one script call (`streams.alert_bus`). It goes on from the
+offsets in Redis, not from what its group committed: a Redis that fell back is filled up again. In: people's actions,
+which leave the inbox only when Kafka has them. While Redis is away it waits, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from typing import Any
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from agents.clock import Clock
+from agents.settings import Settings
+from agents.worker.log_reader import committed_offsets, log_end, plain_consumer, read_range
+from agents.worker.sender import Incoming, Outgoing
+from agents.worker.worker import Worker
+from streams.actions import ActionsInbox, InboxItem
+from streams.alert import Alert
+from streams.alert_bus import AlertBus, Entry, FellBack, alert_entry, bed_entry, place_of, strip_entry, vitals_entry
+from streams.bed import Bed, Vitals
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.5  # before Redis is asked again; its fail-over takes seconds
+SOCKET_S = (
+    5.0  # a Redis that does not answer for this long is away: without it a cut line would hold the worker forever
+)
+VITALS_S = 5.0  # vitals older than this are dropped: a trace that is shown late is a lie about now
+REFILL_BATCH = 200  # entries of one round trip
+
+
+class Publisher(Worker):
+    """The publisher worker."""
+
+    name = "publisher"
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings, clock)
+        self.redis = Redis.from_url(settings.redis, socket_timeout=SOCKET_S, socket_connect_timeout=SOCKET_S)
+        self.bus = AlertBus(self.redis, settings.site)
+        self.inbox = ActionsInbox(self.redis, settings.site, f"{socket.gethostname()}-{os.getpid()}")
+        topics = self.topics
+        self._record = (topics.alerts, topics.beds, topics.strips)  # what Redis is filled up with again
+        self._filled = asyncio.Event()
+        self._filling = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        for topic in (*self._record, topics.vitals):
+            self.agent(topic, self._publish)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+
+    async def start(self) -> None:
+        await super().start()
+        self.run_forever(self._forward_actions(), "the inbox of actions")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        await super().stop()
+        await self.redis.aclose()
+
+    # ---- Kafka to Redis ------------------------------------------------------------------------------------------
+
+    async def _revoked(self, _app: Any, revoked: set[Any], **_: Any) -> None:
+        self._filled.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
+        places = [(at.topic, at.partition) for at in assigned]
+        async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
+            committed = await committed_offsets(consumer, places)
+        self.hold(committed)
+        self._task = asyncio.create_task(self._begin(committed))
+
+    async def _begin(self, committed: dict[tuple[str, int], int]) -> None:
+        """Bring Redis up to what the group has committed, before anything newer is published."""
+        try:
+            await self._fill(committed)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.fail(error)
+            return
+        self._filled.set()
+        self.ready.set()
+
+    async def _publish(self, message: Incoming) -> None:
+        await self._filled.wait()
+        old_s = (self.clock.now_ns() - message.append_ns) / 1e9
+        if message.topic == self.topics.vitals and old_s > VITALS_S:
+            return
+        entry = await self._entry(message)
+        if entry is None:
+            return
+        while True:
+            await self._filled.wait()
+            if message.topic == self.topics.vitals and (self.clock.now_ns() - message.append_ns) / 1e9 > VITALS_S:
+                return
+            try:
+                await self.bus.publish([entry])
+                self.metrics.published.labels(entry.kind).inc()
+                return
+            except FellBack as fell:
+                # Nothing newer may be published before Redis is full again: it would hide what is missing before it.
+                self._filled.clear()
+                log.warning("%s", fell)
+                await self._fill(dict(self._positions))
+                self._filled.set()
+            except (RedisError, OSError) as error:
+                await self._wait(error)
+
+    async def _fill(self, up_to: dict[tuple[str, int], int]) -> None:
+        """Publish what Redis does not have of the record, up to these offsets (exclusive)."""
+        async with self._filling:
+            applied = await self._applied()
+            async with plain_consumer(self.settings) as consumer:
+                for topic, partition in up_to:
+                    await self._forget_replaced(consumer, topic, partition, applied)
+                self.bus.expect(applied)
+                for (topic, partition), stop in up_to.items():
+                    if topic not in self._record:
+                        continue
+                    start = applied.get(place_of(topic, partition), -1) + 1
+                    if start >= stop:
+                        continue
+                    log.info("Redis is filled with %s/%d from offset %d to %d", topic, partition, start, stop - 1)
+                    async for batch in read_range(consumer, topic, partition, start, stop):
+                        entries = [entry for message in batch if (entry := await self._entry(message)) is not None]
+                        for k in range(0, len(entries), REFILL_BATCH):
+                            await self._publish_all(entries[k : k + REFILL_BATCH])
+
+    async def _forget_replaced(self, consumer: Any, topic: str, partition: int, applied: dict[str, int]) -> None:
+        """Redis is ahead of a log: the log was replaced by a new one, whose messages would all count as applied."""
+        place = place_of(topic, partition)
+        known = applied.get(place, -1)
+        if known < 0:
+            return
+        end = await log_end(consumer, topic, partition, beyond=known)
+        if known < end:
+            return
+        log.warning("Redis has applied %s up to offset %d, but the log ends at %d: a new log begins", place, known, end)
+        while True:
+            try:
+                await self.bus.reset(place)
+                break
+            except (RedisError, OSError) as error:
+                await self._wait(error)
+        del applied[place]
+
+    async def _publish_all(self, entries: list[Entry]) -> None:
+        while True:
+            try:
+                await self.bus.publish(entries)
+                self.progressed()
+                return
+            except (RedisError, OSError) as error:
+                await self._wait(error)
+
+    async def _applied(self) -> dict[str, int]:
+        while True:
+            try:
+                return await self.bus.applied_offsets()
+            except (RedisError, OSError) as error:
+                await self._wait(error)
+
+    async def _wait(self, error: Exception) -> None:
+        self.metrics.redis_waits.inc()
+        log.warning("Redis is away (%s): waiting", error)
+        self.progressed()  # it waits for another, it is not stuck itself
+        await asyncio.sleep(WAIT_S)
+
+    async def _entry(self, message: Incoming) -> Entry | None:
+        """What a message is in Redis; None, and a dead letter, where it cannot be read."""
+        topics, place, value = self.topics, place_of(message.topic, message.partition), message.value or b""
+        keys = self.bus.keys
+        try:
+            if message.topic == topics.alerts:
+                alert = Alert.from_json(value)
+                return alert_entry(keys, alert, place, message.offset, alert.generation)
+            if message.topic == topics.beds:
+                if message.value is None:
+                    return None
+                bed = Bed.from_json(value)
+                return bed_entry(keys, bed, place, message.offset, bed.generation)
+            if message.topic == topics.vitals:
+                return vitals_entry(keys, Vitals.from_json(value), place, message.offset)
+            alert_id = dict(message.headers).get("alert_id")
+            if alert_id is None:
+                raise ValueError("header alert_id is missing")
+            return strip_entry(keys, alert_id.decode(), value, place, message.offset, message.append_ns // 1_000_000)
+        except ValueError as error:  # pydantic's own errors are ValueErrors
+            reason = str(error).splitlines()[0] if isinstance(error, ValidationError) else str(error)
+            await self.sender.refuse(message, f"{reason} ({place} offset {message.offset})")
+            self.metrics.dead_letters.inc()
+            return None
+
+    # ---- Redis to Kafka ------------------------------------------------------------------------------------------
+
+    async def _forward_actions(self) -> None:
+        while True:
+            try:
+                items = await self.inbox.read()
+            except (RedisError, OSError) as error:
+                await self._wait(error)
+                continue
+            for item in items:
+                await self._forward(item)
+                with contextlib.suppress(RedisError, OSError):  # it is read again then, and its id is applied once
+                    await self.inbox.ack(item)
+
+    async def _forward(self, item: InboxItem) -> None:
+        if item.action is None:
+            entry = Incoming(self.inbox.stream, 0, 0, self.clock.now_ns(), None, item.raw)
+            await self.sender.refuse(entry, f"{item.reason} (inbox entry {item.entry_id})")
+            self.metrics.dead_letters.inc()
+            return
+        await self.sender.send([Outgoing(self.topics.actions, item.action.bed_stream, item.action.to_json())])

@@ -1,0 +1,162 @@
+"""How a worker gets its memory back from Kafka when it is given a partition (docs/delivery.md, "Taking over").
+
+Plain consumers that belong to no group: they read beside the app's own, and move none of its offsets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pydantic import BaseModel, ValidationError
+
+from agents.settings import Settings
+from agents.worker.sender import Incoming
+from streams.bed import Bed
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 200  # an answer of the broker is awaited this long before it is asked again
+BATCH = 500  # records of one poll: bounds the memory that a backlog takes (1 MB each at most)
+
+
+@asynccontextmanager
+async def plain_consumer(settings: Settings, group: str | None = None) -> AsyncIterator[Any]:
+    """A consumer for reading beside the app; with ``group`` it can ask what that group has committed."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka.split(","),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_poll_records=BATCH,
+    )
+    await consumer.start()
+    await asyncio.sleep(0)  # aiokafka's own tasks must have begun: stopped before that, they cancel who stops them
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read_range(
+    consumer: Any, topic: str, partition: int, start: int, stop: int, *, whole_batches: bool = False
+) -> AsyncIterator[list[Incoming]]:
+    """The records of one partition from offset ``start`` to ``stop`` (exclusive), poll by poll.
+
+    ``whole_batches``: also what lies behind ``stop`` in the batch that reaches it. The embedded broker names an end
+    inside the last batch, so whoever reads to the end wants that batch whole.
+    """
+    at = TopicPartition(topic, partition)
+    consumer.assign([at])
+    begin = (await consumer.beginning_offsets([at]))[at]
+    position = max(start, begin)
+    consumer.seek(at, position)
+    while position < stop:
+        records = (await consumer.getmany(at, timeout_ms=POLL_MS)).get(at, [])
+        if not records:
+            # Compacted away, or control records at the end: the position tells.
+            position = await consumer.position(at)
+            continue
+        position = records[-1].offset + 1
+        yield [incoming(record) for record in records if whole_batches or record.offset < stop]
+
+
+def incoming(record: Any) -> Incoming:
+    """A record of aiokafka as this program passes it on."""
+    return Incoming(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp * 1_000_000,
+        record.key,
+        record.value,
+        tuple(record.headers or ()),
+    )
+
+
+async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]:
+    """The newest document of every bed of a partition; of two, the one of the later generation.
+
+    A worker that lost its session cannot take a bed back: what it still wrote carries the lower generation.
+    """
+    at = TopicPartition(topic, partition)
+    end = (await consumer.end_offsets([at]))[at]
+    newest: dict[bytes, tuple[int, Incoming]] = {}
+    async for batch in read_range(consumer, topic, partition, 0, end, whole_batches=True):
+        for record in batch:
+            if record.value is None or record.key is None:
+                continue
+            try:
+                generation = _Generation.model_validate_json(record.value).generation
+            except ValidationError as error:
+                _unreadable(record, error)
+                continue
+            if record.key not in newest or generation >= newest[record.key][0]:
+                newest[record.key] = generation, record
+    beds = {}
+    for _, record in newest.values():
+        try:
+            bed = Bed.from_json(record.value or b"")
+        except ValidationError as error:
+            _unreadable(record, error)
+            continue
+        beds[bed.bed_stream] = bed
+    return beds
+
+
+def _unreadable(record: Incoming, error: ValidationError) -> None:
+    log.error("bed document %s/%d offset %d cannot be read: %s", record.topic, record.partition, record.offset, error)
+
+
+class _Generation(BaseModel):
+    """All of a bed document that tells which of two is newer: reading the rest of each takes ten times longer."""
+
+    generation: int = 0
+
+
+async def committed_offsets(consumer: Any, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """What the consumer's group has committed of each partition; the log's beginning where it has not."""
+    held = [TopicPartition(topic, partition) for topic, partition in places]
+    if not held:
+        return {}
+    consumer.assign(held)
+    begins = await consumer.beginning_offsets(held)
+    out = {}
+    for at in held:
+        offset = await consumer.committed(at)
+        out[at.topic, at.partition] = max(int(begins[at]), int(begins[at] if offset is None else offset))
+    return out
+
+
+async def log_end(consumer: Any, topic: str, partition: int, beyond: int) -> int:
+    """The offset that the next record gets; exact where the broker names ``beyond`` as outside the log.
+
+    The embedded broker names an end inside the last batch: that batch is read before an end is believed to be lower.
+    """
+    at = TopicPartition(topic, partition)
+    end = int((await consumer.end_offsets([at]))[at])
+    if beyond < end or end == 0:
+        return end
+    async for batch in read_range(consumer, topic, partition, end - 1, end, whole_batches=True):
+        end = max(end, batch[-1].offset + 1) if batch else end
+    return end
+
+
+async def offset_before(consumer: Any, topic: str, partition: int, offset: int, seconds: float) -> int:
+    """The first offset appended at most ``seconds`` before the record that lies before ``offset``."""
+    at = TopicPartition(topic, partition)
+    begin = int((await consumer.beginning_offsets([at]))[at])
+    if offset <= begin:
+        return begin
+    last = None
+    async for batch in read_range(consumer, topic, partition, offset - 1, offset):
+        last = batch[-1] if batch else last
+    if last is None:
+        return begin
+    since_ms = last.append_ns // 1_000_000 - round(seconds * 1000)
+    found = (await consumer.offsets_for_times({at: since_ms})).get(at)
+    return begin if found is None else max(begin, min(int(found.offset), offset))

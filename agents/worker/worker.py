@@ -1,0 +1,171 @@
+"""What the three workers share: a Faust app inside this process's own loop, ready, failed, and a clean end.
+
+A worker that cannot go on says why and ends with status 1; whatever it was handling is not committed, and the next
+worker does it again. It never goes on with something half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from agents.clock import Clock
+from agents.metrics import Metrics
+from agents.monitor.feed_problems import SYSTEM
+from agents.settings import Settings
+from agents.worker.faust_app import faust_app, raw_topic
+from agents.worker.high_watermarks import LogEnds
+from agents.worker.sender import Incoming, Outgoing, Sender
+from streams.alert import Interpretation, InterpretationMessage
+from streams.document import time_of_ns
+from streams.topics import Topics
+
+log = logging.getLogger(__name__)
+
+STOP_S = 20.0  # what a worker took is finished within this, or the next worker does it again
+
+
+class Worker:
+    """A worker: `start`, wait for `ended`, `stop`.
+
+    Attributes
+    ----------
+    ready : asyncio.Event
+        It holds its partitions.
+    ended : asyncio.Future
+        Set with an exception where it cannot go on.
+    handled : int
+        Messages finished, for the watch over progress.
+    """
+
+    name = ""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.topics = Topics(settings.topic_prefix, settings.partitions)
+        self.app = faust_app(settings, self.name)
+        self.sender = Sender(settings, clock)
+        self.ready = asyncio.Event()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.metrics = Metrics()
+        self.ends = LogEnds(settings)
+        self.handled = 0
+        self._positions: dict[tuple[str, int], int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await self.sender.start()
+        await self.app.start()
+        self.run_forever(self._watch_app(), "the Faust app")
+        self.run_forever(self.ends.keep_asking(), "the watch over the logs' ends")
+
+    async def stop(self) -> None:
+        """Finish what was taken, commit, leave the group."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.app.stop(), STOP_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.sender.stop()
+
+    def fail(self, error: BaseException) -> None:
+        """This worker cannot go on."""
+        if not self.ended.done():
+            log.error("%s cannot go on: %s", self.name, error, exc_info=error)
+            self.ended.set_exception(error)
+
+    def run_forever(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Run a task whose end is the worker's."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                self.fail(task.exception() or RuntimeError(f"{what} ended"))
+
+        task = asyncio.create_task(work, name=what)
+        task.add_done_callback(over)
+        self._tasks.append(task)
+
+    def hold(self, committed: Mapping[tuple[str, int], int]) -> None:
+        """These partitions are held now, and these are the offsets that come next."""
+        self._positions = {place: self._positions.get(place, offset) for place, offset in committed.items()}
+        self.ends.watch(committed)
+
+    def waiting(self) -> int | None:
+        """Messages that are in Kafka and not handled; None where nobody knows."""
+        ends = {place: self.ends.end(*place) for place in list(self._positions)}
+        if any(end is None for end in ends.values()):
+            return None
+        return sum(max(0, (end or 0) - self._positions.get(place, 0)) for place, end in ends.items())
+
+    def agent(self, topic: str, handle: Callable[[Incoming], Coroutine[Any, Any, None]]) -> None:
+        """Handle the messages of a topic, one after the other."""
+
+        async def take(stream: Any) -> None:
+            await self.each(stream, handle)
+
+        take.__name__ = take.__qualname__ = f"take_{topic.replace('.', '_').replace('-', '_')}"
+        self.app.agent(raw_topic(self.app, topic))(take)
+
+    async def each(self, stream: Any, handle: Callable[[Incoming], Coroutine[Any, Any, None]]) -> None:
+        """Handle every message of a stream; one that fails is never acknowledged, and ends the worker."""
+        async for event in stream.events():
+            message = incoming_of(event.message)
+            try:
+                await handle(message)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                self.fail(error)
+                await asyncio.Future()  # Faust acknowledges a message when its handler returns or raises: never do
+            self.done(message)
+
+    def done(self, message: Incoming) -> None:
+        """A message was finished."""
+        place = message.topic, message.partition
+        self._positions[place] = max(self._positions.get(place, 0), message.offset + 1)
+        self.progressed()
+
+    async def tell_service(self, code: str, reason: str) -> None:
+        """Tell the monitor that holds `_system` that a service is not there, or (no reason) that it is."""
+        now_ns = self.clock.now_ns()
+        state = Interpretation(
+            source="measured" if reason else "gem",
+            reason=reason or None,
+            at=time_of_ns(now_ns),
+            text=reason,
+            seconds=0.0,
+        )
+        message = InterpretationMessage(id=f"{code}-{now_ns}", alert_id=code, bed_stream=SYSTEM, interpretation=state)
+        await self.sender.send([Outgoing(self.topics.interpretations, SYSTEM, message.to_json())])
+
+    @property
+    def stuck_after_s(self) -> float:
+        """Nothing finished for this long while messages wait: this worker is stuck."""
+        return self.settings.stuck_after_s
+
+    def progressed(self) -> None:
+        """Something was finished."""
+        self.handled += 1
+        self.metrics.handled.inc()
+
+    async def _watch_app(self) -> None:
+        while not self.app.crashed:
+            await asyncio.sleep(0.2)
+        raise self.app.crash_reason or RuntimeError("the Faust app crashed")
+
+
+def incoming_of(message: Any) -> Incoming:
+    """A message of Faust as the rest of the program passes it on."""
+    return Incoming(
+        message.topic,
+        message.partition,
+        message.offset,
+        round((message.timestamp or 0.0) * 1000) * 1_000_000,
+        message.key,
+        message.value,
+        tuple(message.headers.items()) if isinstance(message.headers, dict) else tuple(message.headers or ()),
+    )

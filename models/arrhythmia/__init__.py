@@ -1,0 +1,1 @@
+"""The rhythm tier: alarm codes and limits, criteria, confirmation over time, episodes."""

@@ -1,0 +1,1 @@
+"""The alarm criteria, one file a subject."""

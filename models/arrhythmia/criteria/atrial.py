@@ -1,0 +1,160 @@
+"""Atrial rhythm: irregular or not, and fibrillating or not, from the beats of the last half minute.
+
+In, once a hop: the beat track, the measured waves, the rhythm network's view. Out: `AtrialRhythm.irregular` and
+`.fibrillating` (None where the signal cannot tell) and the evidence of both.
+A small classifier weighs ten features: how the RRs scatter (irregularly, not by ectopic beats and pauses in a regular
+rhythm) and how many beats show a P wave. It is trained by ``python -m models.training.atrial_classifier``.
+Two networks see the waves themselves and vote beside it: the atrial network, trained on atrial rhythms alone, and the
+rhythm network.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrhythmia.criteria.waves import WaveBeat
+from models.arrhythmia.views import RhythmViews
+from models.beats.series import METHOD, BeatTrack
+from models.evidence import Criterion, Evidence
+from models.networks.loading import file_of, fold_asked
+
+LOOK_S = 30.0               # beats of this time are judged together
+MIN_RRS = 8
+REGULAR_BELOW = 0.015       # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
+IRREGULAR_ABOVE = 0.08
+NOISY_ABOVE = 0.3           # the network's say: nothing can be told
+OWN_SHARE, RHYTHM_SHARE, ATRIAL_SHARE = 0.2, 0.2, 0.6  # of the decision; all three say it in log odds
+LEVEL = -1.5                # log odds above which fibrillation is called, for 89 of 100 of CinC 2017 found
+MOST = 6.0                  # log odds of the RRs and P waves beyond this are no surer
+ASK_NETWORK_ABOVE = -6.0    # log odds of the RRs and P waves below which the network could not change the decision
+FEATURES = ("median_change", "rmssd", "scatter", "share_changed", "turning", "lag1", "lag2", "near_pairs", "rate_hz",
+            "absent_p")
+
+
+class AtrialRhythm:
+    """Irregularity and fibrillation of one bed, as of the last hop."""
+
+    def __init__(self, fs_hz: float) -> None:
+        self._fs = fs_hz
+        self.irregular: bool | None = None
+        self.fibrillating: bool | None = None
+        self.onset: int | None = None
+        self._track: BeatTrack | None = None
+        self._absent_p = float("nan")
+        self._first = 0
+
+    def update(self, track: BeatTrack, waves: Sequence[WaveBeat], views: RhythmViews) -> None:
+        """One hop."""
+        self.irregular = self.fibrillating = None
+        self._track = track
+        if not track.leads:
+            return
+        recent = np.flatnonzero(track.r > track.now - LOOK_S * self._fs)
+        if len(recent) < MIN_RRS + 1:
+            return
+        self._first = int(recent[0])
+        self.onset = int(track.r[self._first])
+        scatter = rr_features(track, self._first)
+        if scatter is None:
+            return
+        seen = [b for b in waves if b.sample >= self.onset and b.conducted]
+        self._absent_p = float(np.mean([b.beat.overall.p_on is None for b in seen])) if seen else float("nan")
+        if scatter[0] < REGULAR_BELOW:
+            self.irregular = self.fibrillating = False
+            return
+        odds = atrial_classifier()(np.array([*scatter, 0.5 if np.isnan(self._absent_p) else self._absent_p]))
+        if odds > ASK_NETWORK_ABOVE:
+            if views.network["noise"] > NOISY_ABOVE:
+                return
+            own, rhythm = min(max(odds, -MOST), MOST), logit(views.network["af"])
+            said = OWN_SHARE * own + RHYTHM_SHARE * rhythm + ATRIAL_SHARE * views.atrial
+            self.fibrillating = said > LEVEL
+        else:
+            self.fibrillating = False
+        self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE
+
+    def evidence(self, code: str, over_s: float, source: str) -> tuple[Evidence, ...]:
+        """REGULARITY over the judged beats, and ABSENT_P for atrial fibrillation."""
+        track = self._track
+        assert track is not None
+        rr = np.diff(track.r[self._first:]) / self._fs
+        start, end = int(track.r[self._first]), int(track.r[-1])
+        rule = f"irregular {'without' if code == 'AFIB' else 'with'} P waves for {over_s:g} s"
+        criterion = Criterion(rule, over_s, source)
+        regularity = Evidence("REGULARITY", round(float(np.std(rr) / np.mean(rr)), 3), track.leads, start, end,
+                              criterion=criterion, over_s=over_s, method=METHOD)
+        if code != "AFIB" or not np.isfinite(self._absent_p):
+            return (regularity,)
+        absent = Evidence("ABSENT_P", round(self._absent_p, 3), track.leads, start, end, criterion=criterion,
+                          over_s=over_s, method=METHOD)
+        return regularity, absent
+
+
+def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:
+    """The first nine of `FEATURES`, of the beats from ``first`` on; None where there are too few RRs.
+
+    RRs beside ventricular beats are left out: ectopic beats are irregular too, and no fibrillation.
+    """
+    rr = track.rr_s[first:]
+    ventricular = track.ventricular[first:]
+    good = np.isfinite(rr) & ~(ventricular[:-1] | ventricular[1:])
+    pairs = good[:-1] & good[1:]
+    if good.sum() < MIN_RRS or pairs.sum() < MIN_RRS - 2:
+        return None
+    middle, mean = float(np.median(rr[good])), float(np.mean(rr[good]))
+    change = np.diff(rr)[pairs] / middle
+    kept = rr[good] / mean - 1.0
+    turns = np.diff(rr)[:-1] * np.diff(rr)[1:]
+    triples = pairs[:-1] & pairs[1:]
+    power = float(np.mean(kept ** 2)) + 1e-6
+    lag1 = float(np.mean(kept[1:] * kept[:-1])) / power
+    lag2 = float(np.mean(kept[2:] * kept[:-2])) / power
+    near = np.abs(kept[:, None] - kept[None]) < 0.05
+    off_diagonal = (near.sum() - len(kept)) / (len(kept) * (len(kept) - 1))
+    return np.array([
+        np.median(np.abs(change)), min(1.0, float(np.sqrt(np.mean(change ** 2)))), min(1.0, float(np.std(kept))),
+        np.mean(np.abs(change) > 0.1), np.mean(turns[triples] < 0) if triples.any() else 0.5, lag1, lag2,
+        off_diagonal, 1.0 / middle])
+
+
+class AtrialClassifier:
+    """One hidden layer on standardised features, read from an ``.npz``."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no {path.name} in {path.parent.name}: run python -m models.training.atrial_classifier"
+            )
+        with np.load(path) as stored:
+            self._mean, self._scale = stored["mean"], stored["scale"]
+            self._w1, self._b1, self._w2, self._b2 = (stored[k] for k in ("w1", "b1", "w2", "b2"))
+
+    def __call__(self, features: NDArray[np.float64]) -> float:
+        """Log odds of atrial fibrillation."""
+        hidden = np.maximum((features - self._mean) / self._scale @ self._w1 + self._b1, 0.0)
+        return float((hidden @ self._w2 + self._b2).item())
+
+
+def classifier_path(fold: str | None = None) -> Path:
+    """The classifier's file: the shipped one, or the one that never saw ``fold``."""
+    return file_of("afib", fold, "npz")
+
+
+@lru_cache(maxsize=8)
+def _load(fold: str | None) -> AtrialClassifier:
+    return AtrialClassifier(classifier_path(fold))
+
+
+def atrial_classifier() -> AtrialClassifier:
+    """The classifier that the environment asks for; FileNotFoundError where a fold's weights are missing."""
+    return _load(fold_asked())
+
+
+def logit(p: float) -> float:
+    """Log odds of a probability, bounded."""
+    p = min(max(p, 1e-4), 1.0 - 1e-4)
+    return float(np.log(p / (1.0 - p)))

@@ -1,0 +1,165 @@
+"""P waves that lead no QRS: the patient's own P wave looked for where a beat fails to come.
+
+In: the newest signal and measured beats. Out: P waves without a QRS, and the AV_BLOCK finding of two in 30 s.
+The template is the mean P wave of the conducted beats at hand, lead by lead. A match counts between the T wave of one
+beat and the P wave (or QRS) of the next, where its shape and size fit in most leads and its place fits their pace.
+Ventricular beats on either side are left out: what lies behind them is their own doing.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrhythmia.criteria.waves import WaveBeat
+from models.arrhythmia.episode_tracker import Finding
+from models.arrhythmia.limits import RULES, Limit
+from models.ecg import Ecg
+from models.evidence import BeatSpan, Criterion, Evidence
+
+HALF_S = 0.07              # half a P wave: templates are 140 ms long (P waves last 80 to 120 ms)
+MIN_BEATS = 4              # conducted beats with a P wave that make a template
+MIN_P_MV = 0.06            # a smaller P wave in a lead cannot be told from noise
+MIN_RR_S = 0.8             # a shorter RR has no room for a P wave of its own
+ALIKE = 0.88               # correlation with the template
+SIZE = (0.5, 1.8)          # of the template's size
+AFTER_T_S = 0.04           # clear of the T wave's end
+BEFORE_P_S = 0.20          # clear of the next beat's own P wave
+PACE = 0.22                # how far a P wave may stand off the middle, or off the usual PP interval
+METHOD = "P template 1"
+
+
+class BlockWatch:
+    """P waves without a QRS, of one bed."""
+
+    def __init__(self, fs_hz: float) -> None:
+        self._fs = fs_hz
+        self._asked = -1
+        self._found: list[tuple[int, tuple[str, ...]]] = []
+
+    def update(self, window: Ecg, start: int, beats: Sequence[WaveBeat], usable: Sequence[str]) -> None:
+        """Look behind each measured beat whose successor has been measured since the last hop.
+
+        Parameters
+        ----------
+        window : Ecg
+            The newest signal.
+        start : int
+            Absolute sample of its first one.
+        beats : sequence of WaveBeat
+            Measured beats, absolute samples.
+        usable : sequence of str
+            Leads to look at.
+        """
+        new = [k for k in range(len(beats) - 1) if beats[k + 1].sample > self._asked]
+        if not new or not usable:
+            return
+        self._asked = beats[-1].sample
+        rr = np.diff([b.sample for b in beats]) / self._fs
+        wanted = [k for k in new if rr[k] >= MIN_RR_S and beats[k].sample >= start and beats[k].conducted
+                  and beats[k + 1].conducted]
+        if not wanted:
+            return
+        part = window.select(usable)
+        templates = _templates(part, start, beats, self._fs)
+        for k in wanted:
+            self._found += _between(part, start, beats, k, templates, self._fs)
+
+    def finding(self, now: int, limit: Limit) -> Finding | None:
+        """AV_BLOCK where enough such P waves lie in the last ``limit.seconds``. Onset: the first of them."""
+        assert limit.beats is not None and limit.seconds is not None
+        self._found = [f for f in self._found if f[0] > now - limit.seconds * self._fs]
+        if len(self._found) < limit.beats:
+            return None
+        rule = f"P waves that lead no QRS, {limit.beats} in {limit.seconds:g} s"
+        criterion = Criterion(rule, limit.beats, RULES["AV_BLOCK"].source)
+        half = round(HALF_S * self._fs)
+        cited = []
+        for at, leads in self._found[-limit.beats:]:
+            span, width = (at - half, at + half), round(2000.0 * half / self._fs, 1)
+            cited.append(Evidence("P", width, leads, *span, (BeatSpan(at, *span, width),), criterion,
+                                  over_s=limit.seconds, wave="p", method=METHOD))
+        return Finding("AV_BLOCK", self._found[0][0], now, tuple(cited), self._found[-1][1])
+
+
+def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> dict[str, NDArray[np.float64]]:
+    """Mean P wave of each lead that shows one, baseline removed, [2 half + 1] mV."""
+    half = round(HALF_S * fs)
+    out: dict[str, NDArray[np.float64]] = {}
+    for lead, row in zip(part.leads, part.mv, strict=True):
+        waves = []
+        for b in beats:
+            marks = b.beat.leads.get(lead)
+            peak = None if marks is None or not b.conducted else marks.p_peak
+            if peak is not None and half <= peak - start < len(row) - half:
+                waves.append(row[peak - start - half:peak - start + half + 1])
+        if len(waves) >= MIN_BEATS:
+            mean = _level(np.mean(waves, axis=0).astype(np.float64))
+            if np.ptp(mean) >= MIN_P_MV:
+                out[lead] = mean
+    return out
+
+
+def _between(part: Ecg, start: int, beats: Sequence[WaveBeat], k: int, templates: dict[str, NDArray[np.float64]],
+             fs: float) -> list[tuple[int, tuple[str, ...]]]:
+    """P waves between beat ``k`` and the next one: absolute sample and the leads that show it."""
+    here, after = beats[k].beat.overall, beats[k + 1].beat.overall
+    if here.t_off is None or not templates:
+        return []
+    own = after.p_peak if after.p_peak is not None else after.qrs_on
+    if own is None:
+        return []
+    first, last = here.t_off + round(AFTER_T_S * fs) - start, own - round(BEFORE_P_S * fs) - start
+    if last - first < 3:
+        return []
+    votes = np.zeros((len(templates), last - first))
+    for n, (lead, template) in enumerate(templates.items()):
+        votes[n] = _matches(part.lead(lead).astype(np.float64), template, first, last)
+    agreed = votes.sum(axis=0) * 2 > len(templates)
+    if not agreed.any():
+        return []
+    runs = np.split(np.flatnonzero(agreed), np.flatnonzero(np.diff(np.flatnonzero(agreed)) > 1) + 1)
+    out = []
+    before = here.p_peak if here.p_peak is not None else here.qrs_on
+    for run in runs:
+        at = start + first + int(run[len(run) // 2])
+        if before is not None and _paced_right(before, at, own, beats, fs):
+            leads = tuple(lead for lead, row in zip(templates, votes, strict=True) if row[run].any())
+            out.append((at, leads))
+    return out
+
+
+def _matches(row: NDArray[np.float64], template: NDArray[np.float64], first: int, last: int) -> NDArray[np.bool_]:
+    half = len(template) // 2
+    low, high = first - half, last + half
+    if low < 0 or high > len(row):
+        return np.zeros(last - first, bool)
+    pieces = np.lib.stride_tricks.sliding_window_view(row[low:high], len(template))[:last - first]
+    flat = pieces - np.linspace(0, 1, len(template)) * (pieces[:, -1:] - pieces[:, :1]) - pieces[:, :1]
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(flat, axis=1) * np.linalg.norm(template) + 1e-9
+    alike = flat @ template / norm
+    size = np.ptp(flat, axis=1) / max(float(np.ptp(template)), 1e-9)
+    out = np.zeros(last - first, bool)
+    out[:len(alike)] = (alike >= ALIKE) & (size >= SIZE[0]) & (size <= SIZE[1])
+    return out
+
+
+def _level(wave: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The wave on a level line, mean zero."""
+    flat = wave - np.linspace(wave[0], wave[-1], len(wave))
+    return np.asarray(flat - flat.mean(), np.float64)
+
+
+def _paced_right(before: int, at: int, after: int, beats: Sequence[WaveBeat], fs: float) -> bool:
+    """The P wave stands midway between its neighbours, or a usual PP interval behind the one before."""
+    one, two = (at - before) / fs, (after - at) / fs
+    if min(one, two) < 0.25:
+        return False
+    peaks = [b.beat.overall.p_peak for b in beats]
+    intervals = [(q - p) / fs for p, q in pairwise(peaks) if p is not None and q is not None]
+    usual = float(np.percentile(intervals, 25)) if intervals else float("nan")
+    midway = abs(one - two) < PACE * (one + two) / 2.0
+    return midway or abs(one - usual) < PACE * usual

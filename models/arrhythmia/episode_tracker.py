@@ -1,0 +1,146 @@
+"""Episodes out of findings: when a condition starts to be one, when it is over, when it is only held.
+
+In, once a hop: what the criteria found present up to now (`Finding`), and whether the signal could have shown it.
+Out: every episode that is on, and those that ended in this hop. Positions are absolute samples of the bed's stream.
+A condition ends by evidence only: absent for 5 s on usable signal; without usable signal it is held. Back within those
+5 s it is the same episode. An instant stays on for 20 s and never merges with the next.
+"""
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from models.arrhythmia.codes import CODES
+from models.arrhythmia.episodes import END_AFTER_S, INSTANT_STAYS_S, Episode
+from models.evidence import Evidence
+
+INSTANT_REMEMBERED_S = 90.0  # an instant found again in a later hop is the same one; no criterion looks back further
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A condition that a criterion found present.
+
+    Attributes
+    ----------
+    code : str
+        Alarm code.
+    onset : int
+        Sample at which the condition began.
+    last_held : int
+        Sample up to which it held.
+    evidence : tuple of Evidence
+        What was measured, absolute samples.
+    leads : tuple of str
+        Leads that voted.
+    """
+
+    code: str
+    onset: int
+    last_held: int
+    evidence: tuple[Evidence, ...] = ()
+    leads: tuple[str, ...] = ()
+
+
+class EpisodeTracker:
+    """The episodes of one bed.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Samples a second of the stream.
+    """
+
+    def __init__(self, fs_hz: float) -> None:
+        self._end_after = round(END_AFTER_S * fs_hz)
+        self._instant_stays = round(INSTANT_STAYS_S * fs_hz)
+        self._remembered = round(INSTANT_REMEMBERED_S * fs_hz)
+        self._on: dict[tuple[str, int], Episode] = {}
+        self._absent: dict[tuple[str, int], int] = {}     # usable samples since the condition was last seen
+        self._instants: dict[tuple[str, int], int] = {}   # instants seen, and when
+        self._over: dict[str, int] = {}                   # where the last episode of a code ended
+        self._now: int | None = None
+
+    def is_on(self, code: str) -> bool:
+        """An episode of this code is on."""
+        return any(key[0] == code for key in self._on)
+
+    def onset(self, code: str) -> int | None:
+        """Onset of the newest episode of this code that is on."""
+        return max((key[1] for key in self._on if key[0] == code), default=None)
+
+    def update(self, findings: Sequence[Finding], now: int, unusable: Collection[str] = ()) -> list[Episode]:
+        """One hop.
+
+        Parameters
+        ----------
+        findings : sequence of Finding
+            Conditions present.
+        now : int
+            Sample up to which signal has been seen.
+        unusable : collection of str
+            Codes that this hop's signal could not have shown.
+
+        Returns
+        -------
+        list of Episode
+            Those on, and those that ended in this hop (``end`` set), by onset.
+        """
+        passed = 0 if self._now is None else max(0, now - self._now)
+        self._now = now
+        seen = {self._found(finding, now) for finding in findings}
+        over = [key for key in list(self._on) if self._is_over(key, key in seen, passed, now, unusable)]
+        ended = [self._ended(key) for key in over]
+        self._instants = {k: t for k, t in self._instants.items() if now - t < self._remembered}
+        return sorted([*ended, *self._on.values()], key=lambda e: (e.onset, e.code))
+
+    def end_all(self, codes: Collection[str]) -> list[Episode]:
+        """End the episodes of ``codes`` at once: their alarm was switched off, or their criterion no longer applies."""
+        return [self._ended(key) for key in list(self._on) if key[0] in codes]
+
+    def skip(self, now: int) -> None:
+        """Time passed of which nothing was seen: it counts for neither side."""
+        self._now = now
+
+    def _found(self, finding: Finding, now: int) -> tuple[str, int]:
+        if CODES[finding.code].instant:
+            key = (finding.code, finding.onset)
+            if key in self._instants:
+                if key in self._on:
+                    self._on[key] = replace(self._on[key], last_held=max(self._on[key].last_held, finding.last_held))
+                return key
+            self._instants[key] = now
+        else:
+            over = self._over.get(finding.code, -1)
+            if finding.last_held <= over:  # the criterion still looks at what has ended
+                return finding.code, -1
+            finding = replace(finding, onset=max(finding.onset, over + 1))
+            running = next((k for k in self._on if k[0] == finding.code), None)
+            if running is not None:
+                episode = self._on[running]
+                self._on[running] = replace(episode, last_held=max(episode.last_held, finding.last_held), held=False)
+                return running
+            key = (finding.code, finding.onset)
+        self._on[key] = Episode(finding.code, finding.onset, now, finding.last_held, evidence=finding.evidence,
+                                leads=finding.leads)
+        return key
+
+    def _is_over(self, key: tuple[str, int], seen: bool, passed: int, now: int, unusable: Collection[str]) -> bool:
+        episode = self._on[key]
+        if CODES[episode.code].instant:
+            return now - episode.detected >= self._instant_stays
+        if seen:
+            self._absent[key] = max(0, now - episode.last_held)
+            return False
+        held = episode.code in unusable
+        if episode.held != held:
+            self._on[key] = replace(episode, held=held)
+        if not held:
+            self._absent[key] = self._absent.get(key, 0) + passed
+        return self._absent.get(key, 0) >= self._end_after
+
+    def _ended(self, key: tuple[str, int]) -> Episode:
+        episode = self._on.pop(key)
+        self._absent.pop(key, None)
+        self._over[key[0]] = episode.last_held
+        return replace(episode, end=episode.last_held, held=False)

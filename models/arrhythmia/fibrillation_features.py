@@ -1,0 +1,110 @@
+"""How much a stretch of ECG looks like ventricular fibrillation or flutter: one row of features a lead.
+
+In: millivolts [leads, samples] of about four seconds. Out: float [leads, `FEATURES`].
+Several views, since each alone is fooled: the spectrum (Barro 1989: first moment and share around the peak; Kuo and
+Dillman 1978: leakage outside the dominant period), the organisation (autocorrelation at the period, share of time at
+rest: QRS complexes leave a line between them, fibrillation never rests), the amplitude, and fast activity that only
+muscle and motion have.
+"""
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ecg import Millivolts
+from models.signal.conditioning import fill_gaps, resample, without_baseline
+
+FS_HZ = 125.0         # everything below 40 Hz is kept
+WINDOW_S = 4.0        # the definition's own length (Philips, CinC 2015)
+RESTING = 0.15        # of the steep slopes: less is rest
+RESTS_TOO_MUCH = 0.6  # share of the time at rest from which no lead fibrillates (0.17 to 0.5 in fibrillation)
+FEATURES = ("rms_mv", "peak_hz", "peak_share", "low_share", "moment", "high_share", "leakage", "autocorrelation",
+            "period_hz", "rest_share", "kurtosis", "crossings_hz", "slope_kurtosis", "range_ratio")
+
+
+def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
+    """A first look that costs little: some lead rests for so little of the time that the features are worth it."""
+    step = max(1, int(fs_hz // FS_HZ))
+    slope = np.abs(np.diff(mv[:, ::step], axis=1))
+    slope = slope[np.isfinite(slope).all(axis=1)]
+    if not len(slope) or not slope.shape[1]:
+        return False
+    steep = np.partition(slope, int(0.95 * slope.shape[1]), axis=1)[:, int(0.95 * slope.shape[1])]
+    return bool(np.any(np.mean(slope < RESTING * steep[:, None], axis=1) < RESTS_TOO_MUCH))
+
+
+def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
+    """Features of the stretch, one row a lead; rows of a lead without signal are NaN.
+
+    Parameters
+    ----------
+    mv : [leads, samples]
+        Millivolts, NaN where there is no sample.
+    fs_hz : float
+        Sampling rate.
+    """
+    dead = ~np.isfinite(mv).any(axis=1) if mv.shape[1] else np.ones(len(mv), bool)
+    if mv.shape[1] < fs_hz or dead.all():
+        return np.full((len(mv), len(FEATURES)), np.nan)
+    filled, _ = fill_gaps(mv)
+    x = without_baseline(resample(filled, fs_hz, FS_HZ), FS_HZ).astype(np.float64)
+    edge = round(0.1 * FS_HZ)  # the moving mean leans on its edges
+    x = x[:, edge:-edge]
+    x -= x.mean(axis=1, keepdims=True)
+    out = np.column_stack([*_spectral(x), *_leakage(x), *_organisation(x)])
+    out[dead] = np.nan
+    return out
+
+
+def _spectral(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    n_fft = 1024
+    power = np.abs(np.fft.rfft(x * np.hanning(x.shape[1]), n_fft, axis=1)) ** 2
+    hz = np.fft.rfftfreq(n_fft, 1.0 / FS_HZ)
+    heart = (hz >= 0.7) & (hz <= 40.0)
+    total = power[:, heart].sum(axis=1) + 1e-12
+    search = (hz >= 1.5) & (hz <= 10.0)
+    peak = hz[search][np.argmax(power[:, search], axis=1)]
+    near = (np.abs(hz[None] - peak[:, None]) <= 0.75)
+    rms = np.sqrt(np.mean(x ** 2, axis=1))
+    moment = (power[:, heart] * hz[heart]).sum(axis=1) / total / np.maximum(peak, 0.5)
+    share = (power * near).sum(axis=1) / total
+    low = power[:, (hz >= 2.0) & (hz <= 9.0)].sum(axis=1) / total
+    high = power[:, (hz >= 15.0) & (hz <= 40.0)].sum(axis=1) / total
+    return [rms, peak, share, low, moment, high]
+
+
+def _leakage(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """What is left of the signal when it is added to itself half a mean period later (Kuo and Dillman 1978)."""
+    out = np.zeros(len(x))
+    for k, row in enumerate(x):
+        change = np.abs(np.diff(row)).sum()
+        half = round(np.pi * np.abs(row).sum() / max(float(change), 1e-9))
+        half = min(max(half, 1), len(row) // 2)
+        out[k] = np.abs(row[half:] + row[:-half]).sum() / max(float((np.abs(row[half:]) + np.abs(row[:-half])).sum()),
+                                                              1e-9)
+    return [out]
+
+
+def _organisation(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    n = x.shape[1]
+    spectrum = np.abs(np.fft.rfft(x, 2 * n, axis=1)) ** 2
+    correlation = np.fft.irfft(spectrum, axis=1)[:, :n]
+    correlation /= np.maximum(correlation[:, :1], 1e-12)
+    low, high = round(FS_HZ / 10.0), min(round(FS_HZ / 1.2), n - 1)
+    lag = low + np.argmax(correlation[:, low:high], axis=1)
+    at_period = correlation[np.arange(len(x)), lag]
+    slope = np.diff(x, axis=1)
+    steep = np.quantile(np.abs(slope), 0.95, axis=1)
+    rest = np.mean(np.abs(slope) < RESTING * steep[:, None], axis=1)
+    kurtosis = _kurtosis(x)
+    crossings = np.sum(np.diff(np.signbit(x), axis=1), axis=1) / (n / FS_HZ) / 2.0
+    thirds = np.stack([np.ptp(part, axis=1) for part in np.array_split(x, 4, axis=1)])
+    ratio = thirds.min(axis=0) / np.maximum(thirds.max(axis=0), 1e-9)
+    return [at_period, FS_HZ / lag, rest, kurtosis, crossings, _kurtosis(slope), ratio]
+
+
+def _kurtosis(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred = x - x.mean(axis=1, keepdims=True)
+    second = np.mean(centred ** 2, axis=1)
+    kurtosis: NDArray[np.float64] = np.mean(centred ** 4, axis=1) / np.maximum(second ** 2, 1e-18)
+    return kurtosis

@@ -1,0 +1,69 @@
+"""What the rhythm tier says once a second of one bed."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from models.arrhythmia.criteria.waves import RhythmBaseline
+from models.arrhythmia.episodes import Episode
+from models.beats.detector import Beat
+
+HR_BEATS = 8              # the heart rate is a mean over this many RRs (GE EK-Pro: 8-beat mean)
+
+
+@dataclass(frozen=True)
+class RhythmHop:
+    """State of one bed's rhythm.
+
+    Attributes
+    ----------
+    now : int
+        Absolute sample up to which signal has been judged.
+    episodes : tuple of Episode
+        Every episode that is on, and those that ended since the last push.
+    beats : tuple of Beat
+        Beats that became final since the last push.
+    hr : float or None
+        Mean rate of the last beats, per minute; 0 in asystole, None where it cannot be told.
+    rhythm : str or None
+        The rhythm in words.
+    pvc_per_min : int or None
+        Ventricular beats in the last minute.
+    st : mapping
+        Lead to ST level, mV.
+    quality : mapping
+        Lead to 0…1.
+    usable_leads : tuple of str
+        Leads that may speak now.
+    baseline : RhythmBaseline or None
+        Once the first five usable minutes have passed.
+    """
+
+    now: int
+    episodes: tuple[Episode, ...] = ()
+    beats: tuple[Beat, ...] = ()
+    hr: float | None = None
+    rhythm: str | None = None
+    pvc_per_min: int | None = None
+    st: Mapping[str, float] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+    usable_leads: tuple[str, ...] = ()
+    baseline: RhythmBaseline | None = None
+
+
+RHYTHMS = (
+    ("VFIB", "ventricular fibrillation"), ("ASYSTOLE", "asystole"), ("VTACH", "ventricular tachycardia"),
+    ("VRHYTHM", "ventricular rhythm"), ("SVT", "supraventricular tachycardia"), ("AFIB", "atrial fibrillation"),
+    ("VBIGEMINY", "ventricular bigeminy"), ("VTRIGEMINY", "ventricular trigeminy"), ("IRREGULAR", "irregular rhythm"),
+    ("EXTREME_TACHY", "tachycardia"), ("TACHY", "tachycardia"), ("EXTREME_BRADY", "bradycardia"), ("BRADY",
+                                                                                                   "bradycardia"),
+)
+"""The word of the first of these codes that is on names the rhythm."""
+
+
+def rhythm_word(on: Sequence[str], paced: bool) -> str:
+    """The rhythm in words, from the codes of the episodes that are on."""
+    for code, word in RHYTHMS:
+        if code in on:
+            return word
+    return "paced rhythm" if paced else "regular rhythm"

@@ -1,0 +1,88 @@
+"""How steep the line is between the beats, beside the beats' own steepness: a slow heart is still between its beats.
+
+In: the newest seconds of signal and where the beats are. Out: whether the line was still between them. A rate that is
+low because beats were missed, or because an artefact hid them, shows in steep deflections where nothing was counted.
+Pacing spikes, which are narrower than any of this, are smoothed away.
+"""
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from models.ecg import Millivolts
+from models.signal.conditioning import fill_gaps
+
+SMOOTH_S = 0.024        # a moving mean this long leaves QRS complexes and takes spikes
+STEP_S = 0.04           # steepness is the change over this time: about a QRS complex's upstroke
+BESIDE_R_S = 0.08       # a QRS complex lies within this of its R peak
+SHOWN_MV = 0.05         # a lead whose beats are gentler does not show them
+AFTER_BEAT_S = 0.45     # from here after a beat on nothing steep is its own (QRS and T wave are over)
+BEFORE_BEAT_S = 0.15    # and from here before the next one on it may be that one's
+STILL_BELOW = 0.6       # true bradycardia and asystole of CinC 2015: 0.55 and less; false ones 0.7 and more
+FEW_BEATS = 3           # fewer beats do not tell what a beat looks like
+
+
+class Stillness:
+    """Steepness of the newest signal.
+
+    Parameters
+    ----------
+    mv : [leads, samples]
+        The leads that may speak, NaN where there is no sample.
+    fs_hz : float
+        Samples a second.
+    now : int
+        Absolute number of the sample after the last one of ``mv``.
+    r : int array
+        R positions, absolute; those within the signal are used.
+    """
+
+    def __init__(self, mv: Millivolts, fs_hz: float, now: int, r: NDArray[np.int64]) -> None:
+        self._step = max(1, round(STEP_S * fs_hz))
+        smooth = uniform_filter1d(fill_gaps(mv)[0], max(1, round(SMOOTH_S * fs_hz)), axis=1)
+        self._steep = np.abs(smooth[:, self._step:] - smooth[:, :-self._step])
+        self._fs = fs_hz
+        self._n = mv.shape[1]
+        self._start = now - self._n
+        self._r = r
+
+    def _most(self, start: float, stop: float) -> NDArray[np.float64]:
+        """Steepest change of each lead between two places, samples after the first."""
+        lo, hi = max(0, round(start)), min(self._n, round(stop)) - self._step
+        if hi <= lo:
+            return np.zeros(len(self._steep))
+        return np.asarray(self._steep[:, lo:hi].max(axis=1), np.float64)
+
+    @cached_property
+    def own(self) -> NDArray[np.float64]:
+        """Steepness that is usual for this bed's beats, [leads]; NaN where there are too few."""
+        beside = BESIDE_R_S * self._fs
+        there = self._r[self._r - beside >= self._start] - self._start
+        each = [self._most(at - beside, at + beside + self._step) for at in there.tolist()]
+        return np.median(each, axis=0) if len(each) >= FEW_BEATS else np.full(len(self._steep), np.nan)
+
+    def still(self, since: int, until: int | None = None) -> bool:
+        """Whether some lead that shows beats was still between all of them; True where none can tell.
+
+        Parameters
+        ----------
+        since : int
+            Absolute sample of a beat, or where a silence began.
+        until : int, optional
+            Absolute sample of the last beat to look at; the end of the signal where it is left out.
+        """
+        shown = self.own >= SHOWN_MV  # NaN: not shown
+        if not shown.any():
+            return True
+        end = self._start + self._n
+        between = self._r[(self._r > since) & (self._r <= (end if until is None else until))].tolist()
+        places = [max(since, self._start), *between, *([end] if until is None else [])]
+        most = np.zeros(len(self._steep))
+        for a, b in pairwise(places):
+            before = 0.0 if b == end else BEFORE_BEAT_S * self._fs
+            most = np.maximum(most, self._most(a - self._start + AFTER_BEAT_S * self._fs, b - self._start - before))
+        return bool((most[shown] < STILL_BELOW * self.own[shown]).any())

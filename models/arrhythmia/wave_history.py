@@ -1,0 +1,109 @@
+"""The waves of a bed's newest beats, measured once each, and the baseline of its first five usable minutes."""
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, baseline_of, wave_beat
+from models.beats.detector import HOP_S, Beat
+from models.ecg import MORPHOLOGY_FS_HZ, Ecg
+from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
+
+WAIT_S = 0.9            # a beat is measured when its T wave lies behind it
+TOGETHER = 3            # beats measured in one look: a look costs about the same for one as for three
+LATEST_S = 3.0          # but none waits longer
+BEFORE_S = 1.2          # signal before the first beat of a look: its P wave and the beat before
+KEPT_S = 60.0           # measured beats kept: AF asks for the P waves of a minute
+MEDIAN_S = 15.0         # medians are taken over the beats of this time
+BASELINE_S = 300.0      # CONTRACTS 4: the first five usable minutes
+
+
+class WaveWatch:
+    """Measured beats of one bed.
+
+    Parameters
+    ----------
+    leads : sequence of str
+        Leads of the bed.
+    fs_hz : float
+        Samples a second; below 100 Hz no waves are measured.
+    baseline : RhythmBaseline, optional
+        Where it is known already.
+    """
+
+    def __init__(self, leads: Sequence[str], fs_hz: float, baseline: RhythmBaseline | None) -> None:
+        self._leads = tuple(leads)
+        self._fs = fs_hz
+        self._done = -1
+        self._usable_s = 0.0
+        self._first: list[WaveBeat] = []
+        self._now = 0
+        self.beats: list[WaveBeat] = []
+        self.baseline = baseline
+
+    def restart(self, baseline: RhythmBaseline | None) -> None:
+        """Set the baseline, or None to gather it anew from here."""
+        self.baseline = baseline
+        self._first, self._usable_s = [], 0.0
+
+    @property
+    def newest(self) -> list[WaveBeat]:
+        """Those of the last 15 s, which medians are taken over."""
+        return [b for b in self.beats if b.sample > self._now - MEDIAN_S * self._fs]
+
+    def st(self, usable: Sequence[str]) -> dict[str, float]:
+        """Median ST of each usable lead, mV."""
+        newest = [b for b in self.newest if b.conducted]
+        values = {lead: [b.st_mv[lead] for b in newest if lead in b.st_mv] for lead in usable}
+        return {lead: round(statistics.median(v), 3) for lead, v in values.items() if v}
+
+    def update(self, window: Ecg, now: int, beats: Sequence[Beat], usable: Sequence[str]) -> None:
+        """Measure the beats that have become old enough since the last hop.
+
+        Parameters
+        ----------
+        window : Ecg
+            The last seconds of signal, ending at ``now``.
+        now : int
+            Absolute sample after the window's last one.
+        beats : sequence of Beat
+            Final beats, absolute samples.
+        usable : sequence of str
+            Leads to measure on.
+        """
+        self._now = now
+        since = now - KEPT_S * self._fs
+        self.beats = [b for b in self.beats if b.sample >= since]
+        due = [b for b in beats if self._done < b.sample <= now - WAIT_S * self._fs]
+        if due and (len(due) >= TOGETHER or due[0].sample < now - LATEST_S * self._fs):
+            if usable and self._fs >= MORPHOLOGY_FS_HZ:
+                self._measure(window, now, beats, due, usable)
+            self._done = due[-1].sample
+        if usable and self.baseline is None:
+            self._usable_s += HOP_S
+            if self._usable_s >= BASELINE_S:
+                self.baseline, self._first = baseline_of(self._first), []
+
+    def _measure(self, window: Ecg, now: int, beats: Sequence[Beat], due: Sequence[Beat],
+                 usable: Sequence[str]) -> None:
+        start = now - window.n_samples
+        first = max(start, due[0].sample - round(BEFORE_S * self._fs))
+        part = window.select(usable).slice(first - start, window.n_samples)
+        inside = [replace(b, sample=b.sample - first) for b in beats if first <= b.sample < now]
+        wanted = {b.sample - first for b in due}
+        for measured in delineate(part, inside):
+            if measured.beat.sample in wanted:
+                found = wave_beat(part, measured)
+                moved = replace(found, beat=_moved(measured, first))
+                self.beats.append(moved)
+                if self.baseline is None:
+                    self._first.append(moved)
+
+
+def _moved(measured: MeasuredBeat, samples: int) -> MeasuredBeat:
+    def shift(marks: Fiducials) -> Fiducials:
+        return Fiducials(**{name: None if v is None else v + samples for name, v in marks.as_dict().items()})
+
+    return MeasuredBeat(replace(measured.beat, sample=measured.beat.sample + samples), shift(measured.overall),
+                        {lead: shift(marks) for lead, marks in measured.leads.items()})

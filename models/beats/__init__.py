@@ -1,0 +1,1 @@
+"""Beats: detection, morphology correlation, the dominant-beat template, the series of a bed's beats."""

@@ -1,0 +1,167 @@
+"""A judge that is code, not a model: what a text says, held against the signal and the label.
+
+In: a text, the record's facts, its findings. Out: `Judgement`: numbers within tolerance of the measurement, verdicts of
+all claims, and the diagnoses that the text makes beside those of the label. `Scores` sums up over records: share of
+numbers right, before and after verification; macro-F1 of the diagnoses; how many leads it names, and the share of
+intervals in the right 10-ms bucket (the idea of ECG-Reasoning-Benchmark, arXiv 2603.14326). Unlike the reference's
+judge, the same text always gets the same score.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from models.ecg import Ecg
+from models.grounding.citations import without_marks
+from models.grounding.claim import ReadClaim
+from models.grounding.claims import read_claims
+from models.grounding.segment_measurements import Facts, gather
+from models.grounding.verdicts import Judged, judge
+from models.training.finding_labels import FINDINGS, Labels
+
+NUMBERS = ("HR", "PR", "QRS", "QT", "QTc", "QTcF")
+BUCKET_MS = 10.0
+
+_SAYS: dict[str, tuple[str, ...]] = {  # subject of a claim -> findings that saying it makes
+    "NORMAL_ECG": ("NORM",),
+    "MI": ("MI",),
+    "SINUS": ("SINUS",),
+    "SINUS_BRADY": ("SINUS", "BRADY"),
+    "SINUS_TACHY": ("SINUS", "TACHY"),
+    "SINUS_ARRHYTHMIA": ("SINUS", "IRREGULAR_SINUS"),
+    "BRADY": ("BRADY",),
+    "TACHY": ("TACHY",),
+    "AFIB": ("AFIB",),
+    "AFLUT": ("AFIB",),
+    "PACED": ("PACED",),
+    "PVC": ("PVC",),
+    "BIGEMINY": ("PVC",),
+    "PAC": ("PAC",),
+    "AVB1": ("AVB1", "CD"),
+    "AVB2": ("CD",),
+    "AVB3": ("CD",),
+    "LBBB": ("LBBB", "CD"),
+    "RBBB": ("RBBB", "CD"),
+    "IRBBB": ("IRBBB", "CD"),
+    "LAFB": ("LAFB", "CD"),
+    "T_INVERTED": ("T_INVERTED",),
+    "ST_DEPRESSED": ("ST_DEPRESSED",),
+    "ST_ELEVATED": ("ST_ELEVATED",),
+    "QT_LONG": ("QT_LONG",),
+    "ST_CHANGED": ("STTC",),
+    "CONDUCTION": ("CD",),
+    "ISCHEMIA": ("STTC",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """One text on one record."""
+
+    judged: tuple[Judged, ...]
+    diagnoses: frozenset[str]
+
+    @property
+    def numbers(self) -> list[Judged]:
+        """Claims about rate and intervals that could be checked against a measurement."""
+        return [
+            j
+            for j in self.judged
+            if j.claim.kind == "number" and j.claim.subject in NUMBERS and j.verdict != "unsupported"
+        ]
+
+
+def diagnoses_of(claims: Iterable[ReadClaim]) -> frozenset[str]:
+    """The findings that a text makes: said to be there, by its claims."""
+    return frozenset(f for c in claims if c.kind == "finding" and c.present for f in _SAYS.get(c.subject, ()))
+
+
+def judge_text(text: str, ecg: Ecg, facts: Facts | None = None) -> Judgement:
+    """Everything that a text says, judged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> flat = Ecg(("II",), 250.0, np.zeros((1, 2500), np.float32))
+    >>> judgement = judge_text("Asystole, no PR interval, sinus rhythm.", flat)
+    >>> [(j.claim.subject, j.verdict) for j in judgement.judged]
+    [('ASYSTOLE', 'supported'), ('SINUS', 'contradicted')]
+    """
+    facts = facts or gather(ecg)
+    claims = read_claims(without_marks(text))
+    return Judgement(tuple(judge(c, facts) for c in claims), diagnoses_of(claims))
+
+
+@dataclass
+class Scores:
+    """Sums over records; ``table`` gives the figures."""
+
+    records: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    numbers_said: int = 0
+    numbers_right: int = 0
+    published: int = 0
+    published_right: int = 0
+    in_bucket: int = 0
+    bucketed: int = 0
+    leads_named: int = 0
+    hits: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
+    there: Counter[str] = field(default_factory=Counter)
+
+    def add(self, judgement: Judgement, labels: Labels) -> None:
+        """Count one record; findings that its labels do not speak of are left out."""
+        self.records += 1
+        self.verdicts.update(j.verdict for j in judgement.judged)
+        for j in judgement.numbers:
+            self.numbers_said += 1
+            self.numbers_right += j.verdict == "supported"
+            if j.verdict == "supported" and j.evidence:
+                self.published += 1
+                self.published_right += _within(j)
+            if j.claim.subject != "HR" and j.evidence and j.claim.value is not None:
+                self.bucketed += 1
+                self.in_bucket += j.claim.value // BUCKET_MS == j.evidence[0].value // BUCKET_MS
+        self.leads_named += len({lead for j in judgement.judged for lead in j.claim.leads})
+        for finding, there in labels.items():
+            says = finding in judgement.diagnoses
+            self.hits[finding] += says and there
+            self.said[finding] += says
+            self.there[finding] += there
+
+    def f1(self, finding: str) -> float:
+        """F1 of one finding; 0 where it is there and never said."""
+        return 2 * self.hits[finding] / max(1, self.said[finding] + self.there[finding])
+
+    def macro_f1(self, findings: Sequence[str]) -> float:
+        """Mean F1 over the findings."""
+        return sum(self.f1(f) for f in findings) / max(1, len(findings))
+
+    def table(self, findings: Sequence[str] = FINDINGS) -> dict[str, float | int]:
+        """The figures, shares from 0 to 1."""
+        return {
+            "records": self.records,
+            "claims": sum(self.verdicts.values()),
+            **{v: self.verdicts[v] for v in ("supported", "contradicted", "unsupported")},
+            "numbers": self.numbers_said,
+            "numbers_right": _share(self.numbers_right, self.numbers_said),
+            "published_right": _share(self.published_right, self.published),
+            "bucket_10_ms": _share(self.in_bucket, self.bucketed),
+            "leads_a_record": _share(self.leads_named, self.records),
+            "macro_f1": round(self.macro_f1(findings), 4),
+        }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else float("nan")
+
+
+def _within(j: Judged) -> bool:
+    limits: Mapping[str, float] = {"HR": 3.0, "PR": 10.0, "QRS": 10.0, "QT": 20.0, "QTc": 20.0, "QTcF": 20.0}
+    claim, measured = j.claim, j.evidence[0].value
+    assert claim.value is not None
+    if claim.relation != "=" or claim.high is not None:
+        return True  # a bound or a range has no single value to be off by
+    return abs(claim.value - measured) <= limits[claim.subject]

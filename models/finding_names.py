@@ -1,0 +1,36 @@
+"""The findings that the encoder's heads and a compact GEM speak of, and their names in words. No label of them is here:
+how data sets say them stands in `models.training.finding_labels`.
+"""
+
+from __future__ import annotations
+
+SUPERCLASS = ("NORM", "MI", "CD", "STTC")
+RHYTHM = ("SINUS", "AFIB", "BRADY", "TACHY", "IRREGULAR_SINUS", "PACED", "PVC", "PAC")
+CONDUCTION = ("AVB1", "LBBB", "RBBB", "IRBBB", "LAFB")
+REPOLARISATION = ("T_INVERTED", "ST_DEPRESSED", "ST_ELEVATED", "QT_LONG")
+FINDINGS = SUPERCLASS + RHYTHM + CONDUCTION + REPOLARISATION
+
+TITLES = {
+    "NORM": "normal ECG",
+    "MI": "myocardial infarction",
+    "CD": "conduction disturbance",
+    "STTC": "ST-T change",
+    "SINUS": "sinus rhythm",
+    "AFIB": "atrial fibrillation",
+    "BRADY": "bradycardia",
+    "TACHY": "tachycardia",
+    "IRREGULAR_SINUS": "sinus arrhythmia",
+    "PACED": "ventricular pacing",
+    "PVC": "ventricular ectopic beats",
+    "PAC": "atrial ectopic beats",
+    "AVB1": "first-degree AV block",
+    "LBBB": "left bundle branch block",
+    "RBBB": "right bundle branch block",
+    "IRBBB": "incomplete right bundle branch block",
+    "LAFB": "left anterior fascicular block",
+    "T_INVERTED": "T wave inversion",
+    "ST_DEPRESSED": "ST depression",
+    "ST_ELEVATED": "ST elevation",
+    "QT_LONG": "prolonged QT interval",
+}
+"""In words, as a text names them."""

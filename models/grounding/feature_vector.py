@@ -1,0 +1,79 @@
+"""A segment's facts as one row of numbers: what the heads that know the measurements, and the plain baselines, read.
+
+In: `Facts`. Out: one value for each of `NAMES`, NaN where nothing was measured: rate, regularity, P waves and
+intervals, the axis as cosine and sine, shares of the kinds of beats, and in each lead the heights of P, Q, R, S, T and
+ST against the lead's own largest wave. So they hold for records in millivolts and for z-scored ones. No torch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.grounding.segment_measurements import Facts
+from models.leads import STANDARD_12
+
+MEASURES = ("HR", "REGULARITY", "ABSENT_P", "P", "PR", "QRS", "QT", "QTcF")
+KINDS = "NSVP"
+WAVES = ("P", "Q", "R", "S", "T")
+NAMES = (
+    *MEASURES,
+    "AXIS_X",
+    "AXIS_Y",
+    *(f"kind {k}" for k in KINDS),
+    *(f"{wave} {lead}" for lead in STANDARD_12 for wave in (*WAVES, "ST")),
+)
+"""What each number is."""
+
+
+def fact_numbers(facts: Facts) -> NDArray[np.float32]:
+    """[len(NAMES)] numbers, NaN where nothing was measured."""
+    out = [np.nan if (value := facts.value(m)) is None else value for m in MEASURES]
+    axis = facts.axis_deg
+    out += [np.nan, np.nan] if axis is None else [np.cos(np.radians(axis)), np.sin(np.radians(axis))]
+    out += [facts.kinds.get(kind, 0) / max(1, facts.beats) for kind in KINDS]
+    for lead in STANDARD_12:
+        heights = [facts.waves[lead, w].mv if (lead, w) in facts.waves else np.nan for w in WAVES]
+        st = facts.st[lead].value if lead in facts.st else np.nan
+        size = np.nanmax(np.abs(heights)) if np.isfinite(heights).any() else np.nan
+        out += [h / size if size else np.nan for h in (*heights, st)]
+    return np.array(out, np.float32)
+
+
+_HINGES: tuple[tuple[str, float, float, float], ...] = (  # number, origin, and how far to each side it still counts
+    ("HR", 60.0, 30.0, 0.0),
+    ("HR", 100.0, 0.0, 40.0),
+    ("PR", 200.0, 0.0, 80.0),
+    ("PR", 190.0, 20.0, 20.0),
+    ("QRS", 120.0, 0.0, 40.0),
+    ("QRS", 110.0, 10.0, 10.0),
+    ("QTcF", 450.0, 0.0, 60.0),
+    ("REGULARITY", 0.0, 0.0, 0.15),
+)
+_STEPS = (
+    ("HR", 60.0),
+    ("HR", 100.0),
+    ("PR", 200.0),
+    ("QRS", 120.0),
+    ("QTcF", 460.0),
+    ("REGULARITY", 0.08),
+    ("REGULARITY", 0.12),
+    ("ABSENT_P", 0.3),
+    ("ABSENT_P", 0.8),
+    ("kind V", 0.0),
+    ("kind S", 0.0),
+)
+
+
+def expanded(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The numbers [n, NAMES] with their distances from the limits of textbooks, [n, features]; NaN stays NaN.
+
+    A straight line over a heart rate cannot say "under 60"; over what is under 60 it can.
+    """
+    column = {name: numbers[:, k] for k, name in enumerate(NAMES)}
+    out = [np.clip(column[name] - origin, -below, above) for name, origin, below, above in _HINGES]
+    for name, limit in _STEPS:
+        over = np.where(np.isfinite(column[name]), column[name] > limit, False)
+        out.append(over.astype(np.float32))
+    out.append(np.isnan(column["PR"]).astype(np.float32))
+    return np.concatenate([numbers, np.stack(out, axis=1)], axis=1).astype(np.float32)

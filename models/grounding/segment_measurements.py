@@ -1,0 +1,296 @@
+"""What a segment shows, measured once: the facts that prose is worded from and judged by.
+
+In: an `Ecg` of a few seconds, any leads. Out: `Facts`: evidence with lead and span for every interval, the heights of
+the waves in each usable lead, and the few judgements (P waves or none, regular or not, axis) that qualitative claims
+rest on. What could not be measured is None or missing, never filled in. No torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrhythmia.criteria.fibrillation import CERTAIN, waves_like_fibrillation
+from models.arrhythmia.fibrillation_features import WINDOW_S, fibrillation_features, may_fibrillate
+from models.ecg import Ecg
+from models.evidence import BeatSpan, Evidence
+from models.measurement.delineation import Fiducials, MeasuredBeat
+from models.measurement.intervals import interval_evidence, wave_height, wave_level
+from models.measurement.measure import measure
+
+METHOD = "facts 1"
+P_PRESENT_SHARE = 0.7  # of the conducted beats with a P wave: from here on "P waves" is said
+P_ABSENT_SHARE = 0.2  # down to here "no P waves" is said; between them neither
+REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is called regular (sinus arrhythmia starts near 0.1)
+IRREGULAR_RR = 0.12  # and from which irregular
+EVEN_RR = 0.03  # median change from one RR to the next, of their mean, under which scatter is that of a changing rate
+RHYTHM_BEATS = 4  # fewer say nothing about regularity
+WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not named
+FIBRILLATING_LEADS = 0.75  # of the usable ones
+BASELINE_S = 0.02  # before QRS onset: the level that heights are measured from
+Q_SHARE = 0.25  # a pathological Q wave: a quarter of the R wave, and …
+Q_MV = 0.1  # … 0.1 mV deep (fourth universal definition of myocardial infarction, Circulation 2018)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveHeight:
+    """Height of one wave in one lead, mV: of the beat nearest to the median, with the span to measure it again."""
+
+    mv: float
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """A segment's measured facts.
+
+    Attributes
+    ----------
+    ecg : Ecg
+        The signal.
+    evidence : mapping
+        Measure (``HR``, ``RR``, ``P``, ``PR``, ``QRS``, ``QT``, ``QTc``, ``QTcF``, ``REGULARITY``, ``ABSENT_P``) to
+        its evidence.
+    st : mapping
+        Lead to its ST evidence.
+    waves : mapping
+        Lead and wave (``P``, ``Q``, ``R``, ``S``, ``T``) to its height.
+    usable : tuple of str
+        Leads good enough to speak.
+    states : mapping
+        Lead to its quality's state (usable, flat, saturated, noisy, detached, absent).
+    quality : mapping
+        Lead to 0…1.
+    beats : int
+        How many beats.
+    kinds : mapping
+        Beat kind to count.
+    beats_with_p, beats_judged : int
+        Conducted beats that a P wave leads, of those looked at.
+    axis_deg : float or None
+        Frontal QRS axis.
+    longest_rr : Evidence or None
+        The longest time without a beat: RR between two beats, SILENCE where an edge of the segment ends it.
+    fibrillation : Evidence or None
+        Four seconds whose waves look like ventricular fibrillation in most usable leads: there are no QRS complexes to
+        measure then, and nothing else is in these facts.
+    rr_change : float or None
+        Median change from one RR to the next, as a share of the mean RR.
+    """
+
+    ecg: Ecg
+    evidence: Mapping[str, Evidence]
+    st: Mapping[str, Evidence]
+    waves: Mapping[tuple[str, str], WaveHeight]
+    usable: tuple[str, ...]
+    states: Mapping[str, str]
+    quality: Mapping[str, float]
+    beats: int
+    kinds: Mapping[str, int]
+    beats_with_p: int
+    beats_judged: int
+    axis_deg: float | None
+    longest_rr: Evidence | None
+    fibrillation: Evidence | None = None
+    rr_change: float | None = None
+
+    def value(self, measure_name: str) -> float | None:
+        """The segment's value of a measure, None where it was not measured."""
+        found = self.evidence.get(measure_name)
+        return None if found is None else found.value
+
+    @property
+    def readable(self) -> bool:
+        return bool(self.usable)
+
+    @property
+    def p_waves(self) -> bool | None:
+        """True: before most beats; False: before (almost) none; None: not to be said."""
+        if not self.beats_judged:
+            return None
+        share = self.beats_with_p / self.beats_judged
+        return True if share >= P_PRESENT_SHARE else False if share <= P_ABSENT_SHARE else None
+
+    @property
+    def regular(self) -> bool | None:
+        """True and False from the scatter of RR; None between, or with fewer than `RHYTHM_BEATS` beats.
+
+        Where the scatter is large but most beats follow their neighbours evenly, the rate has changed or single beats
+        came early: neither regular nor irregular is said.
+        """
+        scatter = self.value("REGULARITY")
+        if scatter is None or self.beats < RHYTHM_BEATS:
+            return None
+        if scatter >= IRREGULAR_RR and self.rr_change is not None and self.rr_change < EVEN_RR:
+            return None
+        return True if scatter <= REGULAR_RR else False if scatter >= IRREGULAR_RR else None
+
+    def wave_evidence(self, lead: str, wave: str) -> Evidence | None:
+        """A wave's height as evidence; None where that lead shows no such wave."""
+        height = self.waves.get((lead, wave))
+        if height is None or abs(height.mv) < WAVE_MV[wave]:
+            return None
+        return Evidence("AMPLITUDE", round(height.mv, 3), (lead,), height.start, height.end, wave=wave, method=METHOD)
+
+    def q_wave(self, lead: str) -> bool:
+        """A pathological Q wave, by depth against the R wave of the same lead."""
+        q, r = self.waves.get((lead, "Q")), self.waves.get((lead, "R"))
+        if q is None or -q.mv < Q_MV:
+            return False
+        return r is None or -q.mv >= Q_SHARE * r.mv
+
+
+def gather(ecg: Ecg) -> Facts:
+    """Measure a segment and lay its facts out.
+
+    Examples
+    --------
+    >>> flat = Ecg(("II",), 250.0, np.zeros((1, 2500), np.float32))
+    >>> facts = gather(flat)
+    >>> facts.beats, facts.longest_rr.measure, facts.longest_rr.value
+    (0, 'SILENCE', 10.0)
+    """
+    if ecg.n_samples == 0 or not ecg.leads:
+        return Facts(ecg, {}, {}, {}, (), {}, {}, 0, {}, 0, 0, None, None)
+    measurement = measure(ecg)
+    usable = tuple(x for x in ecg.leads if measurement.quality[x].usable)
+    states = {x: q.state for x, q in measurement.quality.items()}
+    scores = {x: q.score for x, q in measurement.quality.items()}
+    fibrillation = _fibrillation(ecg, usable)
+    if (
+        not usable or fibrillation is not None
+    ):  # beats are guessed in noise and in fibrillation; nothing is said of them
+        return Facts(ecg, {}, {}, {}, usable, states, scores, 0, {}, 0, 0, None, None, fibrillation)
+    evidence: dict[str, Evidence] = {}
+    st: dict[str, Evidence] = {}
+    for found in interval_evidence(ecg, measurement):
+        if found.measure == "ST":
+            st.setdefault(found.leads[0], found)
+        elif found.measure != "AMPLITUDE":
+            evidence.setdefault(found.measure, found)
+    seen = [m for m in measurement.beats if m.overall.qrs_on is not None]
+    conducted = [m for m in seen if m.beat.kind in ("N", "S", "?")]
+    if seen and "ABSENT_P" not in evidence:
+        absent = float(np.mean([m.overall.p_on is None for m in seen]))
+        evidence["ABSENT_P"] = Evidence(
+            "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
+        )
+    return Facts(
+        ecg,
+        evidence,
+        st,
+        _waves(ecg, conducted or seen, usable),
+        usable,
+        states,
+        scores,
+        len(measurement.beats),
+        Counter(m.beat.kind for m in measurement.beats),
+        sum(m.overall.p_on is not None for m in conducted),
+        len(conducted),
+        _axis(ecg, conducted, usable),
+        _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable),
+        rr_change=_rr_change(np.array(measurement.r_peaks, np.int64)),
+    )
+
+
+def _rr_change(r: NDArray[np.int64]) -> float | None:
+    rr = np.diff(r).astype(np.float64)
+    return float(np.median(np.abs(np.diff(rr))) / rr.mean()) if len(rr) > 1 else None
+
+
+def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:
+    """The first four seconds that look like fibrillation, by the alarm's surest limits, in most usable leads."""
+    mv = ecg.select(usable).mv if usable else ecg.mv[:0]
+    n = round(WINDOW_S * ecg.fs_hz)
+    if not usable or ecg.n_samples < n or not may_fibrillate(mv, ecg.fs_hz):
+        return None
+    for start in range(0, ecg.n_samples - n + 1, n // 2):
+        like = waves_like_fibrillation(fibrillation_features(mv[:, start : start + n], ecg.fs_hz), CERTAIN)
+        if like.mean() >= FIBRILLATING_LEADS:
+            lead = int(np.argmax(like))
+            height = wave_height(mv[lead], "fibrillation", start, start + n, 0.0)
+            return Evidence("AMPLITUDE", height, (usable[lead],), start, start + n, wave="fibrillation", method=METHOD)
+    return None
+
+
+def _longest_rr(ecg: Ecg, r: NDArray[np.int64], leads: tuple[str, ...]) -> Evidence:
+    """The longest time without a beat; where the segment's edge ends it, the true one is at least that long."""
+    edges = np.concatenate([[0], r, [ecg.n_samples]])
+    k = int(np.argmax(np.diff(edges)))
+    start, end = int(edges[k]), int(edges[k + 1])
+    seconds = (end - start) / ecg.fs_hz
+    name = "RR" if 0 < k < len(r) else "SILENCE"
+    return Evidence(name, seconds, leads, start, end, (BeatSpan(start, start, end, seconds),), method=METHOD)
+
+
+def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> dict[tuple[str, str], WaveHeight]:
+    """Median heights over beats, and for each the beat that lies nearest to it."""
+    found: dict[tuple[str, str], list[WaveHeight]] = {}
+    before = max(1, round(BASELINE_S * ecg.fs_hz))
+    for beat in beats:
+        on, off = beat.overall.qrs_on, beat.overall.qrs_off
+        if on is None or off is None or off <= on or on < before:
+            continue
+        for lead in usable:
+            mv = ecg.lead(lead)
+            level = wave_level(mv, "R", on, on, ecg.fs_hz)
+            if not math.isfinite(level):
+                continue
+            for wave, height, start, end in _beat_waves(mv, level, on, off, beat.overall):
+                if math.isfinite(height):
+                    found.setdefault((lead, wave), []).append(WaveHeight(height, start, end))
+    out = {}
+    for key, heights in found.items():
+        if 2 * len(heights) < len(beats):
+            continue
+        median = float(np.median([h.mv for h in heights]))
+        nearest = heights[int(np.argmin([abs(h.mv - median) for h in heights]))]
+        out[key] = replace(nearest)
+    return out
+
+
+def _beat_waves(
+    mv: NDArray[np.float32], level: float, on: int, off: int, marks: Fiducials
+) -> list[tuple[str, float, int, int]]:
+    top = on + int(np.argmax(mv[on : off + 1]))
+    if mv[top] - level >= WAVE_MV["R"]:
+        spans: list[tuple[str, int | None, int | None]] = [("R", on, off), ("Q", on, top), ("S", top, off)]
+    else:  # all below the line: QS, called Q as in the universal definition
+        spans = [("Q", on, off)]
+    spans += [("P", marks.p_on, marks.p_off), ("T", marks.t_on, marks.t_off)]
+    out = []
+    for wave, first, last in spans:
+        if first is not None and last is not None and (last > first or wave == "Q"):
+            base = float(mv[first]) if wave == "P" else level
+            out.append((wave, wave_height(mv, wave, first, last, base), first, last))
+    return out
+
+
+def _axis(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> float | None:
+    """Frontal QRS axis in degrees from the net areas of I and aVF (or II); the mean direction over beats."""
+    if "I" not in usable or not {"aVF", "II"} & set(usable):
+        return None
+    across, down = [], []
+    before = max(1, round(BASELINE_S * ecg.fs_hz))
+    for beat in beats:
+        on, off = beat.overall.qrs_on, beat.overall.qrs_off
+        if on is None or off is None or off <= on or on < before:
+            continue
+        area = {
+            x: float(np.sum(ecg.lead(x)[on : off + 1] - np.mean(ecg.lead(x)[on - before : on])))
+            for x in ("I", "II", "aVF")
+            if x in usable
+        }
+        avf = area["aVF"] if "aVF" in area else area["II"] - area["I"] / 2
+        if math.isfinite(avf) and math.isfinite(area["I"]):
+            across.append(area["I"])
+            down.append(2 / math.sqrt(3) * avf)  # aVF is an augmented lead: shorter by the half of √3
+    if not across or (sum(across) == 0 and sum(down) == 0):
+        return None
+    return round(math.degrees(math.atan2(sum(down), sum(across))))

@@ -1,0 +1,1 @@
+"""Measurements: wave delineation, intervals, axis and beat-level features."""

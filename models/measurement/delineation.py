@@ -1,0 +1,189 @@
+"""Delineation: onset, peak and offset of P, QRS and T, for each beat in each lead and over the leads.
+
+The caliper network says for every lead and every 8 ms which wave it lies in; a mark is where a wave's probability
+crosses one half. Runs of one wave are handed to the beats: a QRS to the beat it holds, a T wave to the beat before it,
+a P wave to the beat after it. A wave that is not seen is None, never a guess: no P waves in atrial fibrillation.
+
+The global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.beats.detector import Beat
+from models.ecg import MORPHOLOGY_FS_HZ, Ecg, Millivolts
+from models.networks.delineator import NET_FS_HZ, QRS, Caliper, P, T, net_input
+from models.networks.segments import Runs, joined, runs_of
+from models.signal.conditioning import fill_gaps, resample, without_baseline
+
+PIECE_S, OVERLAP_S = 10.0, 1.5   # long records are judged in pieces that overlap by this on either side
+MIN_RUN_S = {P: 0.032, QRS: 0.016, T: 0.040}  # shorter runs are no waves
+QRS_GAP_S = 0.045                # parts of a QRS complex, or a pacing spike and its complex, are this near
+AROUND_S = 1.0                   # signal that is looked at before the first beat and behind the last
+QRS_NEAR_S = 0.12                # a QRS run this near to the R peak belongs to the beat
+P_BEFORE_S = 0.45                # the longest way from P to R that is taken for conduction
+T_AFTER_S = 0.75                 # the longest way from R to the middle of T
+MIN_LEAD_SHARE = 0.5             # of the leads that show the QRS: those that must show P or T for a global one
+
+
+@dataclass(frozen=True, slots=True)
+class Fiducials:
+    """Positions of one beat's waves, samples of the signal as given; None where a wave is absent."""
+
+    p_on: int | None = None
+    p_peak: int | None = None
+    p_off: int | None = None
+    qrs_on: int | None = None
+    qrs_off: int | None = None
+    t_on: int | None = None
+    t_peak: int | None = None
+    t_off: int | None = None
+
+    def as_dict(self) -> dict[str, int | None]:
+        return {name: getattr(self, name) for name in MARKS}
+
+    def span_ms(self, first: str, last: str, fs_hz: float) -> float | None:
+        """Milliseconds from one mark to another; None where either is absent."""
+        a, b = getattr(self, first), getattr(self, last)
+        return None if a is None or b is None else (b - a) * 1000.0 / fs_hz
+
+
+MARKS = tuple(f.name for f in fields(Fiducials))
+_COLUMNS = {name: k for k, name in enumerate(MARKS)}
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredBeat:
+    """A beat with its fiducials: ``overall`` (median over the leads that show the wave) and lead by lead."""
+
+    beat: Beat
+    overall: Fiducials
+    leads: Mapping[str, Fiducials]
+
+
+def wave_probabilities(mv: Millivolts, fs_hz: float) -> NDArray[np.float32]:
+    """Probability of none, P, QRS and T in each lead of a stretch of any length.
+
+    Parameters
+    ----------
+    mv : [leads, samples]
+        Millivolts; gaps are bridged.
+
+    Returns
+    -------
+    float32 [leads, 4, cells]
+        Cell ``k`` is centred ``k * CELL_S`` after the first sample.
+    """
+    caliper = Caliper.load()
+    x = resample(fill_gaps(mv)[0], fs_hz, NET_FS_HZ)
+    n = x.shape[1]
+    piece, overlap = round(PIECE_S * NET_FS_HZ), round(OVERLAP_S * NET_FS_HZ)
+    if n <= piece + 2 * overlap:
+        return caliper(net_input(x)).waves
+    out = np.zeros((len(x), 4, (n + 1) // 2), np.float32)
+    for at in range(0, n, piece):
+        lo, hi = max(0, at - overlap) // 2 * 2, min(n, at + piece + overlap)
+        waves = caliper(net_input(x[:, lo:hi])).waves
+        first, last = at // 2, min(n, at + piece + 1) // 2
+        out[:, :, first:last] = waves[:, :, first - lo // 2:last - lo // 2]
+    return out
+
+
+def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
+    """Measure the waves of the given beats.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        The stretch that holds them, best with 1 s on either side.
+    beats : sequence of Beat
+        Positions are samples of ``ecg``, ascending.
+
+    Returns
+    -------
+    list of MeasuredBeat
+        One a beat, in order. Below 100 Hz nothing is delineated.
+    """
+    leads = [lead for lead, row in zip(ecg.leads, ecg.mv, strict=True)
+             if lead not in ecg.leads_off and np.isfinite(row).any()]
+    if not beats or not leads or ecg.fs_hz < MORPHOLOGY_FS_HZ:
+        return [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in leads}) for b in beats]
+    around = round(AROUND_S * ecg.fs_hz)
+    first, last = max(0, beats[0].sample - around), beats[-1].sample + around
+    mv = ecg.select(leads).mv[:, first:last]
+    probabilities = wave_probabilities(mv, ecg.fs_hz)
+    marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / ecg.fs_hz)
+    samples = _in_samples(marks, mv, ecg.fs_hz) + first
+    overall = over_leads(samples)
+    return [MeasuredBeat(b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(leads)})
+            for k, b in enumerate(beats)]
+
+
+def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Runs handed to beats: seconds, [beats, leads, marks], NaN where absent. Peaks are left NaN."""
+    out = np.full((len(r), len(probabilities), len(MARKS)), np.nan)
+    qrs = joined(runs_of(probabilities[:, QRS], MIN_RUN_S[QRS]), QRS_GAP_S)
+    beat = _nearest(r, qrs.middle)
+    outside = np.maximum(qrs.start - r[beat], r[beat] - qrs.end)
+    _hand_out(out, qrs, beat, outside < QRS_NEAR_S, "qrs_on", "qrs_off")
+    t = runs_of(probabilities[:, T], MIN_RUN_S[T])
+    middle = t.middle
+    beat = np.clip(np.searchsorted(r, middle) - 1, 0, len(r) - 1)
+    _hand_out(out, t, beat, (middle > r[beat]) & (middle < r[beat] + T_AFTER_S), "t_on", "t_off")
+    p = runs_of(probabilities[:, P], MIN_RUN_S[P])
+    middle = p.middle
+    beat = np.clip(np.searchsorted(r, middle), 0, len(r) - 1)
+    _hand_out(out, p, beat, (middle < r[beat]) & (middle > r[beat] - P_BEFORE_S), "p_on", "p_off")
+    return out
+
+
+def _nearest(r: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.int64]:
+    right = np.clip(np.searchsorted(r, at), 0, len(r) - 1)
+    left = np.maximum(right - 1, 0)
+    return np.where(np.abs(at - r[left]) < np.abs(at - r[right]), left, right)
+
+
+def _hand_out(out: NDArray[np.float64], runs: Runs, beat: NDArray[np.int64], fits: NDArray[np.bool_],
+              onset: str, offset: str) -> None:
+    """Write each beat's weightiest run of each lead."""
+    order = np.argsort(runs.mass, kind="stable")
+    order = order[fits[order]]
+    out[beat[order], runs.row[order], _COLUMNS[onset]] = runs.start[order]   # the last one written is the weightiest
+    out[beat[order], runs.row[order], _COLUMNS[offset]] = runs.end[order]
+
+
+def _in_samples(marks: NDArray[np.float64], mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
+    """Seconds to samples, and the peaks of P and T: where the lead is farthest from the level of the wave's ends."""
+    n = mv.shape[1]
+    out = np.clip(np.round(marks * fs_hz), 0, n - 1)
+    x = without_baseline(fill_gaps(mv)[0], fs_hz)
+    for onset, peak, offset in (("p_on", "p_peak", "p_off"), ("t_on", "t_peak", "t_off")):
+        on, off = out[:, :, _COLUMNS[onset]], out[:, :, _COLUMNS[offset]]
+        beat, lead = np.nonzero(on <= off)  # neither is NaN
+        if len(beat):
+            first, last = on[beat, lead].astype(int), off[beat, lead].astype(int)
+            at = np.minimum(first[:, None] + np.arange((last - first).max() + 1), last[:, None])
+            level = 0.5 * (x[lead, first] + x[lead, last])
+            away = np.abs(x[lead[:, None], at] - level[:, None])
+            out[beat, lead, _COLUMNS[peak]] = first + np.argmax(away, axis=1)
+    return out
+
+
+def over_leads(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of each mark over the leads, [beats, marks]; NaN where fewer than half of the leads with a QRS show it."""
+    there = np.isfinite(samples)
+    with_qrs = np.maximum(there[:, :, _COLUMNS["qrs_on"]].sum(axis=1), 1)
+    enough = there.sum(axis=1) >= np.maximum(1, MIN_LEAD_SHARE * with_qrs)[:, None]
+    ordered = np.sort(np.where(there, samples, np.inf), axis=1)
+    count = there.sum(axis=1)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[:, None, :], axis=1)[:, 0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, samples.shape[1] - 1)[:, None, :], axis=1)[:, 0]
+    return np.where(enough, np.floor((low + high) / 2), np.nan)
+
+
+def _fiducials(row: NDArray[np.float64]) -> Fiducials:
+    return Fiducials(*[None if v != v else int(v) for v in row.tolist()])  # NaN alone is not itself

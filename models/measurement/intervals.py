@@ -1,0 +1,205 @@
+"""Measured values as evidence: each with the place where it can be measured again.
+
+`interval_evidence` turns a measurement into values that may be cited; `remeasure` measures a citation at its span.
+What each measure means is fixed: RR s; HR bpm over the beats of the span; P, QRS ms onset to offset; PR ms P onset to
+QRS onset; QT ms QRS onset to T offset, QTc after Bazett, QTcF after Fridericia; ST mV at QRS offset + 60 ms against the
+PR segment; AMPLITUDE mV of the named wave; REGULARITY sd over mean of RR; ABSENT_P share of the beats without a P wave;
+QUALITY 0 to 1; SILENCE s without a beat.
+"""
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from models.ecg import Ecg, Millivolts
+from models.evidence import BeatSpan, Evidence
+from models.measurement.delineation import Fiducials, MeasuredBeat
+from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
+from models.signal.quality import lead_quality
+
+METHOD = "caliper 1"
+FIBRILLATION = "fibrillation"  # the wave whose AMPLITUDE is peak to peak over its span: there is no beat to hang it on
+ST_AFTER_J_S = 0.060    # J + 60 ms
+PR_SEGMENT_S = 0.016    # the level is the median of this stretch before the QRS onset
+
+_BEAT_SPANS = {"P": ("p_on", "p_off"), "PR": ("p_on", "qrs_on"), "QRS": ("qrs_on", "qrs_off"),
+               "QT": ("qrs_on", "t_off")}
+
+
+def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
+    """ST of one beat in one lead, mV: the signal 60 ms after the QRS offset against the end of the PR segment."""
+    if marks.qrs_on is None or marks.qrs_off is None:
+        return None
+    row = ecg.lead(lead)
+    at = marks.qrs_off + round(ST_AFTER_J_S * ecg.fs_hz)
+    half = max(1, round(0.004 * ecg.fs_hz))
+    before = row[max(0, marks.qrs_on - max(2, round(PR_SEGMENT_S * ecg.fs_hz))):marks.qrs_on + 1]
+    around = row[at - half:at + half + 1]
+    if at >= len(row) or not len(before) or not len(around):
+        return None
+    level = statistics.fmean(around.tolist()) - statistics.median(before.tolist())
+    return level if math.isfinite(level) and math.isfinite(float(before.sum())) else None
+
+
+def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
+    """Everything measured in a window that may be cited.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        The window; positions in the evidence are its samples.
+    measurement : Measurement
+        Of that window.
+
+    Returns
+    -------
+    list of Evidence
+        HR, RR and REGULARITY over the beats; P, PR, QRS, QT, QTc and QTcF of the beat that is nearest to
+        the median; ST in each lead; ABSENT_P where most beats show no P wave. Nothing where no lead is usable.
+    """
+    out: list[Evidence] = []
+    beats, fs = measurement.beats, measurement.fs_hz
+    voters = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable)
+    if not voters:
+        return out
+    if len(beats) > 1:
+        r = np.array(measurement.r_peaks)
+        rr = np.diff(r) / fs
+        k = int(np.argmin(np.abs(rr - np.median(rr))))
+        out.append(_evidence("HR", 60.0 / float(np.mean(rr)), voters, int(r[0]), int(r[-1])))
+        out.append(_evidence("RR", float(rr[k]), voters, int(r[k]), int(r[k + 1])))
+        if len(rr) > 2:
+            out.append(_evidence("REGULARITY", float(np.std(rr) / np.mean(rr)), voters, int(r[0]), int(r[-1])))
+    for name, (first, last) in _BEAT_SPANS.items():
+        spans = [(m, v) for m in beats if (v := m.overall.span_ms(first, last, fs)) is not None]
+        if not spans:
+            continue
+        middle = float(np.median([v for _, v in spans]))
+        m, value = min(spans, key=lambda mv: abs(mv[1] - middle))
+        start, end = getattr(m.overall, first), getattr(m.overall, last)
+        out.append(_evidence(name, value, voters, start, end, r=m.beat.sample))
+        rr_s = (measurement.intervals["RR"] or 0.0) / 1000.0
+        if name == "QT" and rr_s > 0:
+            out.append(_evidence("QTc", qt_bazett(value, rr_s), voters, start, end, r=m.beat.sample))
+            out.append(_evidence("QTcF", qt_fridericia(value, rr_s), voters, start, end, r=m.beat.sample))
+    for lead in ecg.leads:
+        levels = [(m, v) for m in beats if (v := st_level(ecg, lead, m.overall)) is not None]
+        if levels and measurement.quality[lead].usable:
+            middle = float(np.median([v for _, v in levels]))
+            m, value = min(levels, key=lambda mv: abs(mv[1] - middle))
+            assert m.overall.qrs_on is not None and m.overall.qrs_off is not None
+            end = m.overall.qrs_off + round(ST_AFTER_J_S * fs)
+            out.append(_evidence("ST", value, (lead,), m.overall.qrs_on, end, r=m.beat.sample))
+    seen = [m for m in beats if m.overall.qrs_on is not None]
+    if seen:
+        absent = float(np.mean([m.overall.p_on is None for m in seen]))
+        if absent >= 0.5:
+            out.append(_evidence("ABSENT_P", absent, voters, seen[0].beat.sample, seen[-1].beat.sample))
+    return out
+
+
+def _evidence(name: str, value: float, leads: tuple[str, ...], start: int, end: int, r: int | None = None) -> Evidence:
+    beats = () if r is None else (BeatSpan(r, start, end, value),)
+    return Evidence(name, value, leads, start, end, beats=beats, method=METHOD)
+
+
+def remeasure(ecg: Ecg, evidence: Evidence, measurement: Measurement | None = None) -> float:
+    """The value that the signal shows now at the span of ``evidence``; NaN where it shows none.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        The signal that the positions refer to.
+    evidence : Evidence
+    measurement : Measurement, optional
+        Of ``ecg``, where it has been made already.
+    """
+    fs, start, end = ecg.fs_hz, evidence.start, evidence.end
+    if evidence.measure == "AMPLITUDE" and evidence.wave == FIBRILLATION:
+        return float(np.ptp(ecg.lead(evidence.leads[0])[start:end]))
+    measured = measurement or measure(ecg)
+    if evidence.measure == "AMPLITUDE":
+        return _height(ecg, evidence, measured)
+    near = round(0.08 * fs)
+    inside = [m for m in measured.beats if start - near <= m.beat.sample <= end + near]
+    r = np.array([m.beat.sample for m in inside])
+    over_beats: dict[str, Callable[[], float]] = {
+        "HR": lambda: 60.0 * fs / float(np.mean(np.diff(r))) if len(r) > 1 else float("nan"),
+        "RR": lambda: float(np.max(np.diff(r))) / fs if len(r) > 1 else float("nan"),
+        "REGULARITY": lambda: float(np.std(np.diff(r)) / np.mean(np.diff(r))) if len(r) > 2 else float("nan"),
+        "ABSENT_P": lambda: _share_without_p(inside),
+        "QUALITY": lambda: _mean_quality(ecg.select(evidence.leads).slice(start, end)),
+        "SILENCE": lambda: (end - start) / fs,
+    }
+    if evidence.measure in over_beats:
+        return over_beats[evidence.measure]()
+    values = [_of_beat(ecg, evidence, m, measured) for m in measured.beats if _touches(m, start, end, near)]
+    shown = [v for v in values if v is not None]
+    return float(np.median(shown)) if shown else float("nan")
+
+
+def _mean_quality(ecg: Ecg) -> float:
+    return float(np.mean([q.score for q in lead_quality(ecg.mv, ecg.fs_hz, ecg.leads, ecg.leads_off)]))
+
+
+def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) -> float:
+    """Height of a wave over its span, mV: R the highest point, Q and S the lowest below, P and T the farthest off.
+
+    Fibrillation waves: the highest less the lowest.
+    """
+    part = row[start:end + 1] - level
+    if wave == "fibrillation":
+        return float(np.nanmax(part) - np.nanmin(part))
+    if wave == "R":
+        return float(part.max())
+    if wave in ("Q", "S"):
+        return float(min(0.0, part.min()))
+    return float(part[int(np.argmax(np.abs(part)))])
+
+
+def wave_level(row: Millivolts, wave: str, start: int, qrs_on: int, fs: float) -> float:
+    """The line that heights are measured from: 20 ms before the QRS onset; for P its own onset."""
+    if wave == "P":
+        return float(row[start])
+    before = row[max(0, qrs_on - max(1, round(0.02 * fs))):qrs_on]
+    return float(np.mean(before)) if len(before) else float("nan")
+
+
+def _height(ecg: Ecg, evidence: Evidence, measured: Measurement) -> float:
+    row = ecg.lead(evidence.leads[0])
+    if evidence.wave == "fibrillation":
+        return wave_height(row, evidence.wave, evidence.start, evidence.end, 0.0)
+    onsets = [m.overall.qrs_on for m in measured.beats if m.overall.qrs_on is not None]
+    near = round(0.08 * ecg.fs_hz)
+    own = [on for on in onsets if on <= evidence.start + near] if evidence.wave != "P" else onsets
+    if not own or evidence.wave is None:
+        return float("nan")
+    level = wave_level(row, evidence.wave, evidence.start, own[-1], ecg.fs_hz)
+    return wave_height(row, evidence.wave, evidence.start, evidence.end, level)
+
+
+def _share_without_p(beats: Sequence[MeasuredBeat]) -> float:
+    seen = [m for m in beats if m.overall.qrs_on is not None]
+    return float(np.mean([m.overall.p_on is None for m in seen])) if seen else float("nan")
+
+
+def _touches(m: MeasuredBeat, start: int, end: int, near: int) -> bool:
+    """The beat's own QRS lies in the span, or the span (a P wave) ends just before it."""
+    on = m.overall.qrs_on if m.overall.qrs_on is not None else m.beat.sample
+    p_on = m.overall.p_on if m.overall.p_on is not None else on
+    return start - near <= on <= end + near or start - near <= p_on <= end
+
+
+def _of_beat(ecg: Ecg, evidence: Evidence, m: MeasuredBeat, measured: Measurement) -> float | None:
+    fs = ecg.fs_hz
+    if evidence.measure in _BEAT_SPANS:
+        return m.overall.span_ms(*_BEAT_SPANS[evidence.measure], fs)
+    if evidence.measure == "ST":
+        return st_level(ecg, evidence.leads[0], m.overall)
+    qt, rr_ms = m.overall.span_ms("qrs_on", "t_off", fs), measured.intervals["RR"]
+    if evidence.measure in ("QTc", "QTcF") and qt is not None and rr_ms:
+        return (qt_bazett if evidence.measure == "QTc" else qt_fridericia)(qt, rr_ms / 1000.0)
+    return None

@@ -1,0 +1,141 @@
+"""Measure an ECG: beats, waves and intervals of a record or a window of any length, 1 to 12 leads, 50 to 2000 Hz.
+
+`Measurement.to_json` is what ``gem-bedside measure --json`` prints. Intervals are medians over the beats of the global
+fiducials, HR is the rate over all of them; the global fiducials are medians over the leads.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from models.beats.detector import RECORDED, BeatStream
+from models.ecg import Ecg
+from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
+from models.signal.quality import LeadQuality, lead_quality
+
+MIN_BEAT_SHARE = 0.5  # of the beats with a QRS: those that must show an interval
+P_AROUND_S = 5.0      # P waves are believed or not by the beats this near
+MIN_P_SHARE = 0.6     # of those beats: PTB-XL records in sinus rhythm show P waves before 77 % of them and more
+SURE_P_SHARE = 0.85   # from here on the distances need not be looked at: P waves before nearly every beat
+MAX_PR_SCATTER_MS = 14.0  # of a P wave that is now there and now not: flutter and fibrillation waves keep no distance
+INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
+
+
+def qt_bazett(qt_ms: float, rr_s: float) -> float:
+    """QT over the square root of RR (Bazett 1920); ms."""
+    return qt_ms / float(np.sqrt(rr_s))
+
+
+def qt_fridericia(qt_ms: float, rr_s: float) -> float:
+    """QT over the cube root of RR (Fridericia 1920); ms."""
+    return qt_ms / float(np.cbrt(rr_s))
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What was measured.
+
+    Attributes
+    ----------
+    fs_hz, n_samples, leads
+        Of the record as given.
+    beats : tuple of MeasuredBeat
+        In order; positions are samples of the record.
+    intervals : mapping
+        HR bpm; RR, PR, QRS, QT, QTc (Bazett), QTcF (Fridericia) ms; None where nothing could be measured.
+    quality : mapping
+        Lead to `LeadQuality`.
+    """
+
+    fs_hz: float
+    n_samples: int
+    leads: tuple[str, ...]
+    beats: tuple[MeasuredBeat, ...]
+    intervals: Mapping[str, float | None]
+    quality: Mapping[str, LeadQuality]
+
+    @property
+    def r_peaks(self) -> list[int]:
+        return [m.beat.sample for m in self.beats]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``measure --json``, without ``record``."""
+        return {
+            "fs": self.fs_hz, "n_samples": self.n_samples, "leads": list(self.leads), "r_peaks": self.r_peaks,
+            "beats": [{"r": m.beat.sample, "kind": m.beat.kind, "global": m.overall.as_dict(),
+                       "leads": {lead: f.as_dict() for lead, f in m.leads.items()}} for m in self.beats],
+            "intervals": {k: None if (v := self.intervals[k]) is None else round(v, 2) for k in INTERVALS},
+            "quality": {lead: q.score for lead, q in self.quality.items()},
+        }
+
+
+def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None) -> Measurement:
+    """Measure a record, or the stretch of it from ``start_s`` to ``stop_s``.
+
+    Beats are found over the whole record, so that a stretch has no edges of its own; positions stay
+    those of the record. Where no lead is usable, beats are told but no waves and no intervals.
+    """
+    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, pace=RECORDED)
+    beats = stream.push(ecg) + stream.close()
+    first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
+    last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
+    if last - first == ecg.n_samples <= RECORDED.context_s * ecg.fs_hz:
+        marks = list(stream.quality.values())  # the last look was at all of it
+    else:
+        marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
+    if any(mark.usable for mark in marks):
+        measured = without_passing_p(delineate(ecg, beats), ecg.fs_hz)
+    else:
+        measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
+    inside = tuple(m for m in measured if first <= m.beat.sample < last)
+    return Measurement(ecg.fs_hz, ecg.n_samples, ecg.leads, inside, record_intervals(inside, ecg.fs_hz),
+                       dict(zip(ecg.leads, marks, strict=True)))
+
+
+def without_passing_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[MeasuredBeat]:
+    """The beats without P waves that do not come back: fibrillation, flutter and dissociated P waves look like one now
+    and then.
+
+    A P wave stays where most beats within `P_AROUND_S` have one, and, if not nearly all have, at a steady distance.
+    """
+    r = np.array([m.beat.sample for m in beats], float)
+    pr = np.array([np.nan if (v := m.overall.span_ms("p_on", "qrs_on", fs_hz)) is None else v for m in beats])
+    there = np.isfinite(pr)
+    firsts = np.searchsorted(r, r - P_AROUND_S * fs_hz, side="left")
+    lasts = np.searchsorted(r, r + P_AROUND_S * fs_hz, side="right")
+    out = []
+    for m, first, last in zip(beats, firsts, lasts, strict=True):
+        share = there[first:last].sum() / (last - first)
+        keep = share >= SURE_P_SHARE
+        if MIN_P_SHARE <= share < SURE_P_SHARE:
+            seen = pr[first:last][there[first:last]]
+            keep = 1.4826 * float(np.median(np.abs(seen - np.median(seen)))) <= MAX_PR_SCATTER_MS
+        out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), {x: _no_p(f) for x, f in m.leads.items()}))
+    return out
+
+
+def _no_p(marks: Fiducials) -> Fiducials:
+    return replace(marks, p_on=None, p_peak=None, p_off=None)
+
+
+def record_intervals(beats: Sequence[MeasuredBeat], fs_hz: float) -> dict[str, float | None]:
+    """Medians over the beats, HR over their whole span; None where too few of the beats show the interval."""
+    r = np.array([m.beat.sample for m in beats], float)
+    with_qrs = sum(m.overall.qrs_on is not None for m in beats)
+    rr_ms = float(np.median(np.diff(r))) * 1000.0 / fs_hz if len(r) > 1 else None
+
+    def median(first: str, last: str) -> float | None:
+        values = [v for m in beats if (v := m.overall.span_ms(first, last, fs_hz)) is not None]
+        return float(np.median(values)) if values and len(values) >= MIN_BEAT_SHARE * with_qrs else None
+
+    pr, qrs, qt = median("p_on", "qrs_on"), median("qrs_on", "qrs_off"), median("qrs_on", "t_off")
+    corrected = qt is not None and rr_ms is not None
+    return {
+        "HR": 60.0 * fs_hz * (len(r) - 1) / float(r[-1] - r[0]) if rr_ms else None,
+        "RR": rr_ms, "PR": pr, "QRS": qrs, "QT": qt,
+        "QTc": qt_bazett(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
+        "QTcF": qt_fridericia(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
+    }

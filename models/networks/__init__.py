@@ -1,0 +1,1 @@
+"""The small networks of the rhythm tier at run time: delineation, rhythm, atrial activity."""

@@ -1,0 +1,1 @@
+"""Signals: conditioning, quality per lead, pacing pulses, quantiles."""

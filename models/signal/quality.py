@@ -1,0 +1,153 @@
+"""Signal quality per lead: how much a lead may be believed, and why not.
+
+A flat lead that is attached is usable: that is how asystole looks. One detached, saturated or noisy is not.
+Noise is judged where the heart is silent: the 15-40 Hz activity of the quieter half of the stretch, against the size
+of the whole signal. Muscle and motion fill every moment, QRS complexes one in five; fibrillation is slower than 15 Hz.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from models.ecg import Millivolts
+from models.signal.conditioning import fill_gaps, without_baseline
+from models.signal.quantiles import median, quantile
+
+USABLE, FLAT, INCONSISTENT = "usable", "flat", "inconsistent"
+SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
+
+FLAT_MV = 0.03            # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
+SATURATED_SHARE = 0.08    # of samples on a rail
+RAIL_RUN_S = 0.04         # equal samples at an extreme for this long are a rail
+MAX_ECG_MV = 12.0         # beyond it no heart: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
+ENOUGH_HZ = 200.0         # the rate that quality is judged at, at least
+MIN_PRESENT = 0.5         # share of samples that must be there
+MAX_CONFLICT = 0.25       # rms of III - (II - I) over that of the three leads; recorded leads stay below 0.05
+NOISE_HALF = 0.25         # noise ratio at which the score is 0.5: the limit of "noisy"
+
+
+@dataclass(frozen=True, slots=True)
+class LeadQuality:
+    """Quality of one lead over a stretch.
+
+    Attributes
+    ----------
+    score : float
+        0 (nothing to see) to 1 (clean).
+    state : str
+        usable, flat, inconsistent (limb leads that break Einthoven's law: fine for rhythm, not for what a lead's name
+        means), saturated, noisy, detached or absent.
+    """
+
+    score: float
+    state: str
+
+    @property
+    def usable(self) -> bool:
+        """May speak for or against a beat; a flat attached lead may."""
+        return self.state in (USABLE, FLAT, INCONSISTENT)
+
+
+@lru_cache(maxsize=64)
+def _band(fs: float) -> NDArray[np.float64]:
+    top = min(40.0, 0.45 * fs)
+    sos: NDArray[np.float64] = signal.butter(2, [15.0, top], "bandpass", fs=fs, output="sos")
+    return sos
+
+
+def lead_quality(mv: Millivolts, fs: float, leads: Sequence[str] = (),
+                 leads_off: Sequence[str] = ()) -> list[LeadQuality]:
+    """Quality of each lead of a stretch of about 2 to 30 s.
+
+    Parameters
+    ----------
+    mv : [leads, samples]
+        Millivolts, NaN where there is no sample.
+    fs : float
+        Sampling rate, Hz.
+    leads, leads_off : sequences of str
+        Names of the rows, and those reported detached.
+
+    Returns
+    -------
+    list of LeadQuality
+        One a row.
+    """
+    n_leads, n = mv.shape
+    if n == 0:
+        return [LeadQuality(0.0, ABSENT)] * n_leads
+    step = max(1, int(fs / ENOUGH_HZ))  # every second sample of 500 Hz tells as much
+    filled, missing = fill_gaps(np.ascontiguousarray(mv[:, ::step]))
+    fs = fs / step
+    present = 1.0 - missing.mean(axis=1)
+    x = without_baseline(filled, fs)
+    peak_to_peak = filled.max(axis=1) - filled.min(axis=1)
+    largest = np.abs(x).max(axis=1)
+    rails = _rail_share(filled, fs)
+    noise = _noise_ratio(x, fs)
+    out = []
+    for k in range(n_leads):
+        if leads and leads[k] in leads_off:
+            out.append(LeadQuality(0.0, DETACHED))
+        elif present[k] < MIN_PRESENT:
+            out.append(LeadQuality(0.0, ABSENT))
+        elif peak_to_peak[k] < FLAT_MV:
+            out.append(LeadQuality(1.0, FLAT))
+        elif largest[k] > MAX_ECG_MV or rails[k] > SATURATED_SHARE:
+            out.append(LeadQuality(0.1, SATURATED))
+        else:
+            score = float(present[k] / (1.0 + (noise[k] / NOISE_HALF) ** 2))
+            out.append(LeadQuality(round(score, 3), USABLE if score >= 0.5 else NOISY))
+    return _with_einthoven(out, x, leads)
+
+
+def _with_einthoven(marks: list[LeadQuality], x: Millivolts, leads: Sequence[str]) -> list[LeadQuality]:
+    """I, II and III halved in score where all three look usable and III is not II - I."""
+    if not {"I", "II", "III"} <= set(leads):
+        return marks
+    rows = [leads.index(lead) for lead in ("I", "II", "III")]
+    if any(marks[k].state != USABLE for k in rows):
+        return marks
+    one, two, three = x[rows]
+    size = float(np.sqrt(np.mean(x[rows] ** 2)))
+    if float(np.sqrt(np.mean((three - (two - one)) ** 2))) <= MAX_CONFLICT * size:
+        return marks
+    return [LeadQuality(m.score / 2, INCONSISTENT) if k in rows else m for k, m in enumerate(marks)]
+
+
+def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
+    """Share of samples that sit in long equal runs at the lead's extremes, away from its median."""
+    run = max(3, round(RAIL_RUN_S * fs))
+    share = np.zeros(len(filled))
+    top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
+    tolerance = 1e-3 * np.maximum(top - bottom, 1e-6)
+    for extreme, at_rail in ((top, filled >= top - tolerance), (bottom, filled <= bottom + tolerance)):
+        rows = np.flatnonzero(at_rail.sum(axis=1) >= run)
+        rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > 0.5]
+        if not len(rows):
+            continue
+        together = np.lib.stride_tricks.sliding_window_view(at_rail[rows], run, axis=1).all(axis=2).sum(axis=1)
+        share[rows] += (together + (run - 1) * (together > 0)) / filled.shape[1]
+    return share
+
+
+def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:
+    """Activity of 15-40 Hz in the quieter blocks of 0.1 s, over the rms of the whole signal."""
+    if fs < 80.0:  # nothing above 35 Hz to judge by
+        return np.zeros(len(x))
+    fast = signal.sosfilt(_band(fs), x, axis=1)
+    block = max(1, round(0.1 * fs))
+    blocks = fast.shape[1] // block
+    if blocks < 5:
+        return np.zeros(len(x))
+    pieces = fast[:, :blocks * block].reshape(len(x), blocks, block)
+    power = np.einsum("ijk,ijk->ij", pieces, pieces) / block
+    quiet = np.sqrt(quantile(power, 0.4))
+    whole = np.sqrt(quantile(np.square(x), 0.98))  # about the QRS amplitude, deaf to single spikes
+    ratio: NDArray[np.float64] = 2.0 * quiet / np.maximum(whole, 0.05)
+    return ratio

@@ -1,0 +1,170 @@
+"""Train the atrial network: ``python -m models.training.atrial_network --data DIR --folds DIR [--fold K]``.
+
+It tells normal rhythm, atrial fibrillation, another rhythm and noise apart in 9 to 30 s of one lead: the CinC 2017
+recordings; of MIT-BIH only fibrillation and all else. Without ``--fold`` the shipped weights
+are made, with it those that never saw fold ``K`` of ``cinc2017.csv`` and ``mitdb.csv`` in the folds folder. Writes
+``models/weights/atrial.onnx`` or ``atrial_foldK.onnx``. The same seed draws the same windows.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, SHORTEST_S, weights_path
+from models.networks.rhythm import net_input
+from models.training.rhythm_corpus import Corpus, Record
+from models.training.weight_averaging import Residual, train_averaged
+
+LONGEST_S = 30.0
+EPOCHS = 36
+BATCH = 48
+WEIGHT_DECAY = 3e-2
+DROP = 0.1
+LABEL_SMOOTHING = 0.05        # the labels are not beyond doubt: they were revised three times
+HOLTER_SHARE = 0.15           # of the windows
+NOISE_SHARE, STRETCH = 0.25, 0.10
+Array = NDArray[np.float32]
+
+
+class AtrialModel(nn.Module):
+    """x [n, 1, samples] -> logits [n, classes]; any number of samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv1d(1, 12, 9, 2, 4, bias=False), nn.BatchNorm1d(12), nn.ReLU())
+        narrowing = ((12, 16, 7), (16, 24, 7), (24, 32, 5))
+        self.beats = nn.Sequential(*(Residual(inside, out, k, 2, drop=DROP) for inside, out, k in narrowing))
+        self.rhythm = nn.Sequential(*(Residual(32, 32, 5, dilations=(d, 1), drop=DROP) for d in (1, 2, 4, 8)))
+        self.weigh = nn.Conv1d(32, 1, 1)
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(96, 32), nn.ReLU(), nn.Dropout(0.2),
+                                  nn.Linear(32, len(CLASSES)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.rhythm(self.beats(self.stem(x)))
+        weight = torch.softmax(self.weigh(z), 2)
+        out: Tensor = self.head(torch.cat([(z * weight).sum(2), z.mean(2), z.max(2).values], 1))
+        return out
+
+
+class Sampler:
+    """Windows of a batch, all of one length; the same seed draws the same ones."""
+
+    def __init__(self, corpus: Corpus, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._corpus = corpus
+        self.records = [r for r in corpus.handheld if r.n >= SHORTEST_S * FS_HZ]
+        self._long = corpus.holter
+
+    def batches(self) -> int:
+        return len(self.records) // BATCH
+
+    def epoch(self) -> list[list[Record]]:
+        order = self._rng.permutation(len(self.records))
+        return [[self.records[k] for k in order[i * BATCH:(i + 1) * BATCH]] for i in range(self.batches())]
+
+    def batch(self, records: list[Record]) -> tuple[Tensor, Tensor, Tensor]:
+        """x [n, 1, samples]; the class of each, by number; and whether only fibrillation or not is known of it."""
+        n = int(self._rng.uniform(SHORTEST_S + 1.0, LONGEST_S) * FS_HZ)
+        rows, target, coarse = [], [], []
+        for record in records:
+            if self._long and self._rng.random() < HOLTER_SHARE:
+                mv, label = self._holter(n)
+                coarse.append(True)
+            else:
+                mv, label = self._cut(record.mv, n), record.label
+                coarse.append(False)
+            rows.append(net_input(self._augment(mv))[0])
+            target.append(CLASSES.index(label))
+        return torch.from_numpy(np.stack(rows)), torch.tensor(target), torch.tensor(coarse)
+
+    def _cut(self, mv: Array, n: int) -> Array:
+        """``n`` samples from somewhere, played a little faster or slower; a short recording begins with a line."""
+        pace = float(self._rng.uniform(1.0 - STRETCH, 1.0 + STRETCH))
+        wanted = min(mv.shape[1], round(n * pace))
+        start = int(self._rng.integers(0, mv.shape[1] - wanted + 1))
+        row = int(self._rng.integers(len(mv)))
+        part = mv[row:row + 1, start:start + wanted]
+        at = np.arange(min(n, int(wanted / pace))) * pace
+        out = np.interp(at, np.arange(wanted), part[0])[None].astype(np.float32)
+        return np.pad(out, ((0, 0), (n - out.shape[1], 0)), mode="edge")
+
+    def _holter(self, n: int) -> tuple[Array, str]:
+        while True:
+            record = self._long[int(self._rng.integers(len(self._long)))]
+            fibrillating = record.spans["AF"]
+            if fibrillating and self._rng.random() < 0.6:
+                first, last = fibrillating[int(self._rng.integers(len(fibrillating)))]
+                if last - first < 1.2 * n:
+                    continue
+                start = int(self._rng.integers(first, last - round(1.15 * n)))
+                label = "A"
+            else:
+                start = int(self._rng.integers(0, record.n - round(1.2 * n)))
+                label = "N"
+                if any(a < start + 1.2 * n and b > start for a, b in fibrillating):
+                    continue
+            return self._cut(record.mv[:, start:start + round(1.15 * n)], n), label
+
+    def _augment(self, mv: Array) -> Array:
+        out = mv * np.float32(self._rng.choice([-1.0, 1.0], p=[0.3, 0.7]))
+        if self._corpus.noise and self._rng.random() < NOISE_SHARE:
+            noise = self._corpus.noise[self._rng.integers(len(self._corpus.noise))]
+            at = self._rng.integers(noise.shape[1] - out.shape[1])
+            piece = noise[self._rng.integers(len(noise)), at:at + out.shape[1]]
+            size = float(np.std(out)) / max(float(np.std(piece)), 1e-6)
+            out = out + np.float32(size * self._rng.uniform(0.05, 0.35)) * piece
+        return np.asarray(out, np.float32)
+
+
+def loss_of(model: nn.Module, x: Tensor, target: Tensor, coarse: Tensor) -> Tensor:
+    """Cross entropy of the classes; of fibrillation against all else where no more is known."""
+    logits = model(x)
+    fine = functional.cross_entropy(logits, target, reduction="none", label_smoothing=LABEL_SMOOTHING)
+    others = [k for k in range(len(CLASSES)) if k != FIBRILLATION]
+    odds = logits[:, FIBRILLATION] - torch.logsumexp(logits[:, others], 1)
+    binary = functional.binary_cross_entropy_with_logits(odds, (target == FIBRILLATION).float(), reduction="none")
+    return torch.where(coarse, binary, fine).mean()
+
+
+def train(corpus: Corpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
+    """A trained model: a moving mean of the weights."""
+    torch.manual_seed(seed)
+    sampler = Sampler(corpus, seed)
+    return train_averaged(AtrialModel(), epochs, sampler.batches(), lambda: map(sampler.batch, sampler.epoch()),
+                          lambda model, batch: loss_of(model, *batch), WEIGHT_DECAY)
+
+
+def export(model: nn.Module, path: Path) -> None:
+    """Write the ONNX file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (torch.zeros(1, 1, 2000),), str(path), input_names=["x"], output_names=["logits"],
+                          opset_version=17, dynamo=False, dynamic_axes={"x": {0: "n", 2: "samples"}})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--fold", type=int)
+    parser.add_argument("--out", type=Path, help="where to write, default models/weights")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = train(Corpus(options.data, options.folds, options.fold), options.seed, options.epochs)
+    path = options.out or weights_path(None if options.fold is None else str(options.fold))
+    export(model, path)
+    print(f"{path.name}: {path.stat().st_size} bytes, classes {', '.join(CLASSES)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

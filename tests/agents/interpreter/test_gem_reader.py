@@ -1,0 +1,43 @@
+"""Which GEM is loaded, and when there is none: the shipped one without torch, and never for a fold that it saw."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.interpreter.gem_reader import GemUnavailable, load_gem
+from agents.settings import Settings
+from models.training.simulate import simulate
+
+
+def test_the_shipped_gem_reads_a_segment_and_refuses_a_flat_one() -> None:
+    async def read() -> str:
+        gem = load_gem(Settings(device="cpu"))
+        assert gem.independent_leads == 1 and gem.identity.name == "gem-compact"
+        ecg = simulate(np.random.default_rng(7), rhythm="sinus", rate=80.0).ecg
+        try:
+            text, seconds = await gem.read(ecg, (), deadline_s=30.0, priority="PM", tokens=256)
+            assert seconds < 3.0
+            ecg.mv[:] = 0.0
+            with pytest.raises(GemUnavailable, match="none can be read") as refused:
+                await gem.read(ecg, (), deadline_s=30.0, priority="PM", tokens=256)
+            assert not refused.value.lasting
+        finally:
+            await gem.close()
+        return text
+
+    assert "bpm" in asyncio.run(read())
+
+
+@pytest.mark.parametrize("fold", [0, 3])
+def test_a_fold_that_it_was_trained_on_gets_no_answer(fold: int) -> None:
+    with pytest.raises(GemUnavailable, match=f"trained on fold {fold}"):
+        load_gem(Settings(device="cpu", fold=fold))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GemUnavailable, match="no-gem"):
+        load_gem(Settings(model=tmp_path / "no-gem"))

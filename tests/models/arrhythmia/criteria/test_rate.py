@@ -1,0 +1,133 @@
+"""Criteria of rate on small beat lists: CONTRACTS 4, row by row."""
+from __future__ import annotations
+
+import pytest
+
+from models.arrhythmia.criteria.rate import (
+    asystole,
+    extreme_brady,
+    extreme_tachy,
+    missed_beats,
+    pauses,
+    slow_or_fast,
+    svt,
+)
+from models.arrhythmia.episode_tracker import Finding
+from models.arrhythmia.limits import Limits
+from models.beats.series import BeatTrack
+from tests.models.arrhythmia.tracks import FS, track
+
+LIMITS = Limits()
+
+
+def silent(t: BeatTrack, believed: tuple[str, ...] = ("II", "V5")) -> Finding | None:
+    return asystole(t, LIMITS["ASYSTOLE"], believed)
+
+
+def test_asystole_from_three_and_a_half_seconds_with_the_last_beat_as_onset() -> None:
+    assert silent(track([0.8] * 5, after_s=3.4)) is None
+    found = silent(track([0.8] * 5, after_s=3.6))
+    assert found is not None and found.onset == 5.0 * FS and found.last_held == 8.6 * FS
+    evidence = found.evidence[0]
+    assert (evidence.measure, evidence.value, evidence.start, evidence.end) == ("SILENCE", 3.6, 5.0 * FS, 8.6 * FS)
+    assert evidence.criterion is not None and evidence.criterion.limit == 4.0
+
+
+def test_a_silence_that_a_beat_has_just_ended_is_asystole_too() -> None:
+    found = silent(track([0.8, 0.8, 4.2], after_s=0.5))
+    assert found is not None and (found.evidence[0].measure, found.evidence[0].value) == ("RR", 4.2)
+    assert silent(track([0.8, 0.8, 4.2, 0.8], after_s=0.8)) is None
+
+
+def test_no_asystole_where_no_lead_is_believed_or_watched() -> None:
+    assert silent(track([0.8] * 5, after_s=6.0), believed=()) is None
+    assert silent(track([0.8] * 5, after_s=6.0, blind=[(6.0, 8.0)])) is None
+    found = silent(track([0.8] * 5, after_s=6.0, blind=[(5.5, 7.0)]))   # watched again since 7.0, now 11.0
+    assert found is not None and found.onset == 7.0 * FS
+
+
+def test_a_lower_limit_alarms_earlier() -> None:
+    limit = LIMITS.with_changes({"ASYSTOLE": {"seconds": 3}})["ASYSTOLE"]
+    assert asystole(track([0.8] * 5, after_s=2.6), limit, ("II",))
+
+
+@pytest.mark.parametrize(("bpm", "raised"), [(38, True), (40, True), (45, False), (60, False)])
+def test_extreme_brady_is_five_beats_under_forty(bpm: float, raised: bool) -> None:
+    found = extreme_brady(track([0.8] * 4 + [60 / bpm] * 4, after_s=0.3), LIMITS["EXTREME_BRADY"])
+    assert (found is not None) == raised
+    if found is not None:
+        assert found.onset == pytest.approx((1.0 + 3.2) * FS, abs=1)
+        assert found.evidence[0].value == pytest.approx(bpm, abs=0.3) and len(found.evidence[0].beats) == 4
+
+
+def test_four_slow_beats_are_not_yet_five() -> None:
+    assert extreme_brady(track([0.8] * 4 + [60 / 38] * 3, after_s=0.3), LIMITS["EXTREME_BRADY"]) is None
+
+
+def test_extreme_brady_counts_the_running_rr_of_eight_seconds() -> None:
+    # RRs of 3.2 s and 3.0 s and 1.9 s running: 8.1 s in which every RR is long
+    found = extreme_brady(track([0.8] * 6 + [3.2, 3.0], after_s=1.9), LIMITS["EXTREME_BRADY"])
+    assert found is not None and found.onset == pytest.approx(5.8 * FS, abs=1)
+    assert extreme_brady(track([0.8] * 6 + [3.2], after_s=1.0), LIMITS["EXTREME_BRADY"]) is None
+
+
+def test_one_escape_beat_does_not_make_a_slow_heart_fast_but_one_pause_does_not_make_it_slow() -> None:
+    assert extreme_brady(track([0.8] * 4 + [1.9, 0.9, 2.4, 2.2], after_s=0.3), LIMITS["EXTREME_BRADY"])
+    assert extreme_brady(track([0.8] * 6 + [4.5, 0.8, 0.8], after_s=0.3), LIMITS["EXTREME_BRADY"]) is None
+
+
+@pytest.mark.parametrize(("bpm", "beats", "raised"),
+                         [(141, 17, True), (141, 16, False), (135, 30, False), (180, 17, True)])
+def test_extreme_tachy_is_seventeen_beats_over_one_hundred_and_forty(bpm: float, beats: int, raised: bool) -> None:
+    found = extreme_tachy(track([0.8] * 4 + [60 / bpm] * (beats - 1), after_s=0.2), LIMITS["EXTREME_TACHY"])
+    assert (found is not None) == raised
+    if found is not None:
+        assert found.onset == pytest.approx(4.2 * FS, abs=2) and len(found.evidence[0].beats) == 16
+
+
+def test_extreme_tachy_of_an_irregular_rhythm_is_its_mean_while_the_newest_beats_are_as_fast() -> None:
+    irregular = [0.5, 0.35] * 5                                # 141 a minute on the mean, each second beat 120
+    rising, falling = [0.45] * 6 + irregular, irregular + [0.45] * 6
+    assert extreme_tachy(track([0.8] * 4 + rising, after_s=0.2), LIMITS["EXTREME_TACHY"])
+    assert extreme_tachy(track([0.8] * 4 + falling, after_s=0.2), LIMITS["EXTREME_TACHY"]) is None
+
+
+def test_extreme_tachy_goes_on_until_it_is_five_below() -> None:
+    t = track([60 / 137] * 20, after_s=0.2)
+    assert extreme_tachy(t, LIMITS["EXTREME_TACHY"]) is None
+    assert extreme_tachy(t, LIMITS["EXTREME_TACHY"], on=True)
+    assert extreme_tachy(track([60 / 133] * 20, after_s=0.2), LIMITS["EXTREME_TACHY"], on=True) is None
+
+
+def test_brady_and_tachy_need_ten_seconds() -> None:
+    slow = [60 / 45] * 16
+    found = slow_or_fast(track([0.8] * 8 + slow), LIMITS["BRADY"], "BRADY")
+    assert found is not None and found.evidence[0].value == pytest.approx(45, abs=0.5)
+    assert slow_or_fast(track([0.8] * 8 + slow[:10]), LIMITS["BRADY"], "BRADY") is None
+    assert slow_or_fast(track([60 / 130] * 40), LIMITS["TACHY"], "TACHY")
+    assert slow_or_fast(track([60 / 130] * 20), LIMITS["TACHY"], "TACHY") is None
+    assert slow_or_fast(track([60 / 115] * 40), LIMITS["TACHY"], "TACHY") is None
+
+
+def test_svt_is_five_narrow_beats_over_one_hundred_and_eighty() -> None:
+    fast = [0.7] * 5 + [60 / 190] * 4
+    assert svt(track(fast), LIMITS["SVT"])
+    assert svt(track(fast, qrs_ms=150), LIMITS["SVT"]) is None
+    assert svt(track(fast, "NNNNNNNNVN"), LIMITS["SVT"]) is None
+    assert svt(track([0.7] * 5 + [60 / 170] * 4), LIMITS["SVT"]) is None
+
+
+def test_a_pause_is_an_rr_over_two_and_a_half_seconds_ended_or_running() -> None:
+    found = pauses(track([0.8, 2.6, 0.8]), LIMITS["PAUSE"])
+    assert [(f.onset / FS, f.evidence[0].measure, f.evidence[0].value) for f in found] == [(1.8, "RR", 2.6)]
+    running = pauses(track([0.8, 0.8], after_s=2.7), LIMITS["PAUSE"])
+    assert [(f.onset / FS, f.evidence[0].measure) for f in running] == [(2.6, "SILENCE")]
+    assert pauses(track([0.8, 2.4, 0.8]), LIMITS["PAUSE"]) == []
+    assert pauses(track([0.8, 2.6, 0.8], blind=[(2.5, 3.0)]), LIMITS["PAUSE"]) == []
+
+
+def test_a_missed_beat_is_one_point_eight_times_the_mean_of_eight_unless_a_ventricular_beat_explains_it() -> None:
+    rr = [0.8] * 8 + [1.5, 0.8]
+    assert [f.onset / FS for f in missed_beats(track(rr), LIMITS["MISSED_BEAT"])] == [pytest.approx(7.4)]
+    assert missed_beats(track(rr, "NNNNNNNNVN"), LIMITS["MISSED_BEAT"]) == []
+    assert missed_beats(track([0.8] * 8 + [1.4, 0.8]), LIMITS["MISSED_BEAT"]) == []

@@ -1,0 +1,176 @@
+"""Criteria of ventricular beats on small beat lists: CONTRACTS 4, row by row."""
+from __future__ import annotations
+
+import pytest
+
+from models.arrhythmia.criteria.fibrillation import fastest_run, longest_run, strangers, ventricular_run, vtach
+from models.arrhythmia.criteria.ventricular import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
+from models.arrhythmia.limits import Limits
+from models.beats.series import BeatTrack
+from tests.models.arrhythmia.tracks import FS, track
+
+LIMITS = Limits()
+NORMAL = [0.8] * 6
+
+
+def run_of(n: int, bpm: float, after: str = "N") -> tuple[list[float], str]:
+    """Six normal beats, ``n`` ventricular ones at ``bpm``, then ``after``."""
+    return [0.8] * 5 + [0.5] + [60 / bpm] * (n - 1) + [0.9] * len(after), "N" * 6 + "V" * n + after
+
+
+@pytest.mark.parametrize(("n", "bpm", "found"), [(5, 120, True), (4, 120, False), (5, 90, False), (8, 180, True)])
+def test_a_tachycardia_is_five_ventricular_beats_over_one_hundred(n: int, bpm: float, found: bool) -> None:
+    rr, kinds = run_of(n, bpm, after="")
+    run = ventricular_run(track(rr, kinds), LIMITS["VTACH"])
+    assert (run is not None) == found
+    if run is not None:
+        assert run == (6, 6 + n - 1)
+
+
+def test_a_run_that_is_long_over_is_no_tachycardia_now() -> None:
+    rr, kinds = run_of(6, 150, after="N" * 14)
+    assert ventricular_run(track(rr, kinds), LIMITS["VTACH"]) is None
+
+
+def test_a_blind_span_breaks_a_run() -> None:
+    rr, kinds = run_of(6, 150, after="")
+    middle = 1.0 + sum(rr[:8]) + 0.1
+    assert ventricular_run(track(rr, kinds, blind=[(middle, middle + 0.1)]), LIMITS["VTACH"]) is None
+
+
+def test_the_fastest_five_beats_are_found_where_they_are_fast_enough() -> None:
+    assert fastest_run(track([0.8] * 4 + [0.4] * 4 + [0.8] * 2), 5, 95.0) == (4, 8)
+    assert fastest_run(track([0.8] * 10), 5, 95.0) is None
+
+
+def test_three_or_four_fast_ventricular_beats_are_a_run_and_five_are_not() -> None:
+    for n, found in ((2, False), (3, True), (4, True), (5, False)):
+        rr, kinds = run_of(n, 140)
+        runs = vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"])
+        assert [len(f.evidence[0].beats) + 1 for f in runs] == ([n] if found else [])
+    rr, kinds = run_of(3, 80)
+    assert vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"]) == []
+
+
+def test_a_run_is_reported_when_it_is_over_with_its_first_beat_as_onset() -> None:
+    rr, kinds = run_of(3, 140, after="")
+    assert vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"]) == []
+    rr, kinds = run_of(3, 140)
+    assert [f.onset / FS for f in vruns(track(rr, kinds), LIMITS["VRUN"], LIMITS["VTACH"])] == [pytest.approx(5.5)]
+
+
+def test_a_slow_ventricular_rhythm_is_five_beats_up_to_one_hundred() -> None:
+    rr, kinds = run_of(6, 70, after="")
+    found = vrhythm(track(rr, kinds), LIMITS["VRHYTHM"], LIMITS["VTACH"])
+    assert found is not None and found.evidence[0].value == pytest.approx(70, abs=0.5)
+    rr, kinds = run_of(6, 120, after="")
+    assert vrhythm(track(rr, kinds), LIMITS["VRHYTHM"], LIMITS["VTACH"]) is None
+
+
+def test_a_pair_is_two_in_a_row_and_no_third() -> None:
+    assert len(vpairs(track([0.8] * 9, "NNNVVNNNN"), LIMITS["VPAIR"])) == 1
+    assert vpairs(track([0.8] * 9, "NNNVVVNNN"), LIMITS["VPAIR"]) == []
+    assert vpairs(track([0.8] * 4, "NNNVV"), LIMITS["VPAIR"]) == []   # a third may come
+
+
+def test_r_on_t_is_within_one_hundred_milliseconds_of_the_t_peak() -> None:
+    t = track([0.8, 0.8, 0.36, 1.0], "NNNVN")
+    r = t.r.tolist()
+    peak = r[2] + round(0.30 * FS)                                     # 60 ms before the ventricular R
+    assert [f.onset for f in r_on_t(t, LIMITS["R_ON_T"], [None, None, peak, None, None])] == [r[3]]
+    assert r_on_t(t, LIMITS["R_ON_T"], [None, None, peak - round(0.06 * FS), None, None]) == []
+    assert r_on_t(t, LIMITS["R_ON_T"], [None] * 5) == []
+
+
+@pytest.mark.parametrize(("kinds", "code", "n", "found"), [
+    ("NNNVNVNV", "VBIGEMINY", 2, True), ("NNNVNVNN", "VBIGEMINY", 2, False), ("NVNVNVN", "VBIGEMINY", 2, True),
+    ("NNVNNVNNV", "VTRIGEMINY", 3, True), ("NNVNNVNNN", "VTRIGEMINY", 3, False), ("NVNVNV", "VTRIGEMINY", 3, False)])
+def test_bigeminy_and_trigeminy_are_three_cycles(kinds: str, code: str, n: int, found: bool) -> None:
+    assert (every_nth(track([0.7] * (len(kinds) - 1), kinds), code, n) is not None) == found
+
+
+def test_more_than_ten_ventricular_beats_a_minute() -> None:
+    ten = track([0.7] * 59, "NNNNV" * 10 + "N" * 10)
+    eleven = track([0.7] * 59, "NNNNV" * 11 + "N" * 5)
+    assert pvc_rate(ten, LIMITS["PVC_RATE"]) is None
+    found = pvc_rate(eleven, LIMITS["PVC_RATE"])
+    assert found is not None and found.evidence[0].over_s == 60.0
+
+
+class Network:
+    """What the rhythm network would say, as a view of the moment."""
+
+    def __init__(self, vtach: float) -> None:
+        self.network = {"vtach": vtach, "vfib": 0.0}
+
+
+OWN, STRANGE = 0.98, 0.4
+
+
+def run_unlike(n: int, bpm: float = 150.0, own: int = 20, after_s: float = 0.3) -> BeatTrack:
+    """``own`` beats of the bed, then ``n`` that look otherwise and were not called ventricular, the last long ago."""
+    rr = [0.8] * (own - 1) + [0.5] + [60 / bpm] * (n - 1)
+    return track(rr, like=[OWN] * own + [STRANGE] * n, after_s=after_s)
+
+
+def test_a_run_of_strange_beats_is_a_ventricular_run_whatever_they_were_called() -> None:
+    t = run_unlike(6)
+    assert strangers(t)[-6:].all() and not strangers(t)[:-6].any()
+    assert longest_run(t, strangers(t), 95.0) == (20, 25)
+
+
+def test_likeness_says_nothing_where_no_beat_is_like_another() -> None:
+    assert not strangers(track([0.5] * 25, like=[STRANGE] * 26)).any()
+
+
+def test_beats_behind_a_pacing_pulse_are_the_pacemakers_and_no_strangers() -> None:
+    like = [0.97] * 20 + [STRANGE] * 6
+    t = track([0.7] * 25, kinds="N" * 20 + "PPPVVV", like=like)
+    assert not strangers(t)[:-3].any() and strangers(t)[-3:].all()
+
+
+@pytest.mark.parametrize(("beats", "network", "raised"), [
+    (5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)])
+def test_the_shorter_the_run_the_surer_the_network_must_be(beats: int, network: float, raised: bool) -> None:
+    found = vtach(run_unlike(beats, after_s=1.2), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    assert (found is not None) == raised
+
+
+@pytest.mark.parametrize("strange", [2, 3])
+def test_pairs_and_short_runs_between_own_beats_are_no_tachycardia_whatever_the_network_says(strange: int) -> None:
+    rr = ([0.5] + [0.32] * (strange - 1) + [0.6]) * 6  # less than 2 s from own beat to own beat
+    like = ([OWN] + [STRANGE] * strange) * 6 + [OWN]
+    often = track([0.7] * 20 + rr, like=[OWN] * 20 + like)
+    assert vtach(often, Network(0.99), LIMITS["VTACH"], on=False) is None  # type: ignore[arg-type]
+    broken = track([0.7] * 20 + [0.4] * 30, like=[OWN] * 21 + [STRANGE] * 30, blind=[(18.0 + k, 18.1 + k)
+                                                                                     for k in range(12)])
+    assert vtach(broken, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    lasting = track([0.7] * 20 + [0.4] * 6, like=[OWN] * 21 + [STRANGE] * 6)
+    assert vtach(lasting, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
+def test_a_bed_whose_beats_all_look_ventricular_needs_a_surer_network(network: float, raised: bool) -> None:
+    block = track([0.55] * 29, "V" * 30, like=[OWN] * 30)
+    found = vtach(block, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    assert (found is not None) == raised
+
+
+@pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
+def test_in_the_first_seconds_of_a_bed_the_network_must_be_sure(network: float, raised: bool) -> None:
+    new = track([0.4] * 9, "V" * 10)
+    found = vtach(new, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+    assert (found is not None) == raised
+
+
+def test_a_tachycardia_that_lasts_goes_on_when_it_has_become_the_beds_own_rhythm() -> None:
+    lasting = track([0.4] * 29, "V" * 30, like=[OWN] * 30)
+    assert vtach(lasting, Network(0.4), LIMITS["VTACH"], on=True)  # type: ignore[arg-type]
+    over = track([0.8] * 29, like=[OWN] * 30)
+    assert vtach(over, Network(0.4), LIMITS["VTACH"], on=True) is None  # type: ignore[arg-type]
+
+
+def test_beats_that_look_ventricular_are_no_pairs_where_all_of_the_bed_does() -> None:
+    rr, kinds = [0.8] * 12, "NNNNNNNNNVVNN"
+    assert len(vpairs(track(rr, kinds), LIMITS["VPAIR"])) == 1
+    assert vpairs(track(rr, kinds, like=[OWN] * 13), LIMITS["VPAIR"]) == []

@@ -1,0 +1,70 @@
+"""The judge that is code: numbers against the measurement, diagnoses against the label, the same score every time."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.evaluation.baselines import LogisticBaseline, by_rule
+from models.evaluation.code_judge import Scores, diagnoses_of, judge_text
+from models.grounding.claims import read_claims
+from models.grounding.feature_vector import fact_numbers
+from models.grounding.segment_measurements import gather
+from models.training.finding_labels import FINDINGS
+from models.training.simulate import simulate
+
+NORMAL = {"conduction": "normal", "repolarisation": "normal"}
+
+
+@pytest.fixture(scope="module")
+def facts() -> object:
+    return gather(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
+
+
+def test_right_and_wrong_numbers_are_told_apart(facts) -> None:  # type: ignore[no-untyped-def]
+    qrs, rate = facts.value("QRS"), facts.value("HR")
+    scores = Scores()
+    scores.add(judge_text(f"Rate {rate:.0f} bpm, QRS {qrs:.0f} ms.", facts.ecg, facts), {})
+    scores.add(judge_text(f"Rate {rate + 20:.0f} bpm, QRS {qrs + 30:.0f} ms.", facts.ecg, facts), {})
+    table = scores.table()
+    assert (table["numbers"], table["numbers_right"], table["published_right"]) == (4, 0.5, 1.0)
+    assert (table["supported"], table["contradicted"]) == (2, 2)
+
+
+def test_a_number_in_the_right_bucket_of_10_ms() -> None:
+    facts = gather(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
+    low = facts.value("QT") // 10 * 10
+    scores = Scores()
+    scores.add(judge_text(f"QT {low + 1:.0f} ms.", facts.ecg, facts), {})
+    scores.add(judge_text(f"QT {low - 5:.0f} ms.", facts.ecg, facts), {})
+    assert scores.table()["bucket_10_ms"] == 0.5
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("Sinus bradycardia with first-degree AV block.", {"SINUS", "BRADY", "AVB1", "CD"}),
+    ("Sinus rhythm, no left bundle branch block.", {"SINUS"}),
+    ("Minor abnormality.", set()),
+    ("Atrial flutter; RBBB.", {"AFIB", "RBBB", "CD"}),
+])
+def test_diagnoses_are_words_not_substrings(text: str, said: set[str]) -> None:
+    assert diagnoses_of(read_claims(text)) == said
+
+
+def test_macro_f1_by_hand(facts) -> None:  # type: ignore[no-untyped-def]
+    scores = Scores()
+    scores.add(judge_text("Sinus rhythm. LBBB.", facts.ecg, facts), {"SINUS": True, "LBBB": False})
+    scores.add(judge_text("Sinus rhythm.", facts.ecg, facts), {"SINUS": True, "LBBB": True})
+    assert scores.f1("SINUS") == 1.0 and scores.f1("LBBB") == 0.0
+    assert scores.macro_f1(["SINUS", "LBBB"]) == 0.5
+
+
+def test_the_plain_baselines_see_what_is_plain() -> None:
+    kinds = ["sinus", "afib"] * 10
+    made = [simulate(np.random.default_rng([2, k]), rhythm=kind, **NORMAL) for k, kind in enumerate(kinds)]
+    all_facts = [gather(m.ecg) for m in made]
+    x = np.stack([fact_numbers(f) for f in all_facts])
+    labels = np.array([[float(m.findings.get(f, np.nan)) for f in FINDINGS] for m in made], np.float32)
+    afib = FINDINGS.index("AFIB")
+    probability = LogisticBaseline.fit(x[:14], labels[:14]).probabilities(x[14:])[:, afib]
+    assert probability[1::2].min() > probability[0::2].max()
+    said = np.stack([by_rule(f) for f in all_facts])[:, afib]
+    assert said[0::2].max() == 0.0 and said[1::2].mean() >= 0.4  # the limits are sure rather than sensitive

@@ -1,0 +1,74 @@
+"""Resampling keeps time and shape, gaps stay gaps, and limb leads follow from two others."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from models.ecg import Ecg
+from models.leads import STANDARD_12
+from models.signal.conditioning import fill_gaps, resample, to_twelve, without_baseline
+
+
+@pytest.mark.parametrize("fs", [50, 128, 257.3, 360, 1000, 2000])
+def test_a_wave_keeps_its_place_at_any_rate(fs: float) -> None:
+    at = np.arange(round(10 * fs)) / fs
+    bump = np.exp(-0.5 * ((at - 4.0) / 0.03) ** 2).astype(np.float32)[None]
+    out = resample(bump, fs, 500)
+    assert out.shape == (1, 5000)
+    assert np.argmax(out[0]) / 500 == pytest.approx(4.0, abs=0.006)
+    assert out.max() == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("fs", "to_fs"), [(500, 250), (360, 250), (1000, 250), (500, 100), (128, 250), (257.3, 500)])
+def test_a_straight_line_stays_one_to_its_ends(fs: float, to_fs: float) -> None:
+    line = (3.0 * np.arange(round(6 * fs)) / fs - 5.0).astype(np.float32)[None]
+    out = resample(line, fs, to_fs)[0]
+    assert out == pytest.approx(3.0 * np.arange(len(out)) / to_fs - 5.0, abs=0.02)
+
+
+def test_by_blocks_or_by_a_filter_it_is_the_same() -> None:
+    """Thirteen leads, so that the blocks of one product do not end with a lead."""
+    rng = np.random.default_rng(1)
+    x = np.cumsum(rng.normal(0, 0.01, (13, 5001)), axis=1).astype(np.float32)
+    by_filter = signal.resample_poly(x.astype(float), 1, 2, axis=1, window=("kaiser", 5.0), padtype="line")
+    assert np.abs(resample(x, 500, 250) - by_filter[:, :2500]).max() < 1e-4
+
+
+def test_gaps_stay_gaps() -> None:
+    mv = np.ones((1, 1000), np.float32)
+    mv[0, 400:500] = np.nan
+    out = resample(mv, 250, 500)
+    assert np.isnan(out[0, 810:990]).all()
+    assert np.isfinite(out[0, :790]).all()
+
+
+def test_a_gap_is_bridged_by_a_straight_line() -> None:
+    filled, missing = fill_gaps(np.array([[0, np.nan, np.nan, 3], [np.nan] * 4], np.float32))
+    assert filled.tolist() == [[0, 1, 2, 3], [0, 0, 0, 0]]
+    assert missing.sum() == 6
+
+
+def test_baseline_goes_and_the_beat_stays() -> None:
+    at = np.arange(2500) / 250
+    beat = np.exp(-0.5 * ((at - 5) / 0.02) ** 2)
+    out = without_baseline((beat + 2 * np.sin(2 * np.pi * 0.1 * at) + 1)[None].astype(np.float32), 250)
+    assert out[0, 1250] == pytest.approx(1.0, abs=0.15)
+    assert np.abs(out[0, 300:1000]).max() < 0.15
+
+
+def test_twelve_leads_from_two() -> None:
+    rng = np.random.default_rng(0)
+    ecg = Ecg(("I", "II"), 250.0, rng.normal(0, 1, (2, 2500)).astype(np.float32))
+    mv, present = to_twelve(ecg)
+    assert mv.shape == (12, 5000)
+    assert present.tolist() == [True] * 6 + [False] * 6
+    assert np.allclose(mv[2], mv[1] - mv[0], atol=1e-4)
+    assert not mv[6:].any()
+
+
+def test_a_detached_lead_is_absent() -> None:
+    ecg = Ecg(STANDARD_12, 500.0, np.ones((12, 5000), np.float32), leads_off=("V3",))
+    _, present = to_twelve(ecg)
+    assert present.sum() == 11
+    assert not present[STANDARD_12.index("V3")]
