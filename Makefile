@@ -20,6 +20,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 proto: setup  # the Python classes of the wire messages

@@ -8,6 +8,7 @@ episodes spliced into real recordings (`models.evaluation.splices`). `mitdb` cou
 what is annotated. Each part keeps its result in ``--kept``, so that they may be run one at a time; the table is made of
 all there are.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -24,15 +25,23 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 LETHAL = ("ASYSTOLE", "VFIB", "VTACH", "EXTREME_BRADY", "EXTREME_TACHY")
-NEAR_S = 15.0     # an alarm this near an annotated episode belongs to it
+NEAR_S = 15.0  # an alarm this near an annotated episode belongs to it
 NOTES = ("Thresholds that are no weights (constants with a reason beside them) were chosen on these same recordings.",)
 PARTS = ("scored", "af", "delays", "mitdb")
 
 
 def scorer(name: str, options: argparse.Namespace, folds: str) -> dict[str, Any]:
     """The RESULT of one scorer."""
-    command = [sys.executable, str(options.score / f"{name}.py"), "--predictor", options.predictor, "--data",
-               str(options.data), "--folds", str(options.score / "folds" / folds)]
+    command = [
+        sys.executable,
+        str(options.score / f"{name}.py"),
+        "--predictor",
+        options.predictor,
+        "--data",
+        str(options.data),
+        "--folds",
+        str(options.score / "folds" / folds),
+    ]
     if options.limit:
         command += ["--limit", str(options.limit)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE.parent)
@@ -61,7 +70,7 @@ def mitdb(options: argparse.Namespace) -> dict[str, Any]:
     from models.records import read_record
 
     counts, outside, seconds, cpu = Counter[str](), [], 0.0, time.process_time()
-    for header in sorted((options.data / "mitdb" / "data").glob("*.hea"))[:options.limit or None]:
+    for header in sorted((options.data / "mitdb" / "data").glob("*.hea"))[: options.limit or None]:
         path = header.with_suffix("")
         ecg, marks = read_record(path), wfdb.rdann(str(path), "atr")
         if options.fold_of_mitdb:
@@ -74,14 +83,20 @@ def mitdb(options: argparse.Namespace) -> dict[str, Any]:
                 at = e.onset / ecg.fs_hz
                 if not any(code == e.code and a - NEAR_S <= at <= b + NEAR_S for code, a, b in known):
                     outside.append([path.name, e.code, round(at, 1)])
-    return {"hours": round(seconds / 3600, 2), "counts": dict(counts), "outside": outside,
-            "cpu_ms_per_bed_second": round((time.process_time() - cpu) * 1000 / seconds, 2)}
+    return {
+        "hours": round(seconds / 3600, 2),
+        "counts": dict(counts),
+        "outside": outside,
+        "cpu_ms_per_bed_second": round((time.process_time() - cpu) * 1000 / seconds, 2),
+    }
 
 
 def explained(at_s: np.ndarray[Any, Any], symbols: list[str]) -> list[tuple[str, float, float]]:
     """Spans in which the annotations themselves meet a lethal criterion: (code, from, to)."""
-    out = [("VFIB", float(a), float(b)) for a, b in
-           zip(at_s[[s == "[" for s in symbols]], at_s[[s == "]" for s in symbols]], strict=False)]
+    out = [
+        ("VFIB", float(a), float(b))
+        for a, b in zip(at_s[[s == "[" for s in symbols]], at_s[[s == "]" for s in symbols]], strict=False)
+    ]
     beat = np.array([s in "NLRBAaJSVrFejnE/fQ" for s in symbols])
     r, kinds = at_s[beat], [s for s, is_beat in zip(symbols, beat, strict=True) if is_beat]
     rr = np.diff(r)
@@ -105,28 +120,47 @@ def explained(at_s: np.ndarray[Any, Any], symbols: list[str]) -> list[tuple[str,
 def table(kept: Path) -> str:
     """The committed page."""
     parts = {p: json.loads((kept / f"{p}.json").read_text()) for p in PARTS if (kept / f"{p}.json").exists()}
-    lines = ["# Alarms", "",
-             "`python benchmarks/alarms.py`; cross-validated: each record by weights that never saw its fold.",
-             *NOTES, ""]
+    lines = [
+        "# Alarms",
+        "",
+        "`python benchmarks/alarms.py`; cross-validated: each record by weights that never saw its fold.",
+        *NOTES,
+        "",
+    ]
     if "scored" in parts:
         lines += scored_lines(parts["scored"])
     if "af" in parts:
         r = parts["af"]["long"]
-        lines += ["## Atrial fibrillation, CinC 2017, 20 s and more (confirmed over 8 s)", "",
-                  "| Se | Sp | +P | F1 | F1 as in the whole set | N / O / noisy called AF |", "|" + "---|" * 6,
-                  f"| {r['Se']} | {r['Sp']} | {r['PP']} | {r['F1']} | **{r['F1nat']}** | "
-                  f"{r['N_called']} / {r['O_called']} / {r['noisy_called']} % |", ""]
+        lines += [
+            "## Atrial fibrillation, CinC 2017, 20 s and more (confirmed over 8 s)",
+            "",
+            "| Se | Sp | +P | F1 | F1 as in the whole set | N / O / noisy called AF |",
+            "|" + "---|" * 6,
+            f"| {r['Se']} | {r['Sp']} | {r['PP']} | {r['F1']} | **{r['F1nat']}** | "
+            f"{r['N_called']} / {r['O_called']} / {r['noisy_called']} % |",
+            "",
+        ]
     if "delays" in parts:
-        lines += ["## Delay from onset to detection, scripted episodes in real recordings, s", "",
-                  "| code | episodes | detected | median | worst |", "|---|---|---|---|---|"]
+        lines += [
+            "## Delay from onset to detection, scripted episodes in real recordings, s",
+            "",
+            "| code | episodes | detected | median | worst |",
+            "|---|---|---|---|---|",
+        ]
         for code, values in parts["delays"]["delays"].items():
             seen = [v for v in values if v is not None]
             lines.append(f"| {code} | {len(values)} | {len(seen)} | {np.median(seen):.1f} | {max(seen):.1f} |")
         lines.append("")
     if "mitdb" in parts:
         m = parts["mitdb"]
-        lines += ["## Lethal alarms on MIT-BIH", "", f"{m['hours']} h; outside of what the annotations explain:", "",
-                  "| code | alarms | outside | where |", "|---|---|---|---|"]
+        lines += [
+            "## Lethal alarms on MIT-BIH",
+            "",
+            f"{m['hours']} h; outside of what the annotations explain:",
+            "",
+            "| code | alarms | outside | where |",
+            "|---|---|---|---|",
+        ]
         for code in LETHAL:
             where = [f"{name} {at:g} s" for name, c, at in m["outside"] if c == code]
             lines.append(f"| {code} | {m['counts'].get(code, 0)} | {len(where)} | {', '.join(where[:8])} |")
@@ -136,21 +170,36 @@ def table(kept: Path) -> str:
 
 def scored_lines(r: dict[str, Any]) -> list[str]:
     """CinC 2015: score by type, and the burden by class."""
-    lines = [f"## True and false ICU alarms, CinC 2015, ECG alone ({r['records']} records)", "",
-             "| type | true | false | TP | FN | FP | TN | TPR | TNR | score |", "|" + "---|" * 10]
+    lines = [
+        f"## True and false ICU alarms, CinC 2015, ECG alone ({r['records']} records)",
+        "",
+        "| type | true | false | TP | FN | FP | TN | TPR | TNR | score |",
+        "|" + "---|" * 10,
+    ]
     for name, t in [*r["by_type"].items(), ("**all**", r["all"])]:
         keys = ("true", "false", "TP", "FN", "FP", "TN", "TPR", "TNR", "score")
         lines.append(f"| {name} | " + " | ".join(str(t[k]) for k in keys) + " |")
     delay = r["delay_s"] or ["–", "–"]
-    lines += ["", f"Strict score {r['strict_score']}; delay of the alarms raised: median {delay[0]} s, longest "
-              f"{delay[1]} s; a lethal condition was on {r['alarm_on']} % of the time; failures {r['failures']}.", "",
-              "### Burden: sounded alarms before the scored one", "",
-              "| class | an hour | a bed and day |", "|---|---|---|"]
+    lines += [
+        "",
+        f"Strict score {r['strict_score']}; delay of the alarms raised: median {delay[0]} s, longest "
+        f"{delay[1]} s; a lethal condition was on {r['alarm_on']} % of the time; failures {r['failures']}.",
+        "",
+        "### Burden: sounded alarms before the scored one",
+        "",
+        "| class | an hour | a bed and day |",
+        "|---|---|---|",
+    ]
     for code, rate in sorted(r["burden_per_hour"].items(), key=lambda kv: -kv[1]):
         lines.append(f"| {code} | {rate} | {24 * rate:.0f} |")
     lethal, total = r["burden_per_hour_lethal"], r["burden_per_hour_total"]
-    lines += [f"| lethal codes | {lethal} | {24 * lethal:.0f} |", f"| **all** | {total} | {24 * total:.0f} |", "",
-              "These patients were chosen for their alarms; whole units (Drew 2014): 187 a bed and day.", ""]
+    lines += [
+        f"| lethal codes | {lethal} | {24 * lethal:.0f} |",
+        f"| **all** | {total} | {24 * total:.0f} |",
+        "",
+        "These patients were chosen for their alarms; whole units (Drew 2014): 187 a bed and day.",
+        "",
+    ]
     return lines
 
 
@@ -167,9 +216,12 @@ def main() -> None:
     options.kept.mkdir(parents=True, exist_ok=True)
     rows = (options.score / "folds" / "mitdb.csv").read_text().splitlines()[1:]
     options.fold_of_mitdb = dict(row.split(",")[:2] for row in rows)
-    work = {"scored": lambda: scorer("alarms", options, "cinc2015.csv"), "af": lambda: scorer("af", options,
-                                                                                              "cinc2017.csv"),
-            "delays": lambda: delays(options), "mitdb": lambda: mitdb(options)}
+    work = {
+        "scored": lambda: scorer("alarms", options, "cinc2015.csv"),
+        "af": lambda: scorer("af", options, "cinc2017.csv"),
+        "delays": lambda: delays(options),
+        "mitdb": lambda: mitdb(options),
+    }
     for part in options.parts.split(","):
         (options.kept / f"{part}.json").write_text(json.dumps(work[part]()))
     options.out.write_text(table(options.kept))

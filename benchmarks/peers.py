@@ -6,6 +6,7 @@ PEER is neurokit2, sleepecg, xqrs (wfdb) or openecg. Runs in any environment tha
 may live in one of its own. Beats are taken from lead II where there is one, else from the first lead, as these programs
 read one lead; `global` marks are medians over the leads that show the wave.
 """
+
 from __future__ import annotations
 
 import json
@@ -30,8 +31,16 @@ def neurokit2(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer
     rate = int(fs)
     r = nk.ecg_peaks(nk.ecg_clean(sig[:, main], rate), rate)[1]["ECG_R_Peaks"]
     beats: list[dict[str, Marks]] = [{} for _ in r]
-    names = ("ECG_P_Onsets", "ECG_P_Peaks", "ECG_P_Offsets", "ECG_R_Onsets", "ECG_R_Offsets", "ECG_T_Onsets",
-             "ECG_T_Peaks", "ECG_T_Offsets")
+    names = (
+        "ECG_P_Onsets",
+        "ECG_P_Peaks",
+        "ECG_P_Offsets",
+        "ECG_R_Onsets",
+        "ECG_R_Offsets",
+        "ECG_T_Onsets",
+        "ECG_T_Peaks",
+        "ECG_T_Offsets",
+    )
     if len(sig) <= WAVES_UP_TO_S * fs:
         for k, lead in enumerate(leads):
             found = nk.ecg_delineate(nk.ecg_clean(sig[:, k], rate), r, rate, method="dwt")[1]
@@ -113,16 +122,24 @@ def neurokit2_process(sig: np.ndarray, fs: float, leads: list[str], main: int) -
 
 
 PEERS: dict[str, Callable[[np.ndarray, float, list[str], int], Answer]] = {
-    "neurokit2": neurokit2, "sleepecg": sleepecg, "xqrs": xqrs, "openecg": openecg}
+    "neurokit2": neurokit2,
+    "sleepecg": sleepecg,
+    "xqrs": xqrs,
+    "openecg": openecg,
+}
 
 
 JOBS: dict[str, dict[str, Callable[[np.ndarray, float, list[str], int], Any]]] = {  # what is timed
-    "neurokit2": {"beats of one lead, waves of each (as scored above)": neurokit2,
-                  "each lead: beats, waves": neurokit2_each_lead,
-                  "each lead: beats, quality, waves": neurokit2_with_quality,
-                  "each lead: `ecg_process`": neurokit2_process},
-    "sleepecg": {"beats of one lead": sleepecg}, "xqrs": {"beats of one lead": xqrs},
-    "openecg": {"beats of one lead, waves of each": openecg}}
+    "neurokit2": {
+        "beats of one lead, waves of each (as scored above)": neurokit2,
+        "each lead: beats, waves": neurokit2_each_lead,
+        "each lead: beats, quality, waves": neurokit2_with_quality,
+        "each lead: `ecg_process`": neurokit2_process,
+    },
+    "sleepecg": {"beats of one lead": sleepecg},
+    "xqrs": {"beats of one lead": xqrs},
+    "openecg": {"beats of one lead, waves of each": openecg},
+}
 
 
 def _median(beats: list[dict[str, Marks]]) -> list[Marks]:
@@ -143,8 +160,12 @@ def _intervals(r: np.ndarray, overall: list[Marks], fs: float) -> dict[str, floa
         return float(np.median(spans)) if spans and 2 * len(spans) >= len(overall) else None
 
     rr = np.diff(r) / fs
-    return {"HR": 60.0 / float(np.mean(rr)) if len(rr) else None, "PR": median("p_on", "qrs_on"),
-            "QRS": median("qrs_on", "qrs_off"), "QT": median("qrs_on", "t_off")}
+    return {
+        "HR": 60.0 / float(np.mean(rr)) if len(rr) else None,
+        "PR": median("p_on", "qrs_on"),
+        "QRS": median("qrs_on", "qrs_off"),
+        "QT": median("qrs_on", "t_off"),
+    }
 
 
 def read(path: str) -> tuple[np.ndarray, float, list[str], int]:
@@ -162,8 +183,16 @@ def measure(peer: str, path: str) -> dict[str, Any]:
     r, beats = PEERS[peer](sig, fs, leads, main)
     overall = _median(beats)
     each = [{"r": int(x), "kind": "?", "global": m, "leads": b} for x, m, b in zip(r, overall, beats, strict=True)]
-    return {"record": path, "fs": fs, "n_samples": len(sig), "leads": leads, "r_peaks": [int(x) for x in r],
-            "beats": each, "intervals": _intervals(np.asarray(r), overall, fs), "quality": {}}
+    return {
+        "record": path,
+        "fs": fs,
+        "n_samples": len(sig),
+        "leads": leads,
+        "r_peaks": [int(x) for x in r],
+        "beats": each,
+        "intervals": _intervals(np.asarray(r), overall, fs),
+        "quality": {},
+    }
 
 
 def speed(peer: str, path: str, repeats: int) -> dict[str, float]:

@@ -3,13 +3,26 @@
 A citation in an alert is an ``Evidence`` with a number; nothing is cited that is not one.
 Positions are samples of the signal that it was measured on, at that signal's own sampling rate.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 MEASURES = {
-    "RR": "s", "HR": "bpm", "P": "ms", "QRS": "ms", "PR": "ms", "QT": "ms", "QTc": "ms", "QTcF": "ms", "ST": "mV",
-    "AMPLITUDE": "mV", "REGULARITY": "", "ABSENT_P": "", "QUALITY": "", "SILENCE": "s",
+    "RR": "s",
+    "HR": "bpm",
+    "P": "ms",
+    "QRS": "ms",
+    "PR": "ms",
+    "QT": "ms",
+    "QTc": "ms",
+    "QTcF": "ms",
+    "ST": "mV",
+    "AMPLITUDE": "mV",
+    "REGULARITY": "",
+    "ABSENT_P": "",
+    "QUALITY": "",
+    "SILENCE": "s",
 }
 """Every measure that can be cited, and its unit ("" is a plain number)."""
 

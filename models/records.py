@@ -4,6 +4,7 @@ In: a path. WFDB records are named without extension, EDF files end in ``.edf``,
 lead names; values in millivolts). Out: `Ecg` in millivolts, leads in canonical spelling and order; channels that are no
 voltage (pressure, pulse, respiration) are left out. Needs NumPy alone until a file is read.
 """
+
 from __future__ import annotations
 
 import csv
@@ -60,8 +61,9 @@ def read_record(path: str | Path, fs_hz: float | None = None) -> Ecg:
         raise RecordError(f"{path}: cannot be read as {suffix.lstrip('.').upper() or 'WFDB'}: {e}") from e
 
 
-def _ecg(path: Path, names: Sequence[str], units: Sequence[str], rows: Sequence[NDArray[np.floating]],
-         fs_hz: float) -> Ecg:
+def _ecg(
+    path: Path, names: Sequence[str], units: Sequence[str], rows: Sequence[NDArray[np.floating]], fs_hz: float
+) -> Ecg:
     """Voltage channels in millivolts, canonical order; a name that comes twice gets a number."""
     by_name: dict[str, NDArray[np.float32]] = {}
     for name, unit, row in zip(names, units, rows, strict=True):
@@ -75,8 +77,10 @@ def _ecg(path: Path, names: Sequence[str], units: Sequence[str], rows: Sequence[
             unique, k = f"{lead}-{k}", k + 1
         by_name[unique] = (np.asarray(row, np.float64) * factor).astype(np.float32)
     if not by_name:
-        raise RecordError(f"{path}: no channel in V, mV or µV (units are {', '.join(units) or 'none'}); "
-                          "give a record with an ECG channel")
+        raise RecordError(
+            f"{path}: no channel in V, mV or µV (units are {', '.join(units) or 'none'}); "
+            "give a record with an ECG channel"
+        )
     leads = lead_order(list(by_name))
     return Ecg(tuple(leads), float(fs_hz), np.stack([by_name[x] for x in leads]))
 

@@ -1,4 +1,5 @@
 """The bed document (compacted on ``ecg.beds``), people's actions on beds and alerts, and the vitals of a second."""
+
 from __future__ import annotations
 
 from enum import StrEnum

@@ -140,7 +140,7 @@ def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
         elif isinstance(parts, dict):
             merged[code] = {**merged.get(code, {}), **parts}
         else:
-            raise RefusedError(f"limits of {code} are {parts!r}: expected parts such as {{\"on\": false}}, or null")
+            raise RefusedError(f'limits of {code} are {parts!r}: expected parts such as {{"on": false}}, or null')
     kept = {code: {part: value for part, value in parts.items() if value is not None} for code, parts in merged.items()}
     kept = {code: parts for code, parts in kept.items() if parts}
     try:

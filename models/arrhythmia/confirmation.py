@@ -3,6 +3,7 @@
 In, once a hop: present, absent, or None where the signal cannot tell. Out: the onset once confirmed. Time in which the
 signal cannot tell counts for neither side.
 """
+
 from __future__ import annotations
 
 from models.arrhythmia.episodes import END_AFTER_S
@@ -27,8 +28,9 @@ class Confirmation:
         self._absent = 0
         self._now: int | None = None
 
-    def update(self, present: bool | None, now: int, confirm_s: float, onset: int | None = None,
-               credited: bool = True) -> int | None:
+    def update(
+        self, present: bool | None, now: int, confirm_s: float, onset: int | None = None, credited: bool = True
+    ) -> int | None:
         """One hop: the onset where the condition is present now and has been for ``confirm_s``, else None.
 
         Parameters

@@ -5,6 +5,7 @@ Out: every episode that is on, and those that ended in this hop. Positions are a
 A condition ends by evidence only: absent for 5 s on usable signal; without usable signal it is held. Back within those
 5 s it is the same episode. An instant stays on for 20 s and never merges with the next.
 """
+
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
@@ -56,9 +57,9 @@ class EpisodeTracker:
         self._instant_stays = round(INSTANT_STAYS_S * fs_hz)
         self._remembered = round(INSTANT_REMEMBERED_S * fs_hz)
         self._on: dict[tuple[str, int], Episode] = {}
-        self._absent: dict[tuple[str, int], int] = {}     # usable samples since the condition was last seen
-        self._instants: dict[tuple[str, int], int] = {}   # instants seen, and when
-        self._over: dict[str, int] = {}                   # where the last episode of a code ended
+        self._absent: dict[tuple[str, int], int] = {}  # usable samples since the condition was last seen
+        self._instants: dict[tuple[str, int], int] = {}  # instants seen, and when
+        self._over: dict[str, int] = {}  # where the last episode of a code ended
         self._now: int | None = None
 
     def is_on(self, code: str) -> bool:
@@ -121,8 +122,9 @@ class EpisodeTracker:
                 self._on[running] = replace(episode, last_held=max(episode.last_held, finding.last_held), held=False)
                 return running
             key = (finding.code, finding.onset)
-        self._on[key] = Episode(finding.code, finding.onset, now, finding.last_held, evidence=finding.evidence,
-                                leads=finding.leads)
+        self._on[key] = Episode(
+            finding.code, finding.onset, now, finding.last_held, evidence=finding.evidence, leads=finding.leads
+        )
         return key
 
     def _is_over(self, key: tuple[str, int], seen: bool, passed: int, now: int, unusable: Collection[str]) -> bool:

@@ -1,4 +1,5 @@
 """All alarm conditions of a bed at one moment: each criterion asked, those over time confirmed."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -74,8 +75,8 @@ class Conditions:
     def __init__(self, fs_hz: float) -> None:
         self._fs = fs_hz
         self._times: dict[str, Confirmation] = {}
-        self._gaps: dict[int, bool] = {}     # pauses and missed beats: whether the line between the beats was still
-        self._afib_seen: int | None = None   # where AF last held, until its end has been said
+        self._gaps: dict[int, bool] = {}  # pauses and missed beats: whether the line between the beats was still
+        self._afib_seen: int | None = None  # where AF last held, until its end has been said
 
     def present(self, at: Moment) -> tuple[list[Finding], set[str]]:
         """The conditions that hold now, and the codes that this moment's signal could not have shown."""
@@ -85,8 +86,10 @@ class Conditions:
         if at.doubted or fibrillating:  # no beats to judge by: what is on is held
             return [] if fibrillating is None else [fibrillating], set(SHOWN_BY_SIGNAL)
         silent = rate.asystole(at.track, at.limits["ASYSTOLE"], at.believed)
-        if silent and (fibrillation.wait_for_waves(at.track, at.views, at.limits["ASYSTOLE"])
-                       or not (at.on("ASYSTOLE") or _still(at, silent.onset))):
+        if silent and (
+            fibrillation.wait_for_waves(at.track, at.views, at.limits["ASYSTOLE"])
+            or not (at.on("ASYSTOLE") or _still(at, silent.onset))
+        ):
             silent = None
         tachycardia = fibrillation.vtach(at.track, at.views, at.limits["VTACH"], at.on("VTACH"))
         found = [fibrillating, silent, tachycardia]
@@ -134,8 +137,10 @@ class Conditions:
         peaks = {b.sample: b.beat.overall.t_peak for b in at.waves.beats}
         found: list[Finding | None] = [
             v.vrhythm(track, limits["VRHYTHM"], limits["VTACH"]),
-            v.every_nth(track, "VBIGEMINY", 2), v.every_nth(track, "VTRIGEMINY", 3), v.pvc_rate(track,
-                                                                                                limits["PVC_RATE"])]
+            v.every_nth(track, "VBIGEMINY", 2),
+            v.every_nth(track, "VTRIGEMINY", 3),
+            v.pvc_rate(track, limits["PVC_RATE"]),
+        ]
         found += v.vruns(track, limits["VRUN"], limits["VTACH"])
         found += v.vpairs(track, limits["VPAIR"])
         found += v.r_on_t(track, limits["R_ON_T"], [peaks.get(int(r)) for r in track.r])

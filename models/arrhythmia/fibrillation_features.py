@@ -6,6 +6,7 @@ Dillman 1978: leakage outside the dominant period), the organisation (autocorrel
 rest: QRS complexes leave a line between them, fibrillation never rests), the amplitude, and fast activity that only
 muscle and motion have.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -14,12 +15,26 @@ from numpy.typing import NDArray
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 
-FS_HZ = 125.0         # everything below 40 Hz is kept
-WINDOW_S = 4.0        # the definition's own length (Philips, CinC 2015)
-RESTING = 0.15        # of the steep slopes: less is rest
+FS_HZ = 125.0  # everything below 40 Hz is kept
+WINDOW_S = 4.0  # the definition's own length (Philips, CinC 2015)
+RESTING = 0.15  # of the steep slopes: less is rest
 RESTS_TOO_MUCH = 0.6  # share of the time at rest from which no lead fibrillates (0.17 to 0.5 in fibrillation)
-FEATURES = ("rms_mv", "peak_hz", "peak_share", "low_share", "moment", "high_share", "leakage", "autocorrelation",
-            "period_hz", "rest_share", "kurtosis", "crossings_hz", "slope_kurtosis", "range_ratio")
+FEATURES = (
+    "rms_mv",
+    "peak_hz",
+    "peak_share",
+    "low_share",
+    "moment",
+    "high_share",
+    "leakage",
+    "autocorrelation",
+    "period_hz",
+    "rest_share",
+    "kurtosis",
+    "crossings_hz",
+    "slope_kurtosis",
+    "range_ratio",
+)
 
 
 def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
@@ -64,8 +79,8 @@ def _spectral(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     total = power[:, heart].sum(axis=1) + 1e-12
     search = (hz >= 1.5) & (hz <= 10.0)
     peak = hz[search][np.argmax(power[:, search], axis=1)]
-    near = (np.abs(hz[None] - peak[:, None]) <= 0.75)
-    rms = np.sqrt(np.mean(x ** 2, axis=1))
+    near = np.abs(hz[None] - peak[:, None]) <= 0.75
+    rms = np.sqrt(np.mean(x**2, axis=1))
     moment = (power[:, heart] * hz[heart]).sum(axis=1) / total / np.maximum(peak, 0.5)
     share = (power * near).sum(axis=1) / total
     low = power[:, (hz >= 2.0) & (hz <= 9.0)].sum(axis=1) / total
@@ -80,8 +95,9 @@ def _leakage(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         change = np.abs(np.diff(row)).sum()
         half = round(np.pi * np.abs(row).sum() / max(float(change), 1e-9))
         half = min(max(half, 1), len(row) // 2)
-        out[k] = np.abs(row[half:] + row[:-half]).sum() / max(float((np.abs(row[half:]) + np.abs(row[:-half])).sum()),
-                                                              1e-9)
+        out[k] = np.abs(row[half:] + row[:-half]).sum() / max(
+            float((np.abs(row[half:]) + np.abs(row[:-half])).sum()), 1e-9
+        )
     return [out]
 
 
@@ -105,6 +121,6 @@ def _organisation(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 def _kurtosis(x: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = x - x.mean(axis=1, keepdims=True)
-    second = np.mean(centred ** 2, axis=1)
-    kurtosis: NDArray[np.float64] = np.mean(centred ** 4, axis=1) / np.maximum(second ** 2, 1e-18)
+    second = np.mean(centred**2, axis=1)
+    kurtosis: NDArray[np.float64] = np.mean(centred**4, axis=1) / np.maximum(second**2, 1e-18)
     return kurtosis

@@ -5,6 +5,7 @@ Out: `Limits`, immutable, one `Limit` a code. Units: s, beats, per minute, mV, m
 Limits of one patient may not cross (a bradycardia limit below the extreme one would never sound first), and the five
 lethal alarms cannot be switched off (IEC 60601-2-27; Mindray, EDAN and Philips manuals).
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -152,7 +153,7 @@ class Limits:
                 table[code] = RULES[code].default
                 continue
             if not isinstance(parts, Mapping):
-                raise ValueError(f"limits of {code} are {parts!r}: expected parts such as {{\"on\": false}}, or null")
+                raise ValueError(f'limits of {code} are {parts!r}: expected parts such as {{"on": false}}, or null')
             checked: dict[str, Any] = {part: _checked(code, part, value) for part, value in parts.items()}
             table[code] = replace(table[code], **checked)
         for low, high in _CROSSING:

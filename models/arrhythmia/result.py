@@ -1,4 +1,5 @@
 """What the rhythm tier says once a second of one bed."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from models.arrhythmia.criteria.waves import RhythmBaseline
 from models.arrhythmia.episodes import Episode
 from models.beats.detector import Beat
 
-HR_BEATS = 8              # the heart rate is a mean over this many RRs (GE EK-Pro: 8-beat mean)
+HR_BEATS = 8  # the heart rate is a mean over this many RRs (GE EK-Pro: 8-beat mean)
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,19 @@ class RhythmHop:
 
 
 RHYTHMS = (
-    ("VFIB", "ventricular fibrillation"), ("ASYSTOLE", "asystole"), ("VTACH", "ventricular tachycardia"),
-    ("VRHYTHM", "ventricular rhythm"), ("SVT", "supraventricular tachycardia"), ("AFIB", "atrial fibrillation"),
-    ("VBIGEMINY", "ventricular bigeminy"), ("VTRIGEMINY", "ventricular trigeminy"), ("IRREGULAR", "irregular rhythm"),
-    ("EXTREME_TACHY", "tachycardia"), ("TACHY", "tachycardia"), ("EXTREME_BRADY", "bradycardia"), ("BRADY",
-                                                                                                   "bradycardia"),
+    ("VFIB", "ventricular fibrillation"),
+    ("ASYSTOLE", "asystole"),
+    ("VTACH", "ventricular tachycardia"),
+    ("VRHYTHM", "ventricular rhythm"),
+    ("SVT", "supraventricular tachycardia"),
+    ("AFIB", "atrial fibrillation"),
+    ("VBIGEMINY", "ventricular bigeminy"),
+    ("VTRIGEMINY", "ventricular trigeminy"),
+    ("IRREGULAR", "irregular rhythm"),
+    ("EXTREME_TACHY", "tachycardia"),
+    ("TACHY", "tachycardia"),
+    ("EXTREME_BRADY", "bradycardia"),
+    ("BRADY", "bradycardia"),
 )
 """The word of the first of these codes that is on names the rhythm."""
 

@@ -4,6 +4,7 @@ A lead whose electrode slips off, whose amplifier sits at a rail or recovers fro
 believed when it began with an artefact, when its level has moved away, or when the lead never showed a beat while
 others cannot be used. Most silences of the 57 false asystole alarms of CinC 2015 at hand look so.
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -15,16 +16,16 @@ from numpy.typing import NDArray
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 
-KEPT_S = 90                  # seconds remembered
-TYPICAL_S = 60               # a lead's usual size and level are medians over this time
-ARTEFACT_FACTOR = 3.0        # an excursion this many times the usual one of a second is no beat
-ARTEFACT_FLOOR_MV = 2.5      # and at least this high
-USUAL_EVERY_S = 5            # the usual size and level, which move slowly, are taken anew this often
-LEVEL_FLOOR_MV = 1.0         # a level that moves less has not moved
-SHOWS_BEATS_MV = 0.15        # IEC 60601-2-27: smaller deflections are no QRS
-AFTER_ARTEFACT_S = 10.0      # a silence that began with an artefact is believed after this time
-BEFORE_S = 3                 # an artefact this long before the silence belongs to it
-RAIL_RUN_S = 0.06            # equal samples far from the usual level for this long: an amplifier at its rail
+KEPT_S = 90  # seconds remembered
+TYPICAL_S = 60  # a lead's usual size and level are medians over this time
+ARTEFACT_FACTOR = 3.0  # an excursion this many times the usual one of a second is no beat
+ARTEFACT_FLOOR_MV = 2.5  # and at least this high
+USUAL_EVERY_S = 5  # the usual size and level, which move slowly, are taken anew this often
+LEVEL_FLOOR_MV = 1.0  # a level that moves less has not moved
+SHOWS_BEATS_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
+AFTER_ARTEFACT_S = 10.0  # a silence that began with an artefact is believed after this time
+BEFORE_S = 3  # an artefact this long before the silence belongs to it
+RAIL_RUN_S = 0.06  # equal samples far from the usual level for this long: an amplifier at its rail
 
 
 class SilenceWatch:

@@ -4,6 +4,7 @@ In: the newest seconds of signal and where the beats are. Out: whether the line 
 low because beats were missed, or because an artefact hid them, shows in steep deflections where nothing was counted.
 Pacing spikes, which are narrower than any of this, are smoothed away.
 """
+
 from __future__ import annotations
 
 from functools import cached_property
@@ -16,14 +17,14 @@ from scipy.ndimage import uniform_filter1d
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 
-SMOOTH_S = 0.024        # a moving mean this long leaves QRS complexes and takes spikes
-STEP_S = 0.04           # steepness is the change over this time: about a QRS complex's upstroke
-BESIDE_R_S = 0.08       # a QRS complex lies within this of its R peak
-SHOWN_MV = 0.05         # a lead whose beats are gentler does not show them
-AFTER_BEAT_S = 0.45     # from here after a beat on nothing steep is its own (QRS and T wave are over)
-BEFORE_BEAT_S = 0.15    # and from here before the next one on it may be that one's
-STILL_BELOW = 0.6       # true bradycardia and asystole of CinC 2015: 0.55 and less; false ones 0.7 and more
-FEW_BEATS = 3           # fewer beats do not tell what a beat looks like
+SMOOTH_S = 0.024  # a moving mean this long leaves QRS complexes and takes spikes
+STEP_S = 0.04  # steepness is the change over this time: about a QRS complex's upstroke
+BESIDE_R_S = 0.08  # a QRS complex lies within this of its R peak
+SHOWN_MV = 0.05  # a lead whose beats are gentler does not show them
+AFTER_BEAT_S = 0.45  # from here after a beat on nothing steep is its own (QRS and T wave are over)
+BEFORE_BEAT_S = 0.15  # and from here before the next one on it may be that one's
+STILL_BELOW = 0.6  # true bradycardia and asystole of CinC 2015: 0.55 and less; false ones 0.7 and more
+FEW_BEATS = 3  # fewer beats do not tell what a beat looks like
 
 
 class Stillness:
@@ -44,7 +45,7 @@ class Stillness:
     def __init__(self, mv: Millivolts, fs_hz: float, now: int, r: NDArray[np.int64]) -> None:
         self._step = max(1, round(STEP_S * fs_hz))
         smooth = uniform_filter1d(fill_gaps(mv)[0], max(1, round(SMOOTH_S * fs_hz)), axis=1)
-        self._steep = np.abs(smooth[:, self._step:] - smooth[:, :-self._step])
+        self._steep = np.abs(smooth[:, self._step :] - smooth[:, : -self._step])
         self._fs = fs_hz
         self._n = mv.shape[1]
         self._start = now - self._n

@@ -5,6 +5,7 @@ signal gives the same episodes with the same onsets whatever the messages were, 
 `find_episodes` is the same code over a record. Positions are absolute samples of the stream, counted from the first
 one pushed. Nothing later than an episode's ``detected`` was used to find it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +33,8 @@ from models.ecg import Ecg, Millivolts
 from models.leads import lead_order
 from models.signal.quality import MIN_PRESENT
 
-SIGNAL_KEPT_S = 20.0     # what criteria on the signal itself may look back
-BEATS_KEPT_S = 130.0     # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
+SIGNAL_KEPT_S = 20.0  # what criteria on the signal itself may look back
+BEATS_KEPT_S = 130.0  # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
 SILENCE_DOUBTED_S = 3.0  # a silence this long is asked about: the heart's, or the lead's
 FRESH_AFTER_GAP_S = 30.0  # beats are forgotten within this time: after a longer gap the stream starts anew
 
@@ -61,9 +62,17 @@ class RhythmTier:
         Absolute number of the first sample pushed.
     """
 
-    def __init__(self, leads: Sequence[str], fs_hz: float, *, limits: Limits | None = None,
-                 settings: RhythmSettings | None = None, baseline: RhythmBaseline | None = None, paced: bool = False,
-                 start_sample: int = 0) -> None:
+    def __init__(
+        self,
+        leads: Sequence[str],
+        fs_hz: float,
+        *,
+        limits: Limits | None = None,
+        settings: RhythmSettings | None = None,
+        baseline: RhythmBaseline | None = None,
+        paced: bool = False,
+        start_sample: int = 0,
+    ) -> None:
         self.leads = tuple(leads)
         self.fs_hz = float(fs_hz)
         self.paced = paced
@@ -182,7 +191,7 @@ class RhythmTier:
                 self._blind.append((start, now))
         self._forget()
         window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
-        self._silence.update(self._signal[:, -round(HOP_S * fs):])
+        self._silence.update(self._signal[:, -round(HOP_S * fs) :])
         signal = self._stream.pulses.without(self._signal, now - self._signal.shape[1])
         track = self._track(usable, signal)
         silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence
@@ -194,43 +203,78 @@ class RhythmTier:
         self._block.update(window, now - window.n_samples, self._waves.beats, usable)
         views = RhythmViews(replace(window, mv=signal), track.leads)
         self._atrial.update(track, self._waves.beats, views)
-        findings, unusable = self._conditions.present(Moment(
-            track, believed, views, self._marks, self._waves, self._atrial, self._block, self._limits,
-            self.settings, self._tracker.is_on, self.paced, doubted))
+        findings, unusable = self._conditions.present(
+            Moment(
+                track,
+                believed,
+                views,
+                self._marks,
+                self._waves,
+                self._atrial,
+                self._block,
+                self._limits,
+                self.settings,
+                self._tracker.is_on,
+                self.paced,
+                doubted,
+            )
+        )
         findings += self._signals.update(now, () if doubted else usable, leads_off, self._stream.quality, self._there())
         off = {code for code in {f.code for f in findings} if not self._limits.is_on(code)}
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)
         on = [e.code for e in episodes if e.end is None]
         return RhythmHop(
-            now, (*ended, *episodes), (), self._rate(track, on), rhythm_word(on, self.paced) if usable else None,
-            self._pvcs(track) if usable else None, self._waves.st(usable),
-            {lead: q.score for lead, q in self._stream.quality.items()}, usable, self._waves.baseline)
+            now,
+            (*ended, *episodes),
+            (),
+            self._rate(track, on),
+            rhythm_word(on, self.paced) if usable else None,
+            self._pvcs(track) if usable else None,
+            self._waves.st(usable),
+            {lead: q.score for lead, q in self._stream.quality.items()},
+            usable,
+            self._waves.baseline,
+        )
 
     def _usable(self, leads_off: Sequence[str]) -> tuple[str, ...]:
         """Leads that may speak for the last second: by their quality, and with samples in it."""
-        return tuple(lead_order([lead for lead in self._there()
-                                 if lead not in leads_off and self._stream.quality[lead].usable]))
+        return tuple(
+            lead_order([lead for lead in self._there() if lead not in leads_off and self._stream.quality[lead].usable])
+        )
 
     def _there(self) -> tuple[str, ...]:
         """Leads with samples in the last second."""
-        recent = self._signal[:, -round(HOP_S * self.fs_hz):]
+        recent = self._signal[:, -round(HOP_S * self.fs_hz) :]
         if not recent.shape[1]:
             return ()
-        return tuple(lead for lead, share in zip(self.leads, np.isfinite(recent).mean(axis=1), strict=True)
-                     if share > MIN_PRESENT)
+        return tuple(
+            lead
+            for lead, share in zip(self.leads, np.isfinite(recent).mean(axis=1), strict=True)
+            if share > MIN_PRESENT
+        )
 
     def _track(self, usable: tuple[str, ...], signal: Millivolts) -> BeatTrack:
         beats = [*self._beats, *self._stream.pending]
         start = self._now - signal.shape[1]
-        for beat in self._beats[len(self._likeness):]:
+        for beat in self._beats[len(self._likeness) :]:
             self._likeness[beat.sample] = self._dominant.add(signal, start, beat)
-        likeness = [*self._likeness.values(), *(self._dominant.likeness(signal, start, b)
-                                                for b in self._stream.pending)]
+        likeness = [
+            *self._likeness.values(),
+            *(self._dominant.likeness(signal, start, b) for b in self._stream.pending),
+        ]
         return BeatTrack(
-            self.fs_hz, self._now, np.array([b.sample for b in beats], np.int64), [b.kind for b in beats],
-            np.array([b.qrs_ms for b in beats], float), np.array([b.confidence for b in beats], float), usable,
-            tuple(self._blind), self._since, np.array(likeness, float))
+            self.fs_hz,
+            self._now,
+            np.array([b.sample for b in beats], np.int64),
+            [b.kind for b in beats],
+            np.array([b.qrs_ms for b in beats], float),
+            np.array([b.confidence for b in beats], float),
+            usable,
+            tuple(self._blind),
+            self._since,
+            np.array(likeness, float),
+        )
 
     def _forget(self) -> None:
         since = self._now - round(BEATS_KEPT_S * self.fs_hz)
@@ -251,8 +295,9 @@ class RhythmTier:
         return int(np.sum(track.ectopic & (track.r > track.now - 60.0 * track.fs_hz)))
 
 
-def find_episodes(ecg: Ecg, limits: Limits | None = None, settings: RhythmSettings | None = None,
-                  until_s: float | None = None) -> list[Episode]:
+def find_episodes(
+    ecg: Ecg, limits: Limits | None = None, settings: RhythmSettings | None = None, until_s: float | None = None
+) -> list[Episode]:
     """Every episode of a record, by onset; the same code as for a live bed, fed second by second.
 
     Parameters

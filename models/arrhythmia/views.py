@@ -1,4 +1,5 @@
 """What the newest signal looks like beside its beats: fibrillation features and the rhythm network, once a hop."""
+
 from __future__ import annotations
 
 from functools import cached_property
@@ -53,7 +54,7 @@ class RhythmViews:
 
     def peak_to_peak(self, lead: str, seconds: float) -> float:
         """Largest less smallest sample of a lead's last seconds, mV."""
-        part = self._window.lead(lead)[-round(seconds * self._window.fs_hz):]
+        part = self._window.lead(lead)[-round(seconds * self._window.fs_hz) :]
         return float(np.nanmax(part) - np.nanmin(part))
 
     @cached_property

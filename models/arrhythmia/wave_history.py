@@ -1,4 +1,5 @@
 """The waves of a bed's newest beats, measured once each, and the baseline of its first five usable minutes."""
+
 from __future__ import annotations
 
 import statistics
@@ -10,13 +11,13 @@ from models.beats.detector import HOP_S, Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg
 from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
 
-WAIT_S = 0.9            # a beat is measured when its T wave lies behind it
-TOGETHER = 3            # beats measured in one look: a look costs about the same for one as for three
-LATEST_S = 3.0          # but none waits longer
-BEFORE_S = 1.2          # signal before the first beat of a look: its P wave and the beat before
-KEPT_S = 60.0           # measured beats kept: AF asks for the P waves of a minute
-MEDIAN_S = 15.0         # medians are taken over the beats of this time
-BASELINE_S = 300.0      # CONTRACTS 4: the first five usable minutes
+WAIT_S = 0.9  # a beat is measured when its T wave lies behind it
+TOGETHER = 3  # beats measured in one look: a look costs about the same for one as for three
+LATEST_S = 3.0  # but none waits longer
+BEFORE_S = 1.2  # signal before the first beat of a look: its P wave and the beat before
+KEPT_S = 60.0  # measured beats kept: AF asks for the P waves of a minute
+MEDIAN_S = 15.0  # medians are taken over the beats of this time
+BASELINE_S = 300.0  # CONTRACTS 4: the first five usable minutes
 
 
 class WaveWatch:
@@ -85,8 +86,9 @@ class WaveWatch:
             if self._usable_s >= BASELINE_S:
                 self.baseline, self._first = baseline_of(self._first), []
 
-    def _measure(self, window: Ecg, now: int, beats: Sequence[Beat], due: Sequence[Beat],
-                 usable: Sequence[str]) -> None:
+    def _measure(
+        self, window: Ecg, now: int, beats: Sequence[Beat], due: Sequence[Beat], usable: Sequence[str]
+    ) -> None:
         start = now - window.n_samples
         first = max(start, due[0].sample - round(BEFORE_S * self._fs))
         part = window.select(usable).slice(first - start, window.n_samples)
@@ -105,5 +107,8 @@ def _moved(measured: MeasuredBeat, samples: int) -> MeasuredBeat:
     def shift(marks: Fiducials) -> Fiducials:
         return Fiducials(**{name: None if v is None else v + samples for name, v in marks.as_dict().items()})
 
-    return MeasuredBeat(replace(measured.beat, sample=measured.beat.sample + samples), shift(measured.overall),
-                        {lead: shift(marks) for lead, marks in measured.leads.items()})
+    return MeasuredBeat(
+        replace(measured.beat, sample=measured.beat.sample + samples),
+        shift(measured.overall),
+        {lead: shift(marks) for lead, marks in measured.leads.items()},
+    )

@@ -4,6 +4,7 @@
 the same beats whatever the message sizes. The caliper network looks at the best leads together; a beat is final when
 half a second of signal lies behind it and shows in `pending` until then. `find_beats` is the same code over a record.
 """
+
 from __future__ import annotations
 
 import statistics
@@ -23,25 +24,25 @@ from models.signal.pacing_pulses import PacingPulses
 from models.signal.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
 from models.signal.quantiles import median
 
-HOP_S = 1.0              # the grid on which a live signal is judged
-SHORTEST_S = 0.5         # less signal than this is not judged
+HOP_S = 1.0  # the grid on which a live signal is judged
+SHORTEST_S = 0.5  # less signal than this is not judged
 MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
-REFRACTORY_S = 0.2       # no two beats are nearer: 300 a minute
-SLACK_S = 0.06           # a beat may move by this from one look to the next
-R_AWAY_S = 0.1           # an R peak is this near to the middle of its beat's stretch
-MIN_BEAT_S = 0.016       # a beat's probability stays above one half this long at least
-MIN_QRS_S = 0.024        # a QRS complex lasts this long at least,
-QRS_AWAY_S = 0.05        # reaches this near to the middle of its beat's stretch,
-QRS_HALF_S = 0.124       # and is measured no farther from it: 248 ms at most
-MAX_LEADS = 3            # leads that vote; more cost time and add little
+REFRACTORY_S = 0.2  # no two beats are nearer: 300 a minute
+SLACK_S = 0.06  # a beat may move by this from one look to the next
+R_AWAY_S = 0.1  # an R peak is this near to the middle of its beat's stretch
+MIN_BEAT_S = 0.016  # a beat's probability stays above one half this long at least
+MIN_QRS_S = 0.024  # a QRS complex lasts this long at least,
+QRS_AWAY_S = 0.05  # reaches this near to the middle of its beat's stretch,
+QRS_HALF_S = 0.124  # and is measured no farther from it: 248 ms at most
+MAX_LEADS = 3  # leads that vote; more cost time and add little
 LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
-VENTRICULAR_AT = 0.25    # from which a beat is called ventricular: the network is unsure of strangers
-PREMATURE = 0.82         # of the usual RR: a beat this early and not ventricular is supraventricular premature
-SHOWN_BELOW = 0.5        # a beat less sure than this must show a QRS complex: two of three that do not are none
-UNSURE_BELOW = 0.6       # confidence below which the kind is not told
-PACED_WITHIN_S = 0.20    # a pacing mark this long before R makes the beat a paced one
-PACED_SHARE = 0.25       # of the usual amplitude: a beat this small, where a pacemaker paces, is a P wave,
-P_WAVE_MV = 0.35         # unless it is taller than P waves are
+VENTRICULAR_AT = 0.25  # from which a beat is called ventricular: the network is unsure of strangers
+PREMATURE = 0.82  # of the usual RR: a beat this early and not ventricular is supraventricular premature
+SHOWN_BELOW = 0.5  # a beat less sure than this must show a QRS complex: two of three that do not are none
+UNSURE_BELOW = 0.6  # confidence below which the kind is not told
+PACED_WITHIN_S = 0.20  # a pacing mark this long before R makes the beat a paced one
+PACED_SHARE = 0.25  # of the usual amplitude: a beat this small, where a pacemaker paces, is a P wave,
+P_WAVE_MV = 0.35  # unless it is taller than P waves are
 USUAL_BEATS, FEW_BEATS = 8, 3
 
 
@@ -58,7 +59,7 @@ class Pace:
     heard_s: float
 
 
-LIVE = Pace(HOP_S, 6.0, 0.5, 4.0)       # heard: what is new, and 2 s before it as far as the network sees; final: most
+LIVE = Pace(HOP_S, 6.0, 0.5, 4.0)  # heard: what is new, and 2 s before it as far as the network sees; final: most
 RECORDED = Pace(10.0, 13.0, 1.5, 13.0)  # of the T wave is there. What is over may be looked at in long pieces
 
 
@@ -123,8 +124,9 @@ class BeatStream:
         Those seen in the signal.
     """
 
-    def __init__(self, leads: Sequence[str], fs_hz: float, paced: bool = False, start_sample: int = 0,
-                 pace: Pace = LIVE) -> None:
+    def __init__(
+        self, leads: Sequence[str], fs_hz: float, paced: bool = False, start_sample: int = 0, pace: Pace = LIVE
+    ) -> None:
         self.leads = tuple(leads)
         self.fs_hz = float(fs_hz)
         self.paced = paced
@@ -152,8 +154,9 @@ class BeatStream:
     def push(self, chunk: Ecg) -> list[Beat]:
         """Take the next samples; return the beats that became final, in order."""
         if chunk.leads != self.leads or chunk.fs_hz != self.fs_hz:
-            raise ValueError(f"chunk has leads {chunk.leads} at {chunk.fs_hz:g} Hz, "
-                             f"the stream {self.leads} at {self.fs_hz:g} Hz")
+            raise ValueError(
+                f"chunk has leads {chunk.leads} at {chunk.fs_hz:g} Hz, the stream {self.leads} at {self.fs_hz:g} Hz"
+            )
         hop = round(self._pace.hop_s * self.fs_hz)
         if self._next_look is None:
             past_second = round(chunk.start_ns % 1_000_000_000 * 1e-9 * self.fs_hz)
@@ -165,7 +168,7 @@ class BeatStream:
         keep, at = round(self._pace.context_s * self.fs_hz), 0
         while at < chunk.n_samples:
             take = min(chunk.n_samples - at, self._next_look - self.seen)
-            self._buffer = np.concatenate([self._buffer, chunk.mv[:, at:at + take]], axis=1)[:, -keep:]
+            self._buffer = np.concatenate([self._buffer, chunk.mv[:, at : at + take]], axis=1)[:, -keep:]
             self.seen += take
             at += take
             if self.seen == self._next_look:
@@ -221,6 +224,7 @@ class BeatStream:
 
     def _voters(self) -> list[int]:
         """Rows of the leads that the network hears: usable ones if there are any, the best of them."""
+
         def rank(k: int) -> tuple[float, int]:
             lead = self.leads[k]
             preference = LEAD_PREFERENCE.index(lead) if lead in LEAD_PREFERENCE else -1
@@ -269,8 +273,17 @@ class BeatStream:
             names = tuple(self.leads[k] for k, ok in zip(rows, shown, strict=True) if ok)
             where = (start + at) / self.fs_hz
             self._shapes[start + at] = shape_at(flat, rows, round(at / self.fs_hz * NET_FS_HZ), where, ventricular)
-            out.append(Beat(start + at, "N", names or tuple(self.leads[k] for k in rows), round(confidence, 3),
-                            qrs_ms, round(ventricular, 3), round(size, 3)))
+            out.append(
+                Beat(
+                    start + at,
+                    "N",
+                    names or tuple(self.leads[k] for k in rows),
+                    round(confidence, 3),
+                    qrs_ms,
+                    round(ventricular, 3),
+                    round(size, 3),
+                )
+            )
         every = list(self._shapes.values())
         return [replace(b, ventricular=round(self._gallery.probability(self._shapes[b.sample], every), 3)) for b in out]
 
@@ -278,12 +291,12 @@ class BeatStream:
         """Sample of the largest deflection, all leads together, near ``at_s``: at 250 Hz, then at the signal's rate."""
         centre, near = round(at_s * NET_FS_HZ), round(0.048 * NET_FS_HZ)
         lo = max(0, min(centre - near, x.shape[1] - 1))
-        coarse = (lo + int(np.argmax(np.abs(x[:, lo:centre + near + 1]).sum(axis=0)))) / NET_FS_HZ
+        coarse = (lo + int(np.argmax(np.abs(x[:, lo : centre + near + 1]).sum(axis=0)))) / NET_FS_HZ
         fine, step = round(coarse * self.fs_hz), max(1, round(self.fs_hz / NET_FS_HZ))
         lo, hi = max(0, fine - step), min(filled.shape[1], fine + step + 1)
         if lo >= hi:
             return int(min(fine, filled.shape[1] - 1))
-        wide = filled[:, max(0, fine - round(0.15 * self.fs_hz)):fine + round(0.15 * self.fs_hz) + 1]
+        wide = filled[:, max(0, fine - round(0.15 * self.fs_hz)) : fine + round(0.15 * self.fs_hz) + 1]
         level = median(wide)[:, None]
         return int(lo + np.argmax(np.abs(filled[:, lo:hi] - level).sum(axis=0)))
 

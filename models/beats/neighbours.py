@@ -3,6 +3,7 @@
 The caliper network judges each beat by itself. `Gallery` keeps the shapes of the last beats with that judgement; a new
 beat's judgement is drawn towards that of the beats it resembles. No training: one correlation, one weighted mean.
 """
+
 from __future__ import annotations
 
 import math
@@ -14,15 +15,15 @@ import numpy as np
 
 from models.ecg import Millivolts
 
-BEFORE, AFTER = 28, 46   # samples at 250 Hz that are compared: -112 to +184 ms about R
-PLAY = 6                 # samples by which two shapes may be shifted to fit
+BEFORE, AFTER = 28, 46  # samples at 250 Hz that are compared: -112 to +184 ms about R
+PLAY = 6  # samples by which two shapes may be shifted to fit
 LAGS = range(-PLAY, PLAY + 1, 3)
 CENTRE = LAGS.index(0)
-ALIKE_FROM = 0.8         # correlation from which a beat counts, fully at 1
-WEIGHT = 1.0             # of a beat that is alike in everything, beside the beat's own judgement
+ALIKE_FROM = 0.8  # correlation from which a beat counts, fully at 1
+WEIGHT = 1.0  # of a beat that is alike in everything, beside the beat's own judgement
 KEPT_S, KEPT_BEATS = 30.0, 24
-SAME_S = 0.1             # nearer shapes are one beat, seen twice
-MOST = 6.9               # log odds beyond 0.999 are no surer
+SAME_S = 0.1  # nearer shapes are one beat, seen twice
+MOST = 6.9  # log odds beyond 0.999 are no surer
 _AROUND = np.array(LAGS)[:, None] + np.arange(-BEFORE, AFTER)  # samples about R, [LAGS, BEFORE + AFTER]
 
 
@@ -86,8 +87,9 @@ class Gallery:
         """
         last = self._shapes[-1].at_s if self._shapes else -np.inf
         newer = [s for s in beside if s.at_s > last + SAME_S]
-        known = [s for s in (*self._shapes, *newer)
-                 if s.rows == shape.rows and SAME_S < abs(shape.at_s - s.at_s) < KEPT_S]
+        known = [
+            s for s in (*self._shapes, *newer) if s.rows == shape.rows and SAME_S < abs(shape.at_s - s.at_s) < KEPT_S
+        ]
         if not known:
             return 1.0 / (1.0 + math.exp(-shape.log_odds))
         alike = (likeness(shape, known) - ALIKE_FROM) / (1.0 - ALIKE_FROM)

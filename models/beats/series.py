@@ -3,6 +3,7 @@
 Positions are absolute samples of the bed's stream. An RR interval counts only where a usable lead was watched from one
 beat to the next: an interval that spans noise, a detached electrode or missing samples is no interval.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from models.evidence import BeatSpan, Criterion, Evidence
 
 Span = tuple[int, int]
-LIKE_FROM = 0.88     # likeness of a bed's own beats to their dominant one (0.95 and more, most of them)
+LIKE_FROM = 0.88  # likeness of a bed's own beats to their dominant one (0.95 and more, most of them)
 METHOD = "beats 1"  # name and version of the caliper, as cited
 
 
@@ -112,12 +113,22 @@ class BeatTrack:
 
     def rate_evidence(self, first: int, last: int, criterion: Criterion) -> Evidence:
         """HR over the beats ``first`` to ``last``, each with the RR that led to it."""
-        r = self.r[first:last + 1]
+        r = self.r[first : last + 1]
         hr = 60.0 * (len(r) - 1) * self.fs_hz / float(r[-1] - r[0])
-        beats = tuple(BeatSpan(int(b), int(a), int(b), round(float(b - a) / self.fs_hz, 4))
-                      for a, b in pairwise(r.tolist()))
-        return Evidence("HR", round(hr, 1), self.leads, int(r[0]), int(r[-1]), beats, criterion,
-                        confidence=self._trust(first, last), method=METHOD)
+        beats = tuple(
+            BeatSpan(int(b), int(a), int(b), round(float(b - a) / self.fs_hz, 4)) for a, b in pairwise(r.tolist())
+        )
+        return Evidence(
+            "HR",
+            round(hr, 1),
+            self.leads,
+            int(r[0]),
+            int(r[-1]),
+            beats,
+            criterion,
+            confidence=self._trust(first, last),
+            method=METHOD,
+        )
 
     def rr_evidence(self, first: int, criterion: Criterion) -> Evidence:
         """The RR from beat ``first`` to the next one; the silence since it, where none has come yet."""
@@ -126,9 +137,18 @@ class BeatTrack:
         stop = int(self.r[first + 1]) if ended else self.now
         value = round((stop - start) / self.fs_hz, 4)
         beat = BeatSpan(start, start, stop, value)
-        return Evidence("RR" if ended else "SILENCE", value, self.leads, start, stop, (beat,), criterion,
-                        confidence=self._trust(first, first), method=METHOD)
+        return Evidence(
+            "RR" if ended else "SILENCE",
+            value,
+            self.leads,
+            start,
+            stop,
+            (beat,),
+            criterion,
+            confidence=self._trust(first, first),
+            method=METHOD,
+        )
 
     def _trust(self, first: int, last: int) -> float:
-        known = self.confidence[first:last + 1] if len(self.confidence) == len(self.r) else np.ones(1)
+        known = self.confidence[first : last + 1] if len(self.confidence) == len(self.r) else np.ones(1)
         return round(float(np.clip(np.mean(known), 0.0, 1.0)), 3)

@@ -4,6 +4,7 @@ What a ventricular beat looks like differs from patient to patient, and a bundle
 beat look like one. What tells is the change: `DominantBeat` keeps the shapes of the last beats, takes their median for
 the bed's own beat, and correlates each new beat with it. No training.
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 from models.beats.detector import LEAD_PREFERENCE, Beat
 from models.ecg import Millivolts
 
-BEFORE_S, AFTER_S = 0.112, 0.184   # about R: QRS complex and ST segment
+BEFORE_S, AFTER_S = 0.112, 0.184  # about R: QRS complex and ST segment
 SHAPE_HZ = 250.0
-PLAY = 4                           # samples at 250 Hz by which two shapes may be shifted to fit
+PLAY = 4  # samples at 250 Hz by which two shapes may be shifted to fit
 STEP = 2
-KEPT_BEATS = 24                    # the dominant beat is their median: half of them must be strangers to move it
+KEPT_BEATS = 24  # the dominant beat is their median: half of them must be strangers to move it
 FEWEST_BEATS = 6
-MAX_LEADS = 3                      # more cost time and add little
-DEAD_MV = 0.03                     # peak to peak: a lead without electrical activity (`models.signal.quality`)
+MAX_LEADS = 3  # more cost time and add little
+DEAD_MV = 0.03  # peak to peak: a lead without electrical activity (`models.signal.quality`)
 
 
 class DominantBeat:
@@ -44,7 +45,7 @@ class DominantBeat:
         offsets = np.arange(-round(BEFORE_S * SHAPE_HZ), round(AFTER_S * SHAPE_HZ))
         self._at = np.round(offsets * fs_hz / SHAPE_HZ).astype(np.int64)
         self._shapes: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)
-        self._median: NDArray[np.float32] | None = None   # of the shapes kept, each lead in units of its own size
+        self._median: NDArray[np.float32] | None = None  # of the shapes kept, each lead in units of its own size
         self._scale = np.ones((len(self._rows), 1), np.float32)
         self._alive = np.zeros(len(self._rows), bool)
 
@@ -95,8 +96,9 @@ class DominantBeat:
             return float("nan")
         own, scaled = _unit(self._median[alive]), shape[alive] * self._scale[alive]
         width = own.shape[1]
-        return round(max(float(np.sum(_unit(scaled[:, lag:lag + width]) * own))
-                         for lag in range(0, 2 * PLAY + 1, STEP)), 3)
+        return round(
+            max(float(np.sum(_unit(scaled[:, lag : lag + width]) * own)) for lag in range(0, 2 * PLAY + 1, STEP)), 3
+        )
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ One window a bed is pending at a time: a newer one takes the place of the older,
 the encoder tier thins out by itself and never grows a queue; a bed always gets features of its newest signal.
 Runs inside one asyncio loop; the encoder itself runs in a thread of its own.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -58,8 +59,14 @@ class EncoderBatcher:
     ``batches`` and ``thinned`` count the calls made and the windows that a newer one replaced.
     """
 
-    def __init__(self, encoder: Encoder, *, max_wait_s: float = MAX_WAIT_S, max_batch: int | None = None,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        max_wait_s: float = MAX_WAIT_S,
+        max_batch: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.encoder = encoder
         self.max_wait_s = max_wait_s
         self.max_batch = max_batch or encoder.max_batch
@@ -135,4 +142,4 @@ class EncoderBatcher:
             return
         for k, pending in enumerate(batch):
             if not pending.features.done():
-                pending.features.set_result(Encoded(encoded.tokens[k:k + 1], encoded.pooled[k:k + 1]))
+                pending.features.set_result(Encoded(encoded.tokens[k : k + 1], encoded.pooled[k : k + 1]))

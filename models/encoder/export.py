@@ -8,6 +8,7 @@ An encoder folder holds ``model.onnx`` and ``config.json``: name, sizes, whether
 SHA-256 of ``model.onnx`` that the session checks. Command: ``python -m models.encoder.export --compact FOLDER`` or
 ``python -m models.encoder.export --checkpoint GEM_FOLDER FOLDER``.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -64,7 +65,7 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
         ecg = build.node("Cast", [ecg], to=TensorProto.FLOAT16)
     # A convolution whose stride is its kernel is one matrix product over the cut patches, and faster as such.
     x = build.node("Reshape", [ecg, build.ints([0, config.leads, B, P])])
-    x = build.node("Transpose", [x], perm=[0, 2, 1, 3])                                   # [B, patches, leads, patch]
+    x = build.node("Transpose", [x], perm=[0, 2, 1, 3])  # [B, patches, leads, patch]
     x = build.node("Reshape", [x, build.ints([0, B, config.leads * P])])
     x = build.node("MatMul", [x, build.const(state["conv1.weight"].reshape(W, -1).T)])
     position = state["positional_embedding"]
@@ -77,9 +78,12 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
     for n in range(config.layers):
         block = f"transformer.resblocks.{n}"
         y = build.norm(x, state, f"{block}.ln_1")
-        y = build.node("Attention", [y, build.const(state[f"{block}.attn.in_proj_weight"].T),
-                                     build.const(state[f"{block}.attn.in_proj_bias"])],
-                       domain="com.microsoft", num_heads=config.heads)
+        y = build.node(
+            "Attention",
+            [y, build.const(state[f"{block}.attn.in_proj_weight"].T), build.const(state[f"{block}.attn.in_proj_bias"])],
+            domain="com.microsoft",
+            num_heads=config.heads,
+        )
         x = build.node("Add", [x, build.linear(y, state, f"{block}.attn.out_proj")])
         y = build.norm(x, state, f"{block}.ln_2")
         y = build.node("MatMul", [y, build.const(state[f"{block}.mlp.c_fc.weight"].T)])
@@ -93,14 +97,26 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
         build.node("Cast" if half else "Identity", [made], output=name, **({"to": TensorProto.FLOAT} if half else {}))
     ecg_value, tokens_value, pooled_value = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
-        for name, shape in (("ecg", (config.leads, config.samples)), ("tokens", (config.tokens, W)),
-                            ("pooled", (config.embed_dim,))))
+        for name, shape in (
+            ("ecg", (config.leads, config.samples)),
+            ("tokens", (config.tokens, W)),
+            ("pooled", (config.embed_dim,)),
+        )
+    )
     graph = helper.make_graph(build.nodes, "ecg_coca", [ecg_value], [tokens_value, pooled_value], build.constants)
     return serialized(graph)
 
 
-def write_encoder(folder: Path, state: Mapping[str, Array], config: TowerConfig, *, name: str, trained: bool,
-                  precision: str = "fp32", about: Mapping[str, Any] | None = None) -> str:
+def write_encoder(
+    folder: Path,
+    state: Mapping[str, Array],
+    config: TowerConfig,
+    *,
+    name: str,
+    trained: bool,
+    precision: str = "fp32",
+    about: Mapping[str, Any] | None = None,
+) -> str:
     """Writes an encoder folder and returns the digest of its weights (``sha256:…`` of ``model.onnx``).
 
     ``about`` is added to ``config.json``: where the weights come from, the seed or the training run.
@@ -109,8 +125,14 @@ def write_encoder(folder: Path, state: Mapping[str, Array], config: TowerConfig,
     digest = f"sha256:{hashlib.sha256(graph).hexdigest()}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / GRAPH_FILE).write_bytes(graph)
-    document = {"name": name, "trained": trained, "precision": precision, "weights": digest,
-                "tower": config.to_dict(), **(about or {})}
+    document = {
+        "name": name,
+        "trained": trained,
+        "precision": precision,
+        "weights": digest,
+        "tower": config.to_dict(),
+        **(about or {}),
+    }
     (folder / CONFIG_FILE).write_text(json.dumps(document, indent=1) + "\n")
     return digest
 
@@ -135,8 +157,10 @@ def _check_state(state: Mapping[str, Array], config: TowerConfig) -> None:
         raise ValueError(f"{len(missing)} of {len(shapes)} tensors of the ECG tower are missing, first {missing[0]}")
     wrong = [name for name in shapes if tuple(state[name].shape) != shapes[name]]
     if wrong:
-        raise ValueError(f"{len(wrong)} tensors of the ECG tower have another shape, first {wrong[0]}: "
-                         f"{tuple(state[wrong[0]].shape)}, expected {shapes[wrong[0]]}")
+        raise ValueError(
+            f"{len(wrong)} tensors of the ECG tower have another shape, first {wrong[0]}: "
+            f"{tuple(state[wrong[0]].shape)}, expected {shapes[wrong[0]]}"
+        )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -148,14 +172,27 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(argv)
     if options.compact:
-        digest = write_encoder(options.folder, random_state(COMPACT, COMPACT_SEED), COMPACT, name="ecg-coca-compact",
-                               trained=False, precision=options.precision, about={"seed": COMPACT_SEED})
+        digest = write_encoder(
+            options.folder,
+            random_state(COMPACT, COMPACT_SEED),
+            COMPACT,
+            name="ecg-coca-compact",
+            trained=False,
+            precision=options.precision,
+            about={"seed": COMPACT_SEED},
+        )
     else:
         from models.gem.checkpoint import read_tower
 
         state, config, trained = read_tower(options.checkpoint)
-        digest = write_encoder(options.folder, state, config, name=f"ecg-coca of {options.checkpoint.name}",
-                               trained=trained, precision=options.precision)
+        digest = write_encoder(
+            options.folder,
+            state,
+            config,
+            name=f"ecg-coca of {options.checkpoint.name}",
+            trained=trained,
+            precision=options.precision,
+        )
     print(digest)
 
 

@@ -4,6 +4,7 @@ Beside ``heads.npz`` (the feature alone, for every window of every bed) an encod
 Measuring costs more than encoding, so these heads are asked once a flagged segment. A finding's logit is that of a line
 over the expanded numbers, plus a share of the feature's own head's. Needs NumPy alone.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -82,9 +83,18 @@ class FindingHeads:
         ]
 
     def save(self, folder: Path) -> None:
-        np.savez_compressed(folder / FILE, labels=np.array(self.labels), median=self.median, mean=self.mean,
-                            scale=self.scale, weight=self.weight, bias=self.bias, share=self.share,
-                            threshold=self.threshold, weights=np.array(self.heads.weights))
+        np.savez_compressed(
+            folder / FILE,
+            labels=np.array(self.labels),
+            median=self.median,
+            mean=self.mean,
+            scale=self.scale,
+            weight=self.weight,
+            bias=self.bias,
+            share=self.share,
+            threshold=self.threshold,
+            weights=np.array(self.heads.weights),
+        )
 
     @classmethod
     def read(cls, folder: Path, heads: Heads) -> Self | None:
@@ -95,5 +105,14 @@ class FindingHeads:
         with np.load(path, allow_pickle=False) as file:
             if str(file["weights"]) != heads.weights:
                 raise ValueError(f"{path} was trained on an encoder {file['weights']}, this one is {heads.weights}")
-            return cls(tuple(str(x) for x in file["labels"]), file["median"], file["mean"], file["scale"],
-                       file["weight"], file["bias"], file["share"], file["threshold"], heads)
+            return cls(
+                tuple(str(x) for x in file["labels"]),
+                file["median"],
+                file["mean"],
+                file["scale"],
+                file["weight"],
+                file["bias"],
+                file["share"],
+                file["threshold"],
+                heads,
+            )

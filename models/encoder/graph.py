@@ -1,4 +1,5 @@
 """Lays down ONNX graphs node by node: what the exports of encoder and compact GEM share."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from models.encoder.config import LAYER_NORM_EPS
 
 Array = NDArray[Any]
-OPSET = 20        # the first with Gelu
-IR_VERSION = 10   # what ONNX Runtime 1.20 reads
+OPSET = 20  # the first with Gelu
+IR_VERSION = 10  # what ONNX Runtime 1.20 reads
 
 
 class GraphBuilder:
@@ -44,8 +45,9 @@ class GraphBuilder:
         self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
         return name
 
-    def node(self, op: str, inputs: list[str], *, output: str | None = None, domain: str = "",
-             **attributes: Any) -> str:
+    def node(
+        self, op: str, inputs: list[str], *, output: str | None = None, domain: str = "", **attributes: Any
+    ) -> str:
         """A node with one output that goes on; returns the output's name."""
         from onnx import helper
 
@@ -73,6 +75,10 @@ def serialized(graph: Any) -> bytes:
     """A graph as the bytes of a model; the same graph gives the same bytes."""
     from onnx import helper
 
-    model = helper.make_model(graph, ir_version=IR_VERSION, producer_name="gem-bedside", opset_imports=[
-        helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)])
+    model = helper.make_model(
+        graph,
+        ir_version=IR_VERSION,
+        producer_name="gem-bedside",
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)],
+    )
     return bytes(model.SerializeToString(deterministic=True))

@@ -3,6 +3,7 @@
 Heads are a file ``heads.npz`` in the encoder's folder, written by ``Heads.save``; a model of a cross-validation fold
 lies beside it as ``heads.fold<k>.npz``. Needs NumPy alone.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -45,8 +46,11 @@ class Heads:
         n, features = self.weight.shape
         shapes = {"labels": (len(self.labels),), "bias": self.bias.shape, "threshold": self.threshold.shape}
         wrong = [f"{name} {shape}" for name, shape in shapes.items() if shape != (n,)]
-        wrong += [f"{name} {value.shape}" for name, value in (("mean", self.mean), ("scale", self.scale))
-                  if value.shape != (features,)]
+        wrong += [
+            f"{name} {value.shape}"
+            for name, value in (("mean", self.mean), ("scale", self.scale))
+            if value.shape != (features,)
+        ]
         if wrong:
             raise ValueError(f"heads of {n} labels over {features} features do not fit: {', '.join(wrong)}")
 
@@ -58,19 +62,35 @@ class Heads:
 
     def present(self, pooled: Floats) -> list[dict[str, float]]:
         """Per window, the labels at or over their threshold with their probabilities."""
-        return [{label: float(p) for label, p, limit in zip(self.labels, row, self.threshold, strict=True)
-                 if p >= limit}
-                for row in self.probabilities(pooled)]
+        return [
+            {label: float(p) for label, p, limit in zip(self.labels, row, self.threshold, strict=True) if p >= limit}
+            for row in self.probabilities(pooled)
+        ]
 
     def save(self, path: Path) -> None:
-        np.savez_compressed(path, labels=np.array(self.labels), weight=self.weight, bias=self.bias, mean=self.mean,
-                            scale=self.scale, threshold=self.threshold, weights=np.array(self.weights))
+        np.savez_compressed(
+            path,
+            labels=np.array(self.labels),
+            weight=self.weight,
+            bias=self.bias,
+            mean=self.mean,
+            scale=self.scale,
+            threshold=self.threshold,
+            weights=np.array(self.weights),
+        )
 
     @classmethod
     def read(cls, path: Path) -> Self:
         with np.load(path, allow_pickle=False) as file:
-            return cls(tuple(str(x) for x in file["labels"]), file["weight"], file["bias"], file["mean"], file["scale"],
-                       file["threshold"], str(file["weights"]))
+            return cls(
+                tuple(str(x) for x in file["labels"]),
+                file["weight"],
+                file["bias"],
+                file["mean"],
+                file["scale"],
+                file["threshold"],
+                str(file["weights"]),
+            )
 
 
 def load_heads(folder: Path, weights: str, fold: int | None = None) -> Heads | None:

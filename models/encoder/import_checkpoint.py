@@ -4,6 +4,7 @@
 ``module.`` of a parallel training run is dropped. A source folder's other files (configuration, tokenizer) are copied.
 Only tensors are read (``weights_only``): a file that holds code is refused.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -43,8 +44,11 @@ def import_checkpoint(source: Path, target: Path) -> list[str]:
         state |= tensors
     target.mkdir(parents=True, exist_ok=True)
     # Shared storage is written twice: safetensors keeps no aliases.
-    save_file({name: tensor.detach().clone().contiguous() for name, tensor in state.items()},
-              target / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {name: tensor.detach().clone().contiguous() for name, tensor in state.items()},
+        target / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     if source.is_dir():
         for path in source.iterdir():
             if path.suffix in COPIED and not path.name.endswith(".index.json"):
@@ -58,8 +62,10 @@ def _tensors(document: Any) -> dict[str, Tensor]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m models.encoder.import_checkpoint",
-                                     description="Writes a published .pt or .bin checkpoint as safetensors.")
+    parser = argparse.ArgumentParser(
+        prog="python -m models.encoder.import_checkpoint",
+        description="Writes a published .pt or .bin checkpoint as safetensors.",
+    )
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     options = parser.parse_args(argv)

@@ -6,6 +6,7 @@ as the tower was trained. Out: ``Encoded(tokens [n, 101, width], pooled [n, embe
 ONNX Runtime falls back from CUDA to the CPU without an error (its issue 23372): the session compares the providers that
 it was given with the one it asked for, and refuses.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -93,8 +94,10 @@ class EncoderSession:
         provider = choose_provider(device)
         document = _read_document(folder)
         if provider == CPU and document.get("precision", "fp32") != "fp32":
-            raise EncoderUnavailable(f"the encoder in {folder} was exported in {document['precision']}, which runs "
-                                     "on CUDA alone; export it with --precision fp32 for the CPU")
+            raise EncoderUnavailable(
+                f"the encoder in {folder} was exported in {document['precision']}, which runs "
+                "on CUDA alone; export it with --precision fp32 for the CPU"
+            )
         graph = folder / "model.onnx"
         _check_digest(graph, str(document["weights"]))
         return cls(graph, document, provider, threads)
@@ -114,7 +117,7 @@ class EncoderSession:
         """The pooled features alone, [n, embed_dim]: a tenth of the transfer from a GPU."""
         windows = self._checked(windows)
         step = self.max_batch
-        parts = [self._run(windows[k:k + step], tokens=False)[1] for k in range(0, len(windows), step)]
+        parts = [self._run(windows[k : k + step], tokens=False)[1] for k in range(0, len(windows), step)]
         return np.concatenate(parts) if parts else np.empty((0, self.config.embed_dim), np.float32)
 
     def _checked(self, windows: Floats) -> Floats:
@@ -177,8 +180,10 @@ def choose_provider(device: str) -> str:
     if device == "cpu" or (device == "auto" and not (CUDA in there and NVIDIA_DEVICE.exists())):
         return CPU
     if CUDA not in there:
-        raise EncoderUnavailable(f"device cuda was asked for, but this onnxruntime has only {', '.join(there)}; "
-                                 "install 'gem-bedside[gpu]' in place of 'gem-bedside[cpu]'")
+        raise EncoderUnavailable(
+            f"device cuda was asked for, but this onnxruntime has only {', '.join(there)}; "
+            "install 'gem-bedside[gpu]' in place of 'gem-bedside[cpu]'"
+        )
     return CUDA
 
 
@@ -188,8 +193,10 @@ def refuse_fallback(asked: str, given: Sequence[str]) -> None:
     >>> refuse_fallback("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
     """
     if not given or given[0] != asked:
-        raise EncoderUnavailable(f"asked for {asked}, but ONNX Runtime fell back to {', '.join(given) or 'nothing'}: "
-                                 "see its warning above (driver, CUDA and cuDNN versions), or set the device to cpu")
+        raise EncoderUnavailable(
+            f"asked for {asked}, but ONNX Runtime fell back to {', '.join(given) or 'nothing'}: "
+            "see its warning above (driver, CUDA and cuDNN versions), or set the device to cpu"
+        )
 
 
 def _open_session(graph: Path, provider: str, threads: int | None) -> Any:
@@ -211,8 +218,10 @@ def _open_session(graph: Path, provider: str, threads: int | None) -> Any:
 def _read_document(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not (folder / "model.onnx").is_file() or not path.is_file():
-        raise EncoderUnavailable(f"{folder} is not an encoder folder: it must hold model.onnx and config.json "
-                                 f"(python -m models.encoder.export --checkpoint GEM_FOLDER {folder})")
+        raise EncoderUnavailable(
+            f"{folder} is not an encoder folder: it must hold model.onnx and config.json "
+            f"(python -m models.encoder.export --checkpoint GEM_FOLDER {folder})"
+        )
     document: dict[str, Any] = json.loads(path.read_text())
     missing = {"name", "weights", "trained", "tower"} - set(document)
     if missing:
@@ -224,8 +233,10 @@ def _check_digest(graph: Path, expected: str) -> None:
     with graph.open("rb") as file:
         found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     if found != expected:
-        raise EncoderUnavailable(f"{graph} is corrupt or another file: its digest is {found}, config.json says "
-                                 f"{expected}; {graph.stat().st_size} bytes; copy or export it again")
+        raise EncoderUnavailable(
+            f"{graph} is corrupt or another file: its digest is {found}, config.json says "
+            f"{expected}; {graph.stat().st_size} bytes; copy or export it again"
+        )
 
 
 def _buckets(largest: int) -> Iterator[int]:

@@ -5,6 +5,7 @@ The text tower is BERT with mean pooling over tokens that are not padding. The c
 which see the whole text: it was trained with the future in view, so its captions are not to be used.
 In: ECG float [batch, 12, 5000] mV; text ids int [classes, tokens], padding 0.
 """
+
 from __future__ import annotations
 
 import json
@@ -86,8 +87,16 @@ class CaptionDecoder(nn.Module):
 class Coca(nn.Module):
     """ECG-CoCa under the names of its published checkpoint (without the prefix ``module.``)."""
 
-    def __init__(self, tower: TowerConfig, bert: BertConfig, *, decoder_width: int, decoder_heads: int,
-                 decoder_layers: int, vocabulary: int) -> None:
+    def __init__(
+        self,
+        tower: TowerConfig,
+        bert: BertConfig,
+        *,
+        decoder_width: int,
+        decoder_heads: int,
+        decoder_layers: int,
+        vocabulary: int,
+    ) -> None:
         super().__init__()
         self.ecg = EcgTower(tower)
         self.text = TextTower(bert, tower.embed_dim)
@@ -102,9 +111,14 @@ class Coca(nn.Module):
         state = load_file(folder / "model.safetensors")
         decoder = document["multimodal_cfg"]
         bert = BertConfig(**json.loads((folder / document["text_cfg"]["hf_model_name"] / "config.json").read_text()))
-        model = cls(TowerConfig.from_open_clip(document), bert, decoder_width=decoder["width"],
-                    decoder_heads=decoder["heads"], decoder_layers=decoder["layers"],
-                    vocabulary=state["text_decoder.text_projection"].shape[1])
+        model = cls(
+            TowerConfig.from_open_clip(document),
+            bert,
+            decoder_width=decoder["width"],
+            decoder_heads=decoder["heads"],
+            decoder_layers=decoder["layers"],
+            vocabulary=state["text_decoder.text_projection"].shape[1],
+        )
         model.load_state_dict(state)
         return model.eval()
 
@@ -127,8 +141,16 @@ class Coca(nn.Module):
         pairs = torch.arange(len(ids), device=ids.device)
         contrastive = (functional.cross_entropy(similar, pairs) + functional.cross_entropy(similar.T, pairs)) / 2
         caption = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=PAD)
-        return CocaOutput(ecg_features, text.features, ecg_tokens, text.states, logits, labels,
-                          CONTRASTIVE_WEIGHT * contrastive, CAPTION_WEIGHT * caption)
+        return CocaOutput(
+            ecg_features,
+            text.features,
+            ecg_tokens,
+            text.states,
+            logits,
+            labels,
+            CONTRASTIVE_WEIGHT * contrastive,
+            CAPTION_WEIGHT * caption,
+        )
 
 
 def read_coca_config(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ first (what GEM reads), and the pooled feature [batch, embed_dim] (what zero-sho
 Method: pre-norm transformer with exact GELU over 50-sample patches; facts and figures as published with GEM
 (arXiv 2503.06073) and ECG-Chat (arXiv 2408.08849).
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -155,8 +156,8 @@ class EcgTower(nn.Module):
         if tuple(ecg.shape[1:]) != expected:
             raise ValueError(f"ECG windows are {tuple(ecg.shape)}, expected [batch, {expected[0]}, {expected[1]}]")
         ecg = self.lead_norm(ecg.float()).to(self.conv1.weight.dtype)  # a root mean square needs float32's range
-        x = self.conv1(ecg).transpose(1, 2)                                                # [B, patches, W]
-        x = torch.cat([self.class_embedding.expand(x.shape[0], 1, -1), x], dim=1)          # [B, 1 + patches, W]
+        x = self.conv1(ecg).transpose(1, 2)  # [B, patches, W]
+        x = torch.cat([self.class_embedding.expand(x.shape[0], 1, -1), x], dim=1)  # [B, 1 + patches, W]
         x = x + self.positional_embedding
         if patches is not None:
             x = torch.cat([x[:, :1], x[:, 1:][:, patches]], dim=1)

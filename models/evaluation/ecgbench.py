@@ -4,6 +4,7 @@ The reference's functions have quirks that move scores (labels are found as subs
 an ECG-QA answer is right when it has the same set of characters). Published figures carry them, so they are kept here
 under the plain names; the ``strict_`` functions score what was meant. Nothing here needs scikit-learn.
 """
+
 from __future__ import annotations
 
 import re

@@ -4,6 +4,7 @@ For element i of a tensor the 64-bit finaliser of splitmix64 (Steele, Lea, Flood
 ``(i + 1) * GOLDEN + key * SPREAD`` with ``key = crc32(name) + (seed << 32)``; its upper 24 bits give a uniform number
 in -1 … 1, which is scaled by the kind of tensor. A digest beside each name says whether the rule gave its tensor.
 """
+
 from __future__ import annotations
 
 import hashlib

@@ -5,6 +5,7 @@ counts a half-right diagnosis as right and does not clip the accuracy of leads; 
 its own notebook does not, so that they are lost. Those figures carry the plain names here (``reference_scores``);
 ``strict_scores`` counts halves as halves, clips, and knows both names.
 """
+
 from __future__ import annotations
 
 import ast
@@ -15,10 +16,20 @@ from typing import Any
 
 LEADS = 12
 FULL_LEAD_POINTS = 24  # two for each lead
-DIMENSIONS = ("DiagnosisAccuracy", "AnalysisCompleteness", "AnalysisRelevance", "LeadAssessmentCoverage",
-              "LeadAssessmentAccuracy", "ECGFeatureGrounding", "EvidenceBasedReasoning", "ClinicalDiagnosticFidelity")
-OLD_NAMES = {"GroundedECGUnderstanding": "ECGFeatureGrounding",
-             "RealisticDiagnosticProcess": "ClinicalDiagnosticFidelity"}
+DIMENSIONS = (
+    "DiagnosisAccuracy",
+    "AnalysisCompleteness",
+    "AnalysisRelevance",
+    "LeadAssessmentCoverage",
+    "LeadAssessmentAccuracy",
+    "ECGFeatureGrounding",
+    "EvidenceBasedReasoning",
+    "ClinicalDiagnosticFidelity",
+)
+OLD_NAMES = {
+    "GroundedECGUnderstanding": "ECGFeatureGrounding",
+    "RealisticDiagnosticProcess": "ClinicalDiagnosticFidelity",
+}
 
 Verdict = Mapping[str, Sequence[Mapping[str, Any]]]
 Scores = dict[str, float | None]

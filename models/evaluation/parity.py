@@ -19,6 +19,7 @@ pages beside their geometry (``.png``, ``.json``)      the page renderer
 Tolerances are those that were stated with the fixtures. For sequences and strings the error is the number of places
 that differ, and the tolerance 0. A shape that differs has no error to state (``max_error`` None) and is out.
 """
+
 from __future__ import annotations
 
 import json
@@ -42,12 +43,12 @@ from models.records import read_record
 
 Array = NDArray[Any]
 
-FEATURES = 1e-4   # tower, embeddings, logits, losses
+FEATURES = 1e-4  # tower, embeddings, logits, losses
 PIXELS = 1e-5
 PAGE_PX = 1.0
-METRIC = 1e-9     # the metrics are exact; a sum's order may move the last digits
+METRIC = 1e-9  # the metrics are exact; a sum's order may move the last digits
 NAMES_S, SCALE_MV = 0.6, 1.0  # what names and scale take of the page
-INK = 140         # a pixel whose red is below it belongs to a trace: the grid's red is full
+INK = 140  # a pixel whose red is below it belongs to a trace: the grid's red is full
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +227,10 @@ def compare_ecgbench(folder: Path, to: Comparison) -> None:
             cases = expected[name]["cases"]
             true, said_labels = [find(golden) for _, golden, _ in cases], [find(text) for *_, text in cases]
             s = ecgbench.multi_label(labels, true, said_labels)
-            said = (f"f1 {s.f1 * 100:.1f} auc {s.auc * 100:.1f} hl {s.hamming * 100:.1f}",
-                    f"F1: {s.f1:.4f}, AUC: {s.auc:.4f}")
+            said = (
+                f"f1 {s.f1 * 100:.1f} auc {s.auc * 100:.1f} hl {s.hamming * 100:.1f}",
+                f"F1: {s.f1:.4f}, AUC: {s.auc:.4f}",
+            )
             to.same(name, [part in expected[name]["stdout"] for part in said], [True, True])
     if "ecgqa" in expected:
         share = ecgbench.accuracy([ecgbench.ecgqa_right(*case[1:]) for case in expected["ecgqa"]["cases"]])
@@ -240,8 +243,11 @@ def compare_grounding(folder: Path, to: Comparison) -> None:
     verdicts = {name: _verdict(text) for name, text in expected["raw_judge_outputs"].items()}
     scores = {name: grounded.reference_scores(verdict) for name, verdict in verdicts.items()}
     for name, dimensions in expected.get("parsed", {}).items():
-        to.same(f"parsed.{name}", [grounded.points(verdicts[name], d) for d in dimensions],
-                [dimensions[d]["Scores"] for d in dimensions])
+        to.same(
+            f"parsed.{name}",
+            [grounded.points(verdicts[name], d) for d in dimensions],
+            [dimensions[d]["Scores"] for d in dimensions],
+        )
     for name, theirs in expected["per_id"].items():
         to.near(f"per_id.{name}", _numbers(scores[name]), _numbers(theirs), 1e-9)
     to.near("final", _numbers(grounded.mean_scores(scores.values())), _numbers(expected["final"]), METRIC)
@@ -272,8 +278,13 @@ def _geometry(size: tuple[int, int], points: Sequence[tuple[int, int]], crop: in
     columns, rows = crop_grid(size, points, crop)
     keep_rows, keep_columns = unpadded(size, rows * side, columns * side)
     h, w = keep_rows.stop - keep_rows.start, keep_columns.stop - keep_columns.start
-    return {"best_resolution": list(best_resolution(size, points)), "grid_wh": [columns, rows], "unpadded_hw": [h, w],
-            "image_tokens_spatial_unpad": side * side + h * (w + 1), "crops": columns * rows + 1}
+    return {
+        "best_resolution": list(best_resolution(size, points)),
+        "grid_wh": [columns, rows],
+        "unpadded_hw": [h, w],
+        "image_tokens_spatial_unpad": side * side + h * (w + 1),
+        "crops": columns * rows + 1,
+    }
 
 
 def _page_files(folder: Path, name: str) -> list[Path]:
@@ -295,7 +306,7 @@ def _pixel_view(views: dict[str, Array], key: str) -> Array:
         step = int(part[0].removeprefix("all_strided"))
         return pixels[:, :, ::step, ::step]
     first, last = part[0].removeprefix("crops_").split("_")
-    return pixels[int(first):int(last) + 1]
+    return pixels[int(first) : int(last) + 1]
 
 
 def _distance(ours: list[tuple[str, Array]], expected: dict[str, Array]) -> float:

@@ -1,4 +1,5 @@
 """Parity of the models themselves: ECG tower, the whole of ECG-CoCa, GEM, and the names of a checkpoint's tensors."""
+
 from __future__ import annotations
 
 import json
@@ -44,8 +45,12 @@ def compare_tower(folder: Path, to: Comparison) -> None:
     io = load_file(folder / "io.safetensors")
     inner = _record_inner(tower.eval())
     out = tower(io["ecg"])
-    ours = {"tokens_last_layer": out.tokens, "tokens_ln_post": out.normed[:, 1:], "pooled_proj": out.pooled,
-            "latent_normalised": torch.nn.functional.normalize(out.pooled, dim=-1)}
+    ours = {
+        "tokens_last_layer": out.tokens,
+        "tokens_ln_post": out.normed[:, 1:],
+        "pooled_proj": out.pooled,
+        "latent_normalised": torch.nn.functional.normalize(out.pooled, dim=-1),
+    }
     for key, theirs in io.items():
         if key.startswith("inter."):
             _, layer, which = key.split(".")
@@ -62,10 +67,16 @@ def compare_coca(folder: Path, to: Comparison) -> None:
     coca = Coca.load(folder)
     out = coca(io["ecg"], io["text"])
     ours: dict[str, Any] = {
-        "ecg_features": out.ecg_features, "text_features": out.text_features, "ecg_token_embs": out.ecg_tokens,
-        "text_token_embs": out.text_states, "logits": out.logits, "labels": out.labels,
-        "contrastive_loss": out.contrastive_loss[None], "caption_loss": out.caption_loss[None],
-        "logit_scale": coca.logit_scale.exp()[None]}
+        "ecg_features": out.ecg_features,
+        "text_features": out.text_features,
+        "ecg_token_embs": out.ecg_tokens,
+        "text_token_embs": out.text_states,
+        "logits": out.logits,
+        "labels": out.labels,
+        "contrastive_loss": out.contrastive_loss[None],
+        "caption_loss": out.caption_loss[None],
+        "logit_scale": coca.logit_scale.exp()[None],
+    }
     if "zero_shot_class_ids" in io:
         ids = io["zero_shot_class_ids"]
         ours["zero_shot_class_embedding_T"] = coca.text(ids).features.T
@@ -100,19 +111,37 @@ def _compare_model(folder: Path, to: Comparison, model: GemForCausalLM) -> None:
     if "train.input_ids" in inputs:
         _compare_training(to, model, inputs, outputs, pages, sizes)
     for n, k in enumerate(samples):
-        part: dict[str, Any] = {"ecgs": inputs["ecgs"][n:n + 1], "page_sizes": sizes[n:n + 1],
-                                "pages": None if pages is None else pages[n:n + 1]}
+        part: dict[str, Any] = {
+            "ecgs": inputs["ecgs"][n : n + 1],
+            "page_sizes": sizes[n : n + 1],
+            "pages": None if pages is None else pages[n : n + 1],
+        }
         _compare_prompt(to, model, processor, inputs[f"prompt.input_ids.{k}"], part, outputs, k)
     if "batch_left.input_ids" in inputs:
-        merged = model.merge(inputs["batch_left.input_ids"], ecgs=inputs["ecgs"], pages=pages, page_sizes=sizes,
-                             attention_mask=inputs["batch_left.attention_mask"], padding_side="left")
-        to.same("batch_left.attention_mask", merged.attention_mask.flatten().tolist(),
-                outputs["batch_left.attention_mask"].flatten().tolist())
+        merged = model.merge(
+            inputs["batch_left.input_ids"],
+            ecgs=inputs["ecgs"],
+            pages=pages,
+            page_sizes=sizes,
+            attention_mask=inputs["batch_left.attention_mask"],
+            padding_side="left",
+        )
+        to.same(
+            "batch_left.attention_mask",
+            merged.attention_mask.flatten().tolist(),
+            outputs["batch_left.attention_mask"].flatten().tolist(),
+        )
         to.near("batch_left.inputs_embeds", merged.inputs_embeds, outputs["batch_left.inputs_embeds"])
         theirs = outputs["batch_left.generate_ids"]
-        ours = model.generate(inputs["batch_left.input_ids"], attention_mask=inputs["batch_left.attention_mask"],
-                              ecgs=inputs["ecgs"], pages=pages, page_sizes=sizes, do_sample=False,
-                              max_new_tokens=theirs.shape[1] - 1)
+        ours = model.generate(
+            inputs["batch_left.input_ids"],
+            attention_mask=inputs["batch_left.attention_mask"],
+            ecgs=inputs["ecgs"],
+            pages=pages,
+            page_sizes=sizes,
+            do_sample=False,
+            max_new_tokens=theirs.shape[1] - 1,
+        )
         to.same("batch_left.generate_ids", ours.flatten().tolist(), theirs[:, 1:].flatten().tolist())
 
 
@@ -129,8 +158,9 @@ def compare_layout_names(folder: Path, to: Comparison) -> None:
         to.same("n_params", [sum(prod(shape) for shape in layout(config).values())], [document["n_params"]])
 
 
-def _compare_processing(folder: Path, to: Comparison, processor: GemProcessor,
-                        inputs: dict[str, Tensor]) -> list[tuple[int, int]]:
+def _compare_processing(
+    folder: Path, to: Comparison, processor: GemProcessor, inputs: dict[str, Tensor]
+) -> list[tuple[int, int]]:
     """Records, pages, prompts and labels from the data set's own files; returns the pages' sizes."""
     import wfdb
 
@@ -142,8 +172,11 @@ def _compare_processing(folder: Path, to: Comparison, processor: GemProcessor,
         sizes.append(page.size)
         to.near(f"images.{k}", processor.pages(page), inputs[f"images.{k}"], PIXELS)
         said = [turn["value"] for turn in sample["conversations"]]
-        to.same(f"prompt.input_ids.{k}", processor.tokenizer.encode_prompt(gem_prompt(said[0], mark=False)),
-                inputs[f"prompt.input_ids.{k}"][0].tolist())
+        to.same(
+            f"prompt.input_ids.{k}",
+            processor.tokenizer.encode_prompt(gem_prompt(said[0], mark=False)),
+            inputs[f"prompt.input_ids.{k}"][0].tolist(),
+        )
         if "train.input_ids" in inputs:
             ids, labels = processor.training_example(list(zip(said[::2], said[1::2], strict=True)), mark=False)
             kept = inputs["train.attention_mask"][k].bool()
@@ -152,8 +185,9 @@ def _compare_processing(folder: Path, to: Comparison, processor: GemProcessor,
     return sizes
 
 
-def _compare_features(to: Comparison, model: GemForCausalLM, ecgs: Tensor, views: list[Tensor],
-                      outputs: dict[str, Tensor]) -> None:
+def _compare_features(
+    to: Comparison, model: GemForCausalLM, ecgs: Tensor, views: list[Tensor], outputs: dict[str, Tensor]
+) -> None:
     tokens = model.model.ecg_tower(ecgs)
     to.near("ecg_tower.features", tokens, outputs["ecg_tower.features"])
     to.near("ecg_projector.out", model.model.ecg_projector(tokens), outputs["ecg_projector.out"])
@@ -164,32 +198,58 @@ def _compare_features(to: Comparison, model: GemForCausalLM, ecgs: Tensor, views
         to.near(f"mm_projector.image.{k}", model.model.mm_projector(seen), outputs[f"mm_projector.image.{k}"])
 
 
-def _compare_training(to: Comparison, model: GemForCausalLM, inputs: dict[str, Tensor], outputs: dict[str, Tensor],
-                      pages: Any, sizes: list[tuple[int, int]]) -> None:
+def _compare_training(
+    to: Comparison,
+    model: GemForCausalLM,
+    inputs: dict[str, Tensor],
+    outputs: dict[str, Tensor],
+    pages: Any,
+    sizes: list[tuple[int, int]],
+) -> None:
     mask, labels = inputs["train.attention_mask"], inputs["train.labels"]
-    merged = model.merge(inputs["train.input_ids"], attention_mask=mask, labels=labels, ecgs=inputs["ecgs"],
-                         pages=pages, page_sizes=sizes)
+    merged = model.merge(
+        inputs["train.input_ids"],
+        attention_mask=mask,
+        labels=labels,
+        ecgs=inputs["ecgs"],
+        pages=pages,
+        page_sizes=sizes,
+    )
     to.near("train.inputs_embeds", merged.inputs_embeds, outputs["train.inputs_embeds"])
     real = outputs["train.attention_mask"].bool()
     to.same("train.attention_mask", merged.attention_mask.flatten().tolist(), real.flatten().tolist())
     assert merged.labels is not None
     to.same("train.labels", merged.labels.flatten().tolist(), outputs["train.labels"].flatten().tolist())
-    out = model(input_ids=inputs["train.input_ids"], attention_mask=mask, labels=labels, ecgs=inputs["ecgs"],
-                pages=pages, page_sizes=sizes)
+    out = model(
+        input_ids=inputs["train.input_ids"],
+        attention_mask=mask,
+        labels=labels,
+        ecgs=inputs["ecgs"],
+        pages=pages,
+        page_sizes=sizes,
+    )
     to.near("train.logits", out.logits[real], outputs["train.logits"][real])  # padded positions mean nothing
     to.near("train.loss", out.loss[None], outputs["train.loss"])
 
 
-def _compare_prompt(to: Comparison, model: GemForCausalLM, processor: GemProcessor, ids: Tensor, part: dict[str, Any],
-                    outputs: dict[str, Tensor], k: int) -> None:
+def _compare_prompt(
+    to: Comparison,
+    model: GemForCausalLM,
+    processor: GemProcessor,
+    ids: Tensor,
+    part: dict[str, Any],
+    outputs: dict[str, Tensor],
+    k: int,
+) -> None:
     out = model(input_ids=ids, **part)
     to.near(f"prompt.inputs_embeds.{k}", out.inputs_embeds, outputs[f"prompt.inputs_embeds.{k}"])
     to.near(f"prompt.logits.{k}", out.logits, outputs[f"prompt.logits.{k}"])
     # transformers 4.37.2 put a leading <s> before what it generated from embeddings; it is no new token.
     theirs = outputs[f"generate.ids.{k}"][0, 1:].tolist()
     steps = outputs[f"generate.step_logits.{k}"]
-    made = model.generate(ids, do_sample=False, max_new_tokens=len(steps), output_logits=True,
-                          return_dict_in_generate=True, **part)
+    made = model.generate(
+        ids, do_sample=False, max_new_tokens=len(steps), output_logits=True, return_dict_in_generate=True, **part
+    )
     to.same(f"generate.ids.{k}", made.sequences[0].tolist(), theirs)
     to.near(f"generate.step_logits.{k}", torch.cat(made.logits), steps)
     meta = to.folder / "meta.json"
@@ -212,6 +272,7 @@ def _record_inner(tower: EcgTower) -> dict[str, Tensor]:
     def keep(name: str) -> Any:
         def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
             seen[name] = output
+
         return hook
 
     tower.ln_pre.register_forward_hook(keep("ln_pre"))

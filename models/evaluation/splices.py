@@ -7,6 +7,7 @@ In: recordings of MIT-BIH (a rhythm to begin with) and CUDB (fibrillation). Out:
 * EXTREME_BRADY: the recording's own beats, P to T, set apart to 36 a minute by a line between them.
 * EXTREME_TACHY: the recording itself, faster: resampled to 165 beats a minute.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -22,16 +23,35 @@ from models.leads import canonical_lead
 from models.signal.conditioning import fill_gaps, resample
 
 FS_HZ = 250.0
-BEFORE_S = 40.0                 # rhythm before the episode
+BEFORE_S = 40.0  # rhythm before the episode
 EPISODE_S = 20.0
 Array = NDArray[np.float32]
 
 # Clean stretches of a sinus rhythm: record, start (s); the patients are 9 different ones.
-RHYTHMS = (("101", 60), ("112", 300), ("115", 120), ("122", 200), ("220", 400), ("230", 700), ("209", 60), ("223", 200),
-           ("119", 100))
+RHYTHMS = (
+    ("101", 60),
+    ("112", 300),
+    ("115", 120),
+    ("122", 200),
+    ("220", 400),
+    ("230", 700),
+    ("209", 60),
+    ("223", 200),
+    ("119", 100),
+)
 # Fibrillation that every feature calls so: record, start (s).
-FIBRILLATION = (("cu01", 230), ("cu05", 376), ("cu07", 320), ("cu10", 414), ("cu11", 402), ("cu16", 290), ("cu22", 420),
-                ("cu23", 360), ("cu24", 382), ("cu29", 385))
+FIBRILLATION = (
+    ("cu01", 230),
+    ("cu05", 376),
+    ("cu07", 320),
+    ("cu10", 414),
+    ("cu11", 402),
+    ("cu16", 290),
+    ("cu22", 420),
+    ("cu23", 360),
+    ("cu24", 382),
+    ("cu29", 385),
+)
 ECTOPIC = ("106", "119", "201", "203", "205", "208", "215", "223")
 BASELINE_NOISE = "bw"
 
@@ -55,7 +75,11 @@ def scripted(data: Path) -> list[Spliced]:
     rng = np.random.default_rng(7)
     out: list[Spliced] = []
     makers: tuple[tuple[str, Callable[..., tuple[Array, int] | None]], ...] = (
-        ("ASYSTOLE", _line), ("VFIB", _fibrillation), ("EXTREME_BRADY", _slow), ("EXTREME_TACHY", _fast))
+        ("ASYSTOLE", _line),
+        ("VFIB", _fibrillation),
+        ("EXTREME_BRADY", _slow),
+        ("EXTREME_TACHY", _fast),
+    )
     drift = _signal(data / "noise" / BASELINE_NOISE)
     for k, (name, start_s) in enumerate(RHYTHMS):
         path = data / "mitdb" / "data" / name
@@ -64,7 +88,7 @@ def scripted(data: Path) -> list[Spliced]:
         mv, leads = _signal(path), _leads(path)
         beats = _beats(path)[0]
         source, at = FIBRILLATION[k]
-        vf = _signal(data / "cudb" / source)[0, at * 250:(at + 20) * 250]
+        vf = _signal(data / "cudb" / source)[0, at * 250 : (at + 20) * 250]
         for code, make in makers:
             made = make(mv, beats, round(start_s * FS_HZ), rng, drift=drift, vf=vf)
             if made is not None:
@@ -102,35 +126,38 @@ def _joint(beats: NDArray[np.int64], start: int) -> tuple[int, int]:
     return r, r + round(0.48 * FS_HZ)
 
 
-def _line(mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array,
-          vf: Array) -> tuple[Array, int]:
+def _line(
+    mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array, vf: Array
+) -> tuple[Array, int]:
     r, joint = _joint(beats, start)
     n = round(EPISODE_S * FS_HZ)
     at = int(rng.integers(drift.shape[1] - n))
-    slow = drift[np.arange(len(mv)) % len(drift), at:at + n]
+    slow = drift[np.arange(len(mv)) % len(drift), at : at + n]
     line = mv[:, joint, None] + 0.1 * (slow - slow[:, :1])
     return np.hstack([mv[:, start:joint], line]).astype(np.float32), r - start
 
 
-def _fibrillation(mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array,
-                  vf: Array) -> tuple[Array, int]:
+def _fibrillation(
+    mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array, vf: Array
+) -> tuple[Array, int]:
     _, joint = _joint(beats, start)
     part = mv[:, start:joint]
     size = np.percentile(np.abs(part - np.median(part, axis=1, keepdims=True)), 99, axis=1, keepdims=True)
     unit = vf / max(float(np.percentile(np.abs(vf), 98)), 1e-6)
-    waves = unit * np.float32(0.7) * size * np.array([[1.0], [-0.8]])[:len(mv)]
+    waves = unit * np.float32(0.7) * size * np.array([[1.0], [-0.8]])[: len(mv)]
     waves = waves - waves[:, :1] + part[:, -1:]
     return np.hstack([part, waves]).astype(np.float32), joint - start
 
 
-def _slow(mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array,
-          vf: Array) -> tuple[Array, int]:
+def _slow(
+    mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array, vf: Array
+) -> tuple[Array, int]:
     r, _ = _joint(beats, start)
     before, after, rr = round(0.24 * FS_HZ), round(0.48 * FS_HZ), round(60.0 / 36.0 * FS_HZ)
     k = int(np.searchsorted(beats, r))
-    pieces, level = [mv[:, start:r + after]], mv[:, r + after - 1, None]
-    for beat in beats[k + 1:k + 13]:
-        piece = mv[:, beat - before:beat + after]
+    pieces, level = [mv[:, start : r + after]], mv[:, r + after - 1, None]
+    for beat in beats[k + 1 : k + 13]:
+        piece = mv[:, beat - before : beat + after]
         rest = rr - piece.shape[1]
         ramp = np.linspace(0.0, 1.0, rest)[None]
         pieces += [(level + (piece[:, :1] - level) * ramp).astype(np.float32), piece]
@@ -138,29 +165,32 @@ def _slow(mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Genera
     return np.hstack(pieces).astype(np.float32), r - start
 
 
-def _fast(mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array,
-          vf: Array) -> tuple[Array, int] | None:
+def _fast(
+    mv: Array, beats: NDArray[np.int64], start: int, rng: np.random.Generator, *, drift: Array, vf: Array
+) -> tuple[Array, int] | None:
     r, joint = _joint(beats, start)
     later = beats[(beats > r) & (beats < r + 60 * FS_HZ)]
     rate = 60.0 * (len(later) - 1) * FS_HZ / float(later[-1] - later[0])
-    source = mv[:, joint:joint + round(EPISODE_S * 165.0 / rate * FS_HZ)]
+    source = mv[:, joint : joint + round(EPISODE_S * 165.0 / rate * FS_HZ)]
     fast = resample(source, 165.0 / rate * 250.0, 250.0)
     first = int(beats[np.searchsorted(beats, joint)] - joint) * rate / 165.0
     return np.hstack([mv[:, start:joint], fast]).astype(np.float32), joint - start + round(first)
 
 
-def _ventricular(mv: Array, beats: NDArray[np.int64], ventricular: NDArray[np.int64],
-                 rng: np.random.Generator) -> tuple[Array, int]:
+def _ventricular(
+    mv: Array, beats: NDArray[np.int64], ventricular: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[Array, int]:
     """Behind forty seconds of the recording: its single ventricular beats, one behind the other."""
     rr, before = round(60.0 / 160.0 * FS_HZ), round(0.14 * FS_HZ)
-    calm = [int(b) for b in beats if b > 60 * FS_HZ
-            and not ((ventricular > b - 3 * FS_HZ) & (ventricular < b + 300)).any()]
+    calm = [
+        int(b) for b in beats if b > 60 * FS_HZ and not ((ventricular > b - 3 * FS_HZ) & (ventricular < b + 300)).any()
+    ]
     r = calm[len(calm) // 2]
     start = r - round(BEFORE_S * FS_HZ)
-    pieces = [mv[:, start:r + round(0.36 * FS_HZ)]]
+    pieces = [mv[:, start : r + round(0.36 * FS_HZ)]]
     onset = pieces[0].shape[1] + before
     for v in rng.choice(ventricular[(ventricular > 1000) & (ventricular < mv.shape[1] - 1000)], 40):
-        piece = mv[:, v - before:v - before + rr]
+        piece = mv[:, v - before : v - before + rr]
         step = pieces[-1][:, -1:] - piece[:, :1]
         pieces.append((piece + step * np.linspace(1.0, 0.0, rr)[None] ** 2).astype(np.float32))
     return np.hstack(pieces).astype(np.float32), onset

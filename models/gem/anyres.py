@@ -2,6 +2,7 @@
 
 Sizes are (width, height) in pixels as Pillow gives them; grids of features are (rows, columns). Standard library alone.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence

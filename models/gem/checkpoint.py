@@ -10,6 +10,7 @@ are in it, else from the CLIP folder. Projector kinds are decided by the tensors
 
 Nothing here unpickles: ``models.encoder.import_checkpoint`` turns a published ``.pt`` or ``.bin`` into safetensors.
 """
+
 from __future__ import annotations
 
 import json
@@ -37,12 +38,12 @@ from models.gem.modeling import GemForCausalLM
 Shapes = dict[str, tuple[int, ...]]
 
 ECG = "model.ecg_tower.ecg_tower."
-COCA_ECG = "ecg."      # in an imported ECG-CoCa checkpoint
+COCA_ECG = "ecg."  # in an imported ECG-CoCa checkpoint
 VISION = "model.vision_tower.vision_tower.vision_model."
-HEAD_WIDTH = 64        # of CLIP and of ECG-CoCa: no tensor's shape shows it
+HEAD_WIDTH = 64  # of CLIP and of ECG-CoCa: no tensor's shape shows it
 LLAMA_HEAD_WIDTH = 128  # of LLaMA-7B, used where a configuration is missing
 OPTIONAL = ("model.image_newline",)  # saved by a base that unpads; a model that does not never reads it
-NAMED_IN_ERRORS = 5    # names listed before "and n more"
+NAMED_IN_ERRORS = 5  # names listed before "and n more"
 TOKENIZER_FILES = ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
 
 
@@ -65,12 +66,16 @@ class LayoutReport:
 
     def __str__(self) -> str:
         kinds = (("missing", self.missing), ("of another shape", self.misshapen), ("not known", self.unexpected))
-        return f"of {self.expected} tensors " + ("none is missing" if self.ok and not self.unexpected else ", ".join(
-            f"{len(names)} {kind} ({_listed(names)})" for kind, names in kinds if names))
+        return f"of {self.expected} tensors " + (
+            "none is missing"
+            if self.ok and not self.unexpected
+            else ", ".join(f"{len(names)} {kind} ({_listed(names)})" for kind, names in kinds if names)
+        )
 
 
-def load_checkpoint(folder: Path | str, *, device: str | torch.device = "cpu",
-                    dtype: torch.dtype = torch.float32) -> GemForCausalLM:
+def load_checkpoint(
+    folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> GemForCausalLM:
     """A GEM of any size from its folder, ready to answer.
 
     Tensors go one by one from the file to the device, so that a 14-GB checkpoint needs no second copy in memory.
@@ -89,8 +94,11 @@ def load_checkpoint(folder: Path | str, *, device: str | torch.device = "cpu",
     if borrowed is not None and all(name.startswith(VISION) for name in report.missing):
         clip_shapes, clip_where = tensor_shapes(borrowed)
         prefix = "" if any(name.startswith("embeddings.") for name in clip_shapes) else "vision_model."
-        where |= {f"{VISION}{name.removeprefix(prefix)}": (path, stored) for name, (path, stored) in clip_where.items()
-                  if name.startswith(prefix)}
+        where |= {
+            f"{VISION}{name.removeprefix(prefix)}": (path, stored)
+            for name, (path, stored) in clip_where.items()
+            if name.startswith(prefix)
+        }
         shapes |= {f"{VISION}{n.removeprefix(prefix)}": s for n, s in clip_shapes.items() if n.startswith(prefix)}
         report = compare_layout(shapes, config)
     if not report.ok:
@@ -210,10 +218,12 @@ def layout(config: GemConfig) -> Shapes:
 def compare_layout(shapes: Shapes, config: GemConfig) -> LayoutReport:
     """What is missing, too much, or of another shape."""
     expected = layout(config)
-    return LayoutReport(len(expected), tuple(n for n in expected if n not in shapes),
-                        tuple(n for n in shapes if n not in expected and n not in OPTIONAL),
-                        tuple(f"{n} {shapes[n]}, expected {expected[n]}" for n in expected
-                              if n in shapes and shapes[n] != expected[n]))
+    return LayoutReport(
+        len(expected),
+        tuple(n for n in expected if n not in shapes),
+        tuple(n for n in shapes if n not in expected and n not in OPTIONAL),
+        tuple(f"{n} {shapes[n]}, expected {expected[n]}" for n in expected if n in shapes and shapes[n] != expected[n]),
+    )
 
 
 def read_tower(folder: Path) -> tuple[dict[str, NDArray[np.float32]], TowerConfig, bool]:
@@ -225,8 +235,11 @@ def read_tower(folder: Path) -> tuple[dict[str, NDArray[np.float32]], TowerConfi
         raise CheckpointError(f"{folder} holds no ECG tower: no tensor {ECG}conv1.weight and none conv1.weight")
     path = folder / "config.json"
     document = json.loads(path.read_text()) if path.is_file() else {}
-    config = (TowerConfig(**document["tower_config"]) if document.get("tower_config")
-              else _tower_config(document, {f"{ECG}{n}": s for n, s in own.items()}, folder))
+    config = (
+        TowerConfig(**document["tower_config"])
+        if document.get("tower_config")
+        else _tower_config(document, {f"{ECG}{n}": s for n, s in own.items()}, folder)
+    )
     wanted = {f"{prefix}{name}": None for name in config.shapes() if f"{prefix}{name}" in shapes}
     state = {name.removeprefix(prefix): tensor.float().numpy() for name, tensor in read_tensors(where, wanted)}
     return state, config, bool(document.get("trained", True))
@@ -251,11 +264,21 @@ def _vision_config(document: Mapping[str, Any], shapes: Shapes, folder: Path | N
         return None
     width, channels, size = patch[:3]
     side = round((shapes[f"{VISION}embeddings.position_embedding.weight"][0] - 1) ** 0.5)
-    layers = 1 + max(int(n.removeprefix(f"{VISION}encoder.layers.").split(".")[0]) for n in shapes
-                     if n.startswith(f"{VISION}encoder.layers."))
-    return {"hidden_size": width, "num_channels": channels, "patch_size": size, "image_size": side * size,
-            "num_hidden_layers": layers, "num_attention_heads": max(1, width // HEAD_WIDTH),
-            "intermediate_size": shapes[f"{VISION}encoder.layers.0.mlp.fc1.weight"][0], "hidden_act": "quick_gelu"}
+    layers = 1 + max(
+        int(n.removeprefix(f"{VISION}encoder.layers.").split(".")[0])
+        for n in shapes
+        if n.startswith(f"{VISION}encoder.layers.")
+    )
+    return {
+        "hidden_size": width,
+        "num_channels": channels,
+        "patch_size": size,
+        "image_size": side * size,
+        "num_hidden_layers": layers,
+        "num_attention_heads": max(1, width // HEAD_WIDTH),
+        "intermediate_size": shapes[f"{VISION}encoder.layers.0.mlp.fc1.weight"][0],
+        "hidden_act": "quick_gelu",
+    }
 
 
 def _clip_folder(folder: Path, document: Any) -> Path | None:

@@ -3,6 +3,7 @@
 A published ``config.json`` names its towers by path; their sizes are then read from the files beside it or from the
 tensors themselves (``models.gem.checkpoint``). A folder written by this project carries both sizes inside.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ from transformers import CLIPVisionConfig, LlamaConfig
 
 from models.encoder.config import TowerConfig
 
-IMAGE_ASPECTS = ("ori", "pad", "anyres")           # anything else is treated as the reference treats it: like "ori"
+IMAGE_ASPECTS = ("ori", "pad", "anyres")  # anything else is treated as the reference treats it: like "ori"
 PATCH_MERGES = ("flat", "spatial", "spatial_unpad")
-PROJECTORS = ("linear", "mlp2x_gelu", "identity")   # mlp<n>x_gelu for any n
-CONTEXT_TOKENS = 4096                              # prompts are cut there, as the reference does
+PROJECTORS = ("linear", "mlp2x_gelu", "identity")  # mlp<n>x_gelu for any n
+CONTEXT_TOKENS = 4096  # prompts are cut there, as the reference does
 
 
 class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped here
@@ -84,6 +85,16 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
 def vision_sizes(document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a CLIP vision ``config.json`` that fix the tower (also from a whole CLIP's configuration)."""
     document = document.get("vision_config", document)
-    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_channels",
-             "image_size", "patch_size", "hidden_act", "layer_norm_eps", "projection_dim")
+    names = (
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_channels",
+        "image_size",
+        "patch_size",
+        "hidden_act",
+        "layer_norm_eps",
+        "projection_dim",
+    )
     return {name: document[name] for name in names if name in document}

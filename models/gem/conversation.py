@@ -2,6 +2,7 @@
 
 Strings as the reference builds them (parity fixture ``prompts``). Standard library alone.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -9,12 +10,16 @@ from dataclasses import dataclass
 
 from models.gem.special_tokens import IMAGE_MARK
 
-GROUNDED_QUESTION = ("Interpret the provided ECG image, identify key features and abnormalities in each lead, and "
-                     "generate a clinical diagnosis that is supported by the observed evidence.")
+GROUNDED_QUESTION = (
+    "Interpret the provided ECG image, identify key features and abnormalities in each lead, and "
+    "generate a clinical diagnosis that is supported by the observed evidence."
+)
 """The question of the ECG-Grounding data (arXiv 2503.06073, figure 3)."""
 
-_CHAT = ("A chat between a curious {who} and an artificial intelligence assistant. "
-         "The assistant gives helpful, detailed, and polite answers to the {who}'s questions.")
+_CHAT = (
+    "A chat between a curious {who} and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the {who}'s questions."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,20 @@ TEMPLATES = {
     "vicuna_v1": Template(_CHAT.format(who="user") + " ", "USER: ", "ASSISTANT: ", " ", "</s>"),
     "plain": Template("", "", "", "\n", "\n"),
     "qwen_2": _chatml("You are a helpful assistant.", "\n"),
-    "mpt": _chatml("A conversation between a user and an LLM-based AI assistant. "
-                   "The assistant gives helpful and honest answers.", ""),
+    "mpt": _chatml(
+        "A conversation between a user and an LLM-based AI assistant. The assistant gives helpful and honest answers.",
+        "",
+    ),
     "chatml_direct": _chatml("Answer the questions.", ""),
-    "llava_llama_2": Template("[INST] <<SYS>>\nYou are a helpful language and vision assistant. You are able to "
-                              "understand the visual content that the user provides, and assist the user with a "
-                              "variety of tasks using natural language.\n<</SYS>>\n\n", "", " ", " [/INST]", " </s>"),
+    "llava_llama_2": Template(
+        "[INST] <<SYS>>\nYou are a helpful language and vision assistant. You are able to "
+        "understand the visual content that the user provides, and assist the user with a "
+        "variety of tasks using natural language.\n<</SYS>>\n\n",
+        "",
+        " ",
+        " [/INST]",
+        " </s>",
+    ),
 }
 
 

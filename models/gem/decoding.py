@@ -7,6 +7,7 @@ of every token. Memory traffic then is what a step costs: weights once, cache on
 
 Arithmetic is LLaMA's own, on transformers' modules and weights.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -27,13 +28,13 @@ from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-LONGEST = 2048           # positions of a slot where the model could hold more: a page, a question and 1,000 words
+LONGEST = 2048  # positions of a slot where the model could hold more: a page, a question and 1,000 words
 MOST_SLOTS = 32
 CPU_SLOTS = 4
-WINDOW = 256             # the cache is read in steps of this many positions
-KEPT_FREE = 3 * 2**30    # bytes of GPU memory left for activations of a prefill and for captured graphs
+WINDOW = 256  # the cache is read in steps of this many positions
+KEPT_FREE = 3 * 2**30  # bytes of GPU memory left for activations of a prefill and for captured graphs
 BATCHES = (1, 2, 4, 8, 16, 32)
-WARM_UPS = 2             # runs before a capture: kernels choose their algorithms and allocate their workspaces
+WARM_UPS = 2  # runs before a capture: kernels choose their algorithms and allocate their workspaces
 
 
 class TorchDecoder:
@@ -50,8 +51,16 @@ class TorchDecoder:
         Capture steps as CUDA graphs; None: on CUDA.
     """
 
-    def __init__(self, model: GemForCausalLM, processor: GemProcessor, card: ModelCard, *, slots: int, longest: int,
-                 graphs: bool | None = None) -> None:
+    def __init__(
+        self,
+        model: GemForCausalLM,
+        processor: GemProcessor,
+        card: ModelCard,
+        *,
+        slots: int,
+        longest: int,
+        graphs: bool | None = None,
+    ) -> None:
         self.model, self.processor, self.card = model, processor, card
         self.slots, self.longest = slots, longest
         self.eos = processor.tokenizer.eos
@@ -73,8 +82,16 @@ class TorchDecoder:
         self._captured: dict[tuple[int, int], Any] = {}
 
     @classmethod
-    def load(cls, folder: Path, device: str = "auto", dtype: str = "auto", *, slots: int | None = None,
-             longest: int | None = None, threads: int | None = None) -> Self:
+    def load(
+        cls,
+        folder: Path,
+        device: str = "auto",
+        dtype: str = "auto",
+        *,
+        slots: int | None = None,
+        longest: int | None = None,
+        threads: int | None = None,
+    ) -> Self:
         """From a checkpoint folder; see ``GemEngine.load``."""
         if threads is not None:
             torch.set_num_threads(threads)
@@ -102,8 +119,11 @@ class TorchDecoder:
         """Prefills a slot with a prompt of its own; returns the first new token and the prompt's length."""
         with device_errors():
             merged = self.model.merge(
-                prompt["input_ids"].to(self.device), ecgs=_to(prompt.get("ecgs"), self.device),
-                pages=_to(prompt.get("pages"), self.device), page_sizes=prompt.get("page_sizes"))
+                prompt["input_ids"].to(self.device),
+                ecgs=_to(prompt.get("ecgs"), self.device),
+                pages=_to(prompt.get("pages"), self.device),
+                page_sizes=prompt.get("page_sizes"),
+            )
             return self.start_with(slot, merged.inputs_embeds)
 
     @torch.inference_mode()
@@ -151,7 +171,7 @@ class TorchDecoder:
         T = x.shape[1]
         cos, sin = self._cos[:T], self._sin[:T]
         for n, layer in enumerate(self._layers):
-            q, k, v = layer.before(x, cos, sin)                                          # [1, H, T, D]
+            q, k, v = layer.before(x, cos, sin)  # [1, H, T, D]
             self._keys[n, slot, :, :T], self._values[n, slot, :, :T] = k[0], v[0]
             y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self._grouped)
             x = layer.after(x, y)
@@ -161,17 +181,21 @@ class TorchDecoder:
     def _decode(self, batch: int, window: int) -> None:
         """One step of the first ``batch`` slots, in place: tokens, lengths and caches move on by one position."""
         lengths = self._lengths[:batch]
-        x = self.model.model.embed_tokens(self._tokens[:batch])[:, None]                 # [B, 1, hidden]
+        x = self.model.model.embed_tokens(self._tokens[:batch])[:, None]  # [B, 1, hidden]
         cos, sin = self._cos[lengths][:, None, None], self._sin[lengths][:, None, None]  # [B, 1, 1, D]
-        seen = (self._at[:window] <= lengths[:, None])[:, None, None]                    # [B, 1, 1, window]
+        seen = (self._at[:window] <= lengths[:, None])[:, None, None]  # [B, 1, 1, window]
         rows = self._at[:batch]
         for n, layer in enumerate(self._layers):
-            q, k, v = layer.before(x, cos, sin)                                          # [B, H, 1, D]
+            q, k, v = layer.before(x, cos, sin)  # [B, H, 1, D]
             self._keys[n, rows, :, lengths] = k[:, :, 0]
             self._values[n, rows, :, lengths] = v[:, :, 0]
             y = functional.scaled_dot_product_attention(
-                q, self._keys[n, :batch, :, :window], self._values[n, :batch, :, :window], attn_mask=seen,
-                enable_gqa=self._grouped)
+                q,
+                self._keys[n, :batch, :, :window],
+                self._values[n, :batch, :, :window],
+                attn_mask=seen,
+                enable_gqa=self._grouped,
+            )
             x = layer.after(x, y)
         logits = self.model.lm_head(self.model.model.norm(x[:, 0]))
         self._tokens[:batch] = logits.argmax(dim=-1)
@@ -234,8 +258,10 @@ def _slots_that_fit(model: GemForCausalLM, longest: int, place: torch.device) ->
     free, _ = torch.cuda.mem_get_info(place)
     fit = (free - KEPT_FREE) // (values * model.lm_head.weight.element_size())
     if fit < 1:
-        raise OutOfMemory(f"{free / 2**30:.1f} GiB of GPU memory are free, one sequence of {longest} positions and its "
-                          f"work need {(values * model.lm_head.weight.element_size() + KEPT_FREE) / 2**30:.1f} GiB")
+        raise OutOfMemory(
+            f"{free / 2**30:.1f} GiB of GPU memory are free, one sequence of {longest} positions and its "
+            f"work need {(values * model.lm_head.weight.element_size() + KEPT_FREE) / 2**30:.1f} GiB"
+        )
     return min(MOST_SLOTS, int(fit))
 
 

@@ -1,4 +1,5 @@
 """The digest of a checkpoint's weights, which the provenance names and by which a corrupt file is found. No torch."""
+
 from __future__ import annotations
 
 import hashlib
@@ -27,6 +28,8 @@ def checked_digest(folder: Path) -> str:
     path = folder / "config.json"
     expected = json.loads(path.read_text()).get("weights") if path.is_file() else None
     if expected is not None and expected != found:
-        raise ValueError(f"the weights in {folder} are corrupt or another model's: their digest is {found}, "
-                         f"config.json says {expected}; copy the folder again")
+        raise ValueError(
+            f"the weights in {folder} are corrupt or another model's: their digest is {found}, "
+            f"config.json says {expected}; copy the folder again"
+        )
     return found

@@ -9,6 +9,7 @@ What goes wrong with the model reaches every caller as ``GemUnavailable``: out o
 a lost GPU fails all and the engine with them (``available`` is False from then on). The caller words the segment from
 its measurements instead, and raises the technical alarm; nothing waits in silence. Imports no torch until it loads.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -25,8 +26,8 @@ from models.encoder.session import NVIDIA_DEVICE
 from models.gem.onnx_decoder import OnnxDecoder, cannot_run
 from models.gem.request import GemAnswer, GemRequest, GemUnavailable, ModelCard
 
-QUEUE_LIMIT = 32   # waiting segments; past it the oldest could not be answered before its deadline anyway
-CLOSE_S = 10.0     # a step of the largest model ends within it; without the bound a hung driver would hold the worker
+QUEUE_LIMIT = 32  # waiting segments; past it the oldest could not be answered before its deadline anyway
+CLOSE_S = 10.0  # a step of the largest model ends within it; without the bound a hung driver would hold the worker
 
 
 class OutOfMemory(RuntimeError):  # noqa: N818 - named for the condition
@@ -87,7 +88,7 @@ class _Waiting:
 
     order: tuple[int, int]
     ticket: GemTicket
-    taken: bool = False      # its prompt is being made
+    taken: bool = False  # its prompt is being made
     prompt: Any = None
 
 
@@ -120,8 +121,9 @@ class GemEngine:
     >>> answer = await engine.answer(GemRequest(ecg, urgency=2))                # doctest: +SKIP
     """
 
-    def __init__(self, decoder: Decoder, *, queue_limit: int = QUEUE_LIMIT,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, decoder: Decoder, *, queue_limit: int = QUEUE_LIMIT, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._decoder = decoder
         self._limit = queue_limit
         self._clock = clock
@@ -136,9 +138,18 @@ class GemEngine:
         self._thread.start()
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto", dtype: str = "auto", *, runtime: str = "auto",
-             slots: int | None = None, longest: int | None = None, queue_limit: int = QUEUE_LIMIT,
-             threads: int | None = None) -> Self:
+    def load(
+        cls,
+        folder: Path | str,
+        device: str = "auto",
+        dtype: str = "auto",
+        *,
+        runtime: str = "auto",
+        slots: int | None = None,
+        longest: int | None = None,
+        queue_limit: int = QUEUE_LIMIT,
+        threads: int | None = None,
+    ) -> Self:
         """An engine for a checkpoint folder of the published layout, at any size.
 
         Parameters
@@ -277,8 +288,12 @@ class GemEngine:
         for waiting in late:
             waited = self._clock() - waiting.ticket.submitted
             limit = waiting.ticket.request.deadline_s
-            _fail(waiting.ticket, GemUnavailable("cancelled" if waiting.ticket.cancelled else
-                                                 f"waited {waited:.1f} s of {limit:g} s in the queue"))
+            _fail(
+                waiting.ticket,
+                GemUnavailable(
+                    "cancelled" if waiting.ticket.cancelled else f"waited {waited:.1f} s of {limit:g} s in the queue"
+                ),
+            )
 
     def _admit(self) -> None:
         """Takes the most urgent and newest request into a free slot; one a step, so that those that run go on."""
@@ -332,8 +347,13 @@ class GemEngine:
         self._stream(running, tokens, final=finish is not None)
         if finish is None:
             return False
-        answer = GemAnswer(self._decoder.text(tokens).strip(), len(tokens), finish, now - ticket.submitted,
-                           running.first_token_at - ticket.submitted)
+        answer = GemAnswer(
+            self._decoder.text(tokens).strip(),
+            len(tokens),
+            finish,
+            now - ticket.submitted,
+            running.first_token_at - ticket.submitted,
+        )
         ticket.future.set_result(answer)
         return True
 
@@ -345,7 +365,7 @@ class GemEngine:
         text = self._decoder.text(tokens)
         whole = text if final else text.rstrip("\ufffd")
         if len(whole) > running.said:
-            piece, running.said = whole[running.said:], len(whole)
+            piece, running.said = whole[running.said :], len(whole)
             on_text(piece)
 
     def _expired(self, ticket: GemTicket) -> bool:

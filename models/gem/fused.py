@@ -4,6 +4,7 @@ Queries, keys and values come from one product, and so do the two inputs of the 
 the products; rotation is three operations. The weights are transformers' own: joined once, and the module's parameters
 become views of the joined tensors, so that no memory is taken twice.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -41,9 +42,9 @@ class FusedLayer:
         B, T, hidden = x.shape
         normal = functional.rms_norm(x, (hidden,), self.norm_1, self.eps)
         qkv = functional.linear(normal, self.qkv).view(B, T, -1, self.head).transpose(1, 2)
-        both, v = qkv[:, :-self.kv_heads], qkv[:, -self.kv_heads:]
+        both, v = qkv[:, : -self.kv_heads], qkv[:, -self.kv_heads :]
         both = torch.addcmul(both * cos, both.roll(self.head // 2, -1), turned_sin)
-        return both[:, :self.heads], both[:, self.heads:], v
+        return both[:, : self.heads], both[:, self.heads :], v
 
     def after(self, x: Tensor, y: Tensor) -> Tensor:
         """x [B, T, hidden] and the attention's y [B, heads, T, head] → the layer's output [B, T, hidden]."""

@@ -1,4 +1,5 @@
 """An ECG and a question as GEM is given them, in NumPy and plain text: shared by the torch and the ONNX run-time."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -32,12 +33,13 @@ def fixed_length(mv: NDArray[Any], samples: int = SAMPLES) -> Floats:
     out = np.zeros((mv.shape[0], samples), np.float32)
     part = mv[:, :samples]
     finite = np.isfinite(part)
-    out[:, :part.shape[1]][finite] = part[finite]
+    out[:, : part.shape[1]][finite] = part[finite]
     return out
 
 
-def stated_evidence(question: str, evidence: Sequence[Evidence], shown: Sequence[str] = (),
-                    found: Sequence[str] | None = None) -> str:
+def stated_evidence(
+    question: str, evidence: Sequence[Evidence], shown: Sequence[str] = (), found: Sequence[str] | None = None
+) -> str:
     """The question with what is known of the ECG behind it, for a model that was trained so (``evidence_in_prompt``).
 
     Parameters

@@ -4,6 +4,7 @@ Rules as the reference model applies them (facts checked by the parity fixtures)
 by the next feature block; a row without one still uses up a block; rows are cut at the model's longest prompt and
 padded with zero vectors on the side asked for.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -30,9 +31,16 @@ class Merged(NamedTuple):
     """[batch, length], ``IGNORED`` at features and padding; None when none were given."""
 
 
-def merge_features(input_ids: Tensor, blocks: Sequence[Tensor], embed_tokens: nn.Embedding, *,
-                   attention_mask: Tensor | None = None, labels: Tensor | None = None, longest: int,
-                   padding_side: str = "right") -> Merged:
+def merge_features(
+    input_ids: Tensor,
+    blocks: Sequence[Tensor],
+    embed_tokens: nn.Embedding,
+    *,
+    attention_mask: Tensor | None = None,
+    labels: Tensor | None = None,
+    longest: int,
+    padding_side: str = "right",
+) -> Merged:
     """Text ids and feature blocks to one sequence of embeddings a row.
 
     Parameters

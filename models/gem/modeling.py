@@ -5,6 +5,7 @@ stand the ECG's 101 tokens, then the page's. Either may be left out: the referen
 ablation shows that the time series alone is within one or two points of both (arXiv 2503.06073, table 2).
 LLaMA and CLIP are those of transformers; nothing here re-implements them.
 """
+
 from __future__ import annotations
 
 import re
@@ -213,22 +214,47 @@ class GemForCausalLM(LlamaPreTrainedModel, GenerationMixin):  # type: ignore[mis
     def get_input_embeddings(self) -> nn.Embedding:
         return cast(nn.Embedding, self.model.embed_tokens)
 
-    def merge(self, input_ids: Tensor, *, ecgs: Tensor | None = None, pages: Pages | None = None,
-              page_sizes: Sequence[Size] | None = None, attention_mask: Tensor | None = None,
-              labels: Tensor | None = None, padding_side: str = "right") -> Merged:
+    def merge(
+        self,
+        input_ids: Tensor,
+        *,
+        ecgs: Tensor | None = None,
+        pages: Pages | None = None,
+        page_sizes: Sequence[Size] | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        padding_side: str = "right",
+    ) -> Merged:
         """The sequence of embeddings that a prompt with its ECG and page becomes."""
         if ecgs is None and pages is None:
             blocks = [self.model.embed_tokens.weight.new_zeros(0, self.config.hidden_size)] * input_ids.shape[0]
         else:
             blocks = self.model.feature_blocks(ecgs, pages, page_sizes)
-        return merge_features(input_ids, blocks, self.model.embed_tokens, attention_mask=attention_mask, labels=labels,
-                              longest=self.config.tokenizer_model_max_length, padding_side=padding_side)
+        return merge_features(
+            input_ids,
+            blocks,
+            self.model.embed_tokens,
+            attention_mask=attention_mask,
+            labels=labels,
+            longest=self.config.tokenizer_model_max_length,
+            padding_side=padding_side,
+        )
 
-    def forward(self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
-                position_ids: Tensor | None = None, past_key_values: Cache | None = None,
-                inputs_embeds: Tensor | None = None, labels: Tensor | None = None, use_cache: bool | None = None,
-                ecgs: Tensor | None = None, pages: Pages | None = None, page_sizes: Sequence[Size] | None = None,
-                logits_to_keep: int | Tensor = 0, **kwargs: Any) -> GemOutput:
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        ecgs: Tensor | None = None,
+        pages: Pages | None = None,
+        page_sizes: Sequence[Size] | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> GemOutput:
         """Logits, and the loss where labels are given.
 
         With ``ecgs`` or ``pages`` the ids are merged with their features first (right padding, as in training).
@@ -236,28 +262,58 @@ class GemForCausalLM(LlamaPreTrainedModel, GenerationMixin):  # type: ignore[mis
         if ecgs is not None or pages is not None:
             if input_ids is None:
                 raise ValueError("ecgs and pages need input_ids that say where they go")
-            merged = self.merge(input_ids, ecgs=ecgs, pages=pages, page_sizes=page_sizes, attention_mask=attention_mask,
-                                labels=labels)
+            merged = self.merge(
+                input_ids, ecgs=ecgs, pages=pages, page_sizes=page_sizes, attention_mask=attention_mask, labels=labels
+            )
             input_ids, inputs_embeds, labels = None, merged.inputs_embeds, merged.labels
             attention_mask = merged.attention_mask
-        out = self.model(input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids,
-                         past_key_values=past_key_values, inputs_embeds=inputs_embeds, use_cache=use_cache, **kwargs)
+        out = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(out.last_hidden_state[:, keep])
         loss = None
         if labels is not None:
-            loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(),
-                                            ignore_index=IGNORED)
-        return GemOutput(loss=loss, logits=logits, past_key_values=out.past_key_values, hidden_states=out.hidden_states,
-                         attentions=out.attentions, inputs_embeds=inputs_embeds, attention_mask=attention_mask)
+            loss = functional.cross_entropy(
+                logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED
+            )
+        return GemOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=out.past_key_values,
+            hidden_states=out.hidden_states,
+            attentions=out.attentions,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+        )
 
     @torch.no_grad()
-    def generate(self, input_ids: Tensor | None = None, *, ecgs: Tensor | None = None, pages: Pages | None = None,
-                 page_sizes: Sequence[Size] | None = None, attention_mask: Tensor | None = None,
-                 inputs_embeds: Tensor | None = None, **kwargs: Any) -> Any:
+    def generate(
+        self,
+        input_ids: Tensor | None = None,
+        *,
+        ecgs: Tensor | None = None,
+        pages: Pages | None = None,
+        page_sizes: Sequence[Size] | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """New token ids only, as transformers' ``generate``; prompts of a batch are padded on the left."""
         if input_ids is not None and inputs_embeds is None:
-            merged = self.merge(input_ids, ecgs=ecgs, pages=pages, page_sizes=page_sizes, attention_mask=attention_mask,
-                                padding_side="left")
+            merged = self.merge(
+                input_ids,
+                ecgs=ecgs,
+                pages=pages,
+                page_sizes=page_sizes,
+                attention_mask=attention_mask,
+                padding_side="left",
+            )
             inputs_embeds, attention_mask = merged.inputs_embeds, merged.attention_mask.long()
         return super().generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs)

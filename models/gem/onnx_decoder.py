@@ -5,6 +5,7 @@ graph of the language model is laid down from its tensors when it is loaded, a s
 slot holds one sequence with its keys and values; steps run one sequence after another, which is right for a CPU and a
 few segments a minute. Greedy answers are those of the torch decoder, token for token (tested in float32).
 """
+
 from __future__ import annotations
 
 import json
@@ -57,9 +58,15 @@ class LlamaSizes:
         rope = document.get("rope_parameters") or {}
         heads = int(document["num_attention_heads"])
         longest = min(int(document["max_position_embeddings"]), document.get("tokenizer_model_max_length", LONGEST))
-        return cls(int(document["hidden_size"]), int(document["num_hidden_layers"]), heads,
-                   int(document.get("num_key_value_heads") or heads), float(document["rms_norm_eps"]),
-                   float(rope.get("rope_theta", document.get("rope_theta", 10000.0))), min(longest, LONGEST))
+        return cls(
+            int(document["hidden_size"]),
+            int(document["num_hidden_layers"]),
+            heads,
+            int(document.get("num_key_value_heads") or heads),
+            float(document["rms_norm_eps"]),
+            float(rope.get("rope_theta", document.get("rope_theta", 10000.0))),
+            min(longest, LONGEST),
+        )
 
 
 def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
@@ -87,9 +94,15 @@ def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
         layer = f"model.layers.{n}"
         attention = [f"{layer}.self_attn.{part}_proj.weight" for part in "qkv"]
         qkv = product(norm(x, f"{layer}.input_layernorm.weight"), *attention)
-        y = build.nodes_out("GroupQueryAttention", [qkv, "", "", f"key{n}", f"value{n}", "length", "total", cos, sin],
-                            [f"y{n}", f"new_key{n}", f"new_value{n}"], domain="com.microsoft", do_rotary=1,
-                            num_heads=sizes.heads, kv_num_heads=sizes.kv_heads)
+        y = build.nodes_out(
+            "GroupQueryAttention",
+            [qkv, "", "", f"key{n}", f"value{n}", "length", "total", cos, sin],
+            [f"y{n}", f"new_key{n}", f"new_value{n}"],
+            domain="com.microsoft",
+            do_rotary=1,
+            num_heads=sizes.heads,
+            kv_num_heads=sizes.kv_heads,
+        )
         x = build.node("Add", [x, product(y, f"{layer}.self_attn.o_proj.weight")])
         normal = norm(x, f"{layer}.post_attention_layernorm.weight")
         gate = product(normal, f"{layer}.mlp.gate_proj.weight")
@@ -103,8 +116,11 @@ def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
     value = helper.make_tensor_value_info
     past = [1, sizes.kv_heads, "past", sizes.head]
     total = [1, sizes.kv_heads, "all", sizes.head]
-    inputs = [value("embeds", TensorProto.FLOAT, [1, "T", sizes.hidden]), value("length", TensorProto.INT32, [1]),
-              value("total", TensorProto.INT32, [])]
+    inputs = [
+        value("embeds", TensorProto.FLOAT, [1, "T", sizes.hidden]),
+        value("length", TensorProto.INT32, [1]),
+        value("total", TensorProto.INT32, []),
+    ]
     outputs = [value("token", TensorProto.INT64, [1])]
     for n in range(sizes.layers):
         inputs += [value(f"{kind}{n}", TensorProto.FLOAT, past) for kind in ("key", "value")]
@@ -121,8 +137,17 @@ class OnnxDecoder:
         As ``models.gem.engine.Decoder`` has them.
     """
 
-    def __init__(self, state: State, document: Mapping[str, Any], tokenizer: GemTokenizer, card: ModelCard, *,
-                 slots: int = SLOTS, longest: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        document: Mapping[str, Any],
+        tokenizer: GemTokenizer,
+        card: ModelCard,
+        *,
+        slots: int = SLOTS,
+        longest: int | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.sizes = LlamaSizes.of(document)
         self.slots, self.longest = slots, min(longest or LONGEST, self.sizes.longest)
         self.card, self.tokenizer, self.eos = card, tokenizer, tokenizer.eos
@@ -141,8 +166,9 @@ class OnnxDecoder:
         self._tokens = [0] * slots
 
     @classmethod
-    def load(cls, folder: Path, *, slots: int | None = None, longest: int | None = None,
-             threads: int | None = None) -> Self:
+    def load(
+        cls, folder: Path, *, slots: int | None = None, longest: int | None = None, threads: int | None = None
+    ) -> Self:
         """From a checkpoint folder; ValueError where it is not an ECG-only GEM of a compact size."""
         from safetensors.numpy import load
 
@@ -154,8 +180,15 @@ class OnnxDecoder:
         state = {name: np.asarray(array, np.float32) for name, array in load(content).items()}
         document = json.loads((folder / "config.json").read_text())
         card = ModelCard(folder.name, digest, "fp32", "cpu", bool(document.get("trained", True)))
-        return cls(state, document, GemTokenizer(folder / "tokenizer.model"), card, slots=slots or SLOTS,
-                   longest=longest, threads=threads)
+        return cls(
+            state,
+            document,
+            GemTokenizer(folder / "tokenizer.model"),
+            card,
+            slots=slots or SLOTS,
+            longest=longest,
+            threads=threads,
+        )
 
     def prompt(self, request: GemRequest) -> Floats:
         """Embeddings of a prompt with its ECG, [1, T, hidden]."""
@@ -165,7 +198,7 @@ class OnnxDecoder:
         features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
         ids = np.array(self.tokenizer.encode_prompt(gem_prompt(question)))
         place = int(np.flatnonzero(ids == IMAGE_TOKEN)[0])
-        parts = [self._embeds[ids[:place]], features, self._embeds[ids[place + 1:]]]
+        parts = [self._embeds[ids[:place]], features, self._embeds[ids[place + 1 :]]]
         return np.concatenate(parts)[None].astype(np.float32)
 
     def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
@@ -176,8 +209,10 @@ class OnnxDecoder:
         return self._run(slot, prompt, length), length
 
     def step(self, active: int) -> list[int]:
-        return [self._run(slot, self._embeds[self._tokens[slot]][None, None],
-                          self._caches[slot]["key0"].shape[2] + 1) for slot in range(active)]
+        return [
+            self._run(slot, self._embeds[self._tokens[slot]][None, None], self._caches[slot]["key0"].shape[2] + 1)
+            for slot in range(active)
+        ]
 
     def move(self, source: int, target: int) -> None:
         self._caches[target], self._tokens[target] = self._caches[source], self._tokens[source]
@@ -186,9 +221,15 @@ class OnnxDecoder:
         return self.tokenizer.decode(ids)
 
     def _run(self, slot: int, embeds: Floats, total: int) -> int:
-        token, *grown = self._llama.run(["token", *(f"new_{name}" for name in self._past)], {
-            "embeds": embeds, "length": np.array([total - 1], np.int32), "total": np.array(total, np.int32),
-            **self._caches[slot]})
+        token, *grown = self._llama.run(
+            ["token", *(f"new_{name}" for name in self._past)],
+            {
+                "embeds": embeds,
+                "length": np.array([total - 1], np.int32),
+                "total": np.array(total, np.int32),
+                **self._caches[slot],
+            },
+        )
         self._caches[slot] = dict(zip(self._past, grown, strict=True))
         self._tokens[slot] = int(token[0])
         return self._tokens[slot]

@@ -10,6 +10,7 @@ rhythm strip, or one row a lead where the twelve are not all there. Both take sp
 A trace is drawn column by column: what a pen of the line's width covers in a column is one vertical run, because the
 trace is a function of time. That makes a page an array operation of a few milliseconds, without a plotting library.
 """
+
 from __future__ import annotations
 
 import math
@@ -32,20 +33,20 @@ DOTS_PER_INCH = 200
 PX_PER_MM = DOTS_PER_INCH / 25.4
 PX_PER_S = 25 * PX_PER_MM
 PX_PER_MV = 10 * PX_PER_MM
-BOX_PX = 5 * PX_PER_MM            # one large square
-REFERENCE_SIZE = (2200, 1700)     # 11 × 8.5 inches
-REFERENCE_PITCH_MV = 21.59 / 15   # page height in mV over twelve rows, a strip's row and two margins
+BOX_PX = 5 * PX_PER_MM  # one large square
+REFERENCE_SIZE = (2200, 1700)  # 11 × 8.5 inches
+REFERENCE_PITCH_MV = 21.59 / 15  # page height in mV over twelve rows, a strip's row and two margins
 FIRST_S, PULSE_S, PAGE_S = 0.4, 0.2, 10.0
 PULSE_MV = 1.0
 LINE_PX = 0.75 / 72 * DOTS_PER_INCH
 GRID_PX = 0.5 / 72 * DOTS_PER_INCH
 FONT_PX = round(11 / 72 * DOTS_PER_INCH)
 MAJOR, MINOR = (255, 0, 0), (254, 223, 219)
-TRACE = 26                        # grey of the trace: the middle of the 0 … 0.2 that the reference draws at random
-LANES = np.uint32(0x00FF00FF)     # two channels of a pixel's word, with room to multiply
+TRACE = 26  # grey of the trace: the middle of the 0 … 0.2 that the reference draws at random
+LANES = np.uint32(0x00FF00FF)  # two channels of a pixel's word, with room to multiply
 TRACE_EVEN, TRACE_ODD = np.uint32(TRACE << 16 | TRACE), np.uint32(255 << 16 | TRACE)
-MARK = (255, 214, 92)             # a cited span
-ABSENT = (150, 150, 150)          # label of a lead that is not there
+MARK = (255, 214, 92)  # a cited span
+ABSENT = (150, 150, 150)  # label of a lead that is not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,10 @@ def reference_layout() -> Layout:
     """Twelve rows of 10 s under each other, I on top."""
     height = REFERENCE_SIZE[1]
     x = (FIRST_S + PULSE_S) * PX_PER_S
-    panels = tuple(Panel(lead, 0.0, PAGE_S, x, height - (len(STANDARD_12) - k + 0.5) * REFERENCE_PITCH_MV * PX_PER_MV)
-                   for k, lead in enumerate(STANDARD_12))
+    panels = tuple(
+        Panel(lead, 0.0, PAGE_S, x, height - (len(STANDARD_12) - k + 0.5) * REFERENCE_PITCH_MV * PX_PER_MV)
+        for k, lead in enumerate(STANDARD_12)
+    )
     return Layout(REFERENCE_SIZE, panels, REFERENCE_PITCH_MV / 2 * PX_PER_MV)
 
 
@@ -107,10 +110,21 @@ def people_layout(leads: Sequence[str], marks: Sequence[Mark] = ()) -> Layout:
     pitch = 2.5 * PX_PER_MV
     if set(STANDARD_12) <= set(leads):
         quarter = PAGE_S / 4
-        panels = [Panel(lead, quarter * (k // 3), quarter * (k // 3 + 1), x + quarter * (k // 3) * PX_PER_S,
-                        pitch * (k % 3 + 0.8)) for k, lead in enumerate(STANDARD_12)]
-        hidden = [m.lead for m in marks if not any(p.lead == m.lead and p.start_s <= m.start_s and m.end_s <= p.stop_s
-                                                   for p in panels)]
+        panels = [
+            Panel(
+                lead,
+                quarter * (k // 3),
+                quarter * (k // 3 + 1),
+                x + quarter * (k // 3) * PX_PER_S,
+                pitch * (k % 3 + 0.8),
+            )
+            for k, lead in enumerate(STANDARD_12)
+        ]
+        hidden = [
+            m.lead
+            for m in marks
+            if not any(p.lead == m.lead and p.start_s <= m.start_s and m.end_s <= p.stop_s for p in panels)
+        ]
         long = ["II", *(lead for lead in lead_order(list(dict.fromkeys(hidden))) if lead != "II" and lead in leads)]
         panels += [Panel(lead, 0.0, PAGE_S, x, pitch * (3 + k + 0.8)) for k, lead in enumerate(long)]
         rows = 3 + len(long)
@@ -166,13 +180,13 @@ def trace_runs(mv: NDArray[np.float32], fs_hz: float, panel: Panel) -> tuple[int
     NaN edges where there is nothing to draw; None when the panel's time holds fewer than two samples.
     """
     start = round(panel.start_s * fs_hz)
-    part = mv[start:min(len(mv), round(panel.stop_s * fs_hz))]
+    part = mv[start : min(len(mv), round(panel.stop_s * fs_hz))]
     if len(part) < 2:
         return None
     pen = _pen(len(part), fs_hz, panel.x % 1.0)
     y = panel.y - PX_PER_MV * part.astype(np.float64)
     left, right = (y[i] * (1 - w) + y[np.minimum(i + 1, len(y) - 1)] * w for i, w in (pen.left, pen.right))
-    reach = y[pen.samples]                                   # [samples under the pen, columns]
+    reach = y[pen.samples]  # [samples under the pen, columns]
     with np.errstate(invalid="ignore"):
         top = np.fmin(np.fmin(left, right), np.fmin.reduce(reach - pen.bulge))
         bottom = np.fmax(np.fmax(left, right), np.fmax.reduce(reach + pen.bulge))
@@ -198,7 +212,7 @@ def _pen(n: int, fs_hz: float, fraction: float) -> _Pen:
     radius, step = LINE_PX / 2, PX_PER_S / fs_hz
     first = math.floor(fraction - radius)
     columns = np.arange(first, math.floor(fraction + (n - 1) * step + radius) + 1)
-    centre = (columns + 0.5 - fraction) / step               # in samples
+    centre = (columns + 0.5 - fraction) / step  # in samples
     reach = radius / step
     low = np.ceil(centre - reach).astype(np.int64)
     at = low + np.arange(math.ceil(2 * reach) + 1)[:, None]
@@ -300,9 +314,9 @@ def _draw_mark(page: Pixels, layout: Layout, mark: Mark) -> None:
             continue
         x0, x1 = (round(panel.x + (t - panel.start_s) * PX_PER_S) for t in (start, end))
         y0, y1 = max(0, round(panel.y - PX_PER_MV)), min(page.shape[0], round(panel.y + 0.5 * PX_PER_MV))
-        region = page[y0:y1, x0:max(x1, x0 + 2), :3]
+        region = page[y0:y1, x0 : max(x1, x0 + 2), :3]
         region[:] = np.minimum(region, np.array(MARK, np.uint8))
         if mark.text:
-            image = Image.fromarray(page[y0:y0 + FONT_PX, x0:x0 + 6 * FONT_PX, :3])
+            image = Image.fromarray(page[y0 : y0 + FONT_PX, x0 : x0 + 6 * FONT_PX, :3])
             ImageDraw.Draw(image).text((3, 0), mark.text, (140, 70, 0), ImageFont.load_default(round(FONT_PX * 0.8)))
-            page[y0:y0 + FONT_PX, x0:x0 + 6 * FONT_PX, :3] = np.asarray(image)
+            page[y0 : y0 + FONT_PX, x0 : x0 + 6 * FONT_PX, :3] = np.asarray(image)

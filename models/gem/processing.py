@@ -5,6 +5,7 @@ resampled to 500 Hz before the tower (the reference feeds 400 or 1000 Hz sample 
 ``parity=True`` switches both off. The rest follows the reference: NaN and infinities become 0, short windows are padded
 with zeros on the right, long ones keep their first 5000 samples; CLIP's own preprocessing of the page.
 """
+
 from __future__ import annotations
 
 import json
@@ -86,7 +87,7 @@ class PagePreprocessor:
         image = image.resize((int(self.size * w / short), int(self.size * h / short)), Image.Resampling.BICUBIC)
         w, h = image.size
         left, top = (w - self.size) // 2, (h - self.size) // 2
-        pixels = np.asarray(image, np.uint8)[top:top + self.size, left:left + self.size]
+        pixels = np.asarray(image, np.uint8)[top : top + self.size, left : left + self.size]
         scaled = (pixels * np.float64(1 / 255)).astype(np.float32)
         normal = np.divide(scaled - np.array(self.mean, np.float32), np.array(self.std, np.float32), dtype=np.float32)
         return np.ascontiguousarray(normal.transpose(2, 0, 1))
@@ -103,8 +104,11 @@ class PagePreprocessor:
         inner = fitted(page.size, canvas)
         boxed = Image.new("RGB", canvas)
         boxed.paste(page.resize(inner), ((canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2))
-        crops = [boxed.crop((x, y, x + self.size, y + self.size))
-                 for y in range(0, canvas[1], self.size) for x in range(0, canvas[0], self.size)]
+        crops = [
+            boxed.crop((x, y, x + self.size, y + self.size))
+            for y in range(0, canvas[1], self.size)
+            for x in range(0, canvas[0], self.size)
+        ]
         return [page.resize((self.size, self.size)), *crops]
 
 
@@ -136,8 +140,14 @@ class GemProcessor:
         clip = folder / config.mm_vision_tower if config.mm_vision_tower else None
         return cls(config, GemTokenizer(folder / "tokenizer.model"), PagePreprocessor.of(config, clip))
 
-    def __call__(self, ecgs: Sequence[Ecg], questions: Sequence[str], *, pages: Sequence[Image.Image] | None = None,
-                 parity: bool = False) -> dict[str, Any]:
+    def __call__(
+        self,
+        ecgs: Sequence[Ecg],
+        questions: Sequence[str],
+        *,
+        pages: Sequence[Image.Image] | None = None,
+        parity: bool = False,
+    ) -> dict[str, Any]:
         """Keyword arguments of ``GemForCausalLM.generate`` for a batch, padded on the left.
 
         Parameters
@@ -181,7 +191,7 @@ class GemProcessor:
         for n, end in enumerate(ends):
             asked: list[tuple[str, str | None]] = [*turns[:n], (turns[n][0], None)]
             start = len(self.tokenizer.encode_prompt(template.prompt(asked)))
-            labels[start:end + 1] = ids[start:end + 1]
+            labels[start : end + 1] = ids[start : end + 1]
         return ids, labels
 
 

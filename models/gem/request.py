@@ -1,4 +1,5 @@
 """What is asked of GEM and what comes back. Needs no torch, so that every worker can speak of it."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -9,8 +10,8 @@ from models.evidence import Evidence
 from models.gem.conversation import GROUNDED_QUESTION
 from models.gem.inputs import stated_evidence
 
-DEADLINE_S = 20.0      # an interpretation that comes later than that is of no use beside an alarm that sounds
-MAX_NEW_TOKENS = 512   # the reference's answers are paragraphs of up to 300 words
+DEADLINE_S = 20.0  # an interpretation that comes later than that is of no use beside an alarm that sounds
+MAX_NEW_TOKENS = 512  # the reference's answers are paragraphs of up to 300 words
 
 
 class GemUnavailable(RuntimeError):  # noqa: N818 - the technical alarm GEM_UNAVAILABLE
@@ -62,7 +63,6 @@ class GemRequest:
     max_new_tokens: int = MAX_NEW_TOKENS
     urgency: int = 0
     on_text: Callable[[str], None] | None = None
-
 
     @property
     def stated(self) -> str:

@@ -1,4 +1,5 @@
 """The mark that stands for ECG and page in a prompt, as text and as id. Standard library alone."""
+
 from __future__ import annotations
 
 IMAGE_MARK = "<image>"

@@ -3,6 +3,7 @@
 No space is put in front of a chunk by SentencePiece itself; one ``▁`` is put in front of the whole text, and what
 follows a special token starts without one. Needs ``sentencepiece`` and a folder's ``tokenizer.model``, no torch.
 """
+
 from __future__ import annotations
 
 import re

@@ -6,6 +6,7 @@ a P wave to the beat after it. A wave that is not seen is None, never a guess: n
 
 The global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +21,14 @@ from models.networks.delineator import NET_FS_HZ, QRS, Caliper, P, T, net_input
 from models.networks.segments import Runs, joined, runs_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 
-PIECE_S, OVERLAP_S = 10.0, 1.5   # long records are judged in pieces that overlap by this on either side
+PIECE_S, OVERLAP_S = 10.0, 1.5  # long records are judged in pieces that overlap by this on either side
 MIN_RUN_S = {P: 0.032, QRS: 0.016, T: 0.040}  # shorter runs are no waves
-QRS_GAP_S = 0.045                # parts of a QRS complex, or a pacing spike and its complex, are this near
-AROUND_S = 1.0                   # signal that is looked at before the first beat and behind the last
-QRS_NEAR_S = 0.12                # a QRS run this near to the R peak belongs to the beat
-P_BEFORE_S = 0.45                # the longest way from P to R that is taken for conduction
-T_AFTER_S = 0.75                 # the longest way from R to the middle of T
-MIN_LEAD_SHARE = 0.5             # of the leads that show the QRS: those that must show P or T for a global one
+QRS_GAP_S = 0.045  # parts of a QRS complex, or a pacing spike and its complex, are this near
+AROUND_S = 1.0  # signal that is looked at before the first beat and behind the last
+QRS_NEAR_S = 0.12  # a QRS run this near to the R peak belongs to the beat
+P_BEFORE_S = 0.45  # the longest way from P to R that is taken for conduction
+T_AFTER_S = 0.75  # the longest way from R to the middle of T
+MIN_LEAD_SHARE = 0.5  # of the leads that show the QRS: those that must show P or T for a global one
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def wave_probabilities(mv: Millivolts, fs_hz: float) -> NDArray[np.float32]:
         lo, hi = max(0, at - overlap) // 2 * 2, min(n, at + piece + overlap)
         waves = caliper(net_input(x[:, lo:hi])).waves
         first, last = at // 2, min(n, at + piece + 1) // 2
-        out[:, :, first:last] = waves[:, :, first - lo // 2:last - lo // 2]
+        out[:, :, first:last] = waves[:, :, first - lo // 2 : last - lo // 2]
     return out
 
 
@@ -108,8 +109,11 @@ def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
     list of MeasuredBeat
         One a beat, in order. Below 100 Hz nothing is delineated.
     """
-    leads = [lead for lead, row in zip(ecg.leads, ecg.mv, strict=True)
-             if lead not in ecg.leads_off and np.isfinite(row).any()]
+    leads = [
+        lead
+        for lead, row in zip(ecg.leads, ecg.mv, strict=True)
+        if lead not in ecg.leads_off and np.isfinite(row).any()
+    ]
     if not beats or not leads or ecg.fs_hz < MORPHOLOGY_FS_HZ:
         return [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in leads}) for b in beats]
     around = round(AROUND_S * ecg.fs_hz)
@@ -119,8 +123,10 @@ def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
     marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / ecg.fs_hz)
     samples = _in_samples(marks, mv, ecg.fs_hz) + first
     overall = over_leads(samples)
-    return [MeasuredBeat(b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(leads)})
-            for k, b in enumerate(beats)]
+    return [
+        MeasuredBeat(b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(leads)})
+        for k, b in enumerate(beats)
+    ]
 
 
 def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,12 +153,13 @@ def _nearest(r: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.int6
     return np.where(np.abs(at - r[left]) < np.abs(at - r[right]), left, right)
 
 
-def _hand_out(out: NDArray[np.float64], runs: Runs, beat: NDArray[np.int64], fits: NDArray[np.bool_],
-              onset: str, offset: str) -> None:
+def _hand_out(
+    out: NDArray[np.float64], runs: Runs, beat: NDArray[np.int64], fits: NDArray[np.bool_], onset: str, offset: str
+) -> None:
     """Write each beat's weightiest run of each lead."""
     order = np.argsort(runs.mass, kind="stable")
     order = order[fits[order]]
-    out[beat[order], runs.row[order], _COLUMNS[onset]] = runs.start[order]   # the last one written is the weightiest
+    out[beat[order], runs.row[order], _COLUMNS[onset]] = runs.start[order]  # the last one written is the weightiest
     out[beat[order], runs.row[order], _COLUMNS[offset]] = runs.end[order]
 
 

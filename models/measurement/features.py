@@ -4,6 +4,7 @@ The fourteen sequences of a lead (GEM, arXiv 2503.06073; MEETI, arXiv 2507.15255
 QRS and T amplitude and duration, PR, ST duration, ST form, QT and QTc. Times in ms, amplitudes in mV against the PR
 segment, rates in bpm; QTc is Bazett's with the RR before the beat. A wave that is not there has no value.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -15,12 +16,32 @@ from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.intervals import PR_SEGMENT_S, st_level
 from models.measurement.measure import Measurement, qt_bazett
 
-NUMBERS = ("HR", "RR1", "RR2", "P_amplitude", "P_duration", "PR", "QRS_amplitude", "QRS_duration", "T_amplitude",
-           "T_duration", "ST_duration", "ST_level", "QT", "QTc")
+NUMBERS = (
+    "HR",
+    "RR1",
+    "RR2",
+    "P_amplitude",
+    "P_duration",
+    "PR",
+    "QRS_amplitude",
+    "QRS_duration",
+    "T_amplitude",
+    "T_duration",
+    "ST_duration",
+    "ST_level",
+    "QT",
+    "QTc",
+)
 """Names of the features that are numbers; the ST form is a word."""
 
-_TIMES = (("P_duration", "p_on", "p_off"), ("PR", "p_on", "qrs_on"), ("QRS_duration", "qrs_on", "qrs_off"),
-          ("T_duration", "t_on", "t_off"), ("ST_duration", "qrs_off", "t_on"), ("QT", "qrs_on", "t_off"))
+_TIMES = (
+    ("P_duration", "p_on", "p_off"),
+    ("PR", "p_on", "qrs_on"),
+    ("QRS_duration", "qrs_on", "qrs_off"),
+    ("T_duration", "t_on", "t_off"),
+    ("ST_duration", "qrs_off", "t_on"),
+    ("QT", "qrs_on", "t_off"),
+)
 ST_FORM_MV = 0.05  # a change over the ST segment below this is none: half a millimetre on paper
 UNITS = {"HR": "bpm", "P_amplitude": "mV", "QRS_amplitude": "mV", "T_amplitude": "mV", "ST_level": "mV"}
 """Units; the others are milliseconds."""
@@ -103,11 +124,14 @@ def _features(ecg: Ecg, lead: str, m: MeasuredBeat, before: int | None, after: i
         out["QTc"] = Spanned(qt_bazett(qt.value, out["RR1"].value / 1000.0), qt.start, qt.end)
     if marks.qrs_on is not None:
         level = isoelectric(row, marks.qrs_on, fs)
-        for name, first, last in (("P_amplitude", "p_on", "p_off"), ("QRS_amplitude", "qrs_on", "qrs_off"),
-                                  ("T_amplitude", "t_on", "t_off")):
+        for name, first, last in (
+            ("P_amplitude", "p_on", "p_off"),
+            ("QRS_amplitude", "qrs_on", "qrs_off"),
+            ("T_amplitude", "t_on", "t_off"),
+        ):
             a, b = getattr(marks, first), getattr(marks, last)
             if a is not None and b is not None and level is not None:
-                height = _height(row[a:b + 1], level, peak_to_peak=name == "QRS_amplitude")
+                height = _height(row[a : b + 1], level, peak_to_peak=name == "QRS_amplitude")
                 if height is not None:
                     out[name] = Spanned(height, a, b)
     st = st_level(ecg, lead, marks)
@@ -118,7 +142,7 @@ def _features(ecg: Ecg, lead: str, m: MeasuredBeat, before: int | None, after: i
 
 def isoelectric(row: Millivolts, qrs_on: int, fs_hz: float) -> float | None:
     """Level of the PR segment, mV: the median just before the QRS onset; None where there is no sample."""
-    piece = row[max(0, qrs_on - max(2, round(PR_SEGMENT_S * fs_hz))):qrs_on + 1]
+    piece = row[max(0, qrs_on - max(2, round(PR_SEGMENT_S * fs_hz))) : qrs_on + 1]
     return float(np.median(piece)) if len(piece) and np.isfinite(piece).all() else None
 
 
@@ -138,13 +162,13 @@ def st_form(row: Millivolts, marks: Fiducials, fs_hz: float) -> str | None:
     """
     if marks.qrs_off is None or marks.t_on is None or marks.t_on - marks.qrs_off < 0.03 * fs_hz:
         return None
-    piece = row[marks.qrs_off:marks.t_on + 1]
+    piece = row[marks.qrs_off : marks.t_on + 1]
     if not np.isfinite(piece).all():
         return None
     edge = max(1, len(piece) // 6)
     first, last = float(np.mean(piece[:edge])), float(np.mean(piece[-edge:]))
     third = len(piece) // 3
-    bulge = float(np.mean(piece[third:len(piece) - third])) - (first + last) / 2
+    bulge = float(np.mean(piece[third : len(piece) - third])) - (first + last) / 2
     if abs(bulge) > ST_FORM_MV:
         return "convex" if bulge > 0 else "concave"
     if abs(last - first) <= ST_FORM_MV:
@@ -168,7 +192,7 @@ def qrs_axis_deg(ecg: Ecg, measurement: Measurement) -> float | None:
         for lead in ("I", "aVF"):
             row = ecg.lead(lead)
             level = isoelectric(row, on, ecg.fs_hz)
-            pair.append(float("nan") if level is None else float(np.sum(row[on:off + 1] - level)))
+            pair.append(float("nan") if level is None else float(np.sum(row[on : off + 1] - level)))
         if np.isfinite(pair).all():
             areas.append(pair)
     if not areas:
@@ -183,5 +207,6 @@ def rr_statistics(measurement: Measurement) -> RrStatistics | None:
     if len(rr) < 2:
         return None
     steps = np.diff(rr)
-    return RrStatistics(float(rr.mean()), float(rr.std()), float(np.sqrt(np.mean(steps**2))),
-                        float(np.mean(np.abs(steps) > 50.0)))
+    return RrStatistics(
+        float(rr.mean()), float(rr.std()), float(np.sqrt(np.mean(steps**2))), float(np.mean(np.abs(steps) > 50.0))
+    )

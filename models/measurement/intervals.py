@@ -6,6 +6,7 @@ QRS onset; QT ms QRS onset to T offset, QTc after Bazett, QTcF after Fridericia;
 PR segment; AMPLITUDE mV of the named wave; REGULARITY sd over mean of RR; ABSENT_P share of the beats without a P wave;
 QUALITY 0 to 1; SILENCE s without a beat.
 """
+
 from __future__ import annotations
 
 import math
@@ -22,11 +23,15 @@ from models.signal.quality import lead_quality
 
 METHOD = "caliper 1"
 FIBRILLATION = "fibrillation"  # the wave whose AMPLITUDE is peak to peak over its span: there is no beat to hang it on
-ST_AFTER_J_S = 0.060    # J + 60 ms
-PR_SEGMENT_S = 0.016    # the level is the median of this stretch before the QRS onset
+ST_AFTER_J_S = 0.060  # J + 60 ms
+PR_SEGMENT_S = 0.016  # the level is the median of this stretch before the QRS onset
 
-_BEAT_SPANS = {"P": ("p_on", "p_off"), "PR": ("p_on", "qrs_on"), "QRS": ("qrs_on", "qrs_off"),
-               "QT": ("qrs_on", "t_off")}
+_BEAT_SPANS = {
+    "P": ("p_on", "p_off"),
+    "PR": ("p_on", "qrs_on"),
+    "QRS": ("qrs_on", "qrs_off"),
+    "QT": ("qrs_on", "t_off"),
+}
 
 
 def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
@@ -36,8 +41,8 @@ def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
     row = ecg.lead(lead)
     at = marks.qrs_off + round(ST_AFTER_J_S * ecg.fs_hz)
     half = max(1, round(0.004 * ecg.fs_hz))
-    before = row[max(0, marks.qrs_on - max(2, round(PR_SEGMENT_S * ecg.fs_hz))):marks.qrs_on + 1]
-    around = row[at - half:at + half + 1]
+    before = row[max(0, marks.qrs_on - max(2, round(PR_SEGMENT_S * ecg.fs_hz))) : marks.qrs_on + 1]
+    around = row[at - half : at + half + 1]
     if at >= len(row) or not len(before) or not len(around):
         return None
     level = statistics.fmean(around.tolist()) - statistics.median(before.tolist())
@@ -150,7 +155,7 @@ def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) 
 
     Fibrillation waves: the highest less the lowest.
     """
-    part = row[start:end + 1] - level
+    part = row[start : end + 1] - level
     if wave == "fibrillation":
         return float(np.nanmax(part) - np.nanmin(part))
     if wave == "R":
@@ -164,7 +169,7 @@ def wave_level(row: Millivolts, wave: str, start: int, qrs_on: int, fs: float) -
     """The line that heights are measured from: 20 ms before the QRS onset; for P its own onset."""
     if wave == "P":
         return float(row[start])
-    before = row[max(0, qrs_on - max(1, round(0.02 * fs))):qrs_on]
+    before = row[max(0, qrs_on - max(1, round(0.02 * fs))) : qrs_on]
     return float(np.mean(before)) if len(before) else float("nan")
 
 

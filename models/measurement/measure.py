@@ -3,6 +3,7 @@
 `Measurement.to_json` is what ``gem-bedside measure --json`` prints. Intervals are medians over the beats of the global
 fiducials, HR is the rate over all of them; the global fiducials are medians over the leads.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,9 @@ from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
 from models.signal.quality import LeadQuality, lead_quality
 
 MIN_BEAT_SHARE = 0.5  # of the beats with a QRS: those that must show an interval
-P_AROUND_S = 5.0      # P waves are believed or not by the beats this near
-MIN_P_SHARE = 0.6     # of those beats: PTB-XL records in sinus rhythm show P waves before 77 % of them and more
-SURE_P_SHARE = 0.85   # from here on the distances need not be looked at: P waves before nearly every beat
+P_AROUND_S = 5.0  # P waves are believed or not by the beats this near
+MIN_P_SHARE = 0.6  # of those beats: PTB-XL records in sinus rhythm show P waves before 77 % of them and more
+SURE_P_SHARE = 0.85  # from here on the distances need not be looked at: P waves before nearly every beat
 MAX_PR_SCATTER_MS = 14.0  # of a P wave that is now there and now not: flutter and fibrillation waves keep no distance
 INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
 
@@ -64,9 +65,19 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """The object of ``measure --json``, without ``record``."""
         return {
-            "fs": self.fs_hz, "n_samples": self.n_samples, "leads": list(self.leads), "r_peaks": self.r_peaks,
-            "beats": [{"r": m.beat.sample, "kind": m.beat.kind, "global": m.overall.as_dict(),
-                       "leads": {lead: f.as_dict() for lead, f in m.leads.items()}} for m in self.beats],
+            "fs": self.fs_hz,
+            "n_samples": self.n_samples,
+            "leads": list(self.leads),
+            "r_peaks": self.r_peaks,
+            "beats": [
+                {
+                    "r": m.beat.sample,
+                    "kind": m.beat.kind,
+                    "global": m.overall.as_dict(),
+                    "leads": {lead: f.as_dict() for lead, f in m.leads.items()},
+                }
+                for m in self.beats
+            ],
             "intervals": {k: None if (v := self.intervals[k]) is None else round(v, 2) for k in INTERVALS},
             "quality": {lead: q.score for lead, q in self.quality.items()},
         }
@@ -91,8 +102,14 @@ def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None)
     else:
         measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
     inside = tuple(m for m in measured if first <= m.beat.sample < last)
-    return Measurement(ecg.fs_hz, ecg.n_samples, ecg.leads, inside, record_intervals(inside, ecg.fs_hz),
-                       dict(zip(ecg.leads, marks, strict=True)))
+    return Measurement(
+        ecg.fs_hz,
+        ecg.n_samples,
+        ecg.leads,
+        inside,
+        record_intervals(inside, ecg.fs_hz),
+        dict(zip(ecg.leads, marks, strict=True)),
+    )
 
 
 def without_passing_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[MeasuredBeat]:
@@ -135,7 +152,10 @@ def record_intervals(beats: Sequence[MeasuredBeat], fs_hz: float) -> dict[str, f
     corrected = qt is not None and rr_ms is not None
     return {
         "HR": 60.0 * fs_hz * (len(r) - 1) / float(r[-1] - r[0]) if rr_ms else None,
-        "RR": rr_ms, "PR": pr, "QRS": qrs, "QT": qt,
+        "RR": rr_ms,
+        "PR": pr,
+        "QRS": qrs,
+        "QT": qt,
         "QTc": qt_bazett(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
         "QTcF": qt_fridericia(qt, rr_ms / 1000.0) if corrected and qt and rr_ms else None,
     }

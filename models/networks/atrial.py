@@ -5,6 +5,7 @@ another rhythm, noise (those of CinC 2017). It looks at the last 20 and at the l
 and the mean counts. It is asked only where the RRs scatter; trained by ``python -m models.training.atrial_network``.
 `GEM_BEDSIDE_FOLD=k` picks the weights that never saw fold ``k``.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ SHORTEST_S = 8.0
 CLASSES = ("N", "A", "O", "~")
 FIBRILLATION = CLASSES.index("A")
 MAX_LEADS = 2
-SUREST = 9.0            # log odds
+SUREST = 9.0  # log odds
 
 
 def weights_path(fold: str | None = None) -> Path:
@@ -56,12 +57,12 @@ class AtrialNet:
         rows : sequence of int
             The leads to look at, best first; two at most are used.
         """
-        newest = mv[list(rows)[:MAX_LEADS], -round(max(LOOKS_S) * fs_hz):]
+        newest = mv[list(rows)[:MAX_LEADS], -round(max(LOOKS_S) * fs_hz) :]
         x = resample(fill_gaps(newest)[0], fs_hz, FS_HZ)
         short = round(SHORTEST_S * FS_HZ) - x.shape[1]
         if short > 0:
             x = np.pad(x, ((0, 0), (short, 0)), mode="edge")
-        return float(np.mean([self._log_odds(x[:, -round(seconds * FS_HZ):]) for seconds in LOOKS_S]))
+        return float(np.mean([self._log_odds(x[:, -round(seconds * FS_HZ) :]) for seconds in LOOKS_S]))
 
     def _log_odds(self, x: Millivolts) -> float:
         one_way = net_input(x)[0][:, None]

@@ -8,6 +8,7 @@ lead) and MIT-BIH (beats and their classes).
 `GEM_BEDSIDE_FOLD=k` picks the weights that never saw fold ``k`` of the five (see `weights_path`);
 ``models/weights/caliper.md`` says what was trained on what, and how good it is.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -22,14 +23,13 @@ from models.networks.loading import file_of, fold_asked, open_net
 from models.signal.conditioning import without_baseline
 from models.signal.quantiles import quantile
 
-NET_FS_HZ = 250.0            # rate of the network's input
-CELL_S = 2 / NET_FS_HZ       # its output has one cell for two input samples
-PAD_TO = 16                  # input length must divide by this: four halvings
-SCALE_FLOOR_MV = 0.1         # a flat line is not blown up to look like an ECG
-SCALE_QUANTILE = 0.75        # of the per-second maxima: the QRS size, deaf to single artefacts
-INPUT_CLIP = 6.0             # in units of the QRS size
-P, QRS, T = 1, 2, 3          # wave classes; 0 is none of them
-
+NET_FS_HZ = 250.0  # rate of the network's input
+CELL_S = 2 / NET_FS_HZ  # its output has one cell for two input samples
+PAD_TO = 16  # input length must divide by this: four halvings
+SCALE_FLOOR_MV = 0.1  # a flat line is not blown up to look like an ECG
+SCALE_QUANTILE = 0.75  # of the per-second maxima: the QRS size, deaf to single artefacts
+INPUT_CLIP = 6.0  # in units of the QRS size
+P, QRS, T = 1, 2, 3  # wave classes; 0 is none of them
 
 
 class WeightsMissingError(FileNotFoundError):
@@ -59,7 +59,7 @@ def qrs_scale(x: Millivolts, fs_hz: float = NET_FS_HZ) -> NDArray[np.float32]:
     """Typical size of the deflections in each lead of [leads, samples] without baseline, mV; [leads, 1]."""
     second = max(1, min(round(fs_hz), x.shape[1]))
     seconds = x.shape[1] // second
-    tops = np.abs(x[:, :seconds * second]).reshape(len(x), seconds, second).max(axis=2)
+    tops = np.abs(x[:, : seconds * second]).reshape(len(x), seconds, second).max(axis=2)
     scale = np.maximum(quantile(tops, SCALE_QUANTILE), SCALE_FLOOR_MV)
     return np.asarray(scale[:, None], np.float32)
 

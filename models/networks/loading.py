@@ -1,4 +1,5 @@
 """The small networks that ship with the project: where their files lie, which fold is asked for, how one is opened."""
+
 from __future__ import annotations
 
 import os

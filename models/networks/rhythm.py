@@ -4,6 +4,7 @@ One small convolutional network sees one or two leads of the last 16 s at 100 Hz
 the views by which the criteria tell a rhythm from an artefact. Trained by ``python -m models.training.rhythm_network``.
 `GEM_BEDSIDE_FOLD=k` picks the weights that never saw fold ``k``.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,11 +19,11 @@ from models.networks.loading import file_of, fold_asked, open_net
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 
 FS_HZ = 100.0
-SAMPLES = 1600                # 16 s
+SAMPLES = 1600  # 16 s
 OUTPUTS = ("af", "noise", "vtach", "vfib", "asystole")
-SCALE_FLOOR_MV = 0.1          # a flat line is not blown up to look like an ECG
-SCALE_QUANTILE = 0.75         # of the per-second maxima: the QRS size, deaf to single artefacts
-INPUT_CLIP = 6.0              # in units of the QRS size
+SCALE_FLOOR_MV = 0.1  # a flat line is not blown up to look like an ECG
+SCALE_QUANTILE = 0.75  # of the per-second maxima: the QRS size, deaf to single artefacts
+INPUT_CLIP = 6.0  # in units of the QRS size
 MAX_LEADS = 2
 
 
@@ -38,7 +39,7 @@ def net_input(mv: Millivolts) -> tuple[Millivolts, NDArray[np.float32]]:
     """
     x = without_baseline(mv, FS_HZ)
     second = round(FS_HZ)
-    tops = np.abs(x[:, :x.shape[1] // second * second]).reshape(len(x), -1, second).max(axis=2)
+    tops = np.abs(x[:, : x.shape[1] // second * second]).reshape(len(x), -1, second).max(axis=2)
     scale = np.maximum(np.quantile(tops, SCALE_QUANTILE, axis=1), SCALE_FLOOR_MV)
     clipped = np.clip(x / scale[:, None], -INPUT_CLIP, INPUT_CLIP).astype(np.float32)
     return clipped, np.log10(scale).astype(np.float32)
@@ -73,13 +74,13 @@ class RhythmNet:
         rows : sequence of int
             The leads to look at, best first; two at most are used.
         """
-        part = fill_gaps(mv[list(rows)[:MAX_LEADS], -round(SAMPLES / FS_HZ * fs_hz):])[0]
+        part = fill_gaps(mv[list(rows)[:MAX_LEADS], -round(SAMPLES / FS_HZ * fs_hz) :])[0]
         part = resample(part, fs_hz, FS_HZ)[:, -SAMPLES:]
         part = np.pad(part, ((0, 0), (SAMPLES - part.shape[1], 0)))
         x = np.zeros((1, MAX_LEADS, SAMPLES), np.float32)
         present, amplitude = np.zeros((1, MAX_LEADS), np.float32), np.zeros((1, MAX_LEADS), np.float32)
-        x[0, :len(part)], amplitude[0, :len(part)] = net_input(part)
-        present[0, :len(part)] = 1.0
+        x[0, : len(part)], amplitude[0, : len(part)] = net_input(part)
+        present[0, : len(part)] = 1.0
         logits = self._session.run(None, {"x": x, "present": present, "amplitude": amplitude})[0][0]
         return dict(zip(OUTPUTS, (1.0 / (1.0 + np.exp(-logits.astype(float)))).tolist(), strict=True))
 

@@ -1,4 +1,5 @@
 """Stretches in which a probability is above one half, with their ends between the cells."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def runs_of(probability: NDArray[np.float32], shortest_s: float) -> Runs:
     padded = np.zeros((rows, n + 2), probability.dtype)
     padded[:, 1:-1] = probability
     above = padded > SEEN_AT
-    row, edge = np.nonzero(above[:, 1:] != above[:, :-1])    # every stretch: padded[edge] is below, then it is above
+    row, edge = np.nonzero(above[:, 1:] != above[:, :-1])  # every stretch: padded[edge] is below, then it is above
     row, first, last = row[::2], edge[::2], edge[1::2]
     below, inside = padded[row, first].astype(float), padded[row, first + 1].astype(float)
     start = first + (SEEN_AT - below) / (inside - below) - 1.0

@@ -2,6 +2,7 @@
 
 Arrays in and out: float32 [leads, samples], millivolts, NaN where there is no sample.
 """
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -16,8 +17,8 @@ from scipy.ndimage import uniform_filter1d
 from models.ecg import Ecg, Millivolts
 from models.leads import STANDARD_12, derive_limb_leads
 
-BLOCK_OUT = 32         # samples that one matrix product makes at least: fewer do not fill a processor
-MAX_BLOCK = 1 << 15    # entries of such a matrix; from there on a filter is the faster way
+BLOCK_OUT = 32  # samples that one matrix product makes at least: fewer do not fill a processor
+MAX_BLOCK = 1 << 15  # entries of such a matrix; from there on a filter is the faster way
 ONE_THREAD_PRODUCT = 1 << 17  # multiplications at a time: OpenBLAS wakes other threads for twice as many, and they spin
 MAX_RATIO_TERM = 1000  # numerator and denominator of a resampling ratio; the time error over 10 s stays under 0.1 ms
 
@@ -87,13 +88,13 @@ def _by_blocks(x: Millivolts, n_out: int, matrix: Millivolts, samples: int, reac
     blocks = max(1, -(-n_out // matrix.shape[1]))
     padded = np.zeros((len(x), blocks * samples + 2 * reach), np.float32)
     fits = min(x.shape[1], padded.shape[1] - reach)
-    padded[:, reach:reach + fits] = x[:, :fits]
+    padded[:, reach : reach + fits] = x[:, :fits]
     pieces = np.lib.stride_tricks.sliding_window_view(padded, len(matrix), axis=1)[:, ::samples]
     rows = pieces.reshape(-1, len(matrix))
     out = np.empty((len(rows), matrix.shape[1]), np.float32)
     at_once = ONE_THREAD_PRODUCT // matrix.size
     for k in range(0, len(rows), at_once):
-        np.matmul(rows[k:k + at_once], matrix, out=out[k:k + at_once])
+        np.matmul(rows[k : k + at_once], matrix, out=out[k : k + at_once])
     return out.reshape(len(x), -1)[:, :n_out]
 
 
@@ -148,8 +149,11 @@ def to_twelve(ecg: Ecg, fs_hz: float = 500.0) -> tuple[Millivolts, NDArray[np.bo
     mv : float32 [12, samples]
     present : bool [12]
     """
-    by_name = {lead: row for lead, row in zip(ecg.leads, ecg.mv, strict=True)
-               if lead not in ecg.leads_off and np.isfinite(row).any()}
+    by_name = {
+        lead: row
+        for lead, row in zip(ecg.leads, ecg.mv, strict=True)
+        if lead not in ecg.leads_off and np.isfinite(row).any()
+    }
     by_name |= derive_limb_leads(by_name)
     present = np.array([lead in by_name for lead in STANDARD_12])
     n = round(ecg.n_samples * fs_hz / ecg.fs_hz)

@@ -6,6 +6,7 @@ captures. What tells it from a QRS complex is that little of it is left once it 
 unfiltered one; of a filtered one as little as of the sharpest complexes, but it rings before it comes as after it,
 which no heart does. Told only where the device marks them: pulses filtered at 40 Hz or less.
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -18,34 +19,34 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 
-LOWEST_FS_HZ = 200.0    # below, a spike is one sample, as noise is
-SMOOTH_S = 0.008        # standard deviation of the smoothing: of a QRS complex three quarters stay, of a spike a third
-CORE_S = 0.020          # the tall part of a spike lies within this of its middle
+LOWEST_FS_HZ = 200.0  # below, a spike is one sample, as noise is
+SMOOTH_S = 0.008  # standard deviation of the smoothing: of a QRS complex three quarters stay, of a spike a third
+CORE_S = 0.020  # the tall part of a spike lies within this of its middle
 SIDE_S = (0.030, 0.080)  # here, on both sides, it only rings: muscle noise goes on
-ALONE = 3.0             # times taller than at its sides
+ALONE = 3.0  # times taller than at its sides
 SMALLEST_MV, ONE_LEAD_MV = 0.2, 0.9  # peak to peak of what smoothing takes; a lone lead may show a notched complex so
-ABOVE_NOISE = 5.0       # times the usual second's
-MAYBE_FROM = 1.4        # what smoothing takes, by what it leaves: of some sharp QRS complexes half are above
-RINGING_FROM = 2.4      # filtered pulses: 3 and more mostly; but QRS complexes up to 3.4, so these must ring
-SURE_FROM = 4.6         # unfiltered pulses: 4.8 and more at 250 Hz, 7 at 360 Hz; these need not
-PULSE_FROM = 1.8        # where the bed has pulses, this sharp is one, too
+ABOVE_NOISE = 5.0  # times the usual second's
+MAYBE_FROM = 1.4  # what smoothing takes, by what it leaves: of some sharp QRS complexes half are above
+RINGING_FROM = 2.4  # filtered pulses: 3 and more mostly; but QRS complexes up to 3.4, so these must ring
+SURE_FROM = 4.6  # unfiltered pulses: 4.8 and more at 250 Hz, 7 at 360 Hz; these need not
+PULSE_FROM = 1.8  # where the bed has pulses, this sharp is one, too
 RING_S = (0.018, 0.034)  # from its middle: where a spike's ringing is looked for, on both sides,
-RING_SMOOTH_S = 0.005   # in what this smoothing takes
-RINGS_FROM = 0.18       # of the spike's height: pulses 0.19 and more, QRS complexes 0.1 mostly
+RING_SMOOTH_S = 0.005  # in what this smoothing takes
+RINGS_FROM = 0.18  # of the spike's height: pulses 0.19 and more, QRS complexes 0.1 mostly
 FEWEST, JUDGED_BY = 3, 8  # so many of the last spikes make a pacemaker: fewer are an artefact's
-FORGOTTEN_S = 25.0      # what was seen longer ago does not count
-EMPTIED_S = 0.028       # to both sides of a pulse nothing of the signal is believed
-SMOOTHED_S = 0.070      # to here it is smoothed, which takes the ringing,
-WIDE_SMOOTH_S = 0.010   # standard deviation of that smoothing
-BLENDED_S = 0.030       # and over this time it goes back to what it was
-BEFORE_S = 0.3          # of signal before what is looked at
+FORGOTTEN_S = 25.0  # what was seen longer ago does not count
+EMPTIED_S = 0.028  # to both sides of a pulse nothing of the signal is believed
+SMOOTHED_S = 0.070  # to here it is smoothed, which takes the ringing,
+WIDE_SMOOTH_S = 0.010  # standard deviation of that smoothing
+BLENDED_S = 0.030  # and over this time it goes back to what it was
+BEFORE_S = 0.3  # of signal before what is looked at
 
 
 @dataclass(frozen=True, slots=True)
 class _Spike:
-    at: int          # sample
-    sharp: float     # what smoothing takes, by what it leaves
-    ringing: float   # on its quieter side, by its height
+    at: int  # sample
+    sharp: float  # what smoothing takes, by what it leaves
+    ringing: float  # on its quieter side, by its height
 
 
 class PacingPulses:
@@ -84,7 +85,7 @@ class PacingPulses:
         if self._fs < LOWEST_FS_HZ or not len(mv):
             return
         unsettled_s = new_s + SIDE_S[1]  # what lies beside a spike was not all there when it was seen first
-        part = mv[:, -round((unsettled_s + BEFORE_S) * self._fs):]
+        part = mv[:, -round((unsettled_s + BEFORE_S) * self._fs) :]
         start, since = seen - part.shape[1], seen - round(unsettled_s * self._fs)
         spikes = [replace(s, at=s.at + start) for s in _spikes(fill_gaps(part)[0], self._fs) if s.at + start >= since]
         oldest = seen - FORGOTTEN_S * self._fs
@@ -98,8 +99,10 @@ class PacingPulses:
         return marks is not None and bool((np.abs(marks - spike.at) <= CORE_S * self._fs).any())
 
     def _paces(self) -> bool:
-        return sum(s.sharp >= SURE_FROM or (s.sharp >= RINGING_FROM and s.ringing >= RINGS_FROM)
-                   for s in self._spikes) >= FEWEST
+        return (
+            sum(s.sharp >= SURE_FROM or (s.sharp >= RINGING_FROM and s.ringing >= RINGS_FROM) for s in self._spikes)
+            >= FEWEST
+        )
 
     def without(self, mv: Millivolts, start: int) -> Millivolts:
         """The signal without the pulses that were found in it; itself, where there are none.
@@ -142,7 +145,7 @@ def _beside(x: Millivolts, away_s: tuple[float, float], fs: float) -> tuple[Mill
     n, middle = x.shape[1], round(sum(away_s) / 2 * fs)
     largest = maximum_filter1d(x, 2 * round((away_s[1] - away_s[0]) / 2 * fs) + 1, axis=1)
     padded = np.pad(largest, ((0, 0), (middle, middle)))
-    return padded[:, :n], padded[:, 2 * middle:]
+    return padded[:, :n], padded[:, 2 * middle :]
 
 
 def _without(mv: Millivolts, at: NDArray[np.int64], fs: float) -> Millivolts:
@@ -153,7 +156,7 @@ def _without(mv: Millivolts, at: NDArray[np.int64], fs: float) -> Millivolts:
     near = at[:, None] + beside
     inside = (near >= 0) & (near < mv.shape[1])
     away = np.abs(near[:, :, None] - at).min(axis=2) / fs
-    part = mv[:, np.clip(near, 0, mv.shape[1] - 1)]                      # [leads, pulses, samples]
+    part = mv[:, np.clip(near, 0, mv.shape[1] - 1)]  # [leads, pulses, samples]
     there = np.isfinite(part) & inside & (away > EMPTIED_S)
     weight = gaussian_filter1d(there.astype(np.float32), sigma, axis=2, mode="constant")
     total = gaussian_filter1d(np.where(there, part, np.float32(0.0)), sigma, axis=2, mode="constant")

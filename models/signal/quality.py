@@ -4,6 +4,7 @@ A flat lead that is attached is usable: that is how asystole looks. One detached
 Noise is judged where the heart is silent: the 15-40 Hz activity of the quieter half of the stretch, against the size
 of the whole signal. Muscle and motion fill every moment, QRS complexes one in five; fibrillation is slower than 15 Hz.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,14 +22,14 @@ from models.signal.quantiles import median, quantile
 USABLE, FLAT, INCONSISTENT = "usable", "flat", "inconsistent"
 SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
 
-FLAT_MV = 0.03            # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
-SATURATED_SHARE = 0.08    # of samples on a rail
-RAIL_RUN_S = 0.04         # equal samples at an extreme for this long are a rail
-MAX_ECG_MV = 12.0         # beyond it no heart: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
-ENOUGH_HZ = 200.0         # the rate that quality is judged at, at least
-MIN_PRESENT = 0.5         # share of samples that must be there
-MAX_CONFLICT = 0.25       # rms of III - (II - I) over that of the three leads; recorded leads stay below 0.05
-NOISE_HALF = 0.25         # noise ratio at which the score is 0.5: the limit of "noisy"
+FLAT_MV = 0.03  # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
+SATURATED_SHARE = 0.08  # of samples on a rail
+RAIL_RUN_S = 0.04  # equal samples at an extreme for this long are a rail
+MAX_ECG_MV = 12.0  # beyond it no heart: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
+ENOUGH_HZ = 200.0  # the rate that quality is judged at, at least
+MIN_PRESENT = 0.5  # share of samples that must be there
+MAX_CONFLICT = 0.25  # rms of III - (II - I) over that of the three leads; recorded leads stay below 0.05
+NOISE_HALF = 0.25  # noise ratio at which the score is 0.5: the limit of "noisy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ def _band(fs: float) -> NDArray[np.float64]:
     return sos
 
 
-def lead_quality(mv: Millivolts, fs: float, leads: Sequence[str] = (),
-                 leads_off: Sequence[str] = ()) -> list[LeadQuality]:
+def lead_quality(
+    mv: Millivolts, fs: float, leads: Sequence[str] = (), leads_off: Sequence[str] = ()
+) -> list[LeadQuality]:
     """Quality of each lead of a stretch of about 2 to 30 s.
 
     Parameters
@@ -145,7 +147,7 @@ def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:
     blocks = fast.shape[1] // block
     if blocks < 5:
         return np.zeros(len(x))
-    pieces = fast[:, :blocks * block].reshape(len(x), blocks, block)
+    pieces = fast[:, : blocks * block].reshape(len(x), blocks, block)
     power = np.einsum("ijk,ijk->ij", pieces, pieces) / block
     quiet = np.sqrt(quantile(power, 0.4))
     whole = np.sqrt(quantile(np.square(x), 0.98))  # about the QRS amplitude, deaf to single spikes

@@ -4,6 +4,7 @@
 >>> quantile(np.array([[4.0, 1.0, 3.0, 2.0]]), 0.5)
 array([2.5])
 """
+
 from __future__ import annotations
 
 from typing import Any

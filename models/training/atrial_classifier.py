@@ -5,6 +5,7 @@ four seconds; the label is the recording's. With ``--fold`` recordings of fold `
 Classes count as they do in the whole challenge set; the last bias puts the best F1 on the training recordings at log
 odds 0. Writes ``models/weights/afib.npz`` or ``afib_foldK.npz``.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -26,9 +27,9 @@ from models.ecg import Ecg
 from models.measurement.measure import measure
 from models.networks.loading import FOLD_SETTING
 
-NATURAL = {"N": 5050, "A": 738, "O": 2456}   # of the whole challenge set
+NATURAL = {"N": 5050, "A": 738, "O": 2456}  # of the whole challenge set
 EVERY_S, FIRST_S = 4, 8
-CONFIRM_ROWS = 3                             # rows in a row that must agree: AF confirmed over 8 s
+CONFIRM_ROWS = 3  # rows in a row that must agree: AF confirmed over 8 s
 SEEDS = 5
 
 
@@ -61,7 +62,7 @@ def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float) -> lis
         scatter = rr_features(track, first)
         if scatter is None or scatter[0] < REGULAR_BELOW:
             continue
-        seen = absent[first:n - 1][conducted[first:n - 1]]
+        seen = absent[first : n - 1][conducted[first : n - 1]]
         out.append(Row(name, label, np.array([*scatter, float(np.mean(seen)) if len(seen) else 0.5])))
     return out
 
@@ -87,8 +88,10 @@ def fit(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
     of_class = {label: max(1, len({r.record for r in rows if r.label == label})) for label in "NAO~"}
     weight = np.array([(NATURAL.get(r.label, 284)) / of_class[r.label] for r in rows])
     drawn = np.random.default_rng(0).choice(len(rows), 3 * len(rows), p=weight / weight.sum())
-    nets = [MLPClassifier((6,), alpha=0.01, max_iter=60, random_state=seed).fit(((x - mean) / scale)[drawn], y[drawn])
-            for seed in range(SEEDS)]
+    nets = [
+        MLPClassifier((6,), alpha=0.01, max_iter=60, random_state=seed).fit(((x - mean) / scale)[drawn], y[drawn])
+        for seed in range(SEEDS)
+    ]
     w1 = np.hstack([n.coefs_[0] for n in nets])
     b1 = np.hstack([n.intercepts_[0] for n in nets])
     w2 = np.vstack([n.coefs_[1] for n in nets])[:, 0] / SEEDS
@@ -109,8 +112,10 @@ def best_level(rows: Sequence[Row], z: NDArray[np.float64]) -> float:
             before = highest.get(row.record, (row.label, -99.0))[1]
             highest[row.record] = (row.label, max(before, min(run)))
     levels = np.linspace(-4, 4, 81)
-    called = {label: np.array([[v > level for level in levels] for a, v in highest.values() if a == label]).mean(0)
-              for label in NATURAL}
+    called = {
+        label: np.array([[v > level for level in levels] for a, v in highest.values() if a == label]).mean(0)
+        for label in NATURAL
+    }
     share = {label: called[label] * NATURAL[label] for label in NATURAL}
     f1 = 2 * share["A"] / (2 * share["A"] + share["N"] + share["O"] + NATURAL["A"] - share["A"])
     smooth = np.convolve(f1, np.ones(5) / 5, "same")

@@ -5,6 +5,7 @@ recordings; of MIT-BIH only fibrillation and all else. Without ``--fold`` the sh
 are made, with it those that never saw fold ``K`` of ``cinc2017.csv`` and ``mitdb.csv`` in the folds folder. Writes
 ``models/weights/atrial.onnx`` or ``atrial_foldK.onnx``. The same seed draws the same windows.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -28,8 +29,8 @@ EPOCHS = 36
 BATCH = 48
 WEIGHT_DECAY = 3e-2
 DROP = 0.1
-LABEL_SMOOTHING = 0.05        # the labels are not beyond doubt: they were revised three times
-HOLTER_SHARE = 0.15           # of the windows
+LABEL_SMOOTHING = 0.05  # the labels are not beyond doubt: they were revised three times
+HOLTER_SHARE = 0.15  # of the windows
 NOISE_SHARE, STRETCH = 0.25, 0.10
 Array = NDArray[np.float32]
 
@@ -44,8 +45,9 @@ class AtrialModel(nn.Module):
         self.beats = nn.Sequential(*(Residual(inside, out, k, 2, drop=DROP) for inside, out, k in narrowing))
         self.rhythm = nn.Sequential(*(Residual(32, 32, 5, dilations=(d, 1), drop=DROP) for d in (1, 2, 4, 8)))
         self.weigh = nn.Conv1d(32, 1, 1)
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(96, 32), nn.ReLU(), nn.Dropout(0.2),
-                                  nn.Linear(32, len(CLASSES)))
+        self.head = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(96, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, len(CLASSES))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.rhythm(self.beats(self.stem(x)))
@@ -68,7 +70,7 @@ class Sampler:
 
     def epoch(self) -> list[list[Record]]:
         order = self._rng.permutation(len(self.records))
-        return [[self.records[k] for k in order[i * BATCH:(i + 1) * BATCH]] for i in range(self.batches())]
+        return [[self.records[k] for k in order[i * BATCH : (i + 1) * BATCH]] for i in range(self.batches())]
 
     def batch(self, records: list[Record]) -> tuple[Tensor, Tensor, Tensor]:
         """x [n, 1, samples]; the class of each, by number; and whether only fibrillation or not is known of it."""
@@ -91,7 +93,7 @@ class Sampler:
         wanted = min(mv.shape[1], round(n * pace))
         start = int(self._rng.integers(0, mv.shape[1] - wanted + 1))
         row = int(self._rng.integers(len(mv)))
-        part = mv[row:row + 1, start:start + wanted]
+        part = mv[row : row + 1, start : start + wanted]
         at = np.arange(min(n, int(wanted / pace))) * pace
         out = np.interp(at, np.arange(wanted), part[0])[None].astype(np.float32)
         return np.pad(out, ((0, 0), (n - out.shape[1], 0)), mode="edge")
@@ -111,14 +113,14 @@ class Sampler:
                 label = "N"
                 if any(a < start + 1.2 * n and b > start for a, b in fibrillating):
                     continue
-            return self._cut(record.mv[:, start:start + round(1.15 * n)], n), label
+            return self._cut(record.mv[:, start : start + round(1.15 * n)], n), label
 
     def _augment(self, mv: Array) -> Array:
         out = mv * np.float32(self._rng.choice([-1.0, 1.0], p=[0.3, 0.7]))
         if self._corpus.noise and self._rng.random() < NOISE_SHARE:
             noise = self._corpus.noise[self._rng.integers(len(self._corpus.noise))]
             at = self._rng.integers(noise.shape[1] - out.shape[1])
-            piece = noise[self._rng.integers(len(noise)), at:at + out.shape[1]]
+            piece = noise[self._rng.integers(len(noise)), at : at + out.shape[1]]
             size = float(np.std(out)) / max(float(np.std(piece)), 1e-6)
             out = out + np.float32(size * self._rng.uniform(0.05, 0.35)) * piece
         return np.asarray(out, np.float32)
@@ -138,16 +140,30 @@ def train(corpus: Corpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
     """A trained model: a moving mean of the weights."""
     torch.manual_seed(seed)
     sampler = Sampler(corpus, seed)
-    return train_averaged(AtrialModel(), epochs, sampler.batches(), lambda: map(sampler.batch, sampler.epoch()),
-                          lambda model, batch: loss_of(model, *batch), WEIGHT_DECAY)
+    return train_averaged(
+        AtrialModel(),
+        epochs,
+        sampler.batches(),
+        lambda: map(sampler.batch, sampler.epoch()),
+        lambda model, batch: loss_of(model, *batch),
+        WEIGHT_DECAY,
+    )
 
 
 def export(model: nn.Module, path: Path) -> None:
     """Write the ONNX file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, (torch.zeros(1, 1, 2000),), str(path), input_names=["x"], output_names=["logits"],
-                          opset_version=17, dynamo=False, dynamic_axes={"x": {0: "n", 2: "samples"}})
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, 1, 2000),),
+            str(path),
+            input_names=["x"],
+            output_names=["logits"],
+            opset_version=17,
+            dynamo=False,
+            dynamic_axes={"x": {0: "n", 2: "samples"}},
+        )
 
 
 def main() -> None:

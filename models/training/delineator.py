@@ -5,6 +5,7 @@ Without ``--fold`` every record is learnt from; with it fold ``K`` of ``ludb.csv
 ten minutes on one idle core; the same seed gives the same batches. Writes ``models/weights/caliper.onnx`` or
 ``caliper_foldK.onnx`` (opset 17, about 600 kB).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -29,10 +30,10 @@ from models.training.delineator_net import CaliperNet, Exported
 STEPS = 6000
 PEAK_RATE = 4e-3
 WEIGHT_DECAY = 1e-3
-EMA = 0.998                 # the shipped weights are a moving mean over about 500 steps
-SAVE_EVERY = 1000           # a training that is cut short leaves what it has learnt
+EMA = 0.998  # the shipped weights are a moving mean over about 500 steps
+SAVE_EVERY = 1000  # a training that is cut short leaves what it has learnt
 BEAT_WEIGHT, VENTRICULAR_WEIGHT = 2.0, 0.5
-MARKED_SHARE = 0.55         # of the steps; the others are MIT-BIH
+MARKED_SHARE = 0.55  # of the steps; the others are MIT-BIH
 
 
 def loss_of(net: CaliperNet, batch: Batch) -> tuple[Tensor, dict[str, float]]:
@@ -93,14 +94,25 @@ def train(data: Path, skip: Mapping[str, frozenset[str]], steps: int, path: Path
 
 def export(net: CaliperNet, path: Path) -> None:
     """Write ONNX with free numbers of records, leads and samples."""
-    axes = {"x": {0: "records", 1: "leads", 2: "samples"}, "waves": {0: "records", 1: "leads", 3: "cells"},
-            "beats": {0: "records", 2: "cells"}}
+    axes = {
+        "x": {0: "records", 1: "leads", 2: "samples"},
+        "waves": {0: "records", 1: "leads", 3: "cells"},
+        "beats": {0: "records", 2: "cells"},
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shipped, example = Exported(copy.deepcopy(net)).eval(), torch.zeros(1, 12, 64 * PAD_TO)
-        torch.onnx.export(shipped, (example,), str(path), input_names=["x"], output_names=["waves", "beats"],
-                          dynamic_axes=axes, opset_version=17, dynamo=False)
+        torch.onnx.export(
+            shipped,
+            (example,),
+            str(path),
+            input_names=["x"],
+            output_names=["waves", "beats"],
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
 
 
 def records_of_fold(folds: Path, fold: str) -> dict[str, frozenset[str]]:

@@ -8,6 +8,7 @@ test of the scorer adds.
 Arrays: input [records, leads, SAMPLES] at 250 Hz; targets on cells of 8 ms, a cell's value being the share of it that
 the wave covers, so that the 50 % crossing is the mark itself; masks are 0 where nobody annotated.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,8 @@ from models.signal.conditioning import fill_gaps, resample
 
 SAMPLES = 2048
 CELLS = SAMPLES // 2
-BEAT_HALF_S = 0.040         # a cell this near to an R peak belongs to the beat
-NOISE_FROM_S = 600.0        # the noise stress test uses what comes before
+BEAT_HALF_S = 0.040  # a cell this near to an R peak belongs to the beat
+NOISE_FROM_S = 600.0  # the noise stress test uses what comes before
 BEAT_SYMBOLS = "NLRBAaJSVrFejnE/fQ?"
 VENTRICULAR, OTHER = "VEr", "NLRBejAaJSn"
 LUDB_LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")
@@ -38,8 +39,8 @@ class MarkedRecord:
 
     mv: Floats
     marks: tuple[NDArray[np.float64], ...]
-    beats: NDArray[np.float64]     # seconds, median over the leads
-    ventricular: float             # 0: none is; NaN: not known
+    beats: NDArray[np.float64]  # seconds, median over the leads
+    ventricular: float  # 0: none is; NaN: not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +57,13 @@ class BeatRecord:
 class Batch:
     """Input and targets of one step."""
 
-    x: Floats                      # [records, leads, SAMPLES]
-    waves: Floats                  # [records, leads, 4, CELLS]
-    waves_known: Floats            # [records, leads, CELLS]
-    beat: Floats                   # [records, CELLS]
-    beat_known: Floats             # [records, CELLS]
-    ventricular: Floats            # [records, CELLS]
-    ventricular_known: Floats      # [records, CELLS]
+    x: Floats  # [records, leads, SAMPLES]
+    waves: Floats  # [records, leads, 4, CELLS]
+    waves_known: Floats  # [records, leads, CELLS]
+    beat: Floats  # [records, CELLS]
+    beat_known: Floats  # [records, CELLS]
+    ventricular: Floats  # [records, CELLS]
+    ventricular_known: Floats  # [records, CELLS]
 
 
 def load_ludb(folder: Path, skip: frozenset[str]) -> list[MarkedRecord]:
@@ -82,9 +83,20 @@ def load_ludb(folder: Path, skip: frozenset[str]) -> list[MarkedRecord]:
         for lead in LUDB_LEADS:
             a = wfdb.rdann(path, lead)
             s, y = a.sample / fs, a.symbol
-            marks.append(np.array([(KINDS[c], s[k - 1] if k and y[k - 1] == "(" else np.nan, s[k],
-                                    s[k + 1] if k + 1 < len(y) and y[k + 1] == ")" else np.nan)
-                                   for k, c in enumerate(y) if c in KINDS]).reshape(-1, 4))
+            marks.append(
+                np.array(
+                    [
+                        (
+                            KINDS[c],
+                            s[k - 1] if k and y[k - 1] == "(" else np.nan,
+                            s[k],
+                            s[k + 1] if k + 1 < len(y) and y[k + 1] == ")" else np.nan,
+                        )
+                        for k, c in enumerate(y)
+                        if c in KINDS
+                    ]
+                ).reshape(-1, 4)
+            )
         order = [[n.lower() for n in record.sig_name].index(lead) for lead in LUDB_LEADS]
         mv = resample(record.p_signal.T[order].astype(np.float32), fs, NET_FS_HZ)
         unsure = "Ventricular extrasystole" in row["extrasystoles"] or row["pacing"]
@@ -130,7 +142,7 @@ def load_noise(folder: Path) -> list[Floats]:
     for name in ("bw", "ma", "em_recovered"):
         record = wfdb.rdrecord(str(folder / name))
         signal = fill_gaps(record.p_signal.T.astype(np.float32))[0]
-        mv = resample(signal, float(record.fs), NET_FS_HZ)[:, round(NOISE_FROM_S * NET_FS_HZ):]
+        mv = resample(signal, float(record.fs), NET_FS_HZ)[:, round(NOISE_FROM_S * NET_FS_HZ) :]
         mv = mv - mv.mean(axis=1, keepdims=True)
         out.append((mv / mv.std(axis=1, keepdims=True)).astype(np.float32))
     return out
@@ -189,7 +201,7 @@ class Examples:
                 waves[k, kind] = coverage(marks[whole & (marks[:, 0] == kind)][:, [1, 3]])
             near = 0.15 / CELL_S
             for peak in marks[~whole, 2]:
-                known[k, max(0, int(peak - near)):max(0, int(peak + near))] = 0.0
+                known[k, max(0, int(peak - near)) : max(0, int(peak + near))] = 0.0
         waves[:, 0] = np.clip(1.0 - waves[:, 1:].sum(axis=1), 0.0, 1.0)
         waves /= waves.sum(axis=1, keepdims=True)
         r = (record.beats - start) * stretch / CELL_S
@@ -276,7 +288,7 @@ class Examples:
                 noise = self.noise[rng.choice(3, p=[0.25, 0.375, 0.375])]
                 for k in range(len(x)):
                     start = int(rng.integers(0, noise.shape[1] - SAMPLES))
-                    piece = noise[rng.integers(2), start:start + SAMPLES]
+                    piece = noise[rng.integers(2), start : start + SAMPLES]
                     rms = size[k] / 1.6 / 10 ** (level[k] / 20)
                     if not spared[k]:
                         x[k] += piece * np.float32(rms / max(float(piece.std()), 0.05))

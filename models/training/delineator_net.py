@@ -7,6 +7,7 @@ with the help of the others. A rhythm branch at 16 Hz sees 2 s to either side: w
 Inside, everything is an image [records, channels, leads, time], convolved along time alone: ONNX Runtime runs such
 convolutions in blocks of channels, twice as fast as the same ones of one dimension.
 """
+
 from __future__ import annotations
 
 import torch
@@ -26,8 +27,12 @@ class Residual(nn.Module):
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            along_time(channels, channels, 3, dilation=dilation), nn.BatchNorm2d(channels), nn.ReLU(),
-            along_time(channels, channels, 3, dilation=dilation), nn.BatchNorm2d(channels))
+            along_time(channels, channels, 3, dilation=dilation),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            along_time(channels, channels, 3, dilation=dilation),
+            nn.BatchNorm2d(channels),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.body(x))

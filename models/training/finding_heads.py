@@ -88,8 +88,17 @@ def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHea
         said = _sigmoid(np.concatenate([unseen[known, k], both[tune_known, k]]))
         limits.append(best_threshold(said, np.concatenate([y[known, k], tune_y[tune_known, k]]).astype(np.float64)))
     rest = (1 - shares)[:, None]
-    out = FindingHeads(labels, median, mean, scale, made.weight * rest, made.bias * rest[:, 0], shares,
-                       np.array(limits, np.float32), heads)
+    out = FindingHeads(
+        labels,
+        median,
+        mean,
+        scale,
+        made.weight * rest,
+        made.bias * rest[:, 0],
+        shares,
+        np.array(limits, np.float32),
+        heads,
+    )
     seen = {
         "share": float(share),
         "line": macro_auc(line.astype(np.float32), tune_y)[0],

@@ -66,7 +66,8 @@ def simulated_stories(n: int, seed: int, kept: Path) -> list[Told]:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m models.training.labelled_records", description="Knowledge-guided data.")
+        prog="python -m models.training.labelled_records", description="Knowledge-guided data."
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(".gem-bedside/training/ecg-grounding.json"))

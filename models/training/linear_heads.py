@@ -20,9 +20,9 @@ RIDGE = 0.002  # L2 on standardized features; chosen on the tuning fold
 MIN_POSITIVE = 8  # findings with fewer examples to train on get no head
 MIN_TUNE = 5  # and with fewer to tune on keep the plain threshold, uncalibrated
 PLAIN_THRESHOLD = 0.5
-MIN_AUC = 0.8           # on the tuning windows: a head below it ranks, but never calls
-NEVER = 1.01            # a threshold that no probability reaches
-MAX_FALSE = 0.05        # of the tuning windows without a rarer finding that may be called: a flag costs a reading
+MIN_AUC = 0.8  # on the tuning windows: a head below it ranks, but never calls
+NEVER = 1.01  # a threshold that no probability reaches
+MAX_FALSE = 0.05  # of the tuning windows without a rarer finding that may be called: a flag costs a reading
 
 
 def fit_heads(

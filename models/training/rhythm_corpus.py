@@ -7,6 +7,7 @@ Alarms of CinC 2015 are labelled at 300 s only; other moments of those records a
 also made by splicing real signal: ventricular tachycardia from single ventricular beats of the same recording,
 fibrillation of one recording behind another's rhythm, and asystole as a line with drift and noise.
 """
+
 from __future__ import annotations
 
 import csv
@@ -26,8 +27,8 @@ Array = NDArray[np.float32]
 AF, NOISE, VT, VF, ASYSTOLE = range(len(OUTPUTS))
 BEATS = "NLRBAaJSVrFejnE/fQ?"
 ALARM_S = 300.0
-WEAK = 0.15                    # weight of a moment that nobody looked at
-JITTER_S = 3.0                 # an alarm's window may end this much before the alarm
+WEAK = 0.15  # weight of a moment that nobody looked at
+JITTER_S = 3.0  # an alarm's window may end this much before the alarm
 CU_LOOK_S = 4.0
 
 
@@ -79,8 +80,11 @@ class Corpus:
         self.handheld = self._cinc2017()
         self.holter = self._mitdb()
         self.fibrillating = [] if held_out else self._cudb()
-        self.noise = [_load(data / "noise" / name) for name in ("em_recovered", "ma", "bw")
-                      if (data / "noise" / f"{name}.hea").exists()]
+        self.noise = [
+            _load(data / "noise" / name)
+            for name in ("em_recovered", "ma", "bw")
+            if (data / "noise" / f"{name}.hea").exists()
+        ]
 
     def _wanted(self, source: str) -> set[str] | None:
         """Names of the records to use; None: all."""
@@ -155,8 +159,14 @@ def _holter(path: Path) -> Record:
             spans["AF"].append((s, e))
     kinds = np.array([y for _, y in beats])
     where = np.array([s for s, _ in beats], np.int64)
-    return Record("mitdb", path.name, mv, ventricular=where[np.isin(kinds, ["V", "E"])],
-                  normal=where[np.isin(kinds, ["N", "L", "R"])], spans=spans)
+    return Record(
+        "mitdb",
+        path.name,
+        mv,
+        ventricular=where[np.isin(kinds, ["V", "E"])],
+        normal=where[np.isin(kinds, ["N", "L", "R"])],
+        spans=spans,
+    )
 
 
 def _cu(path: Path) -> Record:
@@ -164,7 +174,7 @@ def _cu(path: Path) -> Record:
     mv = _load(path)
     look = round(CU_LOOK_S * FS_HZ)
     ends = np.arange(look, mv.shape[1], round(FS_HZ))
-    f = np.array([fibrillation_features(mv[:, e - look:e], FS_HZ)[0] for e in ends])
+    f = np.array([fibrillation_features(mv[:, e - look : e], FS_HZ)[0] for e in ends])
     vf = (f[:, 6] < 0.62) & (f[:, 9] < 0.36) & (f[:, 0] > 0.04) & (f[:, 10] < 5) & (f[:, 3] > 0.4)
     share = np.convolve(vf, np.full(11, 1 / 11), "same")
     sure = [(int(e) - look, int(e)) for e, s in zip(ends, share, strict=True) if s > 0.75]
@@ -188,8 +198,9 @@ class Sampler:
         plan += [("moment", k) for k in range(len(c.alarms)) for _ in range(2)]
         plan += [("handheld", k) for k in range(len(c.handheld))]
         plan += [("holter", k) for k in range(len(c.holter)) for _ in range(35)]
-        plan += [("run", k) for k, r in enumerate(c.holter)
-                 for _ in range(12 * len(r.spans["VT"]) + 8 * len(r.spans["VF"]))]
+        plan += [
+            ("run", k) for k, r in enumerate(c.holter) for _ in range(12 * len(r.spans["VT"]) + 8 * len(r.spans["VF"]))
+        ]
         plan += [("cu", k) for k in range(len(c.fibrillating)) for _ in range(14)]
         plan += [("made_vt", k % len(self._ectopic)) for k in range(500)]
         plan += [("made_vf", k % len(self._vf)) for k in range(250)] if self._vf else []
@@ -207,8 +218,8 @@ class Sampler:
             keep = self._rng.permutation(len(mv))[:2]
             if len(keep) == 2 and self._rng.random() < 0.3:
                 keep = keep[:1]
-            x[row, :len(keep)], amplitude[row, :len(keep)] = net_input(mv[keep])
-            present[row, :len(keep)] = 1.0
+            x[row, : len(keep)], amplitude[row, : len(keep)] = net_input(mv[keep])
+            present[row, : len(keep)] = 1.0
         return Windows(x, present, amplitude, np.stack([d[1] for d in drawn]), np.stack([d[2] for d in drawn]))
 
     def _augment(self, mv: Array) -> Array:
@@ -218,7 +229,7 @@ class Sampler:
         if self.corpus.noise and self._rng.random() < 0.25:
             noise = self.corpus.noise[self._rng.integers(len(self.corpus.noise))]
             at = self._rng.integers(noise.shape[1] - out.shape[1])
-            piece = noise[self._rng.integers(len(noise)), at:at + out.shape[1]]
+            piece = noise[self._rng.integers(len(noise)), at : at + out.shape[1]]
             size = np.std(out) / max(float(np.std(piece)), 1e-6)
             out = out + np.float32(size * self._rng.uniform(0.05, 0.35)) * piece
         return out.astype(np.float32)
@@ -233,7 +244,7 @@ class Sampler:
 
     def _window(self, record: Record, end: int) -> Array:
         start = end - SAMPLES
-        part = record.mv[:, max(0, start):end]
+        part = record.mv[:, max(0, start) : end]
         return np.pad(part, ((0, 0), (SAMPLES - part.shape[1], 0))) if part.shape[1] < SAMPLES else part
 
     def _alarm(self, k: int) -> tuple[Array, Array, Array]:
@@ -250,8 +261,13 @@ class Sampler:
         record = self.corpus.handheld[k]
         end = int(self._rng.integers(min(SAMPLES, record.n), record.n + 1))
         noisy = record.label == "~"
-        labels = self._labels(af=(float(record.label == "A"), 0.3 if noisy else 1.0), noise=(float(noisy), 1.0),
-                              vt=(0, WEAK), vf=(0, WEAK), asystole=(0, WEAK))
+        labels = self._labels(
+            af=(float(record.label == "A"), 0.3 if noisy else 1.0),
+            noise=(float(noisy), 1.0),
+            vt=(0, WEAK),
+            vf=(0, WEAK),
+            asystole=(0, WEAK),
+        )
         return self._window(record, end), *labels
 
     def _holter(self, k: int) -> tuple[Array, Array, Array]:
@@ -284,14 +300,14 @@ class Sampler:
         for _ in range(beats):
             v = int(self._rng.choice(record.ventricular))
             before = int(0.35 * rr)
-            piece = record.mv[:, max(0, v - before):v - before + int(rr)]
+            piece = record.mv[:, max(0, v - before) : v - before + int(rr)]
             place = max(0, round(at - before))
             width = min(piece.shape[1], SAMPLES - place)
             piece = piece[:, :width]
             if width > 5:  # each piece starts and ends on the level of its neighbour
                 ramp = np.linspace(0, 1, width, dtype=np.float32)
                 step = window[:, max(0, place - 1), None] - piece[:, :1]
-                window[:, place:place + width] = piece + step * (1 - ramp)
+                window[:, place : place + width] = piece + step * (1 - ramp)
             at += rr
         vt = float(beats >= 5)
         sure = 0.0 if beats in (3, 4) else 0.6
@@ -309,7 +325,7 @@ class Sampler:
         size = np.percentile(np.abs(window), 98) / max(float(np.percentile(np.abs(piece), 98)), 1e-6)
         for row in window:
             gain = np.float32(size * self._rng.uniform(0.4, 1.2) * self._rng.choice([-1, 1]))
-            row[-len(piece):] = gain * (piece - piece[0]) + row[-len(piece) - 1]
+            row[-len(piece) :] = gain * (piece - piece[0]) + row[-len(piece) - 1]
         return window, *self._labels(vf=(1, 1.0), asystole=(0, 1.0))
 
     def _made_line(self, k: int) -> tuple[Array, Array, Array]:
@@ -341,7 +357,7 @@ class Sampler:
 def alarm_window(record: Record, before_s: float = 0.0) -> tuple[Array, Array, Array]:
     """The seconds that end ``before_s`` before an alarm of CinC 2015, and what its label says."""
     end = record.n - int(before_s * FS_HZ)
-    part = record.mv[:, end - SAMPLES:end]
+    part = record.mv[:, end - SAMPLES : end]
     truth, weak = float(record.truth), WEAK * 2
     known: dict[str, dict[str, tuple[float, float]]] = {
         "v": {"vt": (truth, 1.0), "vf": (0, 0.0 if record.truth else 0.5), "asystole": (0, weak)},

@@ -4,6 +4,7 @@ Without ``--fold`` the shipped weights are made, with it those that never saw fo
 ``cinc2017.csv`` and ``mitdb.csv`` in the folds folder. Writes ``models/weights/rhythm.onnx`` or ``rhythm_foldK.onnx``.
 The same seed gives the same windows.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -24,7 +25,7 @@ EPOCHS = 14
 BATCH = 64
 WEIGHT_DECAY = 2e-2
 INPUTS = ("x", "present", "amplitude")
-NEWEST_STEPS = 75             # of the 100 time steps: the last 12 s, in which an alarm must lie
+NEWEST_STEPS = 75  # of the 100 time steps: the last 12 s, in which an alarm must lie
 
 
 class RhythmModel(nn.Module):
@@ -36,21 +37,22 @@ class RhythmModel(nn.Module):
         self.lead = nn.Sequential(Residual(12, 16, 7, 2), Residual(16, 24, 7, 2), Residual(24, 32, 5, 2))
         self.join = nn.Sequential(nn.Conv1d(66, 40, 1, bias=False), nn.BatchNorm1d(40), nn.ReLU())
         self.time = nn.Sequential(Residual(40, 40, 5), Residual(40, 40, 5, dilations=(1, 4)))
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(160, 32), nn.ReLU(), nn.Dropout(0.2),
-                                  nn.Linear(32, len(OUTPUTS)))
+        self.head = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(160, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, len(OUTPUTS))
+        )
 
     def forward(self, x: Tensor, present: Tensor, amplitude: Tensor) -> Tensor:
         n = x.shape[0]
-        y = self.lead(self.stem(x.reshape(n * 2, 1, SAMPLES)))   # [2n, 32, 100]
+        y = self.lead(self.stem(x.reshape(n * 2, 1, SAMPLES)))  # [2n, 32, 100]
         y = y.reshape(n, 2, y.shape[1], y.shape[2])
         there = present[:, :, None, None]
         mean = (y * there).sum(1) / there.sum(1)
-        most = (y * there).max(1).values                          # ReLU outputs: an absent lead's zero is the least
+        most = (y * there).max(1).values  # ReLU outputs: an absent lead's zero is the least
         size = (amplitude * present).sum(1) / present.sum(1)
         known = torch.stack([size, present.sum(1) - 1.0], 1)[:, :, None].expand(n, 2, y.shape[3])
         z = self.time(self.join(torch.cat([mean, most, known], 1)))
         newest = z[:, :, -NEWEST_STEPS:]
-        last = z[:, :, -NEWEST_STEPS // 3:]
+        last = z[:, :, -NEWEST_STEPS // 3 :]
         pooled = torch.cat([z.mean(2), newest.max(2).values, last.mean(2), last.max(2).values], 1)
         out: Tensor = self.head(pooled)
         return out
@@ -75,7 +77,7 @@ def train(corpus: Corpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
 
     def draw() -> Iterator[Windows]:
         plan = sampler.epoch()
-        return (sampler.batch(plan[k * BATCH:(k + 1) * BATCH]) for k in range(batches))
+        return (sampler.batch(plan[k * BATCH : (k + 1) * BATCH]) for k in range(batches))
 
     return train_averaged(model, epochs, batches, draw, loss_of, WEIGHT_DECAY)
 
@@ -85,8 +87,16 @@ def export(model: nn.Module, path: Path) -> None:
     example = (torch.zeros(1, 2, SAMPLES), torch.ones(1, 2), torch.zeros(1, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, example, str(path), input_names=list(INPUTS), output_names=["logits"],
-                          opset_version=17, dynamo=False, dynamic_axes={name: {0: "n"} for name in INPUTS})
+        torch.onnx.export(
+            model,
+            example,
+            str(path),
+            input_names=list(INPUTS),
+            output_names=["logits"],
+            opset_version=17,
+            dynamo=False,
+            dynamic_axes={name: {0: "n"} for name in INPUTS},
+        )
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 """What the networks of rhythm share in training: a residual block, and the loop that keeps a moving mean of weights."""
+
 from __future__ import annotations
 
 import copy
@@ -23,8 +24,15 @@ class Residual(nn.Module):
     ``dilations`` are those of the first and of the second convolution.
     """
 
-    def __init__(self, inside: int, out: int, kernel: int, stride: int = 1, dilations: tuple[int, int] = (1, 1),
-                 drop: float = 0.0) -> None:
+    def __init__(
+        self,
+        inside: int,
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        dilations: tuple[int, int] = (1, 1),
+        drop: float = 0.0,
+    ) -> None:
         super().__init__()
         half, (one, two) = kernel // 2, dilations
         self.first = nn.Conv1d(inside, out, kernel, stride, one * half, one, bias=False)
@@ -39,8 +47,14 @@ class Residual(nn.Module):
         return functional.relu(self.norm2(self.second(y)) + self.around(x))
 
 
-def train_averaged(model: nn.Module, epochs: int, batches: int, draw: Callable[[], Iterable[Batch]],
-                   loss_of: Callable[[nn.Module, Batch], Tensor], weight_decay: float) -> nn.Module:
+def train_averaged(
+    model: nn.Module,
+    epochs: int,
+    batches: int,
+    draw: Callable[[], Iterable[Batch]],
+    loss_of: Callable[[nn.Module, Batch], Tensor],
+    weight_decay: float,
+) -> nn.Module:
     """The moving mean of a model's weights while it is trained.
 
     Parameters
@@ -54,8 +68,9 @@ def train_averaged(model: nn.Module, epochs: int, batches: int, draw: Callable[[
     """
     mean, step = copy.deepcopy(model), 0
     optimizer = torch.optim.AdamW(model.parameters(), PEAK_RATE, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=epochs * batches + 1,
-                                                   pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, PEAK_RATE, total_steps=epochs * batches + 1, pct_start=0.2
+    )
     for epoch in range(epochs):
         began, total = time.monotonic(), 0.0
         model.train()
@@ -71,6 +86,9 @@ def train_averaged(model: nn.Module, epochs: int, batches: int, draw: Callable[[
             with torch.no_grad():
                 for a, b in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
                     a.lerp_(b, 1.0 - min(EMA, step / (step + 20.0))) if a.is_floating_point() else a.copy_(b)
-        print(f"epoch {epoch + 1}/{epochs}: loss {total / batches:.4f}, {time.monotonic() - began:.0f} s",
-              file=sys.stderr, flush=True)
+        print(
+            f"epoch {epoch + 1}/{epochs}: loss {total / batches:.4f}, {time.monotonic() - began:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
     return mean.eval()

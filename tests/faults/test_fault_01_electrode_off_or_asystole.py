@@ -1,4 +1,5 @@
 """Fault 1: a flat line from an electrode that is off is not asystole; a flat line from an attached one may be."""
+
 from __future__ import annotations
 
 import numpy as np

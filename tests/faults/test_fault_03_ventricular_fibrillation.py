@@ -1,4 +1,5 @@
 """Fault 3: fibrillation has no QRS complexes: no P wave is claimed in it, and the lead stays usable."""
+
 from __future__ import annotations
 
 import numpy as np

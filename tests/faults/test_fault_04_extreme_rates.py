@@ -1,4 +1,5 @@
 """Fault 4: 25 and 220 beats a minute are counted as they are: no half rate, no double rate."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """Fault 5: a gap of missing samples has no beats in it, and the beats around it are all there."""
+
 from __future__ import annotations
 
 import numpy as np

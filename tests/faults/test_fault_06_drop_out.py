@@ -1,4 +1,5 @@
 """Fault 6: four seconds of drop-out (zeros) hold no beat; the beats come back behind it."""
+
 from __future__ import annotations
 
 from models.beats.detector import find_beats

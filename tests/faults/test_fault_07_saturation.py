@@ -1,4 +1,5 @@
 """Fault 7: after a shock the amplifier sits at its rail: the lead says saturated, and beats return with the signal."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Fault 8: mains hum of 0.5 mV, 50 or 60 Hz, adds and hides no beat."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Fault 9: muscle noise without a heart has no beats, and the lead says noisy."""
+
 from __future__ import annotations
 
 import numpy as np

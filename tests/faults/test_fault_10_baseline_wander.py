@@ -1,4 +1,5 @@
 """Fault 10: baseline wander of 2 mV at breathing rate adds and hides no beat."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Fault 11: pacing spikes are no beats of their own, marked or not: without a beat behind them it is asystole."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -21,7 +22,7 @@ def spiked() -> tuple[Ecg, list[int]]:
     for r in expected:
         at = r - round(0.12 * ecg.fs_hz)
         if at > 2:
-            mv[:, at:at + 2] += 2.5
+            mv[:, at : at + 2] += 2.5
             marks.append(at)
     return replace(ecg, mv=mv, pacer_marks=np.array(marks)), expected
 
@@ -48,12 +49,12 @@ def test_spikes_that_no_longer_capture_do_not_hide_asystole(fs: float, cut_hz: f
     mv = resample(ecg.mv, ecg.fs_hz, fine)
     stop = round(40 * fine)
     line = np.random.default_rng(0).normal(0, 0.004, mv[:, stop:].shape)
-    mv = np.concatenate([mv[:, :stop], mv[:, stop - 1:stop] + line], axis=1)
+    mv = np.concatenate([mv[:, :stop], mv[:, stop - 1 : stop] + line], axis=1)
     r = [b.sample / ecg.fs_hz for b in find_beats(ecg)]
     last = max(at for at in r if at < 40)
     train = np.zeros(mv.shape[1])
     for at in [*(at for at in r if at < 40), *np.arange(last + 0.85, 59, 0.85)]:
-        train[round((at - 0.12) * fine):][:4] = 1.0
+        train[round((at - 0.12) * fine) :][:4] = 1.0
     if cut_hz is not None:
         train = np.convolve(train, signal.firwin(401, cut_hz, fs=fine), "same")
         train /= np.abs(train).max()
@@ -73,7 +74,7 @@ def test_p_waves_after_the_last_paced_beat_are_no_beats() -> None:
     for at in np.arange(0.6, 49.5, 0.75):
         mv += 0.28 * np.exp(-0.5 * ((t - at) / 0.022) ** 2)
         if at < 35.0:
-            train[round((at + 0.15) * fine):][:2] = 1.0
+            train[round((at + 0.15) * fine) :][:2] = 1.0
             mv += 2.0 * np.exp(-0.5 * ((t - at - 0.23) / 0.03) ** 2) - 0.6 * np.exp(-0.5 * ((t - at - 0.5) / 0.06) ** 2)
     last = max(at for at in np.arange(0.6, 49.5, 0.75) if at < 35.0) + 0.23
     train = np.convolve(train, signal.firwin(401, 60, fs=fine), "same")

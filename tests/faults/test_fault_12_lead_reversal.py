@@ -1,4 +1,5 @@
 """Fault 12: with the arm electrodes exchanged the beats stay, and the axis tells."""
+
 from __future__ import annotations
 
 from models.ecg import Ecg

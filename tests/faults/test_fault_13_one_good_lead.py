@@ -1,4 +1,5 @@
 """Fault 13: one good lead of twelve is enough for the beats, and quality says which one it is."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Fault 14: complexes of less than 0.15 mV are not counted (IEC 60601-2-27); those of 0.5 mV are."""
+
 from __future__ import annotations
 
 import numpy as np

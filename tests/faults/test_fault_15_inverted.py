@@ -1,4 +1,5 @@
 """Fault 15: an inverted lead has the same beats and the same QRS duration."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """Fault 16: microvolts taken for millivolts: no heart has that size, and the quality says so."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Fault 18: III is not II - I: a limb lead is mislabelled or miscalibrated, and quality says which leads disagree."""
+
 from __future__ import annotations
 
 from models.ecg import Ecg

@@ -1,4 +1,5 @@
 """Fault 33: the broker that leads a bed's partition dies while hearts stand still. Alarms go on; nothing is lost."""
+
 from __future__ import annotations
 
 import time
@@ -36,8 +37,9 @@ def test_alarms_go_on_when_a_broker_of_three_is_killed(
 ) -> None:
     start_ns = time.time_ns() // S * S
     beds = [messages(ecg(60, silent=[(10.0, 50.0)], start_ns=start_ns, seed=k), bed=b) for k, b in enumerate(BEFORE)]
-    beds += [messages(ecg(60, silent=[(30.0, 50.0)], start_ns=start_ns, seed=9 + k), bed=b)
-             for k, b in enumerate(AFTER)]
+    beds += [
+        messages(ecg(60, silent=[(30.0, 50.0)], start_ns=start_ns, seed=9 + k), bed=b) for k, b in enumerate(AFTER)
+    ]
     with (
         ApacheKafka(kafka_home, tmp_path / "kafka", nodes=3, settings=QUICK) as cluster,
         Stack(Broker(cluster.address, embedded=False), redis_url, topic_prefix, tmp_path, replication=3) as stack,

@@ -1,4 +1,5 @@
 """Fault 38: the GPU is lost or its libraries do not load, and ONNX Runtime would go on on the CPU without a word."""
+
 from __future__ import annotations
 
 from pathlib import Path

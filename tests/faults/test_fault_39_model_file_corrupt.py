@@ -1,4 +1,5 @@
 """Fault 39: a model file is cut short, flipped by a bit, or another one than its configuration says."""
+
 from __future__ import annotations
 
 import json

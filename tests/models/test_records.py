@@ -1,4 +1,5 @@
 """Records are read in millivolts, whatever the file says its unit is; what cannot be read names the file."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,8 +17,17 @@ def wave(n: int = 1000) -> np.ndarray:
 def write_wfdb(folder: Path, names: list[str], units: list[str], signal: np.ndarray, gain: float) -> Path:
     import wfdb
 
-    wfdb.wrsamp("rec", fs=250, units=units, sig_name=names, p_signal=signal, fmt=["16"] * len(names),
-                adc_gain=[gain] * len(names), baseline=[0] * len(names), write_dir=str(folder))
+    wfdb.wrsamp(
+        "rec",
+        fs=250,
+        units=units,
+        sig_name=names,
+        p_signal=signal,
+        fmt=["16"] * len(names),
+        adc_gain=[gain] * len(names),
+        baseline=[0] * len(names),
+        write_dir=str(folder),
+    )
     return folder / "rec"
 
 

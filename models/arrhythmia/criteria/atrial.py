@@ -7,6 +7,7 @@ rhythm) and how many beats show a P wave. It is trained by ``python -m models.tr
 Two networks see the waves themselves and vote beside it: the atrial network, trained on atrial rhythms alone, and the
 rhythm network.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -22,17 +23,27 @@ from models.beats.series import METHOD, BeatTrack
 from models.evidence import Criterion, Evidence
 from models.networks.loading import file_of, fold_asked
 
-LOOK_S = 30.0               # beats of this time are judged together
+LOOK_S = 30.0  # beats of this time are judged together
 MIN_RRS = 8
-REGULAR_BELOW = 0.015       # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
+REGULAR_BELOW = 0.015  # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
 IRREGULAR_ABOVE = 0.08
-NOISY_ABOVE = 0.3           # the network's say: nothing can be told
+NOISY_ABOVE = 0.3  # the network's say: nothing can be told
 OWN_SHARE, RHYTHM_SHARE, ATRIAL_SHARE = 0.2, 0.2, 0.6  # of the decision; all three say it in log odds
-LEVEL = -1.5                # log odds above which fibrillation is called, for 89 of 100 of CinC 2017 found
-MOST = 6.0                  # log odds of the RRs and P waves beyond this are no surer
-ASK_NETWORK_ABOVE = -6.0    # log odds of the RRs and P waves below which the network could not change the decision
-FEATURES = ("median_change", "rmssd", "scatter", "share_changed", "turning", "lag1", "lag2", "near_pairs", "rate_hz",
-            "absent_p")
+LEVEL = -1.5  # log odds above which fibrillation is called, for 89 of 100 of CinC 2017 found
+MOST = 6.0  # log odds of the RRs and P waves beyond this are no surer
+ASK_NETWORK_ABOVE = -6.0  # log odds of the RRs and P waves below which the network could not change the decision
+FEATURES = (
+    "median_change",
+    "rmssd",
+    "scatter",
+    "share_changed",
+    "turning",
+    "lag1",
+    "lag2",
+    "near_pairs",
+    "rate_hz",
+    "absent_p",
+)
 
 
 class AtrialRhythm:
@@ -81,16 +92,32 @@ class AtrialRhythm:
         """REGULARITY over the judged beats, and ABSENT_P for atrial fibrillation."""
         track = self._track
         assert track is not None
-        rr = np.diff(track.r[self._first:]) / self._fs
+        rr = np.diff(track.r[self._first :]) / self._fs
         start, end = int(track.r[self._first]), int(track.r[-1])
         rule = f"irregular {'without' if code == 'AFIB' else 'with'} P waves for {over_s:g} s"
         criterion = Criterion(rule, over_s, source)
-        regularity = Evidence("REGULARITY", round(float(np.std(rr) / np.mean(rr)), 3), track.leads, start, end,
-                              criterion=criterion, over_s=over_s, method=METHOD)
+        regularity = Evidence(
+            "REGULARITY",
+            round(float(np.std(rr) / np.mean(rr)), 3),
+            track.leads,
+            start,
+            end,
+            criterion=criterion,
+            over_s=over_s,
+            method=METHOD,
+        )
         if code != "AFIB" or not np.isfinite(self._absent_p):
             return (regularity,)
-        absent = Evidence("ABSENT_P", round(self._absent_p, 3), track.leads, start, end, criterion=criterion,
-                          over_s=over_s, method=METHOD)
+        absent = Evidence(
+            "ABSENT_P",
+            round(self._absent_p, 3),
+            track.leads,
+            start,
+            end,
+            criterion=criterion,
+            over_s=over_s,
+            method=METHOD,
+        )
         return regularity, absent
 
 
@@ -110,15 +137,24 @@ def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:
     kept = rr[good] / mean - 1.0
     turns = np.diff(rr)[:-1] * np.diff(rr)[1:]
     triples = pairs[:-1] & pairs[1:]
-    power = float(np.mean(kept ** 2)) + 1e-6
+    power = float(np.mean(kept**2)) + 1e-6
     lag1 = float(np.mean(kept[1:] * kept[:-1])) / power
     lag2 = float(np.mean(kept[2:] * kept[:-2])) / power
     near = np.abs(kept[:, None] - kept[None]) < 0.05
     off_diagonal = (near.sum() - len(kept)) / (len(kept) * (len(kept) - 1))
-    return np.array([
-        np.median(np.abs(change)), min(1.0, float(np.sqrt(np.mean(change ** 2)))), min(1.0, float(np.std(kept))),
-        np.mean(np.abs(change) > 0.1), np.mean(turns[triples] < 0) if triples.any() else 0.5, lag1, lag2,
-        off_diagonal, 1.0 / middle])
+    return np.array(
+        [
+            np.median(np.abs(change)),
+            min(1.0, float(np.sqrt(np.mean(change**2)))),
+            min(1.0, float(np.std(kept))),
+            np.mean(np.abs(change) > 0.1),
+            np.mean(turns[triples] < 0) if triples.any() else 0.5,
+            lag1,
+            lag2,
+            off_diagonal,
+            1.0 / middle,
+        ]
+    )
 
 
 class AtrialClassifier:

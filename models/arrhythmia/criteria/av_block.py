@@ -5,6 +5,7 @@ The template is the mean P wave of the conducted beats at hand, lead by lead. A 
 beat and the P wave (or QRS) of the next, where its shape and size fit in most leads and its place fits their pace.
 Ventricular beats on either side are left out: what lies behind them is their own doing.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,15 +20,15 @@ from models.arrhythmia.limits import RULES, Limit
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Criterion, Evidence
 
-HALF_S = 0.07              # half a P wave: templates are 140 ms long (P waves last 80 to 120 ms)
-MIN_BEATS = 4              # conducted beats with a P wave that make a template
-MIN_P_MV = 0.06            # a smaller P wave in a lead cannot be told from noise
-MIN_RR_S = 0.8             # a shorter RR has no room for a P wave of its own
-ALIKE = 0.88               # correlation with the template
-SIZE = (0.5, 1.8)          # of the template's size
-AFTER_T_S = 0.04           # clear of the T wave's end
-BEFORE_P_S = 0.20          # clear of the next beat's own P wave
-PACE = 0.22                # how far a P wave may stand off the middle, or off the usual PP interval
+HALF_S = 0.07  # half a P wave: templates are 140 ms long (P waves last 80 to 120 ms)
+MIN_BEATS = 4  # conducted beats with a P wave that make a template
+MIN_P_MV = 0.06  # a smaller P wave in a lead cannot be told from noise
+MIN_RR_S = 0.8  # a shorter RR has no room for a P wave of its own
+ALIKE = 0.88  # correlation with the template
+SIZE = (0.5, 1.8)  # of the template's size
+AFTER_T_S = 0.04  # clear of the T wave's end
+BEFORE_P_S = 0.20  # clear of the next beat's own P wave
+PACE = 0.22  # how far a P wave may stand off the middle, or off the usual PP interval
 METHOD = "P template 1"
 
 
@@ -58,8 +59,11 @@ class BlockWatch:
             return
         self._asked = beats[-1].sample
         rr = np.diff([b.sample for b in beats]) / self._fs
-        wanted = [k for k in new if rr[k] >= MIN_RR_S and beats[k].sample >= start and beats[k].conducted
-                  and beats[k + 1].conducted]
+        wanted = [
+            k
+            for k in new
+            if rr[k] >= MIN_RR_S and beats[k].sample >= start and beats[k].conducted and beats[k + 1].conducted
+        ]
         if not wanted:
             return
         part = window.select(usable)
@@ -77,10 +81,21 @@ class BlockWatch:
         criterion = Criterion(rule, limit.beats, RULES["AV_BLOCK"].source)
         half = round(HALF_S * self._fs)
         cited = []
-        for at, leads in self._found[-limit.beats:]:
+        for at, leads in self._found[-limit.beats :]:
             span, width = (at - half, at + half), round(2000.0 * half / self._fs, 1)
-            cited.append(Evidence("P", width, leads, *span, (BeatSpan(at, *span, width),), criterion,
-                                  over_s=limit.seconds, wave="p", method=METHOD))
+            cited.append(
+                Evidence(
+                    "P",
+                    width,
+                    leads,
+                    *span,
+                    (BeatSpan(at, *span, width),),
+                    criterion,
+                    over_s=limit.seconds,
+                    wave="p",
+                    method=METHOD,
+                )
+            )
         return Finding("AV_BLOCK", self._found[0][0], now, tuple(cited), self._found[-1][1])
 
 
@@ -94,7 +109,7 @@ def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> d
             marks = b.beat.leads.get(lead)
             peak = None if marks is None or not b.conducted else marks.p_peak
             if peak is not None and half <= peak - start < len(row) - half:
-                waves.append(row[peak - start - half:peak - start + half + 1])
+                waves.append(row[peak - start - half : peak - start + half + 1])
         if len(waves) >= MIN_BEATS:
             mean = _level(np.mean(waves, axis=0).astype(np.float64))
             if np.ptp(mean) >= MIN_P_MV:
@@ -102,8 +117,9 @@ def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> d
     return out
 
 
-def _between(part: Ecg, start: int, beats: Sequence[WaveBeat], k: int, templates: dict[str, NDArray[np.float64]],
-             fs: float) -> list[tuple[int, tuple[str, ...]]]:
+def _between(
+    part: Ecg, start: int, beats: Sequence[WaveBeat], k: int, templates: dict[str, NDArray[np.float64]], fs: float
+) -> list[tuple[int, tuple[str, ...]]]:
     """P waves between beat ``k`` and the next one: absolute sample and the leads that show it."""
     here, after = beats[k].beat.overall, beats[k + 1].beat.overall
     if here.t_off is None or not templates:
@@ -136,14 +152,14 @@ def _matches(row: NDArray[np.float64], template: NDArray[np.float64], first: int
     low, high = first - half, last + half
     if low < 0 or high > len(row):
         return np.zeros(last - first, bool)
-    pieces = np.lib.stride_tricks.sliding_window_view(row[low:high], len(template))[:last - first]
+    pieces = np.lib.stride_tricks.sliding_window_view(row[low:high], len(template))[: last - first]
     flat = pieces - np.linspace(0, 1, len(template)) * (pieces[:, -1:] - pieces[:, :1]) - pieces[:, :1]
     flat = flat - flat.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(flat, axis=1) * np.linalg.norm(template) + 1e-9
     alike = flat @ template / norm
     size = np.ptp(flat, axis=1) / max(float(np.ptp(template)), 1e-9)
     out = np.zeros(last - first, bool)
-    out[:len(alike)] = (alike >= ALIKE) & (size >= SIZE[0]) & (size <= SIZE[1])
+    out[: len(alike)] = (alike >= ALIKE) & (size >= SIZE[0]) & (size <= SIZE[1])
     return out
 
 

@@ -6,6 +6,7 @@ network, which has seen real alarms true and false, agrees. Tachycardia: a run o
 network that agrees, the surer the shorter the run. A bundle-branch block or a pacemaker makes all of a bed's beats look
 ventricular: such beats make a run only where the network is surer still.
 """
+
 from __future__ import annotations
 
 from itertools import pairwise
@@ -26,21 +27,21 @@ from models.measurement.intervals import FIBRILLATION
 # the first line holds 84 to 93 % of it and 0.2 % of the other MIT-BIH windows, the second 76 to 86 % and 0.01 %.
 LIKELY = {"leakage": 0.65, "rest_share": 0.5, "slope_kurtosis": 10.0, "peak_share": 0.33, "rms_mv": 0.05}
 CERTAIN = {"leakage": 0.62, "rest_share": 0.36, "slope_kurtosis": 6.0, "peak_share": 0.38, "rms_mv": 0.05}
-AT_LEAST = ("peak_share", "rms_mv")          # of these a wave must have more, of the others less
-AGREE, NOT_AGAINST = 0.65, 0.2               # the network's say for likely and for certain waves
-HOLD_NETWORK = 0.3                           # once on
-WAIT_FOR_WAVES_S = 1.0                       # asystole may be this much later where fibrillation is likelier
+AT_LEAST = ("peak_share", "rms_mv")  # of these a wave must have more, of the others less
+AGREE, NOT_AGAINST = 0.65, 0.2  # the network's say for likely and for certain waves
+HOLD_NETWORK = 0.3  # once on
+WAIT_FOR_WAVES_S = 1.0  # asystole may be this much later where fibrillation is likelier
 
 # The network's say that a tachycardia needs: beside a run of the limit's length, beside a shorter one (beats that melt
 # into each other are missed), beside two strange beats that make none, beside a run that looks as the bed always does
 VT_RUN, VT_SHORT_RUN, VT_NO_RUN, VT_FAMILIAR = 0.5, 0.6, 0.75, 0.85
-VT_HOLDS, VT_ALONE_HOLDS = 0.3, 0.8          # once on: beside a strange beat or a ventricular run, beside none
-NEW_S = 8.0                                  # in the first seconds of a bed the network, which sees 16 s, must be sure
-FEW_STRANGERS = 2                            # fewer strange beats are no tachycardia, whatever the network says
-ROOM_S = 2.0                                 # five beats at 150 a minute and what is around them
-SETTLED = 0.7                                # share of the beats before a run that must be alike for likeness to tell
+VT_HOLDS, VT_ALONE_HOLDS = 0.3, 0.8  # once on: beside a strange beat or a ventricular run, beside none
+NEW_S = 8.0  # in the first seconds of a bed the network, which sees 16 s, must be sure
+FEW_STRANGERS = 2  # fewer strange beats are no tachycardia, whatever the network says
+ROOM_S = 2.0  # five beats at 150 a minute and what is around them
+SETTLED = 0.7  # share of the beats before a run that must be alike for likeness to tell
 SETTLED_BEATS, FEWEST_SETTLED = 20, 6
-LOOK_S = 9.0                                 # a run whose last beat is older is over
+LOOK_S = 9.0  # a run whose last beat is older is over
 METHOD = "views 1"
 
 
@@ -70,10 +71,19 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findin
     leads = tuple(lead for lead, votes in zip(track.leads, likely, strict=True) if votes)
     criterion = Criterion(f"fibrillation or flutter waves for {limit.seconds:g} s", limit.seconds, RULES["VFIB"].source)
     height = round(views.peak_to_peak(leads[0], WINDOW_S), 3)
-    size = Evidence("AMPLITUDE", height, leads[:1], *span, criterion=criterion, wave=FIBRILLATION,
-                    confidence=round(network, 3), method=METHOD)
-    clean = Evidence("QUALITY", round(views.quality(leads[0], WINDOW_S), 3), leads[:1], *span, criterion=criterion,
-                     method=METHOD)
+    size = Evidence(
+        "AMPLITUDE",
+        height,
+        leads[:1],
+        *span,
+        criterion=criterion,
+        wave=FIBRILLATION,
+        confidence=round(network, 3),
+        method=METHOD,
+    )
+    clean = Evidence(
+        "QUALITY", round(views.quality(leads[0], WINDOW_S), 3), leads[:1], *span, criterion=criterion, method=METHOD
+    )
     return Finding("VFIB", span[0], span[1], (size, clean), leads)
 
 
@@ -103,12 +113,14 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findi
     first, last = cited
     rule = f"{limit.beats} ventricular beats in a row faster than {limit.rate:g} bpm"
     criterion = Criterion(rule, limit.rate, RULES["VTACH"].source)
-    return Finding("VTACH", int(track.r[first]), int(track.r[last]), (track.rate_evidence(first, last, criterion),),
-                   track.leads)
+    return Finding(
+        "VTACH", int(track.r[first]), int(track.r[last]), (track.rate_evidence(first, last, criterion),), track.leads
+    )
 
 
-def _network_needed(track: BeatTrack, strange: NDArray[np.bool_], run: tuple[int, int] | None, limit: Limit,
-                    on: bool) -> float | None:
+def _network_needed(
+    track: BeatTrack, strange: NDArray[np.bool_], run: tuple[int, int] | None, limit: Limit, on: bool
+) -> float | None:
     """How sure the network must be for these beats to be a tachycardia; None: no network makes them one."""
     assert limit.beats is not None
     beats = 0 if run is None else run[1] - run[0] + 1
@@ -157,7 +169,7 @@ def strangers(track: BeatTrack) -> NDArray[np.bool_]:
         first = int(recent[0])
         while first > 0 and unlike[first - 1]:
             first -= 1
-        before = track.like[max(0, first - SETTLED_BEATS):first]
+        before = track.like[max(0, first - SETTLED_BEATS) : first]
         before = before[np.isfinite(before)]
         if len(before) < FEWEST_SETTLED or np.mean(before >= LIKE_FROM) < SETTLED:
             unlike = np.zeros(len(unlike), bool)

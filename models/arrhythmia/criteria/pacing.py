@@ -3,6 +3,7 @@
 In: a `BeatTrack` and the samples of the pacing marks. Out: a `Finding` or None. Definitions: Philips IntelliVue (pacer
 not capture, pacer not pacing); both need a device that marks its pulses or a patient known to be paced.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -13,9 +14,9 @@ from models.arrhythmia.limits import RULES, Limit
 from models.beats.series import METHOD, BeatTrack
 from models.evidence import Criterion, Evidence
 
-LOOKBACK_S = 10.0       # failures further apart than this are no series
-ATRIAL_PULSE_S = 0.35   # a mark that another follows this soon may be an atrial pulse, which asks for no QRS
-BEFORE_BEAT_S = 0.02    # a mark may be stamped a little after the beat's largest deflection
+LOOKBACK_S = 10.0  # failures further apart than this are no series
+ATRIAL_PULSE_S = 0.35  # a mark that another follows this soon may be an atrial pulse, which asks for no QRS
+BEFORE_BEAT_S = 0.02  # a mark may be stamped a little after the beat's largest deflection
 
 
 def not_capturing(track: BeatTrack, marks: NDArray[np.int64], limit: Limit) -> Finding | None:
@@ -33,10 +34,17 @@ def not_capturing(track: BeatTrack, marks: NDArray[np.int64], limit: Limit) -> F
             failed.append(int(mark))
     if len(failed) < limit.beats:
         return None
-    criterion = Criterion(f"pacing mark without a beat within {limit.ms:g} ms, {limit.beats} times", limit.ms,
-                          RULES["PACER_NOT_CAPTURING"].source)
-    silence = tuple(Evidence("SILENCE", round(wait / fs, 3), track.leads, mark, mark + round(wait), criterion=criterion,
-                             method=METHOD) for mark in failed[-limit.beats:])
+    criterion = Criterion(
+        f"pacing mark without a beat within {limit.ms:g} ms, {limit.beats} times",
+        limit.ms,
+        RULES["PACER_NOT_CAPTURING"].source,
+    )
+    silence = tuple(
+        Evidence(
+            "SILENCE", round(wait / fs, 3), track.leads, mark, mark + round(wait), criterion=criterion, method=METHOD
+        )
+        for mark in failed[-limit.beats :]
+    )
     return Finding("PACER_NOT_CAPTURING", failed[0], failed[-1] + round(wait), silence, track.leads)
 
 
@@ -52,8 +60,9 @@ def not_pacing(track: BeatTrack, marks: NDArray[np.int64], limit: Limit) -> Find
         if track.now - stop > LOOKBACK_S / 2 * track.fs_hz:
             return None
         if rr[k] > limit.seconds and not ((marks > start) & (marks < stop)).any():
-            criterion = Criterion(f"pause over {limit.seconds:g} s without a pacing mark", limit.seconds,
-                                  RULES["PACER_NOT_PACING"].source)
+            criterion = Criterion(
+                f"pause over {limit.seconds:g} s without a pacing mark", limit.seconds, RULES["PACER_NOT_PACING"].source
+            )
             return Finding("PACER_NOT_PACING", start, stop, (track.rr_evidence(k, criterion),), track.leads)
     return None
 

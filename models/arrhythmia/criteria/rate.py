@@ -4,6 +4,7 @@ In: a `BeatTrack` and the code's `Limit`. Out: a `Finding` where the condition i
 as a list. Detection acts within measuring accuracy (CONTRACTS 4); the evidence gives what was measured.
 Definitions: CinC 2015 (asystole, extreme rates), Philips IntelliVue and GE EK-Pro manuals (the others).
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -14,20 +15,20 @@ from models.arrhythmia.limits import RULES, Limit
 from models.beats.series import METHOD, BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
 
-ASYSTOLE_MARGIN_S = 0.5      # CONTRACTS 4: asystole from 3.5 s
-JUST_ENDED_S = 1.5           # a silence that a beat ended since the last hop
-BRADY_MARGIN_BPM = 1.0       # CONTRACTS 4 allows 5; hearts that hover about the limit raise it twice as often at 3
-TACHY_MARGIN_BPM = 1.0       # of each beat; CONTRACTS 4 allows 5
+ASYSTOLE_MARGIN_S = 0.5  # CONTRACTS 4: asystole from 3.5 s
+JUST_ENDED_S = 1.5  # a silence that a beat ended since the last hop
+BRADY_MARGIN_BPM = 1.0  # CONTRACTS 4 allows 5; hearts that hover about the limit raise it twice as often at 3
+TACHY_MARGIN_BPM = 1.0  # of each beat; CONTRACTS 4 allows 5
 TACHY_MEAN_MARGIN_BPM = 4.0  # where the newest of them are faster than the limit: a rate that is still rising
-TACHY_NEWEST = 8             # RRs that are the newest ones (as many as the heart rate is a mean of)
-BRADY_HOLD_BPM = 6.0         # once on, extreme bradycardia is over only when the rate is this far above its limit
-TACHY_HOLD_BPM = 5.0         # once on, extreme tachycardia is over only when the rate is this far below its limit
-SLOW_BEAT_BPM = 50.0         # a beat this slow is slow: of the five, one may come early (an escape, a premature beat)
-BRADY_WINDOW_BEATS = 2       # RRs that the last 8 s must hold, the running one counted
-SUSTAINED_S = 10.0           # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
-INSTANT_LOOKBACK_S = 20.0    # instants that ended longer ago have been reported
-MISSED_FACTOR = 1.8          # Philips IntelliVue: 1.8 times the mean RR
-NARROW_QRS_MS = 120.0        # AHA/ACC/HRS 2009
+TACHY_NEWEST = 8  # RRs that are the newest ones (as many as the heart rate is a mean of)
+BRADY_HOLD_BPM = 6.0  # once on, extreme bradycardia is over only when the rate is this far above its limit
+TACHY_HOLD_BPM = 5.0  # once on, extreme tachycardia is over only when the rate is this far below its limit
+SLOW_BEAT_BPM = 50.0  # a beat this slow is slow: of the five, one may come early (an escape, a premature beat)
+BRADY_WINDOW_BEATS = 2  # RRs that the last 8 s must hold, the running one counted
+SUSTAINED_S = 10.0  # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
+INSTANT_LOOKBACK_S = 20.0  # instants that ended longer ago have been reported
+MISSED_FACTOR = 1.8  # Philips IntelliVue: 1.8 times the mean RR
+NARROW_QRS_MS = 120.0  # AHA/ACC/HRS 2009
 
 
 def _criterion(code: str, rule: str, limit: float) -> Criterion:
@@ -54,8 +55,9 @@ def asystole(track: BeatTrack, limit: Limit, believed: tuple[str, ...]) -> Findi
     criterion = _criterion("ASYSTOLE", f"no beat for {limit.seconds:g} s or longer", limit.seconds)
     value = round((stop - start) / track.fs_hz, 4)
     measure = "SILENCE" if stop == track.now else "RR"
-    evidence = Evidence(measure, value, believed, start, stop, (BeatSpan(start, start, stop, value),), criterion,
-                        method=METHOD)
+    evidence = Evidence(
+        measure, value, believed, start, stop, (BeatSpan(start, start, stop, value),), criterion, method=METHOD
+    )
     return Finding("ASYSTOLE", start, stop, (evidence,), believed)
 
 
@@ -104,13 +106,14 @@ def extreme_tachy(track: BeatTrack, limit: Limit, on: bool = False) -> Finding |
     n = limit.beats
     if len(track.r) < n or not track.running_s < 2.0:
         return None
-    rr = track.rr_s[-(n - 1):]
+    rr = track.rr_s[-(n - 1) :]
     rate, newest, slowest = (60.0 / float(x) for x in (np.mean(rr), np.mean(rr[-TACHY_NEWEST:]), np.max(rr)))
     if on:
         fast = rate > limit.rate - TACHY_HOLD_BPM
     else:
         fast = slowest > limit.rate - TACHY_MARGIN_BPM or (
-            rate > limit.rate - TACHY_MEAN_MARGIN_BPM and newest > limit.rate)
+            rate > limit.rate - TACHY_MEAN_MARGIN_BPM and newest > limit.rate
+        )
     if not fast:  # NaN: not watched throughout
         return None
     last = len(track.r) - 1
@@ -125,7 +128,7 @@ def slow_or_fast(track: BeatTrack, limit: Limit, code: str) -> Finding | None:
     n = limit.beats
     if len(track.r) < n + 1 or not track.running_s < 60.0 / 10.0:
         return None
-    rate = mean_rates(track.rr_s, n - 1)                  # one value a beat from the n-th on
+    rate = mean_rates(track.rr_s, n - 1)  # one value a beat from the n-th on
     beyond = rate < limit.rate if code == "BRADY" else rate > limit.rate
     run = _run_at_end(beyond)
     last = len(track.r) - 1
@@ -144,7 +147,7 @@ def svt(track: BeatTrack, limit: Limit) -> Finding | None:
     n = limit.beats
     if len(track.r) < n or not track.running_s < 2.0:
         return None
-    rr = track.rr_s[-(n - 1):]
+    rr = track.rr_s[-(n - 1) :]
     widths = track.qrs_ms[-n:][np.isfinite(track.qrs_ms[-n:])]
     wide = track.ventricular[-n:].any() or (len(widths) and np.median(widths) > NARROW_QRS_MS)
     if wide or not np.all(rr < 60.0 / limit.rate):
@@ -160,8 +163,11 @@ def pauses(track: BeatTrack, limit: Limit) -> list[Finding]:
     assert limit.seconds is not None
     criterion = _criterion("PAUSE", f"RR over {limit.seconds:g} s", limit.seconds)
     rr = np.append(track.rr_s, track.running_s) if len(track.r) else np.zeros(0)
-    return [_instant(track, "PAUSE", int(k), criterion) for k in np.flatnonzero(rr > limit.seconds)
-            if track.age_s(int(k)) <= INSTANT_LOOKBACK_S]
+    return [
+        _instant(track, "PAUSE", int(k), criterion)
+        for k in np.flatnonzero(rr > limit.seconds)
+        if track.age_s(int(k)) <= INSTANT_LOOKBACK_S
+    ]
 
 
 def missed_beats(track: BeatTrack, limit: Limit) -> list[Finding]:
@@ -172,9 +178,13 @@ def missed_beats(track: BeatTrack, limit: Limit) -> list[Finding]:
     assert limit.beats is not None
     n, rr, out = limit.beats, track.rr_s, []
     for k in range(n, len(rr)):
-        before = rr[k - n:k]
-        if (track.age_s(k) <= INSTANT_LOOKBACK_S and np.all(np.isfinite(before))
-                and rr[k] > MISSED_FACTOR * np.mean(before) and not track.ventricular[k - 1:k + 2].any()):
+        before = rr[k - n : k]
+        if (
+            track.age_s(k) <= INSTANT_LOOKBACK_S
+            and np.all(np.isfinite(before))
+            and rr[k] > MISSED_FACTOR * np.mean(before)
+            and not track.ventricular[k - 1 : k + 2].any()
+        ):
             limit_s = round(MISSED_FACTOR * float(np.mean(before)), 3)
             criterion = _criterion("MISSED_BEAT", f"RR over {MISSED_FACTOR:g} times the mean of {n}", limit_s)
             out.append(_instant(track, "MISSED_BEAT", k, criterion))
@@ -197,4 +207,3 @@ def _run_at_end(holds: NDArray[np.bool_]) -> int:
     """How many of the last values hold without a break."""
     misses = np.flatnonzero(~holds)
     return len(holds) if not len(misses) else len(holds) - 1 - int(misses[-1])
-

@@ -3,6 +3,7 @@
 One thing is said of one fault: where electrodes are off, or samples do not come, there is no noise to speak of.
 A noisy or detached lead is said to be so and never taken for a silent heart (IEC 60601-2-27, 201.12.4).
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,8 @@ from models.arrhythmia.limits import RULES
 from models.evidence import Criterion, Evidence
 from models.signal.quality import LeadQuality
 
-NOISY_AFTER_S = 10.0     # CONTRACTS 4
-QUALITY_SPAN_S = 1.0     # evidence shows the last second
+NOISY_AFTER_S = 10.0  # CONTRACTS 4
+QUALITY_SPAN_S = 1.0  # evidence shows the last second
 METHOD = "lead quality 1"
 
 
@@ -34,8 +35,14 @@ class SignalWatch:
         self._off_since: int | None = None
         self._blind_since: int | None = None
 
-    def update(self, now: int, usable: Sequence[str], leads_off: Sequence[str],
-               quality: Mapping[str, LeadQuality], there: Sequence[str] | None = None) -> list[Finding]:
+    def update(
+        self,
+        now: int,
+        usable: Sequence[str],
+        leads_off: Sequence[str],
+        quality: Mapping[str, LeadQuality],
+        there: Sequence[str] | None = None,
+    ) -> list[Finding]:
         """One hop of a second: the technical conditions present.
 
         Parameters
@@ -64,10 +71,19 @@ class SignalWatch:
             out.append(self._finding("NOISY_SIGNAL", self._blind_since, now, attached, rule, NOISY_AFTER_S, quality))
         return out
 
-    def _finding(self, code: str, onset: int, now: int, leads: tuple[str, ...], rule: str, limit: float,
-                 quality: Mapping[str, LeadQuality]) -> Finding:
+    def _finding(
+        self,
+        code: str,
+        onset: int,
+        now: int,
+        leads: tuple[str, ...],
+        rule: str,
+        limit: float,
+        quality: Mapping[str, LeadQuality],
+    ) -> Finding:
         worst = round(max((quality[lead].score for lead in leads), default=0.0), 3)
         start = max(onset, now - round(QUALITY_SPAN_S * self._fs))
-        evidence = Evidence("QUALITY", worst, leads, start, now, criterion=Criterion(rule, limit, RULES[code].source),
-                            method=METHOD)
+        evidence = Evidence(
+            "QUALITY", worst, leads, start, now, criterion=Criterion(rule, limit, RULES[code].source), method=METHOD
+        )
         return Finding(code, onset, now, (evidence,), leads)

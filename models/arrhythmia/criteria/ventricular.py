@@ -5,6 +5,7 @@ Out: a `Finding` where the condition is present now, else None; instants come as
 Definitions: Philips IntelliVue and GE EK-Pro manuals. Ventricular tachycardia:
 `models.arrhythmia.criteria.fibrillation`.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from models.arrhythmia.limits import RULES, Limit
 from models.beats.series import BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
 
-RUN_BEATS = 3                # fewer in a row are a pair or single beats
-RATE_MARGIN_BPM = 5.0        # CONTRACTS 4; IEC 60601-2-27
-INSTANT_LOOKBACK_S = 20.0    # instants that ended longer ago have been reported
-STILL_THERE_S = 3.0          # a run whose last beat is older is over
-PVC_WINDOW_S = 60.0          # PVC_RATE counts over a minute
-CYCLES = 3                   # Philips IntelliVue: bigeminy and trigeminy are three cycles
+RUN_BEATS = 3  # fewer in a row are a pair or single beats
+RATE_MARGIN_BPM = 5.0  # CONTRACTS 4; IEC 60601-2-27
+INSTANT_LOOKBACK_S = 20.0  # instants that ended longer ago have been reported
+STILL_THERE_S = 3.0  # a run whose last beat is older is over
+PVC_WINDOW_S = 60.0  # PVC_RATE counts over a minute
+CYCLES = 3  # Philips IntelliVue: bigeminy and trigeminy are three cycles
 
 
 def runs(ventricular: NDArray[np.bool_], broken: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
@@ -58,8 +59,11 @@ def vruns(track: BeatTrack, limit: Limit, vtach_limit: Limit) -> list[Finding]:
     assert vtach_limit.beats is not None and vtach_limit.rate is not None
     rule = f"{least} to {vtach_limit.beats - 1} ventricular beats in a row faster than {vtach_limit.rate:g} bpm"
     criterion = Criterion(rule, vtach_limit.rate, RULES["VRUN"].source)
-    return [_run_finding(track, "VRUN", a, b, criterion) for a, b in _closed_runs(track)
-            if least <= b - a + 1 < vtach_limit.beats and run_rate(track, a, b) > vtach_limit.rate]
+    return [
+        _run_finding(track, "VRUN", a, b, criterion)
+        for a, b in _closed_runs(track)
+        if least <= b - a + 1 < vtach_limit.beats and run_rate(track, a, b) > vtach_limit.rate
+    ]
 
 
 def vpairs(track: BeatTrack, limit: Limit) -> list[Finding]:
@@ -82,11 +86,16 @@ def r_on_t(track: BeatTrack, limit: Limit, t_peaks: Sequence[int | None]) -> lis
     out = []
     for k in range(1, len(track.r)):
         peak = t_peaks[k - 1]
-        if (track.ectopic[k] and not track.ectopic[k - 1] and peak is not None
-                and track.age_s(k) <= INSTANT_LOOKBACK_S
-                and abs(int(track.r[k]) - peak) <= limit.ms / 1000.0 * track.fs_hz):
-            out.append(Finding("R_ON_T", int(track.r[k]), int(track.r[k]), (track.rr_evidence(k - 1, criterion),),
-                               track.leads))
+        if (
+            track.ectopic[k]
+            and not track.ectopic[k - 1]
+            and peak is not None
+            and track.age_s(k) <= INSTANT_LOOKBACK_S
+            and abs(int(track.r[k]) - peak) <= limit.ms / 1000.0 * track.fs_hz
+        ):
+            out.append(
+                Finding("R_ON_T", int(track.r[k]), int(track.r[k]), (track.rr_evidence(k - 1, criterion),), track.leads)
+            )
     return out
 
 
@@ -96,14 +105,23 @@ def every_nth(track: BeatTrack, code: str, n: int) -> Finding | None:
     if len(track.r) < length or track.running_s > STILL_THERE_S:
         return None
     for last in (len(track.r) - 1 - k for k in range(n)):  # the cycle may stand at any of its beats now
-        window = track.ectopic[last - length + 1:last + 1]
-        if (last - length + 1 >= 0 and window[n - 1::n].all() and window.sum() == CYCLES
-                and np.isfinite(track.rr_s[last - length + 1:last]).all()):
+        window = track.ectopic[last - length + 1 : last + 1]
+        if (
+            last - length + 1 >= 0
+            and window[n - 1 :: n].all()
+            and window.sum() == CYCLES
+            and np.isfinite(track.rr_s[last - length + 1 : last]).all()
+        ):
             word = "second" if n == 2 else "third"
             criterion = Criterion(f"every {word} beat ventricular, {CYCLES} cycles", CYCLES, RULES[code].source)
             first = last - length + n
-            return Finding(code, int(track.r[first]), int(track.r[last]),
-                           (track.rate_evidence(first, last, criterion),), track.leads)
+            return Finding(
+                code,
+                int(track.r[first]),
+                int(track.r[last]),
+                (track.rate_evidence(first, last, criterion),),
+                track.leads,
+            )
     return None
 
 
@@ -118,8 +136,18 @@ def pvc_rate(track: BeatTrack, limit: Limit) -> Finding | None:
     last = int(found[-1])
     before = max(0, last - 1)
     evidence = track.rr_evidence(before, criterion)
-    shown = Evidence(evidence.measure, evidence.value, evidence.leads, evidence.start, evidence.end, evidence.beats,
-                     criterion, over_s=PVC_WINDOW_S, confidence=evidence.confidence, method=evidence.method)
+    shown = Evidence(
+        evidence.measure,
+        evidence.value,
+        evidence.leads,
+        evidence.start,
+        evidence.end,
+        evidence.beats,
+        criterion,
+        over_s=PVC_WINDOW_S,
+        confidence=evidence.confidence,
+        method=evidence.method,
+    )
     return Finding("PVC_RATE", int(track.r[found[0]]), track.now, (shown,), track.leads)
 
 
@@ -136,20 +164,33 @@ def _newest_run(track: BeatTrack, beats: int) -> tuple[int, int] | None:
 
 def _closed_runs(track: BeatTrack) -> list[tuple[int, int]]:
     """Runs that another beat has ended, recent enough to be reported."""
-    return [(a, b) for a, b in runs(track.ectopic, ~np.isfinite(track.rr_s))
-            if b < len(track.r) - 1 and track.age_s(b) <= INSTANT_LOOKBACK_S]
+    return [
+        (a, b)
+        for a, b in runs(track.ectopic, ~np.isfinite(track.rr_s))
+        if b < len(track.r) - 1 and track.age_s(b) <= INSTANT_LOOKBACK_S
+    ]
 
 
 def _run_finding(track: BeatTrack, code: str, first: int, last: int, criterion: Criterion) -> Finding:
     evidence = track.rate_evidence(first, last, criterion)
-    widths = track.qrs_ms[first:last + 1] if len(track.qrs_ms) == len(track.r) else np.zeros(0)
+    widths = track.qrs_ms[first : last + 1] if len(track.qrs_ms) == len(track.r) else np.zeros(0)
     cited = [evidence]
     known = np.flatnonzero(np.isfinite(widths))
     if len(known):
         k = first + int(known[len(known) // 2])
         r, width = int(track.r[k]), float(track.qrs_ms[k])
         half = round(width / 2000.0 * track.fs_hz)
-        cited.append(Evidence("QRS", round(width, 1), evidence.leads, r - half, r + half,
-                              (BeatSpan(r, r - half, r + half, round(width, 1)),), criterion,
-                              confidence=evidence.confidence, method=evidence.method))
+        cited.append(
+            Evidence(
+                "QRS",
+                round(width, 1),
+                evidence.leads,
+                r - half,
+                r + half,
+                (BeatSpan(r, r - half, r + half, round(width, 1)),),
+                criterion,
+                confidence=evidence.confidence,
+                method=evidence.method,
+            )
+        )
     return Finding(code, int(track.r[first]), int(track.r[last]), tuple(cited), track.leads)

@@ -4,6 +4,7 @@ In: what the last seconds' beats measured (`WaveMedians`), the code's `Limit`, t
 the condition is present (None: cannot be judged now) and the evidence that shows it. The caller confirms over time.
 Sources: AHA/ACC/HRS 2009 (QRS, PR, QT), AHA practice standards 2017 (ST monitoring).
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +20,20 @@ from models.measurement.delineation import MeasuredBeat
 from models.measurement.intervals import METHOD, ST_AFTER_J_S, st_level
 from models.measurement.measure import qt_fridericia
 
-QT_MAX_QRS_MS = 120.0                 # a wide QRS makes the QT long by itself
-QT_HR_BPM = (40.0, 130.0)             # outside it Fridericia's correction is not trusted
-WIDE_OVER_BASELINE_MS = 30.0          # CONTRACTS 4
-PR_OVER_BASELINE_MS = 40.0            # CONTRACTS 4
-ST_ALONE_MV = 0.2                     # CONTRACTS 4: in one lead alone
-MIN_BEATS = 4                         # a median of fewer beats is not one
-FRONTAL_ORDER = ("aVL", "I", "aVR", "II", "aVF",
-                 "III")  # neighbours in the frontal plane (Cabrera; aVR stands for -aVR)
+QT_MAX_QRS_MS = 120.0  # a wide QRS makes the QT long by itself
+QT_HR_BPM = (40.0, 130.0)  # outside it Fridericia's correction is not trusted
+WIDE_OVER_BASELINE_MS = 30.0  # CONTRACTS 4
+PR_OVER_BASELINE_MS = 40.0  # CONTRACTS 4
+ST_ALONE_MV = 0.2  # CONTRACTS 4: in one lead alone
+MIN_BEATS = 4  # a median of fewer beats is not one
+FRONTAL_ORDER = (
+    "aVL",
+    "I",
+    "aVR",
+    "II",
+    "aVF",
+    "III",
+)  # neighbours in the frontal plane (Cabrera; aVR stands for -aVR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,13 @@ def wave_beat(ecg: Ecg, measured: MeasuredBeat) -> WaveBeat:
     """What one beat of a window shows; positions stay those of the window."""
     fs, marks = ecg.fs_hz, measured.overall
     st = {lead: v for lead in ecg.leads if is_standard(lead) and (v := st_level(ecg, lead, marks)) is not None}
-    return WaveBeat(measured, st, marks.span_ms("qrs_on", "qrs_off", fs), marks.span_ms("p_on", "qrs_on", fs),
-                    marks.span_ms("qrs_on", "t_off", fs))
+    return WaveBeat(
+        measured,
+        st,
+        marks.span_ms("qrs_on", "qrs_off", fs),
+        marks.span_ms("p_on", "qrs_on", fs),
+        marks.span_ms("qrs_on", "t_off", fs),
+    )
 
 
 def _nearest(beats: Sequence[WaveBeat], values: Sequence[float | None]) -> tuple[float, WaveBeat, float] | None:
@@ -83,14 +95,22 @@ def _nearest(beats: Sequence[WaveBeat], values: Sequence[float | None]) -> tuple
     return middle, beat, value
 
 
-def _cited(measure: str, value: float, leads: tuple[str, ...], span: tuple[int, int], r: int, criterion: Criterion,
-           over_s: float) -> Evidence:
+def _cited(
+    measure: str,
+    value: float,
+    leads: tuple[str, ...],
+    span: tuple[int, int],
+    r: int,
+    criterion: Criterion,
+    over_s: float,
+) -> Evidence:
     value = round(value, 3 if measure == "ST" else 1)
     return Evidence(measure, value, leads, *span, (BeatSpan(r, *span, value),), criterion, over_s=over_s, method=METHOD)
 
 
-def qt_long(beats: Sequence[WaveBeat], rr_s: float, limit: Limit, leads: tuple[str, ...],
-            over_s: float) -> tuple[bool | None, Evidence | None]:
+def qt_long(
+    beats: Sequence[WaveBeat], rr_s: float, limit: Limit, leads: tuple[str, ...], over_s: float
+) -> tuple[bool | None, Evidence | None]:
     """QTcF over the limit, with a narrow QRS at 40 to 130 bpm. The caller leaves out paced patients and AF."""
     assert limit.ms is not None
     normal = [b for b in beats if b.conducted]
@@ -106,12 +126,14 @@ def qt_long(beats: Sequence[WaveBeat], rr_s: float, limit: Limit, leads: tuple[s
     marks = qt[1].beat.overall
     assert marks.qrs_on is not None and marks.t_off is not None
     criterion = Criterion(f"QTcF over {limit.ms:g} ms for {over_s:g} s", limit.ms, RULES["QT_LONG"].source)
-    return True, _cited("QTcF", qt_fridericia(qt[2], rr_s), leads, (marks.qrs_on, marks.t_off), qt[1].sample,
-                        criterion, over_s)
+    return True, _cited(
+        "QTcF", qt_fridericia(qt[2], rr_s), leads, (marks.qrs_on, marks.t_off), qt[1].sample, criterion, over_s
+    )
 
 
-def wide_qrs(beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline,
-             leads: tuple[str, ...]) -> tuple[bool | None, Evidence | None]:
+def wide_qrs(
+    beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline, leads: tuple[str, ...]
+) -> tuple[bool | None, Evidence | None]:
     """Median QRS of N and S beats over the limit and 30 ms over the baseline."""
     assert limit.ms is not None and limit.seconds is not None
     normal = [b for b in beats if b.conducted]
@@ -127,8 +149,9 @@ def wide_qrs(beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline,
     return True, _cited("QRS", qrs[2], leads, (marks.qrs_on, marks.qrs_off), qrs[1].sample, criterion, limit.seconds)
 
 
-def pr_long(beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline,
-            leads: tuple[str, ...]) -> tuple[bool | None, Evidence | None]:
+def pr_long(
+    beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline, leads: tuple[str, ...]
+) -> tuple[bool | None, Evidence | None]:
     """Median PR over the limit and 40 ms over the baseline."""
     assert limit.ms is not None and limit.seconds is not None
     normal = [b for b in beats if b.conducted]
@@ -144,8 +167,9 @@ def pr_long(beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline,
     return True, _cited("PR", pr[2], leads, (marks.p_on, marks.qrs_on), pr[1].sample, criterion, limit.seconds)
 
 
-def st_change(beats: Sequence[WaveBeat], code: str, limit: Limit, baseline: RhythmBaseline, usable: Sequence[str],
-              fs_hz: float) -> tuple[bool | None, tuple[Evidence, ...]]:
+def st_change(
+    beats: Sequence[WaveBeat], code: str, limit: Limit, baseline: RhythmBaseline, usable: Sequence[str], fs_hz: float
+) -> tuple[bool | None, tuple[Evidence, ...]]:
     """ST off the bed's baseline by the limit in two neighbouring leads, or by 0.2 mV in one."""
     assert limit.mv is not None and limit.seconds is not None
     sign = 1.0 if code == "ST_ELEVATION" else -1.0

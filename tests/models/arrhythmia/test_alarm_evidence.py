@@ -1,4 +1,5 @@
 """What an alarm cites is there: measured again where it points, every value comes out as it was cited."""
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -16,13 +17,21 @@ from models.measurement.intervals import remeasure
 pytestmark = pytest.mark.data
 
 CODES = ("ASYSTOLE", "VFIB", "EXTREME_BRADY", "EXTREME_TACHY", "VTACH")
-AROUND_S = 6.0       # signal about the cited span: enough to know the beats by
-TAIL_S = 12.0        # of each scripted episode
+AROUND_S = 6.0  # signal about the cited span: enough to know the beats by
+TAIL_S = 12.0  # of each scripted episode
 
 # Looked at with what comes after, a beat may move a little, and so may its ends; the larger of the two is allowed
 RELATIVE = {"HR": 0.06, "RR": 0.06, "REGULARITY": 0.25}
-ABSOLUTE = {"HR": 2.0, "RR": 0.06, "SILENCE": 0.002, "AMPLITUDE": 0.002, "QUALITY": 0.1, "QRS": 40.0, "ABSENT_P": 0.3,
-            "REGULARITY": 0.03}
+ABSOLUTE = {
+    "HR": 2.0,
+    "RR": 0.06,
+    "SILENCE": 0.002,
+    "AMPLITUDE": 0.002,
+    "QUALITY": 0.1,
+    "QRS": 40.0,
+    "ABSENT_P": 0.3,
+    "REGULARITY": 0.03,
+}
 
 
 @lru_cache(maxsize=1)

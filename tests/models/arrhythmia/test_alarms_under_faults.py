@@ -1,4 +1,5 @@
 """The alarm side of the signal faults 1 to 18: what must sound, and what must only be a technical alarm."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -21,7 +22,7 @@ Array = NDArray[np.float32]
 @pytest.fixture(scope="module")
 def calm(data_home: Path) -> Array:
     """Sinus rhythm on two leads, 24 s."""
-    return _signal(data_home / "mitdb" / "data" / "112")[:, 75000:75000 + round(SECONDS * FS_HZ)]
+    return _signal(data_home / "mitdb" / "data" / "112")[:, 75000 : 75000 + round(SECONDS * FS_HZ)]
 
 
 def codes(mv: Array, leads: tuple[str, ...] = ("II", "V1"), leads_off: tuple[str, ...] = ()) -> set[str]:
@@ -49,7 +50,7 @@ def test_fault_1_a_detached_electrode_is_said_and_is_no_asystole(calm: Array) ->
     tier.push(Ecg(("II", "V1"), FS_HZ, flat[:, :3000]))
     hop = tier.push(Ecg(("II", "V1"), FS_HZ, flat[:, 3000:], leads_off=("II", "V1")))
     assert {e.code for e in hop.episodes} & {"ASYSTOLE", "LEADS_OFF"} == {"LEADS_OFF"}
-    assert "ASYSTOLE" in codes(flat)                                   # the same line on attached electrodes
+    assert "ASYSTOLE" in codes(flat)  # the same line on attached electrodes
 
 
 def test_fault_2_asystole_in_the_middle_of_a_window(calm: Array) -> None:
@@ -61,7 +62,7 @@ def test_fault_4_very_slow_and_very_fast(calm: Array) -> None:
 
     def beating(bpm: float) -> Array:
         phase = (at * bpm / 60.0) % 1.0 * 60.0 / bpm
-        wave = np.exp(-((phase - 0.1) / 0.012) ** 2) + 0.25 * np.exp(-((phase - 0.24) / 0.03) ** 2)
+        wave = np.exp(-(((phase - 0.1) / 0.012) ** 2)) + 0.25 * np.exp(-(((phase - 0.24) / 0.03) ** 2))
         return np.vstack([wave, 0.5 * wave]).astype(np.float32)
 
     assert "EXTREME_BRADY" in lethal(beating(25))
@@ -86,7 +87,7 @@ def test_fault_8_mains_raises_nothing_lethal(calm: Array, hz: float) -> None:
 
 @pytest.mark.parametrize("name", ["ma", "em_recovered", "bw"])
 def test_faults_9_and_10_muscle_motion_and_wander_raise_nothing_lethal(data_home: Path, calm: Array, name: str) -> None:
-    noise = _signal(data_home / "noise" / name)[:, 20000:20000 + calm.shape[1]]
+    noise = _signal(data_home / "noise" / name)[:, 20000 : 20000 + calm.shape[1]]
     assert lethal(calm + 0.5 * noise * np.std(calm) / np.std(noise)) == set()
 
 

@@ -1,4 +1,5 @@
 """Episodes out of findings, at 250 samples a second, one hop a second."""
+
 from __future__ import annotations
 
 from models.arrhythmia.episode_tracker import EpisodeTracker, Finding

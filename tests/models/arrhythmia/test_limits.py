@@ -1,4 +1,5 @@
 """Limits: the table of CONTRACTS 4, its bounds, and what is refused."""
+
 from __future__ import annotations
 
 import pytest
@@ -18,11 +19,25 @@ def test_the_defaults_are_those_of_the_table() -> None:
     assert (limits["ST_ELEVATION"].mv, limits["QT_LONG"].ms, limits["WIDE_QRS"].ms) == (0.1, 500.0, 120.0)
 
 
-@pytest.mark.parametrize(("code", "part", "low", "high"), [
-    ("VFIB", "seconds", 3, 6), ("ASYSTOLE", "seconds", 3, 6), ("VTACH", "beats", 3, 10), ("VTACH", "rate", 90, 150),
-    ("EXTREME_BRADY", "rate", 20, 50), ("EXTREME_TACHY", "rate", 120, 220), ("PVC_RATE", "rate", 1, 60),
-    ("BRADY", "rate", 30, 60), ("TACHY", "rate", 100, 200), ("SVT", "rate", 130, 220), ("PAUSE", "seconds", 1.5, 3.5),
-    ("AFIB", "seconds", 5, 300), ("ST_DEPRESSION", "mv", 0.05, 0.5), ("QT_LONG", "ms", 450, 600)])
+@pytest.mark.parametrize(
+    ("code", "part", "low", "high"),
+    [
+        ("VFIB", "seconds", 3, 6),
+        ("ASYSTOLE", "seconds", 3, 6),
+        ("VTACH", "beats", 3, 10),
+        ("VTACH", "rate", 90, 150),
+        ("EXTREME_BRADY", "rate", 20, 50),
+        ("EXTREME_TACHY", "rate", 120, 220),
+        ("PVC_RATE", "rate", 1, 60),
+        ("BRADY", "rate", 30, 60),
+        ("TACHY", "rate", 100, 200),
+        ("SVT", "rate", 130, 220),
+        ("PAUSE", "seconds", 1.5, 3.5),
+        ("AFIB", "seconds", 5, 300),
+        ("ST_DEPRESSION", "mv", 0.05, 0.5),
+        ("QT_LONG", "ms", 450, 600),
+    ],
+)
 def test_a_value_outside_the_bounds_is_refused_and_says_both(code: str, part: str, low: float, high: float) -> None:
     assert RULES[code].bounds[part] == (low, high)
     for value in (low * 0.99, high * 1.01) if part != "beats" else (low - 1, high + 1):
@@ -52,11 +67,18 @@ def test_limits_that_cross_are_refused() -> None:
     assert both["TACHY"].rate == 150.0
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"ASYSTOL": {"seconds": 4}}, "'ASYSTOL' is no alarm"), ({"ASYSTOLE": {"rate": 4}}, "no limit 'rate'"),
-    ({"ASYSTOLE": {"seconds": "4"}}, "expected a number"), ({"ASYSTOLE": {"seconds": float("nan")}}, "is not in"),
-    ({"VTACH": {"beats": 4.5}}, "not a whole number"), ({"BRADY": {"on": 0}}, "expected true or false"),
-    ({"BRADY": 45}, "expected parts")])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ASYSTOL": {"seconds": 4}}, "'ASYSTOL' is no alarm"),
+        ({"ASYSTOLE": {"rate": 4}}, "no limit 'rate'"),
+        ({"ASYSTOLE": {"seconds": "4"}}, "expected a number"),
+        ({"ASYSTOLE": {"seconds": float("nan")}}, "is not in"),
+        ({"VTACH": {"beats": 4.5}}, "not a whole number"),
+        ({"BRADY": {"on": 0}}, "expected true or false"),
+        ({"BRADY": 45}, "expected parts"),
+    ],
+)
 def test_what_cannot_be_read_is_named(changes: dict[str, dict[str, float]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Limits().with_changes(changes)

@@ -1,4 +1,5 @@
 """Whose silence is it: the heart's, or the lead's. Two leads at 100 samples a second, 1-mV spikes as beats."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Stillness between the beats: silence is told from missed beats, artefacts and pacing spikes."""
+
 from __future__ import annotations
 
 import numpy as np

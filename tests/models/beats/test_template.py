@@ -1,4 +1,5 @@
 """The bed's dominant beat: its own beats are like it, strangers are not, and it follows a lasting change."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -42,7 +43,7 @@ def test_own_beats_are_alike_and_strangers_are_not(fs: float) -> None:
 
 def test_what_lasts_becomes_the_beds_own() -> None:
     like = likeness("N" * KEPT_BEATS + "V" * (KEPT_BEATS + 2))
-    assert max(like[KEPT_BEATS:KEPT_BEATS + 10]) < 0.5 and like[-1] > 0.95
+    assert max(like[KEPT_BEATS : KEPT_BEATS + 10]) < 0.5 and like[-1] > 0.95
 
 
 def test_a_beat_whose_end_has_not_come_is_not_judged() -> None:
@@ -56,7 +57,7 @@ def test_a_beat_whose_end_has_not_come_is_not_judged() -> None:
 
 def test_a_lead_that_falls_off_or_comes_back_makes_no_strangers() -> None:
     mv, beats = signal("N" * 30)
-    mv[1, beats[12].sample - 50:beats[20].sample + 60] = np.nan
+    mv[1, beats[12].sample - 50 : beats[20].sample + 60] = np.nan
     dominant = DominantBeat(LEADS, FS)
     like = [dominant.add(mv, 0, beat) for beat in beats[:-1]]
     assert min(like[FEWEST_BEATS:]) > 0.9

@@ -1,4 +1,5 @@
 """Micro-batching over beds: one call for many, a bound on waiting, and thinning under load."""
+
 from __future__ import annotations
 
 import asyncio

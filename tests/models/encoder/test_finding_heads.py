@@ -1,4 +1,5 @@
 """Heads over measurements and feature: limits that a line can say, the feature's share, what is told of a bed."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -38,12 +39,28 @@ def test_a_line_over_the_expanded_numbers_can_say_under_sixty() -> None:
 
 
 def test_the_features_share_decides_where_the_numbers_do_not() -> None:
-    own = Heads(("MI",), np.ones((1, 2), np.float32), np.zeros(1, np.float32), np.zeros(2, np.float32),
-                np.ones(2, np.float32), np.full(1, 0.5, np.float32), "sha256:x")
+    own = Heads(
+        ("MI",),
+        np.ones((1, 2), np.float32),
+        np.zeros(1, np.float32),
+        np.zeros(2, np.float32),
+        np.ones(2, np.float32),
+        np.full(1, 0.5, np.float32),
+        "sha256:x",
+    )
     n = expanded(np.zeros((1, len(NAMES)), np.float32)).shape[1]
     zeros, ones = np.zeros(n, np.float32), np.ones(n, np.float32)
-    heads = FindingHeads(("MI", "SINUS"), zeros, zeros, ones, np.zeros((2, n), np.float32), np.zeros(2, np.float32),
-                         np.array([0.5, 0.0], np.float32), np.full(2, 0.6, np.float32), own)
+    heads = FindingHeads(
+        ("MI", "SINUS"),
+        zeros,
+        zeros,
+        ones,
+        np.zeros((2, n), np.float32),
+        np.zeros(2, np.float32),
+        np.array([0.5, 0.0], np.float32),
+        np.full(2, 0.6, np.float32),
+        own,
+    )
     (found,) = heads.called(np.full((1, len(NAMES)), np.nan, np.float32), np.full((1, 2), 2.0, np.float32))
     assert set(found) == {"MI"} and found["MI"] == pytest.approx(1 / (1 + np.exp(-2.0)), abs=0.01)
 

@@ -1,4 +1,5 @@
 """Heads: labels only where heads were trained, on this encoder, without the fold that is asked for."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -11,9 +12,15 @@ from models.encoder.heads import Heads, load_heads
 
 
 def afib_head(weights: str = "sha256:abc") -> Heads:
-    return Heads(labels=("AFIB", "STACH"), weight=np.array([[2.0, 0.0], [0.0, 1.0]], np.float32),
-                 bias=np.zeros(2, np.float32), mean=np.array([1.0, 0.0], np.float32), scale=np.ones(2, np.float32),
-                 threshold=np.array([0.5, 0.9], np.float32), weights=weights)
+    return Heads(
+        labels=("AFIB", "STACH"),
+        weight=np.array([[2.0, 0.0], [0.0, 1.0]], np.float32),
+        bias=np.zeros(2, np.float32),
+        mean=np.array([1.0, 0.0], np.float32),
+        scale=np.ones(2, np.float32),
+        threshold=np.array([0.5, 0.9], np.float32),
+        weights=weights,
+    )
 
 
 def test_a_folder_without_heads_flags_nothing_whatever_the_fold(tmp_path: Path) -> None:

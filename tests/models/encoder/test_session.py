@@ -1,4 +1,5 @@
 """The ONNX session: the same features as torch, on the device that was asked for, without torch."""
+
 from __future__ import annotations
 
 import subprocess
@@ -40,8 +41,11 @@ def test_the_features_equal_those_of_torch(compact: EncoderSession) -> None:
     assert np.abs(encoded.pooled - expected.pooled.numpy()).max() <= FEATURE_TOLERANCE
 
 
-SIZES = [TowerConfig(48, 3, 12, 192, 50, embed_dim=32), TowerConfig(64, 1, 16, 128, 100, 1000, 3, 8),
-         TowerConfig(32, 2, 8, 128, embed_dim=24, lead_norm=True)]
+SIZES = [
+    TowerConfig(48, 3, 12, 192, 50, embed_dim=32),
+    TowerConfig(64, 1, 16, 128, 100, 1000, 3, 8),
+    TowerConfig(32, 2, 8, 128, embed_dim=24, lead_norm=True),
+]
 
 
 @pytest.mark.parametrize("config", SIZES)
@@ -114,7 +118,9 @@ def test_a_missing_tensor_is_named_when_exporting() -> None:
 
 
 def test_the_session_needs_no_torch() -> None:
-    code = ("import sys, numpy as np\nfrom models.encoder.session import EncoderSession\n"
-            "EncoderSession.load(None, 'cpu').encode(np.zeros((1, 12, 5000), np.float32))\n"
-            "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules), 'a heavy import'")
+    code = (
+        "import sys, numpy as np\nfrom models.encoder.session import EncoderSession\n"
+        "EncoderSession.load(None, 'cpu').encode(np.zeros((1, 12, 5000), np.float32))\n"
+        "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules), 'a heavy import'"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

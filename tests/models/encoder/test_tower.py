@@ -1,4 +1,5 @@
 """The torch tower: tensor names, sizes, and what it refuses."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """The judge that is code: numbers against the measurement, diagnoses against the label, the same score every time."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -39,12 +40,15 @@ def test_a_number_in_the_right_bucket_of_10_ms() -> None:
     assert scores.table()["bucket_10_ms"] == 0.5
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("Sinus bradycardia with first-degree AV block.", {"SINUS", "BRADY", "AVB1", "CD"}),
-    ("Sinus rhythm, no left bundle branch block.", {"SINUS"}),
-    ("Minor abnormality.", set()),
-    ("Atrial flutter; RBBB.", {"AFIB", "RBBB", "CD"}),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Sinus bradycardia with first-degree AV block.", {"SINUS", "BRADY", "AVB1", "CD"}),
+        ("Sinus rhythm, no left bundle branch block.", {"SINUS"}),
+        ("Minor abnormality.", set()),
+        ("Atrial flutter; RBBB.", {"AFIB", "RBBB", "CD"}),
+    ],
+)
 def test_diagnoses_are_words_not_substrings(text: str, said: set[str]) -> None:
     assert diagnoses_of(read_claims(text)) == said
 

@@ -1,4 +1,5 @@
 """Grounded ECG Understanding: verdicts are read with their usual blemishes, and scored both ways."""
+
 from __future__ import annotations
 
 import json

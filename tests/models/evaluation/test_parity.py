@@ -1,4 +1,5 @@
 """Every fixture that the GEM reference made passes, and a fixture that was tampered with does not."""
+
 from __future__ import annotations
 
 import json
@@ -11,8 +12,18 @@ from safetensors.torch import load_file, save_file
 
 from models.evaluation.parity import ParityLine, run_parity
 
-FOLDERS = ("coca_tiny_text", "ecg_coca_full", "ecg_preprocess", "ecg_render", "eval_metrics", "gem_tiny_v1",
-           "gem_tiny_v2", "image_preprocess", "prompts", "state_dict_7b")
+FOLDERS = (
+    "coca_tiny_text",
+    "ecg_coca_full",
+    "ecg_preprocess",
+    "ecg_render",
+    "eval_metrics",
+    "gem_tiny_v1",
+    "gem_tiny_v2",
+    "image_preprocess",
+    "prompts",
+    "state_dict_7b",
+)
 
 
 @pytest.fixture(autouse=True, scope="module")

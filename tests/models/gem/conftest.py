@@ -1,4 +1,5 @@
 """A small GEM with random weights, made once a session."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,8 +11,35 @@ import torch
 from models.gem.build import compact_config, random_gem, train_tokenizer
 from models.gem.checkpoint import save_checkpoint
 
-WORDS = ("sinus", "rhythm", "atrial", "fibrillation", "with", "a", "rate", "of", "bpm", "PR", "interval", "QRS", "QT",
-         "lead", "II", "V1", "V2", "shows", "no", "ST", "elevation", "depression", "T", "wave", "normal", "axis", "the")
+WORDS = (
+    "sinus",
+    "rhythm",
+    "atrial",
+    "fibrillation",
+    "with",
+    "a",
+    "rate",
+    "of",
+    "bpm",
+    "PR",
+    "interval",
+    "QRS",
+    "QT",
+    "lead",
+    "II",
+    "V1",
+    "V2",
+    "shows",
+    "no",
+    "ST",
+    "elevation",
+    "depression",
+    "T",
+    "wave",
+    "normal",
+    "axis",
+    "the",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

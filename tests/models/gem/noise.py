@@ -1,4 +1,5 @@
 """ECGs of noise: random weights answer differently to each."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Checkpoint folders: what is missing is named, what is pickled is not opened, and a round trip changes nothing."""
+
 from __future__ import annotations
 
 import json
@@ -24,8 +25,15 @@ from models.gem.checkpoint import (
 from models.gem.digest import weights_digest
 
 SMALL = {"hidden": 32, "layers": 1, "heads": 2, "tower": TowerConfig(32, 1, 8, 64, embed_dim=16)}
-CLIP = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56,
-        "patch_size": 14, "hidden_act": "quick_gelu"}
+CLIP = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 56,
+    "patch_size": 14,
+    "hidden_act": "quick_gelu",
+}
 
 
 def saved(folder: Path, **fields: object) -> Path:
@@ -112,13 +120,17 @@ def test_sizes_of_the_towers_follow_from_the_tensors_where_nothing_says_them(tmp
 
 
 def test_the_vision_tower_comes_from_the_checkpoint_and_from_the_clip_folder_only_where_it_lacks_it(
-        tmp_path: Path) -> None:
+    tmp_path: Path,
+) -> None:
     folder = saved(tmp_path, vision=CLIP, mm_vision_tower="./clip")
     own = load_checkpoint(folder).model.vision_tower.clip.embeddings.class_embedding
     prefix = "model.vision_tower.vision_tower.vision_model."
     names = [n for n in load_file(folder / "model.safetensors") if n.startswith(prefix)]
-    other = {f"vision_model.{n.removeprefix(prefix)}": torch.full_like(t, 0.5)
-             for n, t in load_file(folder / "model.safetensors").items() if n.startswith(prefix)}
+    other = {
+        f"vision_model.{n.removeprefix(prefix)}": torch.full_like(t, 0.5)
+        for n, t in load_file(folder / "model.safetensors").items()
+        if n.startswith(prefix)
+    }
     (folder / "clip").mkdir()
     (folder / "clip" / "config.json").write_text(json.dumps(CLIP))
     save_file(other, folder / "clip" / "model.safetensors")

@@ -1,4 +1,5 @@
 """The shipped compact GEM, without torch: it carries its numbers over, names what it was told, and is quick."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """The service: answers do not depend on company, urgency and age decide who waits, and every failure is told."""
+
 from __future__ import annotations
 
 import asyncio
@@ -52,7 +53,7 @@ def test_the_answer_is_that_of_greedy_generate(engine: GemEngine, gem_folder: Pa
     for k in range(3):
         batch = processor([noise_ecg(k)], [QUESTIONS[k]])
         ids = model.generate(**batch, max_new_tokens=40, do_sample=False)[0].tolist()
-        ids = ids[:ids.index(2)] if 2 in ids else ids
+        ids = ids[: ids.index(2)] if 2 in ids else ids
         assert engine.submit(ask(k)).result(60).text == processor.tokenizer.decode(ids).strip()
 
 
@@ -267,13 +268,15 @@ def test_the_card_names_weights_precision_and_device_whatever_the_runtime(gem_fo
 
 
 def test_a_compact_gem_answers_without_torch(gem_folder: Path, engine: GemEngine) -> None:
-    code = ("import sys\nclass Hidden:\n    def find_spec(self, name, path=None, target=None):\n"
-            "        if name.split('.')[0] in ('torch', 'transformers'):\n            raise ModuleNotFoundError(name)\n"
-            "sys.meta_path.insert(0, Hidden())\n"
-            "from tests.models.gem.noise import noise_ecg\nfrom models.gem.engine import GemEngine\n"
-            "from models.gem.request import GemRequest\n"
-            "engine = GemEngine.load(sys.argv[1], 'cpu', threads=1)\n"
-            "print(engine.submit(GemRequest(noise_ecg(4), max_new_tokens=20, deadline_s=60)).result().text)\n")
+    code = (
+        "import sys\nclass Hidden:\n    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'transformers'):\n            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+        "from tests.models.gem.noise import noise_ecg\nfrom models.gem.engine import GemEngine\n"
+        "from models.gem.request import GemRequest\n"
+        "engine = GemEngine.load(sys.argv[1], 'cpu', threads=1)\n"
+        "print(engine.submit(GemRequest(noise_ecg(4), max_new_tokens=20, deadline_s=60)).result().text)\n"
+    )
     done = subprocess.run([sys.executable, "-c", code, str(gem_folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     asked = GemRequest(noise_ecg(4), max_new_tokens=20, deadline_s=60.0)

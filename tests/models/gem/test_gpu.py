@@ -1,4 +1,5 @@
 """What only a GPU can show: captured steps say what the CPU says, and the encoder's features are those of the CPU."""
+
 from __future__ import annotations
 
 from pathlib import Path

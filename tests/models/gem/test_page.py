@@ -1,4 +1,5 @@
 """The drawn page: where the trace lies, what is marked, what is absent, and how long it takes."""
+
 from __future__ import annotations
 
 import time
@@ -72,7 +73,7 @@ def test_a_lead_that_is_absent_is_named_so_and_not_drawn() -> None:
     without_v6 = flat(STANDARD_12[:-1])
     panel = reference_layout().panels[-1]
     page = reference_page(without_v6)
-    assert len(rows_of_ink(page[round(panel.y - 30):round(panel.y + 30)], 1500)) == 0
+    assert len(rows_of_ink(page[round(panel.y - 30) : round(panel.y + 30)], 1500)) == 0
 
 
 def test_people_get_three_rows_of_four_and_a_strip() -> None:

@@ -1,4 +1,5 @@
 """What GEM is given: lead order and rate are mended, the parity switch does not mend them, prompts and labels fit."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -107,20 +108,29 @@ def test_a_batch_of_prompts_is_padded_on_the_left_and_says_what_each_says_alone(
     assert batch["input_ids"].shape == batch["attention_mask"].shape and not batch["attention_mask"][0, 0]
     together = model.generate(**batch, max_new_tokens=12, do_sample=False)
     for k in range(2):
-        alone = model.generate(**processor(ecgs[k:k + 1], questions[k:k + 1]), max_new_tokens=12, do_sample=False)
-        assert torch.equal(together[k][:alone.shape[1]], alone[0])
+        alone = model.generate(**processor(ecgs[k : k + 1], questions[k : k + 1]), max_new_tokens=12, do_sample=False)
+        assert torch.equal(together[k][: alone.shape[1]], alone[0])
 
 
-CLIP = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56,
-        "patch_size": 14, "hidden_act": "quick_gelu"}
+CLIP = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 56,
+    "patch_size": 14,
+    "hidden_act": "quick_gelu",
+}
 
 
 def test_a_page_alone_an_ecg_alone_and_both_can_be_asked_about() -> None:
     model = random_gem(compact_config(64, hidden=32, layers=1, heads=2, vision=CLIP), seed=2)
     ids = torch.tensor([[1, 5, -200, 7]])
     ecgs, pages = torch.randn(1, 12, 5000), torch.randn(1, 3, 56, 56)
-    lengths = [model.merge(ids, ecgs=e, pages=p).inputs_embeds.shape[1]
-               for e, p in ((ecgs, None), (None, pages), (ecgs, pages), (None, None))]
+    lengths = [
+        model.merge(ids, ecgs=e, pages=p).inputs_embeds.shape[1]
+        for e, p in ((ecgs, None), (None, pages), (ecgs, pages), (None, None))
+    ]
     assert lengths == [3 + 101, 3 + 16, 3 + 117, 3]
 
 

@@ -19,9 +19,7 @@ NORMAL = {"conduction": "normal", "repolarisation": "normal"}
 
 @pytest.fixture(scope="module")
 def segment() -> Ecg:
-    return simulate(
-        np.random.default_rng(1), rhythm="sinus", rate=84.0, **NORMAL
-    ).ecg
+    return simulate(np.random.default_rng(1), rhythm="sinus", rate=84.0, **NORMAL).ecg
 
 
 GIVEN = [Evidence("HR", 84.0, ("II",), 200, 4700, criterion=Criterion("mean of 8 beats over 80", 80.0, "unit setting"))]

@@ -1,4 +1,5 @@
 """Grounding on signals: true sentences are supported and cited, planted false ones are caught."""
+
 from __future__ import annotations
 
 import re
@@ -25,8 +26,10 @@ NORMAL = {"conduction": "normal", "repolarisation": "normal"}
 def _records() -> list[Facts]:
     made = [simulate(np.random.default_rng(k), rhythm="sinus", **NORMAL).ecg for k in range(6)]
     made += [simulate(np.random.default_rng(k), rhythm="afib", **NORMAL).ecg for k in range(20, 23)]
-    made += [simulate(np.random.default_rng(k), rhythm="sinus", conduction="normal", repolarisation=r).ecg
-             for k, r in enumerate(["ste_anterior", "ste_inferior", "t_inverted", "std", "qt_long"], 40)]
+    made += [
+        simulate(np.random.default_rng(k), rhythm="sinus", conduction="normal", repolarisation=r).ecg
+        for k, r in enumerate(["ste_anterior", "ste_inferior", "t_inverted", "std", "qt_long"], 40)
+    ]
     return [gather(ecg) for ecg in made]
 
 
@@ -108,7 +111,7 @@ def test_a_contradicted_claim_is_struck_kept_and_counted() -> None:
     struck = [c for c in reading.claims if c.verdict == "contradicted"]
     assert len(struck) == reading.counts["contradicted"] == 1
     assert f"{STRIKE}{struck[0].text}{STRIKE}" in reading.text
-    assert all(reading.text[c.start:c.end] == c.text for c in reading.claims)
+    assert all(reading.text[c.start : c.end] == c.text for c in reading.claims)
     assert struck[0].citation is None
 
 
@@ -126,12 +129,17 @@ def test_the_alerts_own_citation_supports_the_number_that_it_states() -> None:
     assert reading.evidence == () and reading.counts["supported"] == 1
 
 
-@pytest.mark.parametrize(("text", "reason"), [
-    ("", "GEM gave no text"), (" \n ", "GEM gave no text"), ("[1] ~~", "GEM gave no text"),
-    ("Regelmäßiger Sinusrhythmus, normale Erregungsrückbildung, keine Ischämie.", "GEM did not answer in English"),
-    ("心電図は正常です", "GEM did not answer in English"),
-    ("I am sorry, but I cannot help with this image.", "GEM said nothing that could be checked"),
-])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "GEM gave no text"),
+        (" \n ", "GEM gave no text"),
+        ("[1] ~~", "GEM gave no text"),
+        ("Regelmäßiger Sinusrhythmus, normale Erregungsrückbildung, keine Ischämie.", "GEM did not answer in English"),
+        ("心電図は正常です", "GEM did not answer in English"),
+        ("I am sorry, but I cannot help with this image.", "GEM said nothing that could be checked"),
+    ],
+)
 def test_text_that_cannot_be_used_gives_the_measured_reading_with_the_reason(text: str, reason: str) -> None:
     assert unusable(text) == reason
     reading = ground(text, FACTS[0].ecg)
@@ -145,8 +153,10 @@ def test_citation_numbers_of_the_models_own_are_not_citations() -> None:
 
 
 def test_what_a_model_says_twice_in_a_row_is_shown_once() -> None:
-    reading = ground("The rhythm is regular. Conclusion: sinus rhythm, Sinus rhythm, sinus rhythm.", simulate(
-        np.random.default_rng(0), rhythm="sinus", **NORMAL).ecg)
+    reading = ground(
+        "The rhythm is regular. Conclusion: sinus rhythm, Sinus rhythm, sinus rhythm.",
+        simulate(np.random.default_rng(0), rhythm="sinus", **NORMAL).ecg,
+    )
     assert reading.text.lower().count("sinus rhythm") == 1
     same = "Lead I, lead II and V1 show upright T waves; PR 160 ms, QRS 90 ms."
     assert said_once(same) == same

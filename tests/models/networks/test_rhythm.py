@@ -1,4 +1,5 @@
 """The rhythm network at run time: input, leads, folds."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Resampling keeps time and shape, gaps stay gaps, and limb leads follow from two others."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Pacing pulses: told from QRS complexes, filtered or not, and taken out without a trace."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,8 +15,12 @@ from models.signal.pacing_pulses import PacingPulses
 
 FINE_HZ = 2000.0
 RR_S = 0.8
-SHAPES = {"one millisecond": (2, None), "four milliseconds": (8, None), "filtered at 60 Hz": (2, 60.0),
-          "filtered at 100 Hz": (2, 100.0)}
+SHAPES = {
+    "one millisecond": (2, None),
+    "four milliseconds": (8, None),
+    "filtered at 60 Hz": (2, 60.0),
+    "filtered at 100 Hz": (2, 100.0),
+}
 
 
 def rhythm(seconds: float, qrs_ms: float = 60.0) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -35,7 +40,7 @@ def pulses_at(mv: NDArray[np.float32], at_s: NDArray[np.float64], shape: str) ->
     wide, cut_hz = SHAPES[shape]
     train = np.zeros(mv.shape[1])
     for at in at_s:
-        train[round(at * FINE_HZ):round(at * FINE_HZ) + wide] = 1.0
+        train[round(at * FINE_HZ) : round(at * FINE_HZ) + wide] = 1.0
     if cut_hz is not None:
         train = np.convolve(train, signal.firwin(401, cut_hz, fs=FINE_HZ), "same")
         train /= max(1e-9, np.abs(train).max())
@@ -46,13 +51,18 @@ def seen(mv: NDArray[np.float32], fs: float) -> PacingPulses:
     """All of it looked at, second by second."""
     pulses, second = PacingPulses(fs), round(fs)
     for end in range(second, mv.shape[1] + 1, second):
-        pulses.look(mv[:, max(0, end - 6 * second):end], end, 1.0)
+        pulses.look(mv[:, max(0, end - 6 * second) : end], end, 1.0)
     return pulses
 
 
-@pytest.mark.parametrize(("shape", "fs"), [
-    ("four milliseconds", 250.0), ("filtered at 60 Hz", 250.0),
-    *((shape, fs) for shape in SHAPES for fs in (360.0, 500.0))])
+@pytest.mark.parametrize(
+    ("shape", "fs"),
+    [
+        ("four milliseconds", 250.0),
+        ("filtered at 60 Hz", 250.0),
+        *((shape, fs) for shape in SHAPES for fs in (360.0, 500.0)),
+    ],
+)
 def test_pulses_are_found_where_they_are(shape: str, fs: float) -> None:
     mv, r = rhythm(20.0)
     found = seen(resample(pulses_at(mv, r - 0.15, shape), FINE_HZ, fs), fs).found / fs
@@ -123,7 +133,7 @@ def test_only_recordings_of_paced_patients_show_pulses(data_home: Path, source: 
     found = set()
     for header in headers:
         record = wfdb.rdrecord(str(header.with_suffix("")))
-        mv = record.p_signal.T[[0, 1, 6] if record.n_sig == 12 else slice(None), :20 * 360].astype(np.float32)
+        mv = record.p_signal.T[[0, 1, 6] if record.n_sig == 12 else slice(None), : 20 * 360].astype(np.float32)
         if len(seen(mv, float(record.fs)).found) >= 3:
             found.add(header.stem)
     assert found == paced

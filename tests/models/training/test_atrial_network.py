@@ -1,4 +1,5 @@
 """Training of the atrial network: what it is shown, what it is asked, and that the file it writes answers."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -55,7 +56,8 @@ def test_of_holter_recordings_only_fibrillation_or_not_is_asked() -> None:
     x, is_none, coarse = torch.zeros(1, 1, 900), torch.tensor([0]), torch.tensor([True])
     normal, other = ([9.0, 0.0, 0.0, 0.0], [0.0, 0.0, 9.0, 0.0])
     assert float(loss_of(Says(normal), x, is_none, coarse)) == pytest.approx(
-        float(loss_of(Says(other), x, is_none, coarse)))
+        float(loss_of(Says(other), x, is_none, coarse))
+    )
     assert float(loss_of(Says([0.0, 9.0, 0.0, 0.0]), x, is_none, coarse)) > 5.0
 
 

@@ -1,4 +1,5 @@
 """The caliper network's training: targets that cross one half at the mark, folds left out, weights that load."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -57,8 +58,10 @@ def test_leads_may_come_in_any_order_and_number() -> None:
 @pytest.mark.data
 def test_examples_are_finite_and_can_be_learnt_from(data_home: Path) -> None:
     torch.set_num_threads(1)
-    few = {"ludb": frozenset(str(k) for k in range(1, 201) if k % 20),
-           "mitdb": frozenset(str(k) for k in range(102, 240))}
+    few = {
+        "ludb": frozenset(str(k) for k in range(1, 201) if k % 20),
+        "mitdb": frozenset(str(k) for k in range(102, 240)),
+    }
     examples = Examples(data_home, few, seed=3)
     assert len(examples.mitdb) == 1
     net = CaliperNet().train()

@@ -1,4 +1,5 @@
 """Pre-training on a handful of simulated records: it resumes where it stopped, and writes an encoder that runs."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Knowledge-guided text: every sentence true of the measurement and the label, and marked with what it rests on."""
+
 from __future__ import annotations
 
 import re

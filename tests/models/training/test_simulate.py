@@ -1,4 +1,5 @@
 """The simulated ward: leads that agree with each other, rates and intervals as asked, findings by construction."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -38,6 +39,7 @@ def test_st_elevation_lies_where_it_is_named() -> None:
         beat = next(e for e in record.events if e.kind == "N" and 1.0 < e.at_s < 8.0)
         at = round((beat.at_s + record.intervals["QRS"] / 1000 + 0.06) * 500)
         return float(record.clean_mv[STANDARD_12.index(lead), at])
+
     assert st("ste_anterior", "V3") - st("normal", "V3") > 0.1
     assert st("ste_inferior", "III") - st("normal", "III") > 0.1
     assert abs(st("ste_inferior", "V2") - st("normal", "V2")) < 0.1

@@ -1,4 +1,5 @@
 """The compact GEM's stages in tiny runs: a tokenizer of whole numbers, steps that learn, a folder that loads."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Atrial rhythm: how RRs scatter, what is called fibrillation, and what is not."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """P waves that lead no QRS, on a signal made of P, QRS and T at known places, 250 samples a second."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,15 +20,16 @@ def made(p_at: list[float], qrs_at: list[float], seconds: float) -> tuple[Ecg, l
     at = np.arange(round(seconds * FS)) / FS
     mv = 0.002 * np.random.default_rng(0).standard_normal(len(at))
     for p in p_at:
-        mv += 0.14 * np.exp(-((at - p) / 0.028) ** 2)
+        mv += 0.14 * np.exp(-(((at - p) / 0.028) ** 2))
     for q in qrs_at:
-        mv += 1.1 * np.exp(-((at - q) / 0.012) ** 2) + 0.3 * np.exp(-((at - q - 0.28) / 0.05) ** 2)
+        mv += 1.1 * np.exp(-(((at - q) / 0.012) ** 2)) + 0.3 * np.exp(-(((at - q - 0.28) / 0.05) ** 2))
     beats = []
     for q in qrs_at:
         own = [p for p in p_at if 0.10 <= q - p <= 0.30]
         peak = round(own[-1] * FS) if own else None
-        marks = Fiducials(p_peak=peak, qrs_on=round((q - 0.04) * FS), qrs_off=round((q + 0.04) * FS),
-                          t_off=round((q + 0.38) * FS))
+        marks = Fiducials(
+            p_peak=peak, qrs_on=round((q - 0.04) * FS), qrs_off=round((q + 0.04) * FS), t_off=round((q + 0.38) * FS)
+        )
         beat = Beat(round(q * FS), "N", ("II",))
         beats.append(WaveBeat(MeasuredBeat(beat, marks, {"II": marks}), {}, 80.0, None, 380.0))
     return Ecg(("II",), FS, mv[None].astype(np.float32)), beats

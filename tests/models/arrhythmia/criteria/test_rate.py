@@ -1,4 +1,5 @@
 """Criteria of rate on small beat lists: CONTRACTS 4, row by row."""
+
 from __future__ import annotations
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_silence_that_a_beat_has_just_ended_is_asystole_too() -> None:
 def test_no_asystole_where_no_lead_is_believed_or_watched() -> None:
     assert silent(track([0.8] * 5, after_s=6.0), believed=()) is None
     assert silent(track([0.8] * 5, after_s=6.0, blind=[(6.0, 8.0)])) is None
-    found = silent(track([0.8] * 5, after_s=6.0, blind=[(5.5, 7.0)]))   # watched again since 7.0, now 11.0
+    found = silent(track([0.8] * 5, after_s=6.0, blind=[(5.5, 7.0)]))  # watched again since 7.0, now 11.0
     assert found is not None and found.onset == 7.0 * FS
 
 
@@ -76,8 +77,9 @@ def test_one_escape_beat_does_not_make_a_slow_heart_fast_but_one_pause_does_not_
     assert extreme_brady(track([0.8] * 6 + [4.5, 0.8, 0.8], after_s=0.3), LIMITS["EXTREME_BRADY"]) is None
 
 
-@pytest.mark.parametrize(("bpm", "beats", "raised"),
-                         [(141, 17, True), (141, 16, False), (135, 30, False), (180, 17, True)])
+@pytest.mark.parametrize(
+    ("bpm", "beats", "raised"), [(141, 17, True), (141, 16, False), (135, 30, False), (180, 17, True)]
+)
 def test_extreme_tachy_is_seventeen_beats_over_one_hundred_and_forty(bpm: float, beats: int, raised: bool) -> None:
     found = extreme_tachy(track([0.8] * 4 + [60 / bpm] * (beats - 1), after_s=0.2), LIMITS["EXTREME_TACHY"])
     assert (found is not None) == raised
@@ -86,7 +88,7 @@ def test_extreme_tachy_is_seventeen_beats_over_one_hundred_and_forty(bpm: float,
 
 
 def test_extreme_tachy_of_an_irregular_rhythm_is_its_mean_while_the_newest_beats_are_as_fast() -> None:
-    irregular = [0.5, 0.35] * 5                                # 141 a minute on the mean, each second beat 120
+    irregular = [0.5, 0.35] * 5  # 141 a minute on the mean, each second beat 120
     rising, falling = [0.45] * 6 + irregular, irregular + [0.45] * 6
     assert extreme_tachy(track([0.8] * 4 + rising, after_s=0.2), LIMITS["EXTREME_TACHY"])
     assert extreme_tachy(track([0.8] * 4 + falling, after_s=0.2), LIMITS["EXTREME_TACHY"]) is None

@@ -1,4 +1,5 @@
 """One thing is said of one fault: detached electrodes, missing samples and noise are three different things."""
+
 from __future__ import annotations
 
 from models.arrhythmia.criteria.signal import SignalWatch
@@ -8,8 +9,14 @@ FS = 250.0
 LEADS = ("II", "V5")
 
 
-def codes_after(seconds: int, *, usable: tuple[str, ...] = (), off: tuple[str, ...] = (), state: str = NOISY,
-                there: tuple[str, ...] = LEADS) -> list[str]:
+def codes_after(
+    seconds: int,
+    *,
+    usable: tuple[str, ...] = (),
+    off: tuple[str, ...] = (),
+    state: str = NOISY,
+    there: tuple[str, ...] = LEADS,
+) -> list[str]:
     """The technical conditions present after as many seconds of this."""
     watch, found = SignalWatch(LEADS, FS), []
     quality = {lead: LeadQuality(1.0 if state == USABLE else 0.1, state) for lead in LEADS}

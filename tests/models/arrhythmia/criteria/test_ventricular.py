@@ -1,4 +1,5 @@
 """Criteria of ventricular beats on small beat lists: CONTRACTS 4, row by row."""
+
 from __future__ import annotations
 
 import pytest
@@ -70,21 +71,29 @@ def test_a_slow_ventricular_rhythm_is_five_beats_up_to_one_hundred() -> None:
 def test_a_pair_is_two_in_a_row_and_no_third() -> None:
     assert len(vpairs(track([0.8] * 9, "NNNVVNNNN"), LIMITS["VPAIR"])) == 1
     assert vpairs(track([0.8] * 9, "NNNVVVNNN"), LIMITS["VPAIR"]) == []
-    assert vpairs(track([0.8] * 4, "NNNVV"), LIMITS["VPAIR"]) == []   # a third may come
+    assert vpairs(track([0.8] * 4, "NNNVV"), LIMITS["VPAIR"]) == []  # a third may come
 
 
 def test_r_on_t_is_within_one_hundred_milliseconds_of_the_t_peak() -> None:
     t = track([0.8, 0.8, 0.36, 1.0], "NNNVN")
     r = t.r.tolist()
-    peak = r[2] + round(0.30 * FS)                                     # 60 ms before the ventricular R
+    peak = r[2] + round(0.30 * FS)  # 60 ms before the ventricular R
     assert [f.onset for f in r_on_t(t, LIMITS["R_ON_T"], [None, None, peak, None, None])] == [r[3]]
     assert r_on_t(t, LIMITS["R_ON_T"], [None, None, peak - round(0.06 * FS), None, None]) == []
     assert r_on_t(t, LIMITS["R_ON_T"], [None] * 5) == []
 
 
-@pytest.mark.parametrize(("kinds", "code", "n", "found"), [
-    ("NNNVNVNV", "VBIGEMINY", 2, True), ("NNNVNVNN", "VBIGEMINY", 2, False), ("NVNVNVN", "VBIGEMINY", 2, True),
-    ("NNVNNVNNV", "VTRIGEMINY", 3, True), ("NNVNNVNNN", "VTRIGEMINY", 3, False), ("NVNVNV", "VTRIGEMINY", 3, False)])
+@pytest.mark.parametrize(
+    ("kinds", "code", "n", "found"),
+    [
+        ("NNNVNVNV", "VBIGEMINY", 2, True),
+        ("NNNVNVNN", "VBIGEMINY", 2, False),
+        ("NVNVNVN", "VBIGEMINY", 2, True),
+        ("NNVNNVNNV", "VTRIGEMINY", 3, True),
+        ("NNVNNVNNN", "VTRIGEMINY", 3, False),
+        ("NVNVNV", "VTRIGEMINY", 3, False),
+    ],
+)
 def test_bigeminy_and_trigeminy_are_three_cycles(kinds: str, code: str, n: int, found: bool) -> None:
     assert (every_nth(track([0.7] * (len(kinds) - 1), kinds), code, n) is not None) == found
 
@@ -129,8 +138,10 @@ def test_beats_behind_a_pacing_pulse_are_the_pacemakers_and_no_strangers() -> No
     assert not strangers(t)[:-3].any() and strangers(t)[-3:].all()
 
 
-@pytest.mark.parametrize(("beats", "network", "raised"), [
-    (5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)])
+@pytest.mark.parametrize(
+    ("beats", "network", "raised"),
+    [(5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)],
+)
 def test_the_shorter_the_run_the_surer_the_network_must_be(beats: int, network: float, raised: bool) -> None:
     found = vtach(run_unlike(beats, after_s=1.2), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
     assert (found is not None) == raised
@@ -142,8 +153,9 @@ def test_pairs_and_short_runs_between_own_beats_are_no_tachycardia_whatever_the_
     like = ([OWN] + [STRANGE] * strange) * 6 + [OWN]
     often = track([0.7] * 20 + rr, like=[OWN] * 20 + like)
     assert vtach(often, Network(0.99), LIMITS["VTACH"], on=False) is None  # type: ignore[arg-type]
-    broken = track([0.7] * 20 + [0.4] * 30, like=[OWN] * 21 + [STRANGE] * 30, blind=[(18.0 + k, 18.1 + k)
-                                                                                     for k in range(12)])
+    broken = track(
+        [0.7] * 20 + [0.4] * 30, like=[OWN] * 21 + [STRANGE] * 30, blind=[(18.0 + k, 18.1 + k) for k in range(12)]
+    )
     assert vtach(broken, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
     lasting = track([0.7] * 20 + [0.4] * 6, like=[OWN] * 21 + [STRANGE] * 6)
     assert vtach(lasting, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]

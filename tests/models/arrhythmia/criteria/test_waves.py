@@ -1,4 +1,5 @@
 """Criteria of waves and pacing on beats with known intervals, at 250 samples a second."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -25,22 +26,32 @@ LIMITS = Limits()
 LEADS = ("II", "V5")
 
 
-def beats(qt_ms: float = 400, qrs_ms: float = 90, pr_ms: float | None = 160, st: dict[str, float] | None = None,
-          kind: str = "N", n: int = 8) -> list[WaveBeat]:
+def beats(
+    qt_ms: float = 400,
+    qrs_ms: float = 90,
+    pr_ms: float | None = 160,
+    st: dict[str, float] | None = None,
+    kind: str = "N",
+    n: int = 8,
+) -> list[WaveBeat]:
     """``n`` beats a second apart with these intervals."""
     out = []
     for k in range(n):
         on = 250 * (k + 1)
-        marks = Fiducials(p_on=None if pr_ms is None else on - round(pr_ms / 4), qrs_on=on,
-                          qrs_off=on + round(qrs_ms / 4),
-                          t_off=on + round(qt_ms / 4))
+        marks = Fiducials(
+            p_on=None if pr_ms is None else on - round(pr_ms / 4),
+            qrs_on=on,
+            qrs_off=on + round(qrs_ms / 4),
+            t_off=on + round(qt_ms / 4),
+        )
         measured = MeasuredBeat(Beat(on + 10, kind, LEADS), marks, {})
         out.append(WaveBeat(measured, st or {}, qrs_ms, pr_ms, qt_ms))
     return out
 
 
-@pytest.mark.parametrize(("qt_ms", "rr_s", "present"),
-                         [(520, 1.0, True), (480, 1.0, False), (480, 0.8, True), (520, 1.2, False)])
+@pytest.mark.parametrize(
+    ("qt_ms", "rr_s", "present"), [(520, 1.0, True), (480, 1.0, False), (480, 0.8, True), (520, 1.2, False)]
+)
 def test_a_long_qt_is_corrected_after_fridericia(qt_ms: float, rr_s: float, present: bool) -> None:
     got, evidence = qt_long(beats(qt_ms), rr_s, LIMITS["QT_LONG"], LEADS, 60.0)
     assert got is present
@@ -79,10 +90,10 @@ def test_st_asks_for_two_neighbouring_leads_or_two_tenths_in_one() -> None:
         return st_change(beats(st=st), "ST_ELEVATION", limit, base, leads, FS)[0]
 
     assert present(II=0.13, aVF=0.11) is True
-    assert present(II=0.13, V2=0.12) is False          # no neighbours
+    assert present(II=0.13, V2=0.12) is False  # no neighbours
     assert present(II=0.13) is False
     assert present(II=0.23) is True
-    assert present(II=0.11, aVF=0.11) is False         # 0.09 above the baseline
+    assert present(II=0.11, aVF=0.11) is False  # 0.09 above the baseline
     assert st_change(beats(st={"II": -0.1, "aVF": -0.12}), "ST_DEPRESSION", limit, base, leads, FS)[0] is True
     evidence = st_change(beats(st={"II": 0.13, "aVF": 0.15}), "ST_ELEVATION", limit, base, leads, FS)[1]
     assert [(e.measure, e.leads, e.value) for e in evidence] == [("ST", ("aVF",), 0.15), ("ST", ("II",), 0.13)]
@@ -101,9 +112,11 @@ def test_the_baseline_is_the_median_of_conducted_beats() -> None:
 def test_confirmation_counts_present_time_forgives_short_lapses_and_stops_for_noise() -> None:
     def confirmed(pattern: str) -> list[bool]:
         c = Confirmation(FS)
-        return [c.update({"+": True, "-": False, "?": None}[x], round((k + 1) * FS), 10.0,
-                         0 if k == 0 else None) is not None
-                for k, x in enumerate(pattern)]
+        return [
+            c.update({"+": True, "-": False, "?": None}[x], round((k + 1) * FS), 10.0, 0 if k == 0 else None)
+            is not None
+            for k, x in enumerate(pattern)
+        ]
 
     assert confirmed("+" * 12).index(True) == 9
     assert True not in confirmed("+" * 8 + "-" * 5 + "+" * 9)
@@ -116,7 +129,7 @@ def test_two_marks_without_a_beat_are_a_pacer_that_does_not_capture() -> None:
     answered = t.r - 10
     failed = np.array([t.r[-1] + 250, t.r[-1] + 500])
     found = not_capturing(t, np.concatenate([answered, failed]), LIMITS["PACER_NOT_CAPTURING"])
-    assert found is None                                              # the second may still be answered
+    assert found is None  # the second may still be answered
     later = track([1.0] * 8, "P" * 9, after_s=3.2)
     found = not_capturing(later, np.concatenate([answered, failed]), LIMITS["PACER_NOT_CAPTURING"])
     assert found is not None and found.onset == failed[0] and len(found.evidence) == 2
@@ -125,7 +138,7 @@ def test_two_marks_without_a_beat_are_a_pacer_that_does_not_capture() -> None:
 
 def test_an_atrial_pulse_asks_for_no_beat_of_its_own() -> None:
     t = track([1.0] * 8, "P" * 9, after_s=1.0)
-    both = np.sort(np.concatenate([t.r - 10, t.r - 50]))              # atrial 160 ms before ventricular
+    both = np.sort(np.concatenate([t.r - 10, t.r - 50]))  # atrial 160 ms before ventricular
     assert not_capturing(t, both, LIMITS["PACER_NOT_CAPTURING"]) is None
 
 
