@@ -262,8 +262,8 @@ def main() -> None:
             "",
             "## Speed, CPU milliseconds on one core",
             "",
-            "One process, one thread, a 12-lead window of 10 s at 500 Hz that has been read already; medians of rounds in "
-            "which ours and the peers take turns, and of the ratio within a round.",
+            "One process, one thread, a 12-lead window of 10 s at 500 Hz that has been read already; medians of rounds "
+            "in which ours and the peers take turns, and of the ratio within a round.",
             "",
             "| program | what it is asked for | 12-lead 10-s window | times ours |",
             "|---|---|---|---|",
