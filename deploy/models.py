@@ -105,9 +105,9 @@ def _worded(window: Ecg, given: Sequence[Evidence], reason: str) -> Reading:
 def _read_by_gem(window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings) -> Reading:
     """As the interpreter worker reads a flagged segment."""
     from agents.interpreter.gem_reader import GemUnavailable
-    from agents.monitor.analysis import with_derived_leads
     from models.grounding.ground import ground
     from models.leads import independent_leads
+    from models.signal.derived_leads import with_derived_leads
 
     leads = independent_leads(window.leads)
     if leads < gem.independent_leads:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.interpreter.interpretation_message import interpretation_of
-from agents.monitor.citations import citation_of, citations_of, segment_of
+from agents.lifecycle.citation_documents import citation_of
+from agents.monitor.citations import citations_of, segment_of
 from agents.monitor.reporting import monitor_version
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode

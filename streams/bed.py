@@ -10,6 +10,7 @@ from pydantic import Field
 from streams.alert import Alert
 from streams.document import Document, Time
 
+SYSTEM = "_system"  # bed stream and unit of the workers' own alarms (a service is missing); no signal has this key
 APPLIED_IDS_KEPT = 256  # ids of actions and interpretations that a bed remembers, so that each is applied once
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from agents.monitor.citations import citation_of
+from agents.lifecycle.citation_documents import citation_of
 from models.grounding.interpretation import Reading
 from streams.alert import Claim, ClaimCounts, Interpretation, InterpretationMessage, ModelInfo
 from streams.document import time_of_ns

@@ -18,8 +18,7 @@ from agents.clock import Clock
 from agents.interpreter.gem_reader import GemReader, GemUnavailable, load_gem
 from agents.interpreter.interpretation_message import message_of
 from agents.interpreter.reading_queue import ReadingQueue, Waiting
-from agents.monitor.analysis import with_derived_leads
-from agents.monitor.citations import evidence_of
+from agents.lifecycle.citation_documents import evidence_of
 from agents.settings import Settings
 from agents.worker.faust_app import raw_topic
 from agents.worker.log_reader import committed_offsets, plain_consumer
@@ -29,6 +28,7 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.interpretation import Reading
 from models.leads import independent_leads
+from models.signal.derived_leads import with_derived_leads
 from streams.wire import FlaggedSegment, Refused, decode_flagged
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import RhythmBaseline, RhythmHop, RhythmTier
 from models.ecg import Ecg
-from models.leads import LIMB, derive_limb_leads, lead_order
+from models.signal.derived_leads import with_derived_leads
 from streams.wire import EcgWindow
 
 RING_S = 32.0  # strips need 20 s, the encoder 10; one message of 10 s more, so that it never takes what is just shown
@@ -161,24 +161,3 @@ class Analysis:
         a = max(0, bisect_right(firsts, start) - 1)
         b = max(a, bisect_left(firsts, stop) - 1)
         return self._messages[a][1], self._messages[a][2], self._messages[b][2]
-
-
-def with_derived_leads(ecg: Ecg) -> Ecg:
-    """The signal with the limb leads that follow from those recorded, marked as derived.
-
-    A lead that follows from a detached one counts as detached too.
-    """
-    have = [lead for lead in LIMB if lead in ecg.leads]
-    derived = derive_limb_leads({lead: ecg.lead(lead) for lead in have})
-    if not derived:
-        return ecg
-    by_name = dict(zip(ecg.leads, ecg.mv, strict=True)) | derived
-    order = tuple(lead_order(list(by_name)))
-    off = tuple(derived) if any(lead in ecg.leads_off for lead in have[:2]) else ()
-    return replace(
-        ecg,
-        leads=order,
-        mv=np.stack([by_name[x] for x in order]),
-        derived=tuple(derived),
-        leads_off=(*ecg.leads_off, *off),
-    )

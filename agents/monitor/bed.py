@@ -20,7 +20,7 @@ from agents.lifecycle.rules import Rules
 from agents.lifecycle.state_machine import Outcome
 from agents.monitor import encoder_flags
 from agents.monitor.analysis import Analysis, Step
-from agents.monitor.feed_problems import SYSTEM, Troubles, silence_ended, silence_reports
+from agents.monitor.feed_problems import Troubles, silence_ended, silence_reports
 from agents.monitor.reassembly import Assembly
 from agents.monitor.reporting import Reporter
 from agents.monitor.vitals import VitalsMaker
@@ -29,7 +29,7 @@ from models.arrhythmia.tier import RhythmBaseline
 from models.ecg import Ecg
 from models.leads import independent_leads
 from streams.alert import Alert, EncoderInfo, InterpretationMessage
-from streams.bed import Action, Baseline, Bed, BedChange, Skipped, Status
+from streams.bed import SYSTEM, Action, Baseline, Bed, BedChange, Skipped, Status
 from streams.document import time_of_ns
 from streams.topics import Topics
 from streams.wire import EcgWindow

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from agents.lifecycle.citation_documents import citation_of
 from agents.monitor.signal_buffer import Ring
-from models.evidence import BeatSpan, Criterion, Evidence
-from streams.alert import BeatCitation, Citation, CriterionDoc, Segment
+from models.evidence import Evidence
+from streams.alert import Citation, Segment
 from streams.document import time_of_ns
 
-S = 1_000_000_000
 LEAD_IN_S = 0.5  # signal shown before the first cited beat, so that its P wave is on the strip
 
 
@@ -48,24 +48,6 @@ def segment_of(start_ns: int, n_samples: int, fs_hz: float) -> Segment:
     return Segment(start=time_of_ns(start_ns), duration_s=round(n_samples / fs_hz, 6), sampling_rate=fs_hz, strip="")
 
 
-def evidence_of(citation: Citation) -> Evidence:
-    """A citation as evidence again, in samples of its segment."""
-    rule = citation.criterion
-    return Evidence(
-        measure=citation.measure,
-        value=citation.value,
-        leads=tuple(citation.leads),
-        start=citation.start_sample,
-        end=citation.end_sample,
-        beats=tuple(BeatSpan(b.r_sample, b.start_sample, b.end_sample, b.value) for b in citation.beats),
-        criterion=None if rule is None else Criterion(rule.rule, rule.limit, rule.source),
-        over_s=citation.over_s,
-        wave=citation.wave,
-        confidence=citation.confidence,
-        method=citation.method,
-    )
-
-
 def _cut(e: Evidence, start: int, stop: int, fs_hz: float) -> Evidence | None:
     """The evidence as far as the segment shows it; None where it shows nothing of it."""
     if start <= e.start and e.end <= stop:
@@ -78,27 +60,3 @@ def _cut(e: Evidence, start: int, stop: int, fs_hz: float) -> Evidence | None:
     seconds = (last - first) / fs_hz / len(beats)
     value = round(60.0 / seconds, 1) if e.measure == "HR" else round(seconds, 4)
     return replace(e, start=first, end=last, beats=beats, value=value, over_s=whole_s)
-
-
-def citation_of(e: Evidence, n: int, segment_start_ns: int, fs_hz: float) -> Citation:
-    """Evidence in samples of the segment, as a document says it."""
-    rule = e.criterion
-    return Citation(
-        n=n,
-        measure=e.measure,
-        value=e.value,
-        unit=e.unit,
-        leads=list(e.leads),
-        start=time_of_ns(segment_start_ns + round(e.start / fs_hz * S)),
-        end=time_of_ns(segment_start_ns + round(e.end / fs_hz * S)),
-        start_s=round(e.start / fs_hz, 6),
-        end_s=round(e.end / fs_hz, 6),
-        start_sample=e.start,
-        end_sample=e.end,
-        over_s=e.over_s,
-        wave=e.wave,
-        beats=[BeatCitation(r_sample=b.r, start_sample=b.start, end_sample=b.end, value=b.value) for b in e.beats],
-        criterion=None if rule is None else CriterionDoc(rule=rule.rule, limit=rule.limit, source=rule.source),
-        confidence=min(1.0, max(0.0, e.confidence)),
-        method=e.method,
-    )

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from agents.lifecycle.condition import ConditionReport
 from agents.monitor.reassembly import Trouble
 from streams.alert import Alert, Provenance
-from streams.bed import Bed, Status
+from streams.bed import SYSTEM, Bed, Status
 from streams.document import ns_of_time
 
 S = 1_000_000_000
 CLEAR_S = 10.0  # a trouble that no message has shown for this long is over
-SYSTEM = "_system"  # bed stream and unit of the workers themselves: no signal comes from there
 TROUBLES = ("CLOCK_JUMP", "DUPLICATE_SOURCE", "PATIENT_MISMATCH")
 
 

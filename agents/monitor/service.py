@@ -23,17 +23,18 @@ from agents.monitor.backfill import analyse_behind
 from agents.monitor.bed import BedMonitor, new_bed, system_bed
 from agents.monitor.delivery import Delivery
 from agents.monitor.encoder_tier import EncoderTier
-from agents.monitor.feed_problems import SYSTEM, open_alert
+from agents.monitor.feed_problems import open_alert
 from agents.monitor.partition_processor import Partition, PassingOver
+from agents.monitor.restore import read_beds
 from agents.monitor.warm_up import WarmUp
 from agents.settings import Settings
 from agents.worker.lease import Lease
-from agents.worker.log_reader import committed_offsets, offset_before, plain_consumer, read_beds, read_range
+from agents.worker.log_reader import committed_offsets, offset_before, plain_consumer, read_range
 from agents.worker.sender import Incoming
 from agents.worker.worker import Worker
 from models.ecg import Ecg
 from streams.alert import InterpretationMessage
-from streams.bed import Action, Bed
+from streams.bed import SYSTEM, Action, Bed
 from streams.document import ns_of_time
 from streams.partition import partition_of
 from streams.wire import EcgWindow, Refused, decode_window

@@ -1,24 +1,20 @@
-"""How a worker gets its memory back from Kafka when it is given a partition (docs/delivery.md, "Taking over").
+"""Reads ranges of Kafka logs and their offsets beside the app's own consumer.
 
-Plain consumers that belong to no group: they read beside the app's own, and move none of its offsets.
+The consumers here belong to no group, or to the worker's group only to ask for its committed offsets. They move no
+offset of the app.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from pydantic import BaseModel, ValidationError
 
 from agents.settings import Settings
 from agents.worker.sender import Incoming
-from streams.bed import Bed
-
-log = logging.getLogger(__name__)
 
 POLL_MS = 200  # an answer of the broker is awaited this long before it is asked again
 BATCH = 500  # records of one poll: bounds the memory that a backlog takes (1 MB each at most)
@@ -76,46 +72,6 @@ def incoming(record: Any) -> Incoming:
         record.value,
         tuple(record.headers or ()),
     )
-
-
-async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]:
-    """The newest document of every bed of a partition; of two, the one of the later generation.
-
-    A worker that lost its session cannot take a bed back: what it still wrote carries the lower generation.
-    """
-    at = TopicPartition(topic, partition)
-    end = (await consumer.end_offsets([at]))[at]
-    newest: dict[bytes, tuple[int, Incoming]] = {}
-    async for batch in read_range(consumer, topic, partition, 0, end, whole_batches=True):
-        for record in batch:
-            if record.value is None or record.key is None:
-                continue
-            try:
-                generation = _Generation.model_validate_json(record.value).generation
-            except ValidationError as error:
-                _unreadable(record, error)
-                continue
-            if record.key not in newest or generation >= newest[record.key][0]:
-                newest[record.key] = generation, record
-    beds = {}
-    for _, record in newest.values():
-        try:
-            bed = Bed.from_json(record.value or b"")
-        except ValidationError as error:
-            _unreadable(record, error)
-            continue
-        beds[bed.bed_stream] = bed
-    return beds
-
-
-def _unreadable(record: Incoming, error: ValidationError) -> None:
-    log.error("bed document %s/%d offset %d cannot be read: %s", record.topic, record.partition, record.offset, error)
-
-
-class _Generation(BaseModel):
-    """All of a bed document that tells which of two is newer: reading the rest of each takes ten times longer."""
-
-    generation: int = 0
 
 
 async def committed_offsets(consumer: Any, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:

@@ -14,12 +14,12 @@ from typing import Any
 
 from agents.clock import Clock
 from agents.metrics import Metrics
-from agents.monitor.feed_problems import SYSTEM
 from agents.settings import Settings
 from agents.worker.faust_app import faust_app, raw_topic
 from agents.worker.high_watermarks import LogEnds
 from agents.worker.sender import Incoming, Outgoing, Sender
 from streams.alert import Interpretation, InterpretationMessage
+from streams.bed import SYSTEM
 from streams.document import time_of_ns
 from streams.topics import Topics
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from agents.monitor.restore import read_beds
 from agents.settings import Settings
-from agents.worker.log_reader import plain_consumer, read_beds
+from agents.worker.log_reader import plain_consumer
 from streams.telemetry import KeyedProducer
 from streams.topics import Topics, ensure_topics
 from tests.conftest import Broker
