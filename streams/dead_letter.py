@@ -37,18 +37,18 @@ def dead_letter(
     time_ns: int,
     limit_bytes: int = DEAD_LETTER_LIMIT,
 ) -> DeadLetter:
-    """Wrap a refused message.
+    """Wrap a rejected message.
 
     Parameters
     ----------
     key, value : bytes
         As they came.
     reason : str
-        Text of the refusal.
+        Reason of the rejection.
     topic, partition, offset
         Where it came from.
     time_ns : int
-        When it was refused, UTC nanoseconds.
+        Time of the rejection, UTC nanoseconds.
     limit_bytes : int
         What the dead-letter topic takes.
     """

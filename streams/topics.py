@@ -150,7 +150,7 @@ def ensure_topics(
     """
     with KafkaAdminClient(bootstrap_servers=bootstrap, **client_options) as admin:
         found = _partition_counts(admin, topics.names)
-        _refuse_other_counts(found, topics)
+        _check_partition_counts(found, topics)
         missing = [plan for plan in topics.plans if plan.name not in found]
         if missing and not create:
             names = ", ".join(plan.name for plan in missing)
@@ -158,7 +158,7 @@ def ensure_topics(
         if missing:
             _create(admin, missing, topics.partitions, replication)
             # Another program may have been quicker with a partition count of its own.
-            _refuse_other_counts(_partition_counts(admin, topics.names), topics)
+            _check_partition_counts(_partition_counts(admin, topics.names), topics)
         differs = _differences(admin, topics)
     created = {plan.name for plan in missing}
     return [
@@ -213,7 +213,7 @@ def _partition_counts(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str
     return counts
 
 
-def _refuse_other_counts(found: Mapping[str, int], topics: Topics) -> None:
+def _check_partition_counts(found: Mapping[str, int], topics: Topics) -> None:
     wrong = [f"{name} has {n}" for name, n in sorted(found.items()) if n != topics.partitions]
     if wrong:
         raise TopicMismatch(

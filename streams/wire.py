@@ -1,6 +1,6 @@
 """Bytes of the topics: `EcgWindow` and the flagged segment, encoded, and decoded with full validation.
 
-What cannot be read raises `Refused`, whose text names field, value and what to do, and where the message lies:
+What cannot be read raises `RejectedMessage`, whose text names field, value and what to do, and where the message lies:
 ``sampling_rate 0.0 is not in 50…2000 Hz: … (bed icu-3/07, ecg.windows/3 offset 1291)``. The worker puts the bytes with
 that text on the dead-letter topic (`streams.dead_letter`) and goes on.
 """
@@ -28,7 +28,7 @@ __all__ = [
     "EcgWindow",
     "FlaggedSegment",
     "InvalidWindow",
-    "Refused",
+    "RejectedMessage",
     "decode_flagged",
     "decode_window",
     "encode_flagged",
@@ -41,7 +41,7 @@ _INT16_LE = np.dtype("<i2")
 _CITATIONS = TypeAdapter(list[Citation])
 
 
-class Refused(Exception):  # noqa: N818  (the message was refused: it is an outcome, logged and counted as such)
+class RejectedMessage(Exception):  # noqa: N818  (an outcome that is logged and counted, not a failure of the program)
     """A message that cannot be read.
 
     Parameters
@@ -102,7 +102,7 @@ def decode_window(
     value : bytes
         As it came.
     topic, partition, offset
-        Where it came from; the reason of a refusal names them.
+        Where it came from; the reason of a rejection names them.
     key : bytes, optional
         The message key; it must be the bed stream. Checked when given, or when ``n_partitions`` is.
     n_partitions : int, optional
@@ -112,17 +112,17 @@ def decode_window(
 
     Raises
     ------
-    Refused
+    RejectedMessage
         With the reason for the dead letter.
     """
     where = f"{topic}/{partition} offset {offset}"
     message = ecg_window_pb2.EcgWindow()
     if value is None:
-        raise Refused(f"value is null, not an EcgWindow: send one message with each record ({where})")
+        raise RejectedMessage(f"value is null, not an EcgWindow: send one message with each record ({where})")
     try:
         message.ParseFromString(value)
     except DecodeError as e:
-        raise Refused(
+        raise RejectedMessage(
             f"value of {len(value)} bytes ({value[:8].hex()}…) is not an EcgWindow: {e}; encode it with "
             f"ecg_window.proto ({where})"
         ) from None
@@ -134,7 +134,7 @@ def decode_window(
         if key is not None or n_partitions is not None:
             _check_place(window.bed_stream, key, partition, n_partitions)
     except InvalidWindow as e:
-        raise Refused(f"{e} ({where})", e.field_name) from None
+        raise RejectedMessage(f"{e} ({where})", e.field_name) from None
     return window
 
 
@@ -165,7 +165,7 @@ def _window(message: ecg_window_pb2.EcgWindow) -> EcgWindow:
 def _units(samples: bytes, n_leads: int) -> np.ndarray[Any, np.dtype[np.int16]]:
     """int16 [leads, samples], a view of the message's bytes."""
     if n_leads == 0:
-        return np.zeros((0, 0), np.int16)  # the window refuses a message without leads by that name
+        return np.zeros((0, 0), np.int16)  # `EcgWindow` rejects a message without leads by that name
     if len(samples) % (2 * n_leads):
         raise InvalidWindow(
             "samples",
@@ -291,20 +291,20 @@ def encode_flagged(segment: FlaggedSegment) -> bytes:
 
 
 def decode_flagged(value: bytes | None, *, topic: str, partition: int, offset: int) -> FlaggedSegment:
-    """Read one flagged segment; `Refused` names what does not fit and where it lies."""
+    """Read one flagged segment; `RejectedMessage` names what does not fit and where it lies."""
     where = f"{topic}/{partition} offset {offset}"
     message = flagged_segment_pb2.FlaggedSegment()
     try:
         message.ParseFromString(value or b"")
         citations = _CITATIONS.validate_json(message.citations or b"[]")
     except DecodeError as e:
-        raise Refused(f"value of {len(value or b'')} bytes is not a FlaggedSegment: {e} ({where})") from None
+        raise RejectedMessage(f"value of {len(value or b'')} bytes is not a FlaggedSegment: {e} ({where})") from None
     except ValidationError as e:
-        raise Refused(
+        raise RejectedMessage(
             f"citations do not fit: {json.dumps(e.errors(include_url=False), default=str)} ({where})", "citations"
         ) from None
     if message.schema != FLAGGED_SCHEMA:
-        raise Refused(
+        raise RejectedMessage(
             f"schema {message.schema} is not {FLAGGED_SCHEMA}: run monitor and interpreter of one version ({where})",
             "schema",
         )

@@ -29,7 +29,7 @@ from models.evidence import Evidence
 from models.grounding.interpretation import Reading
 from models.leads import independent_leads
 from models.signal.derived_leads import with_derived_leads
-from streams.wire import FlaggedSegment, Refused, decode_flagged
+from streams.wire import FlaggedSegment, RejectedMessage, decode_flagged
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class Interpreter(Worker):
                 segment = decode_flagged(
                     message.value, topic=message.topic, partition=message.partition, offset=message.offset
                 )
-            except Refused as refused:
-                await self.sender.refuse(message, refused.reason)
+            except RejectedMessage as rejected:
+                await self.sender.reject(message, rejected.reason)
                 self.metrics.dead_letters.inc()
                 self._done(event, message)
                 continue

@@ -23,7 +23,7 @@ from streams.document import ns_of_time, time_of_ns
 Turn = tuple[Bed, list[Alert]]
 
 
-class RefusedError(Exception):
+class ActionRejectedError(Exception):
     """The action cannot be applied; the text says why and what would be right."""
 
 
@@ -54,9 +54,9 @@ def act(bed: Bed, action: Action, now_ns: int, *, rules: Rules = DEFAULT_RULES) 
         return bed, [], Outcome(False, f"action {action.id} was applied before")
     try:
         after, alerts = _ACTIONS[action.action](bed, action, now_ns, rules)
-    except RefusedError as refusal:
-        after, alerts = _done(AlertBook(bed, now_ns), action, rules, f"{action.action} refused: {refusal}")
-        return after, alerts, Outcome(False, str(refusal))
+    except ActionRejectedError as rejection:
+        after, alerts = _done(AlertBook(bed, now_ns), action, rules, f"{action.action} rejected: {rejection}")
+        return after, alerts, Outcome(False, str(rejection))
     return after, alerts, Outcome(True)
 
 
@@ -64,11 +64,11 @@ def _acknowledge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     book = AlertBook(bed, now_ns)
     alert = book.get(action.alert_id or "")
     if alert is None:
-        raise RefusedError(f"no alert {action.alert_id} on bed {bed.bed_stream}")
+        raise ActionRejectedError(f"no alert {action.alert_id} on bed {bed.bed_stream}")
     if alert.acknowledged is not None:
-        raise RefusedError(f"{alert.code} {alert.id} was acknowledged by {alert.acknowledged.by} before")
+        raise ActionRejectedError(f"{alert.code} {alert.id} was acknowledged by {alert.acknowledged.by} before")
     if alert.state is State.OFF:
-        raise RefusedError(f"{alert.code} {alert.id} is off")
+        raise ActionRejectedError(f"{alert.code} {alert.id} is off")
     state = State.OFF if alert.state is State.LATCHED else State.ACKNOWLEDGED
     book.edit(alert, state=state, acknowledged=Acknowledgement(at=action.at, by=action.by))
     return _done(book, action, rules, f"acknowledge {alert.code} {alert.id}")
@@ -77,11 +77,13 @@ def _acknowledge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
 def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     seconds = action.args.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= AUDIO_PAUSE_MAX_S:
-        raise RefusedError(f"seconds is {seconds!r}: an audio pause lasts 0 (ends it) to {AUDIO_PAUSE_MAX_S:g} s")
+        raise ActionRejectedError(
+            f"seconds is {seconds!r}: an audio pause lasts 0 (ends it) to {AUDIO_PAUSE_MAX_S:g} s"
+        )
     asked_ns = min(ns_of_time(action.at), now_ns)
     until_ns = asked_ns + seconds_ns(seconds)
     if seconds and until_ns <= now_ns:
-        raise RefusedError(f"the pause of {seconds:g} s asked for at {action.at.isoformat()} is over already")
+        raise ActionRejectedError(f"the pause of {seconds:g} s asked for at {action.at.isoformat()} is over already")
     book = AlertBook(bed, now_ns)
     if seconds:
         for alert in book.open():
@@ -95,19 +97,19 @@ def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
 def _admit(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     patient = action.args.get("patient")
     if not isinstance(patient, str) or not re.fullmatch(rules.patient_pattern, patient):
-        raise RefusedError(f"patient {patient!r} is no pseudonym of the form {rules.patient_pattern}")
+        raise ActionRejectedError(f"patient {patient!r} is no pseudonym of the form {rules.patient_pattern}")
     return admit(bed, patient, now_ns, ns_of_time(action.at), action.by, rules, action.id)
 
 
 def _discharge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     if bed.status is Status.DISCHARGED:
-        raise RefusedError(f"bed {bed.bed_stream} is discharged already")
+        raise ActionRejectedError(f"bed {bed.bed_stream} is discharged already")
     return _leave(bed, action, now_ns, rules, Status.DISCHARGED, limits={}, baseline=None)
 
 
 def _standby(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     if bed.status is not Status.MONITORED:
-        raise RefusedError(f"bed {bed.bed_stream} is {bed.status.value}, not monitored")
+        raise ActionRejectedError(f"bed {bed.bed_stream} is {bed.status.value}, not monitored")
     return _leave(bed, action, now_ns, rules, Status.STANDBY)
 
 
@@ -120,7 +122,7 @@ def _leave(bed: Bed, action: Action, now_ns: int, rules: Rules, status: Status, 
 
 def _resume(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     if bed.status is not Status.STANDBY:
-        raise RefusedError(f"bed {bed.bed_stream} is {bed.status.value}, not in standby" + _how(bed))
+        raise ActionRejectedError(f"bed {bed.bed_stream} is {bed.status.value}, not in standby" + _how(bed))
     book = AlertBook(bed, now_ns)
     book.change(status=Status.MONITORED, since=time_of_ns(now_ns), by=action.by)
     return _done(book, action, rules, "resume")
@@ -132,7 +134,9 @@ def _how(bed: Bed) -> str:
 
 def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     if not action.args:
-        raise RefusedError("args is empty: expected limits as {CODE: {part: value}}, or {CODE: null} to reset one")
+        raise ActionRejectedError(
+            "args is empty: expected limits as {CODE: {part: value}}, or {CODE: null} to reset one"
+        )
     merged = {code: dict(parts) for code, parts in bed.limits.items()}
     for code, parts in action.args.items():
         if parts is None:
@@ -140,14 +144,16 @@ def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
         elif isinstance(parts, dict):
             merged[code] = {**merged.get(code, {}), **parts}
         else:
-            raise RefusedError(f'limits of {code} are {parts!r}: expected parts such as {{"on": false}}, or null')
+            raise ActionRejectedError(
+                f'limits of {code} are {parts!r}: expected parts such as {{"on": false}}, or null'
+            )
     kept = {code: {part: value for part, value in parts.items() if value is not None} for code, parts in merged.items()}
     kept = {code: parts for code, parts in kept.items() if parts}
     try:
         Limits().with_changes(dict.fromkeys(action.args))  # each is a code that has limits
         rules.checked_limits(kept)
     except ValueError as error:
-        raise RefusedError(str(error)) from error
+        raise ActionRejectedError(str(error)) from error
     what = ", ".join(f"{code} {_worded(parts)}" for code, parts in action.args.items())
     book = AlertBook(bed, now_ns)
     book.change(limits=kept)

@@ -163,7 +163,7 @@ def settle(book: AlertBook, rules: Rules, applied_id: str | None = None) -> tupl
     rules : Rules
         The site's.
     applied_id : str or None
-        Of the action or interpretation that this turn applied or refused.
+        Of the action or interpretation that this turn applied or rejected.
     """
     end_by_time(book)
     for alert in book.open():

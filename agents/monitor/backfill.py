@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agents.monitor.partition_processor import Partition
 from agents.worker.log_reader import offset_before, plain_consumer, read_range
 from agents.worker.sender import Incoming
-from streams.wire import Refused
+from streams.wire import RejectedMessage
 
 if TYPE_CHECKING:
     from agents.monitor.service import Monitor
@@ -88,10 +88,10 @@ async def _one(monitor: Monitor, partition: Partition, message: Incoming, at_the
     """One window behind; the beds ``at_the_gap`` need no warming up: their analysis stands there already."""
     try:
         window = monitor.decode(message)
-    except Refused as refused:
+    except RejectedMessage as rejected:
         skipped = [r for bed in partition.beds.values() for r in bed.bed.skipped]
         if any(r.first <= message.offset <= r.last for r in skipped):
-            await monitor.refuse(message, refused.reason)
+            await monitor.reject(message, rejected.reason)
         return
     bed = partition.beds.get(window.bed_stream)
     if bed is None or not bed.bed.skipped:

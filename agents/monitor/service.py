@@ -37,7 +37,7 @@ from streams.alert import InterpretationMessage
 from streams.bed import SYSTEM, Action, Bed
 from streams.document import ns_of_time
 from streams.partition import partition_of
-from streams.wire import EcgWindow, Refused, decode_window
+from streams.wire import EcgWindow, RejectedMessage, decode_window
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ class Monitor(Worker):
                 for message in batch:
                     try:
                         window = self.decode(message)
-                    except Refused:
+                    except RejectedMessage:
                         continue  # it went to the dead letters when it was read first
                     bed = partition.beds.get(window.bed_stream)
                     if bed is not None:
@@ -221,8 +221,8 @@ class Monitor(Worker):
         self.metrics.lag.observe(self.lag_s)
         try:
             window = self.decode(message)
-        except Refused as refused:
-            await self.refuse(message, refused.reason)
+        except RejectedMessage as rejected:
+            await self.reject(message, rejected.reason)
             return
         bed = self._bed(partition, window, message.append_ns)
         with self.metrics.step.time():
@@ -248,8 +248,8 @@ class Monitor(Worker):
         if bed is None:
             try:
                 bed = self._bed(partition, self.decode(message), message.append_ns)
-            except Refused as refused:
-                await self.refuse(message, refused.reason)
+            except RejectedMessage as rejected:
+                await self.reject(message, rejected.reason)
                 bed = None
         if (bed is not None and message.offset > bed.offset) or (bed and bed.bed.bed_stream in passing.tails):
             assert bed is not None
@@ -285,7 +285,7 @@ class Monitor(Worker):
                 fresh = new_bed(action.bed_stream, unit, name or unit, self.clock.now_ns())
                 bed = partition.beds[action.bed_stream] = self._monitor_of(partition, fresh)
             if bed is None:
-                await self.refuse(
+                await self.reject(
                     message,
                     f"bed_stream {action.bed_stream!r} is no bed here: its first window or `admit` makes it one "
                     f"({_place(message)})",
@@ -305,7 +305,7 @@ class Monitor(Worker):
                 return
             bed = partition.beds.get(reading.bed_stream)
             if bed is None:
-                await self.refuse(message, f"bed_stream {reading.bed_stream!r} is no bed here ({_place(message)})")
+                await self.reject(message, f"bed_stream {reading.bed_stream!r} is no bed here ({_place(message)})")
             elif message.offset > bed.bed.applied.get(self.topics.interpretations, -1):
                 outputs, outcome = bed.interpret(reading, message.offset)
                 if not outcome.applied:
@@ -329,7 +329,7 @@ class Monitor(Worker):
                     self._check_key(message, document.bed_stream)
             except (ValidationError, ValueError) as error:
                 document = None
-                await self.refuse(message, f"no {name}: {_told(error)} ({_place(message)})")
+                await self.reject(message, f"no {name}: {_told(error)} ({_place(message)})")
             yield partition, document
 
     async def _service(self, partition: Partition, reading: InterpretationMessage, offset: int) -> None:
@@ -371,10 +371,10 @@ class Monitor(Worker):
             if bed is not None and held:
                 await self.deliver(bed, bed.look(ecg, findings, trained=True))
 
-    async def refuse(self, message: Incoming, reason: str) -> None:
+    async def reject(self, message: Incoming, reason: str) -> None:
         log.warning("dead letter: %s", reason)
         self.metrics.dead_letters.inc()
-        await self.sender.refuse(message, reason)
+        await self.sender.reject(message, reason)
 
     # ---- time ----------------------------------------------------------------------------------------------------
 

@@ -200,7 +200,7 @@ class Publisher(Worker):
             return strip_entry(keys, alert_id.decode(), value, place, message.offset, message.append_ns // 1_000_000)
         except ValueError as error:  # pydantic's own errors are ValueErrors
             reason = str(error).splitlines()[0] if isinstance(error, ValidationError) else str(error)
-            await self.sender.refuse(message, f"{reason} ({place} offset {message.offset})")
+            await self.sender.reject(message, f"{reason} ({place} offset {message.offset})")
             self.metrics.dead_letters.inc()
             return None
 
@@ -221,7 +221,7 @@ class Publisher(Worker):
     async def _forward(self, item: InboxItem) -> None:
         if item.action is None:
             entry = Incoming(self.inbox.stream, 0, 0, self.clock.now_ns(), None, item.raw)
-            await self.sender.refuse(entry, f"{item.reason} (inbox entry {item.entry_id})")
+            await self.sender.reject(entry, f"{item.reason} (inbox entry {item.entry_id})")
             self.metrics.dead_letters.inc()
             return
         await self.sender.send([Outgoing(self.topics.actions, item.action.bed_stream, item.action.to_json())])

@@ -80,7 +80,7 @@ class Sender:
         future = await self._queue(message)
         future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, and let go
 
-    async def refuse(self, message: Incoming, reason: str) -> None:
+    async def reject(self, message: Incoming, reason: str) -> None:
         """Put a message that cannot be read on the dead-letter topic, with the reason, and wait until it is there."""
         letter = dead_letter(
             message.key,

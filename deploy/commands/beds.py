@@ -104,8 +104,8 @@ def limits(
     change = {code.upper(): None if reset else changes}
     try:
         Settings().limits_of("", bed, change)
-    except ValueError as refused:
-        raise CommandFailed(f"refused: {refused}") from refused
+    except ValueError as rejected:
+        raise CommandFailed(f"rejected: {rejected}") from rejected
     _act("limits", bed, by, change, as_json)
 
 

@@ -6,7 +6,7 @@ from deploy.commands.options import Json
 
 
 def command(as_json: Json = False) -> None:
-    """Create the topics, or check them; another number of partitions is refused."""
+    """Create the topics, or check them; another number of partitions is rejected."""
     from agents.settings import Settings
     from deploy.failures import CommandFailed, needs_kafka
     from deploy.output import Output
@@ -18,8 +18,8 @@ def command(as_json: Json = False) -> None:
     with needs_kafka(settings.kafka):
         try:
             states = ensure_topics(settings.kafka, topics_of(settings), replication=settings.replication)
-        except TopicMismatch as refused:
-            raise CommandFailed(str(refused)) from refused
+        except TopicMismatch as mismatch:
+            raise CommandFailed(str(mismatch)) from mismatch
     for state in states:
         differs = {name: {"found": found, "planned": planned} for name, (found, planned) in state.differs.items()}
         if as_json:

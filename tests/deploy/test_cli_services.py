@@ -87,8 +87,8 @@ def test_beds_list_and_actions_on_beds(ward: WardInRedis) -> None:
     assert (bed["bed_stream"], bed["status"], bed["vitals"]["hr"]) == (BED, "monitored", 72.0)
     unknown = gem_bedside("beds", "standby", "icu-9/99", "--by", "rn-12", redis=ward.url)
     assert (unknown.status, "no bed icu-9/99" in unknown.err) == (FAILED, True)
-    refused = gem_bedside("beds", "limits", BED, "ASYSTOLE", "--off", "--by", "rn-12", redis=ward.url)
-    assert (refused.status, "refused" in refused.err) == (FAILED, True)
+    rejected = gem_bedside("beds", "limits", BED, "ASYSTOLE", "--off", "--by", "rn-12", redis=ward.url)
+    assert (rejected.status, "rejected" in rejected.err) == (FAILED, True)
     assert gem_bedside("beds", "limits", BED, "BRADY", "--by", "rn-12", redis=ward.url).status == WRONG_USE
     (set_,) = gem_bedside("beds", "limits", BED, "brady", "--rate", 45, "--by", "rn-12", "--json", redis=ward.url).lines
     assert set_["args"] == {"BRADY": {"rate": 45.0}}

@@ -1,4 +1,4 @@
-"""Fault 17: a wrong sampling rate in the header: outside 50 to 2000 Hz refused, inside it no beat more or less."""
+"""Fault 17: a wrong sampling rate in the header: outside 50 to 2000 Hz rejected, inside it no beat more or less."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from kafka import KafkaProducer
 from tests.conftest import MonitoredSite
 from tests.faults.broken_messages import dead_letters_after, fresh_bed, good_window
 from tests.streams.test_telemetry import all_records
-from tests.streams.test_wire import REFUSALS, message
+from tests.streams.test_wire import REJECTED_MESSAGES, message
 
 
 def test_what_cannot_be_read_is_set_aside_and_the_stream_goes_on(monitored_site: MonitoredSite) -> None:
@@ -24,7 +24,7 @@ def test_what_cannot_be_read_is_set_aside_and_the_stream_goes_on(monitored_site:
 
 def test_each_broken_rule_is_named_in_the_dead_letter(monitored_site: MonitoredSite) -> None:
     bed = fresh_bed(monitored_site)
-    broken = [(changes, field) for changes, field, _ in REFUSALS if "bed_stream" not in changes]
+    broken = [(changes, field) for changes, field, _ in REJECTED_MESSAGES if "bed_stream" not in changes]
     letters = dead_letters_after(monitored_site, [(bed, message(bed_stream=bed, **changes)) for changes, _ in broken])
     assert len(letters) == len(broken)
     for (record, headers), (changes, field) in zip(letters, broken, strict=True):

@@ -68,7 +68,7 @@ async def test_the_stations_guide_reads_alerts_and_acknowledges(
 
 
 def test_the_guide_lists_every_rule_by_its_field() -> None:
-    from tests.streams.test_wire import REFUSALS
+    from tests.streams.test_wire import REJECTED_MESSAGES
 
     guide = (DOCS / "produce.md").read_text(encoding="utf-8")
-    assert {field for _, field, _ in REFUSALS if f"`{field}`" not in guide} == set()
+    assert {field for _, field, _ in REJECTED_MESSAGES if f"`{field}`" not in guide} == set()

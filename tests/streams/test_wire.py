@@ -1,4 +1,4 @@
-"""The wire: what is sent comes back, and each broken rule is refused with field, value, place and what to do."""
+"""The wire: what is sent comes back, and each broken rule is rejected with field, value, place and what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streams.wire import (
     EcgWindow,
     FlaggedSegment,
     InvalidWindow,
-    Refused,
+    RejectedMessage,
     decode_flagged,
     decode_window,
     encode_flagged,
@@ -139,7 +139,7 @@ def message(**changes: object) -> bytes:
     return raw.SerializeToString()
 
 
-REFUSALS: list[tuple[dict[str, object], str, str]] = [
+REJECTED_MESSAGES: list[tuple[dict[str, object], str, str]] = [
     ({"schema": 2}, "schema", "schema 2 is newer than 1"),
     ({"schema": 0}, "schema", "schema 0 is not 1"),
     ({"bed_stream": "icu 3"}, "bed_stream", "'icu 3'"),
@@ -180,28 +180,28 @@ REFUSALS: list[tuple[dict[str, object], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field", "shown"), REFUSALS)
+@pytest.mark.parametrize(("changes", "field", "shown"), REJECTED_MESSAGES)
 def test_each_broken_rule_is_refused_by_field_value_and_place(
     changes: dict[str, object], field: str, shown: str
 ) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RejectedMessage) as rejected:
         read(message(**changes))
-    assert refusal.value.field_name == field
-    assert field in refusal.value.reason
-    assert shown in refusal.value.reason
-    assert "ecg.windows/2 offset 1291" in refusal.value.reason
-    assert ": " in refusal.value.reason  # what to do follows the colon
+    assert rejected.value.field_name == field
+    assert field in rejected.value.reason
+    assert shown in rejected.value.reason
+    assert "ecg.windows/2 offset 1291" in rejected.value.reason
+    assert ": " in rejected.value.reason  # what to do follows the colon
 
 
 @pytest.mark.parametrize("value", [None, b"hello", b"\xff" * 40, b"{}"])
 def test_bytes_that_are_no_window_are_refused(value: bytes | None) -> None:
-    with pytest.raises(Refused, match=r"ecg\.windows/2 offset 1291"):
+    with pytest.raises(RejectedMessage, match=r"ecg\.windows/2 offset 1291"):
         read(value)
 
 
 @given(st.binary(max_size=400))
 def test_no_bytes_raise_anything_but_a_refusal(value: bytes) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RejectedMessage):
         read(value)
 
 
@@ -212,14 +212,14 @@ def test_a_damaged_window_is_read_or_refused_never_more(data: st.DataObject) -> 
         good[data.draw(st.integers(0, 80))] = data.draw(st.integers(0, 255))
     try:
         read(bytes(good)).to_ecg()
-    except Refused as refusal:
-        assert refusal.reason
+    except RejectedMessage as rejected:
+        assert rejected.reason
 
 
 def test_a_refusal_stays_short_whatever_was_sent() -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RejectedMessage) as rejected:
         read(message(leads=["II", "x" * 500_000]))
-    assert len(refusal.value.reason) < 1000
+    assert len(rejected.value.reason) < 1000
 
 
 @pytest.mark.parametrize(
@@ -231,16 +231,16 @@ def test_a_refusal_stays_short_whatever_was_sent() -> None:
     ],
 )
 def test_a_window_under_a_wrong_key_or_on_a_wrong_partition_is_refused(place: dict[str, object], shown: str) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RejectedMessage) as rejected:
         read(encode_window(window()), **place)
-    assert shown in refusal.value.reason
-    assert refusal.value.field_name == "bed_stream"
+    assert shown in rejected.value.reason
+    assert rejected.value.field_name == "bed_stream"
 
 
 def test_the_pattern_of_pseudonyms_is_a_setting() -> None:
     assert read(encode_window(window(patient="")), patient_pattern=r"\d{6}").patient == ""
     assert read(encode_window(window(patient="123456")), patient_pattern=r"\d{6}").patient == "123456"
-    with pytest.raises(Refused, match="patient 'p-81f3'"):
+    with pytest.raises(RejectedMessage, match="patient 'p-81f3'"):
         read(encode_window(window()), patient_pattern=r"\d{6}")
 
 
@@ -327,5 +327,5 @@ def test_a_flagged_segment_comes_back_with_its_citations() -> None:
 @pytest.mark.parametrize("broken", [lambda v: None, lambda v: v[:40], lambda v: b"", lambda v: v + b"J\x02[1"])
 def test_a_broken_flagged_segment_is_refused(broken: Callable[[bytes], bytes | None]) -> None:
     good = encode_flagged(FlaggedSegment(window(), "4f1c", "ASYSTOLE", "PH", "alarm", START_NS, START_NS))
-    with pytest.raises(Refused, match=r"ecg\.flagged/2 offset 4"):
+    with pytest.raises(RejectedMessage, match=r"ecg\.flagged/2 offset 4"):
         decode_flagged(broken(good), topic="ecg.flagged", partition=2, offset=4)

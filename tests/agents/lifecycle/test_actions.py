@@ -77,7 +77,7 @@ def test_a_refused_action_leaves_a_line_that_says_why_and_changes_nothing_else(
     outcome = bed.do(21, action, **args)
     assert not outcome.applied
     assert why in outcome.reason
-    assert bed.bed.changes[-1].what == f"{action} refused: {outcome.reason}"
+    assert bed.bed.changes[-1].what == f"{action} rejected: {outcome.reason}"
     assert bed.bed.changed(changes=before.changes, applied_ids=before.applied_ids) == before
     assert len(bed.record) == published
 
