@@ -23,7 +23,7 @@ from deploy.output import finite
 from deploy.redis_view import alert_versions
 from deploy.services import topics_of
 from deploy.ward import WardBed, make_ward
-from deploy.ward_feed import WardFeed
+from deploy.ward_telemetry import WardTelemetry
 from models.ecg import Ecg
 from streams.telemetry import TelemetryProducer
 
@@ -112,7 +112,7 @@ def _run(
     if ready is not None:
         write_json(ready, addresses)
     with TelemetryProducer(stack.kafka, topics_of(stack.settings)) as producer:
-        feed = WardFeed(beds, producer)
+        feed = WardTelemetry(beds, producer)
         feed.start()
         try:
             _watch(stack, feed, reader, view, seconds)
@@ -129,7 +129,7 @@ def _run(
     return found
 
 
-def _watch(stack: DemoStack, feed: WardFeed, reader: AlertReader, view: DemoView, seconds: float | None) -> None:
+def _watch(stack: DemoStack, feed: WardTelemetry, reader: AlertReader, view: DemoView, seconds: float | None) -> None:
     until_ns = None if seconds is None else feed.start_ns + round(seconds * 1e9)
     while until_ns is None or time.time_ns() < until_ns:
         ended = stack.restart_ended()
@@ -157,7 +157,7 @@ def _drain(stack: DemoStack, ends: Mapping[int, int], reader: AlertReader, wait_
 
 def make_report(
     stack: DemoStack,
-    feed: WardFeed,
+    feed: WardTelemetry,
     history: History,
     addresses: dict[str, str],
     ends: Mapping[int, int],

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.ward_feed import Began
+from deploy.ward_telemetry import Began
 from streams.alert import Alert, State
 from streams.document import ns_of_time, rfc3339, time_of_ns
 

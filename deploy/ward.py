@@ -36,7 +36,7 @@ LONG_QT = Waves(pr_ms=156.0, qt_ms=532.0)  # QTcF 545 ms at 65 bpm
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class RhythmPhase:
     """A stretch of one rhythm; ``rate_bpm`` 0 is a standstill. It begins at ``from_s`` of the cycle."""
 
     from_s: float
@@ -49,7 +49,7 @@ class Script:
     """What happens in one bed: its rhythm, and the spans without electrodes or without messages (s of the cycle)."""
 
     what: str
-    phases: tuple[Phase, ...]
+    phases: tuple[RhythmPhase, ...]
     code: str = ""
     due_s: float = LETHAL_DUE_S
     leads_off: tuple[float, float] | None = None
@@ -57,15 +57,28 @@ class Script:
 
 
 SCRIPTS = (
-    Script("asystole", (Phase(0, 72, LONG_PR), Phase(9, 0, LONG_PR), Phase(21, 72, LONG_PR)), "ASYSTOLE"),
-    Script("bradycardia", (Phase(0, 64, NORMAL), Phase(11, 35, SLOW), Phase(38, 64, NORMAL)), "EXTREME_BRADY"),
-    Script("tachycardia", (Phase(0, 84, NORMAL), Phase(12, 165, FAST), Phase(38, 84, NORMAL)), "EXTREME_TACHY"),
     Script(
-        "long QT", (Phase(0, 65, NORMAL), Phase(4, 65, LONG_QT), Phase(80, 65, NORMAL)), "QT_LONG", QT_CONFIRM_S + 12
+        "asystole", (RhythmPhase(0, 72, LONG_PR), RhythmPhase(9, 0, LONG_PR), RhythmPhase(21, 72, LONG_PR)), "ASYSTOLE"
     ),
-    Script("leads off", (Phase(0, 76, NORMAL),), "LEADS_OFF", leads_off=(14.0, 34.0)),
-    Script("silent feed", (Phase(0, 70, NORMAL),), "SILENT_FEED", 15.0, silent=(16.0, 36.0)),
-    Script("calm", (Phase(0, 68, NORMAL),)),
+    Script(
+        "bradycardia",
+        (RhythmPhase(0, 64, NORMAL), RhythmPhase(11, 35, SLOW), RhythmPhase(38, 64, NORMAL)),
+        "EXTREME_BRADY",
+    ),
+    Script(
+        "tachycardia",
+        (RhythmPhase(0, 84, NORMAL), RhythmPhase(12, 165, FAST), RhythmPhase(38, 84, NORMAL)),
+        "EXTREME_TACHY",
+    ),
+    Script(
+        "long QT",
+        (RhythmPhase(0, 65, NORMAL), RhythmPhase(4, 65, LONG_QT), RhythmPhase(80, 65, NORMAL)),
+        "QT_LONG",
+        QT_CONFIRM_S + 12,
+    ),
+    Script("leads off", (RhythmPhase(0, 76, NORMAL),), "LEADS_OFF", leads_off=(14.0, 34.0)),
+    Script("silent feed", (RhythmPhase(0, 70, NORMAL),), "SILENT_FEED", 15.0, silent=(16.0, 36.0)),
+    Script("calm", (RhythmPhase(0, 68, NORMAL),)),
 )
 
 
@@ -143,7 +156,7 @@ def _scripted_bed(
 ) -> WardBed:
     later = _VARIATION_S * (seed // BEDS_PER_UNIT)
     n = round(CYCLE_S * FS_HZ)
-    phases = [Phase(p.from_s + later * (p.from_s > 0), p.rate_bpm, p.waves) for p in script.phases]
+    phases = [RhythmPhase(p.from_s + later * (p.from_s > 0), p.rate_bpm, p.waves) for p in script.phases]
     r_samples, owners = r_peaks(phases, seed)
     beats = {p.waves: ward_signal.of_another_body(cached_beat(p.waves, cache), seed) for p in phases}
     mv = ward_signal.lay_beats(n, r_samples, [beats[phases[k].waves] for k in owners]) + ward_signal.bedside_noise(
@@ -180,7 +193,7 @@ def _open_inputs(n: int, seed: int) -> NDArray[np.float32]:
     return mv
 
 
-def r_peaks(phases: Sequence[Phase], seed: int) -> tuple[NDArray[np.int64], list[int]]:
+def r_peaks(phases: Sequence[RhythmPhase], seed: int) -> tuple[NDArray[np.int64], list[int]]:
     """R samples of one cycle, and the phase that each beat belongs to.
 
     An RR interval has the rate of the phase in which it begins; one that begins before a standstill ends with it. The

@@ -29,7 +29,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from station.feeds import WardFeed
-from streams.actions import submit_action
+from streams.action_inbox import submit_action
 from streams.bed import Action
 from streams.wire import EcgWindow
 

@@ -2,7 +2,7 @@
 
 Every write is one call of one script (`publish.lua`), which writes the data together with the offset. So a message is
 applied once whatever is delivered twice, out of order, by a worker that lost its partition (generation), or to a Redis
-that fell back (`FellBack`: go on from `AlertBus.applied_offsets`).
+that was rolled back (`RolledBack`: go on from `AlertBus.applied_offsets`).
 
 Entries are built by plain functions and sent by `AlertBus.publish`, many in one round trip.
 """
@@ -33,7 +33,7 @@ HASH_KEPT_MS = 30 * DAY_MS  # after off
 STRIP_KEPT_MS = 3 * DAY_MS
 
 
-class Outcome(StrEnum):
+class PublishOutcome(StrEnum):
     """What a message did in Redis; all but `APPLIED` changed nothing but the offset."""
 
     APPLIED = "applied"
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
     OLD_OFFSET = "offset"
 
 
-class FellBack(RuntimeError):  # noqa: N818  (what Redis did; the publisher acts on it)
+class RolledBack(RuntimeError):  # noqa: N818  (what Redis did; the publisher acts on it)
     """Redis holds a lower offset than was applied before: it was restored from an older copy.
 
     Parameters
@@ -57,7 +57,7 @@ class FellBack(RuntimeError):  # noqa: N818  (what Redis did; the publisher acts
 
     def __init__(self, place: str, offset: int, expected: int) -> None:
         super().__init__(
-            f"Redis has applied {place} up to offset {offset}, but {expected} was applied before: it fell back, "
+            f"Redis has applied {place} up to offset {offset}, but {expected} was applied before: it was rolled back, "
             "and is "
             f"filled again from offset {offset + 1}"
         )
@@ -159,44 +159,20 @@ class AlertBus:
         Connected without ``decode_responses``: strips are bytes.
     site : str
         Site of the keys.
-    stream_kept_ms : int
-        How long entries stay in the alert streams.
     """
 
-    def __init__(
-        self, redis: Redis | RedisCluster, site: str = "main", *, stream_kept_ms: int = STREAM_KEPT_MS
-    ) -> None:
+    def __init__(self, redis: Redis | RedisCluster, site: str = "main") -> None:
         self.redis = redis
         self.keys = Keys(site)
-        self._stream_kept_ms = stream_kept_ms
         self._sha = ""
         self._applied: dict[str, int] = {}
 
-    async def publish_alert(self, alert: Alert, topic_partition: str, offset: int, generation: int) -> Outcome:
-        """Apply one version of an alert; ``topic_partition`` is ``<topic>/<partition>``."""
-        entry = alert_entry(self.keys, alert, topic_partition, offset, generation, self._stream_kept_ms)
-        return (await self.publish([entry]))[0]
-
-    async def publish_bed(self, bed: Bed, topic_partition: str, offset: int, generation: int) -> Outcome:
-        """Apply one bed document."""
-        return (await self.publish([bed_entry(self.keys, bed, topic_partition, offset, generation)]))[0]
-
-    async def publish_vitals(self, vitals: Vitals, topic_partition: str, offset: int) -> Outcome:
-        """Apply the vitals of one second."""
-        return (await self.publish([vitals_entry(self.keys, vitals, topic_partition, offset)]))[0]
-
-    async def publish_strip(
-        self, alert_id: str, window: bytes, topic_partition: str, offset: int, time_ms: int
-    ) -> Outcome:
-        """Apply one strip (bytes of an `EcgWindow`)."""
-        return (await self.publish([strip_entry(self.keys, alert_id, window, topic_partition, offset, time_ms)]))[0]
-
-    async def publish(self, entries: Sequence[Entry]) -> list[Outcome]:
+    async def publish(self, entries: Sequence[Entry]) -> list[PublishOutcome]:
         """Apply entries in order, in one round trip where the client allows it.
 
         Raises
         ------
-        FellBack
+        RolledBack
             Redis lost what was applied before; the entries of that partition from there on changed nothing.
         redis.RedisError
             As it came; publishing the same entries again is safe.
@@ -207,10 +183,10 @@ class AlertBus:
             said = text(answer)
             if said.startswith("behind "):
                 expected = self._applied.get(entry.place, entry.offset - 1)  # another call may have seen it just now
-                self._applied.clear()  # all partitions of this Redis fell back together
-                raise FellBack(entry.place, int(said.split()[1]), expected)
+                self._applied.clear()  # all partitions of this Redis were rolled back together
+                raise RolledBack(entry.place, int(said.split()[1]), expected)
             self._applied[entry.place] = max(entry.offset, self._applied.get(entry.place, -1))
-            outcomes.append(Outcome(said))
+            outcomes.append(PublishOutcome(said))
         return outcomes
 
     async def applied_offsets(self) -> dict[str, int]:
@@ -219,7 +195,7 @@ class AlertBus:
         return {text(place): int(offset) for place, offset in held.items()}
 
     def expect(self, applied: Mapping[str, int]) -> None:
-        """Take these offsets, as `applied_offsets` gave them, as applied: a Redis that holds less later fell back."""
+        """Set the offsets applied so far, as `applied_offsets` gave them; a Redis with a lower one was rolled back."""
         self._applied = dict(applied)
 
     async def reset(self, topic_partition: str) -> None:

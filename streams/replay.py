@@ -19,7 +19,7 @@ from streams.window import MAX_DURATION_S, MIN_DURATION_S, window_of_ecg
 S = 1_000_000_000
 
 
-class Clock(Protocol):
+class ReplayClock(Protocol):
     """What a replay needs of a clock."""
 
     def now_ns(self) -> int:
@@ -51,7 +51,7 @@ def replay(
     patient: str = "",
     speed: float = 1.0,
     message_s: float = 1.0,
-    clock: Clock | None = None,
+    clock: ReplayClock | None = None,
 ) -> int:
     """Send a recording, and wait until Kafka has it.
 

@@ -1,8 +1,8 @@
 """The publisher: the bridge between Kafka, which is the record, and Redis, where nurse stations read and act.
 
 Out: alerts, beds, strips and vitals, each with its offset in one script call (`streams.alert_bus`). It goes on from the
-offsets in Redis, not from what its group committed: a Redis that fell back is filled up again. In: people's actions,
-which leave the inbox only when Kafka has them. While Redis is away it waits, and loses nothing.
+offsets in Redis, not from what its group committed: a Redis that was rolled back is filled up again. In: people's
+actions, which leave the inbox only when Kafka has them. While Redis is away it waits, and loses nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from agents.settings import Settings
 from agents.worker.log_reader import committed_offsets, log_end, plain_consumer, read_range
 from agents.worker.sender import Incoming, Outgoing
 from agents.worker.worker import Worker
-from streams.actions import ActionsInbox, InboxItem
+from streams.action_inbox import ActionInbox, InboxItem
 from streams.alert import Alert
-from streams.alert_bus import AlertBus, Entry, FellBack, alert_entry, bed_entry, place_of, strip_entry, vitals_entry
+from streams.alert_bus import AlertBus, Entry, RolledBack, alert_entry, bed_entry, place_of, strip_entry, vitals_entry
 from streams.bed import Bed, Vitals
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Publisher(Worker):
         super().__init__(settings, clock)
         self.redis = Redis.from_url(settings.redis, socket_timeout=SOCKET_S, socket_connect_timeout=SOCKET_S)
         self.bus = AlertBus(self.redis, settings.site)
-        self.inbox = ActionsInbox(self.redis, settings.site, f"{socket.gethostname()}-{os.getpid()}")
+        self.inbox = ActionInbox(self.redis, settings.site, f"{socket.gethostname()}-{os.getpid()}")
         topics = self.topics
         self._record = (topics.alerts, topics.beds, topics.strips)  # what Redis is filled up with again
         self._filled = asyncio.Event()
@@ -110,10 +110,10 @@ class Publisher(Worker):
                 await self.bus.publish([entry])
                 self.metrics.published.labels(entry.kind).inc()
                 return
-            except FellBack as fell:
+            except RolledBack as rollback:
                 # Nothing newer may be published before Redis is full again: it would hide what is missing before it.
                 self._filled.clear()
-                log.warning("%s", fell)
+                log.warning("%s", rollback)
                 await self._fill(dict(self._positions))
                 self._filled.set()
             except (RedisError, OSError) as error:

@@ -73,7 +73,7 @@ def ack(
     as_json: Json = False,
 ) -> None:
     """Acknowledge an alert."""
-    from deploy.actions import submit
+    from deploy.action_submission import submit
     from deploy.failures import CommandFailed, WrongUse
     from deploy.output import Output
     from deploy.services import ward_view

@@ -110,7 +110,7 @@ def limits(
 
 
 def _act(name: Any, bed: str, by: str, args: dict[str, Any], as_json: bool, known: bool = True) -> None:
-    from deploy.actions import submit
+    from deploy.action_submission import submit
     from deploy.failures import CommandFailed
     from deploy.output import Output
     from deploy.services import ward_view

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.demo_report import History, claim_counts, episode_rows, latency_summary
 from deploy.ward import CYCLE_S, SCRIPTS, WardBed, make_ward
-from deploy.ward_feed import Began, WardFeed, loop_slice
+from deploy.ward_telemetry import Began, WardTelemetry, loop_slice
 from models.ecg import Ecg
 from models.measurement.measure import measure
 from streams.document import ns_of_time, time_of_ns
@@ -94,7 +94,7 @@ class _NoProducer:
 
 
 def test_only_episodes_whose_alert_is_due_are_counted(ward: list[WardBed]) -> None:
-    feed = WardFeed(ward, _NoProducer())  # type: ignore[arg-type]
+    feed = WardTelemetry(ward, _NoProducer())  # type: ignore[arg-type]
     feed.start_ns = 1_700_000_000 * S
     assert feed.began(feed.start_ns + 10 * S) == []
     after_45 = {b.episode.code for b in feed.began(feed.start_ns + 45 * S)}

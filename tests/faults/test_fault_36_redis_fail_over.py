@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from deploy.local import LocalRedis
-from streams.actions import submit_action
+from streams.action_inbox import submit_action
 from streams.bed import Action
 from streams.document import time_of_ns
 from tests.agents.signals import S, ecg, messages

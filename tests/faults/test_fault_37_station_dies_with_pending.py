@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from streams.alert_bus import AlertBus
 from streams.consumer import AlertConsumer
 from tests.streams.documents import alert
+from tests.streams.publishing import publish_alert
 
 STATION = """
 import sys, time, redis
@@ -28,7 +29,7 @@ async def test_a_colleague_takes_over_what_a_killed_station_had_pending(redis_ur
     writer = Redis.from_url(redis_url)
     bus = AlertBus(writer)
     for version in (1, 2, 3):
-        await bus.publish_alert(alert(version), "ecg.alerts/2", version, 1)
+        await publish_alert(bus, alert(version), "ecg.alerts/2", version, 1)
     dying = subprocess.Popen([sys.executable, "-c", STATION, redis_url], stdout=subprocess.PIPE, text=True)
     assert dying.stdout is not None
     assert dying.stdout.readline() == "3\n"
@@ -44,7 +45,7 @@ async def test_a_colleague_takes_over_what_a_killed_station_had_pending(redis_ur
     colleague.ack(*taken)
     assert colleague.reclaim(idle_s=0) == []
 
-    await bus.publish_alert(alert(4), "ecg.alerts/2", 4, 1)
+    await publish_alert(bus, alert(4), "ecg.alerts/2", 4, 1)
     await writer.aclose()
     again = AlertConsumer(redis.Redis.from_url(redis_url), "main", "icu-3", "desk", "desk-1")  # the desk is back
     assert [x.alert.version for x in again.read(block_s=0.05)] == [4]

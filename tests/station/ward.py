@@ -18,6 +18,7 @@ from streams.bed import Bed, Vitals
 from streams.document import ns_of_time
 from streams.window import window_of_ecg
 from streams.wire import encode_window
+from tests.streams.publishing import publish_alert, publish_bed, publish_strip, publish_vitals
 
 FS_HZ = 250.0
 BED = "icu-3/07"
@@ -95,7 +96,7 @@ class WardInRedis:
         bed = Bed.model_validate(
             {"bed_stream": BED, "unit": "icu-3", "bed": "07", "patient": "p-81f3", "since": self.start} | changes
         )
-        self._publish(lambda bus, k: bus.publish_bed(bed, "ecg.beds/0", k, 1))
+        self._publish(lambda bus, k: publish_bed(bus, bed, "ecg.beds/0", k, 1))
 
     def vitals(self, hr: float = 72.0) -> None:
         wave = (0.1 * np.sin(np.arange(125) / 5)).round(3).tolist()
@@ -105,11 +106,11 @@ class WardInRedis:
             "quality": {"II": 0.98},
             "wave": {"lead": "II", "sampling_rate": 125.0, "start": at - timedelta(seconds=1), "mv": wave},
         }  # fmt: skip
-        self._publish(lambda bus, k: bus.publish_vitals(Vitals.model_validate(doc), "ecg.vitals/0", k))
+        self._publish(lambda bus, k: publish_vitals(bus, Vitals.model_validate(doc), "ecg.vitals/0", k))
 
     def alert(self, version: int = 1, **changes: object) -> Alert:
         alert = asystole(self.start, version, **changes)
-        self._publish(lambda bus, k: bus.publish_alert(alert, "ecg.alerts/0", k, 1))
+        self._publish(lambda bus, k: publish_alert(bus, alert, "ecg.alerts/0", k, 1))
         return alert
 
     def strip(self) -> None:
@@ -126,7 +127,7 @@ class WardInRedis:
         identity = asystole(self.start).id
         value = encode_window(window)
         now_ms = time.time_ns() // 1_000_000
-        self._publish(lambda bus, k: bus.publish_strip(identity, value, "ecg.strips/0", k, now_ms))
+        self._publish(lambda bus, k: publish_strip(bus, identity, value, "ecg.strips/0", k, now_ms))
 
     def _publish(self, call: object) -> None:
         async def once() -> None:

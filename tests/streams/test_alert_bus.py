@@ -15,12 +15,13 @@ from redis.exceptions import ClusterDownError
 
 from deploy.local import LocalRedis, LocalServer, free_port
 from streams.alert import State
-from streams.alert_bus import AlertBus, FellBack, Outcome, alert_entry, bed_entry, strip_entry, vitals_entry
+from streams.alert_bus import AlertBus, PublishOutcome, RolledBack, alert_entry, bed_entry, strip_entry, vitals_entry
 from streams.document import ns_of_time, time_of_ns
 from streams.keys import Keys
 from streams.ward_view import WardView
 from streams.wire import encode_window
 from tests.streams.documents import ONSET, alert, bed, vitals
+from tests.streams.publishing import publish_alert, publish_bed, publish_strip, publish_vitals
 from tests.streams.test_wire import window
 
 ALERTS, BEDS, VITALS, STRIPS = "ecg.alerts/2", "ecg.beds/2", "ecg.vitals/2", "ecg.strips/2"
@@ -51,7 +52,7 @@ def recent(version: int = 1, **changes: object) -> object:
 
 async def test_an_alert_is_where_the_contract_says(bus: AlertBus, plain: redis.Redis) -> None:
     first = alert()
-    assert await bus.publish_alert(first, ALERTS, 7, 1) is Outcome.APPLIED
+    assert await publish_alert(bus, first, ALERTS, 7, 1) is PublishOutcome.APPLIED
     entry = plain.xrange("ecg:{main}:alerts:icu-3")[0][1]
     expected = {
         "id": first.id,
@@ -75,9 +76,9 @@ async def test_an_alert_is_where_the_contract_says(bus: AlertBus, plain: redis.R
 async def test_a_bed_its_vitals_and_a_strip_are_where_the_contract_says(
     bus: AlertBus, plain: redis.Redis, view: WardView
 ) -> None:
-    await bus.publish_bed(bed(), BEDS, 0, 1)
-    await bus.publish_vitals(vitals(), VITALS, 0)
-    await bus.publish_strip("4f1c", encode_window(window()), STRIPS, 0, NOW_MS)
+    await publish_bed(bus, bed(), BEDS, 0, 1)
+    await publish_vitals(bus, vitals(), VITALS, 0)
+    await publish_strip(bus, "4f1c", encode_window(window()), STRIPS, 0, NOW_MS)
     held = plain.hgetall("ecg:{main}:bed:icu-3/07")
     doc = json.loads(held["doc"])
     assert "alerts" not in doc
@@ -92,47 +93,47 @@ async def test_a_bed_its_vitals_and_a_strip_are_where_the_contract_says(
 
 
 async def test_alert_off_leaves_the_active_set_and_expires_after_30_days(bus: AlertBus, plain: redis.Redis) -> None:
-    await bus.publish_alert(recent(1), ALERTS, 0, 1)  # type: ignore[arg-type]
-    await bus.publish_alert(recent(2, state=State.OFF, sounding=False), ALERTS, 1, 1)  # type: ignore[arg-type]
+    await publish_alert(bus, recent(1), ALERTS, 0, 1)  # type: ignore[arg-type]
+    await publish_alert(bus, recent(2, state=State.OFF, sounding=False), ALERTS, 1, 1)  # type: ignore[arg-type]
     assert plain.zcard("ecg:{main}:active:icu-3") == 0
     assert plain.pexpiretime(f"ecg:{{main}}:alert:{alert().id}") == NOW_MS + 30 * 86_400_000
     # An interpretation that comes later is an update with state off: nothing becomes active again.
-    await bus.publish_alert(recent(3, state=State.OFF, sounding=False), ALERTS, 2, 1)  # type: ignore[arg-type]
+    await publish_alert(bus, recent(3, state=State.OFF, sounding=False), ALERTS, 2, 1)  # type: ignore[arg-type]
     assert plain.zcard("ecg:{main}:active:icu-3") == 0
     assert plain.hget(f"ecg:{{main}}:alert:{alert().id}", "version") == "3"
     assert plain.xlen("ecg:{main}:alerts:icu-3") == 3
 
 
 async def test_the_same_message_again_changes_nothing(bus: AlertBus, plain: redis.Redis) -> None:
-    await bus.publish_alert(alert(), ALERTS, 7, 1)
+    await publish_alert(bus, alert(), ALERTS, 7, 1)
     before = _everything(plain)
-    assert await bus.publish_alert(alert(), ALERTS, 7, 1) is Outcome.OLD_OFFSET
+    assert await publish_alert(bus, alert(), ALERTS, 7, 1) is PublishOutcome.OLD_OFFSET
     assert _everything(plain) == before
 
 
 async def test_the_same_version_sent_again_changes_only_the_offset(bus: AlertBus, plain: redis.Redis) -> None:
-    await bus.publish_alert(alert(), ALERTS, 7, 1)
-    assert await bus.publish_alert(alert(title="Other"), ALERTS, 8, 1) is Outcome.OLD_VERSION
+    await publish_alert(bus, alert(), ALERTS, 7, 1)
+    assert await publish_alert(bus, alert(title="Other"), ALERTS, 8, 1) is PublishOutcome.OLD_VERSION
     assert plain.xlen("ecg:{main}:alerts:icu-3") == 1
     assert json.loads(plain.hget(f"ecg:{{main}}:alert:{alert().id}", "doc") or "")["title"] == "Asystole"
     assert plain.hget("ecg:{main}:offsets", ALERTS) == "8"
 
 
 async def test_versions_out_of_order_leave_the_newest(bus: AlertBus, plain: redis.Redis) -> None:
-    outcomes = [await bus.publish_alert(alert(version), ALERTS, k, 1) for k, version in enumerate([1, 3, 2, 3, 4])]
-    applied, old = Outcome.APPLIED, Outcome.OLD_VERSION
+    outcomes = [await publish_alert(bus, alert(version), ALERTS, k, 1) for k, version in enumerate([1, 3, 2, 3, 4])]
+    applied, old = PublishOutcome.APPLIED, PublishOutcome.OLD_VERSION
     assert outcomes == [applied, applied, old, old, applied]
     assert [fields["version"] for _, fields in plain.xrange("ecg:{main}:alerts:icu-3")] == ["1", "3", "4"]
 
 
 async def test_a_worker_that_lost_its_partition_is_not_heard(bus: AlertBus, plain: redis.Redis) -> None:
-    await bus.publish_alert(alert(1), ALERTS, 0, 11)
-    await bus.publish_bed(bed(), BEDS, 0, 12)
-    assert await bus.publish_alert(alert(2), ALERTS, 1, 11) is Outcome.APPLIED  # the gate is a topic's own
-    assert await bus.publish_alert(alert(3), ALERTS, 2, 12) is Outcome.APPLIED
-    assert await bus.publish_alert(alert(4), ALERTS, 3, 11) is Outcome.OLD_GENERATION
-    assert await bus.publish_alert(alert(4), "ecg.alerts/3", 0, 11) is Outcome.APPLIED  # and a partition's own
-    assert await bus.publish_bed(bed(patient="p-0000"), BEDS, 1, 11) is Outcome.OLD_GENERATION
+    await publish_alert(bus, alert(1), ALERTS, 0, 11)
+    await publish_bed(bus, bed(), BEDS, 0, 12)
+    assert await publish_alert(bus, alert(2), ALERTS, 1, 11) is PublishOutcome.APPLIED  # the gate is a topic's own
+    assert await publish_alert(bus, alert(3), ALERTS, 2, 12) is PublishOutcome.APPLIED
+    assert await publish_alert(bus, alert(4), ALERTS, 3, 11) is PublishOutcome.OLD_GENERATION
+    assert await publish_alert(bus, alert(4), "ecg.alerts/3", 0, 11) is PublishOutcome.APPLIED  # and a partition's own
+    assert await publish_bed(bus, bed(patient="p-0000"), BEDS, 1, 11) is PublishOutcome.OLD_GENERATION
     assert plain.hget("ecg:{main}:offsets", ALERTS) == "3"
     assert json.loads(plain.hget("ecg:{main}:bed:icu-3/07", "doc") or "")["patient"] == "p-81f3"
 
@@ -157,11 +158,11 @@ async def test_stations_hear_alerts_beds_and_vitals_live(bus: AlertBus, plain: r
     listener = plain.pubsub(ignore_subscribe_messages=True)
     listener.subscribe("ecg:{main}:live:icu-3")
     listener.get_message(timeout=1)
-    await bus.publish_vitals(vitals(), VITALS, 0)  # before its bed is known: kept, told to nobody
-    await bus.publish_bed(bed(), BEDS, 0, 1)
-    await bus.publish_vitals(vitals(hr=73.0), VITALS, 1)
-    await bus.publish_alert(alert(), ALERTS, 0, 1)
-    await bus.publish_alert(alert(), ALERTS, 1, 1)
+    await publish_vitals(bus, vitals(), VITALS, 0)  # before its bed is known: kept, told to nobody
+    await publish_bed(bus, bed(), BEDS, 0, 1)
+    await publish_vitals(bus, vitals(hr=73.0), VITALS, 1)
+    await publish_alert(bus, alert(), ALERTS, 0, 1)
+    await publish_alert(bus, alert(), ALERTS, 1, 1)
     heard = []
     while message := listener.get_message(timeout=0.5):
         heard.append(json.loads(message["data"]))
@@ -171,8 +172,8 @@ async def test_stations_hear_alerts_beds_and_vitals_live(bus: AlertBus, plain: r
 
 
 async def test_a_bed_that_moves_to_another_unit_leaves_the_first(bus: AlertBus, view: WardView) -> None:
-    await bus.publish_bed(bed(), BEDS, 0, 1)
-    await bus.publish_bed(bed(unit="imc-1"), BEDS, 1, 1)
+    await publish_bed(bus, bed(), BEDS, 0, 1)
+    await publish_bed(bus, bed(unit="imc-1"), BEDS, 1, 1)
     assert view.beds("icu-3") == []
     assert [b.bed.bed_stream for b in view.beds("imc-1")] == ["icu-3/07"]
     assert view.units() == ["imc-1"]
@@ -180,10 +181,10 @@ async def test_a_bed_that_moves_to_another_unit_leaves_the_first(bus: AlertBus, 
 
 async def test_old_entries_of_the_stream_are_trimmed_by_age(redis_url: str, plain: redis.Redis) -> None:
     client = Redis.from_url(redis_url)
-    bus = AlertBus(client, stream_kept_ms=1000)
+    bus = AlertBus(client)
     for k in range(250):  # trimming is by whole nodes of 100 entries
         plain.xadd("ecg:{main}:alerts:icu-3", {"id": f"old{k}"}, id=f"{k + 1}-0")
-    await bus.publish_alert(alert(), ALERTS, 0, 1)
+    await publish_alert(bus, alert(), ALERTS, 0, 1)
     left = [fields["id"] for _, fields in plain.xrange("ecg:{main}:alerts:icu-3")]
     assert left[-1] == alert().id
     assert len(left) <= 100
@@ -191,45 +192,45 @@ async def test_old_entries_of_the_stream_are_trimmed_by_age(redis_url: str, plai
 
 
 async def test_scripts_that_were_flushed_are_loaded_again(bus: AlertBus, plain: redis.Redis) -> None:
-    await bus.publish_alert(alert(1), ALERTS, 0, 1)
+    await publish_alert(bus, alert(1), ALERTS, 0, 1)
     plain.script_flush()
-    assert await bus.publish_alert(alert(2), ALERTS, 1, 1) is Outcome.APPLIED
+    assert await publish_alert(bus, alert(2), ALERTS, 1, 1) is PublishOutcome.APPLIED
 
 
-async def test_a_redis_that_fell_back_is_noticed_and_filled_again(bus: AlertBus, plain: redis.Redis) -> None:
+async def test_a_redis_that_was_rolled_back_is_noticed_and_filled_again(bus: AlertBus, plain: redis.Redis) -> None:
     log = [alert(version) for version in (1, 2, 3, 4)]
-    await bus.publish_alert(log[0], ALERTS, 0, 1)
+    await publish_alert(bus, log[0], ALERTS, 0, 1)
     held = plain.hgetall("ecg:{main}:alert:" + log[0].id)
-    await bus.publish_alert(log[1], ALERTS, 1, 1)
-    await bus.publish_alert(log[2], ALERTS, 2, 1)
+    await publish_alert(bus, log[1], ALERTS, 1, 1)
+    await publish_alert(bus, log[2], ALERTS, 2, 1)
     plain.hset("ecg:{main}:offsets", ALERTS, "0")  # as a replica that lagged behind takes over
     plain.hset("ecg:{main}:alert:" + log[0].id, mapping=held)
-    with pytest.raises(FellBack, match=r"ecg\.alerts/2 up to offset 0, but 2 was applied before") as fell_back:
-        await bus.publish_alert(log[3], ALERTS, 3, 1)
-    assert (fell_back.value.offset, plain.hget("ecg:{main}:alert:" + log[0].id, "version")) == (0, "1")
+    with pytest.raises(RolledBack, match=r"ecg\.alerts/2 up to offset 0, but 2 was applied before") as rolled_back:
+        await publish_alert(bus, log[3], ALERTS, 3, 1)
+    assert (rolled_back.value.offset, plain.hget("ecg:{main}:alert:" + log[0].id, "version")) == (0, "1")
     start = (await bus.applied_offsets())[ALERTS] + 1
     for offset in range(start, 4):
-        assert await bus.publish_alert(log[offset], ALERTS, offset, 1) is Outcome.APPLIED
+        assert await publish_alert(bus, log[offset], ALERTS, offset, 1) is PublishOutcome.APPLIED
     assert plain.hget("ecg:{main}:alert:" + log[0].id, "version") == "4"
 
 
 async def test_an_empty_redis_is_filled_from_the_beginning(bus: AlertBus, plain: redis.Redis) -> None:
-    await bus.publish_alert(alert(1), ALERTS, 5, 1)
+    await publish_alert(bus, alert(1), ALERTS, 5, 1)
     plain.flushall()
-    with pytest.raises(FellBack) as fell_back:
-        await bus.publish_alert(alert(2), ALERTS, 6, 1)
-    assert fell_back.value.offset == -1
+    with pytest.raises(RolledBack) as rolled_back:
+        await publish_alert(bus, alert(2), ALERTS, 6, 1)
+    assert rolled_back.value.offset == -1
     assert await bus.applied_offsets() == {}
 
 
 async def test_a_log_that_was_replaced_starts_anew(bus: AlertBus) -> None:
-    await bus.publish_alert(alert(1), ALERTS, 900, 12)
+    await publish_alert(bus, alert(1), ALERTS, 900, 12)
     await bus.reset(ALERTS)
-    assert await bus.publish_alert(alert(2), ALERTS, 0, 1) is Outcome.APPLIED
+    assert await publish_alert(bus, alert(2), ALERTS, 0, 1) is PublishOutcome.APPLIED
 
 
 async def test_open_alerts_are_read_back_whole(bus: AlertBus, view: WardView) -> None:
-    await bus.publish_alert(alert(1), ALERTS, 0, 1)
+    await publish_alert(bus, alert(1), ALERTS, 0, 1)
     assert view.open_alerts("icu-3") == [alert(1)]
     assert view.alert("nobody") is None
     assert view.bed("nobody") is None
@@ -247,11 +248,11 @@ async def test_the_script_runs_on_a_cluster(tmp_path: Path) -> None:
         _cover_all_slots(server)
         client = RedisCluster.from_url(f"redis://{server.address}")
         bus = AlertBus(client)
-        assert await bus.publish_bed(bed(), BEDS, 0, 1) is Outcome.APPLIED
-        assert await bus.publish_bed(bed(unit="imc-1"), BEDS, 1, 1) is Outcome.APPLIED
-        assert await bus.publish_vitals(vitals(), VITALS, 0) is Outcome.APPLIED
-        assert await bus.publish_strip("x", b"1", STRIPS, 0, NOW_MS) is Outcome.APPLIED
-        assert await bus.publish_alert(alert(), ALERTS, 0, 1) is Outcome.APPLIED
+        assert await publish_bed(bus, bed(), BEDS, 0, 1) is PublishOutcome.APPLIED
+        assert await publish_bed(bus, bed(unit="imc-1"), BEDS, 1, 1) is PublishOutcome.APPLIED
+        assert await publish_vitals(bus, vitals(), VITALS, 0) is PublishOutcome.APPLIED
+        assert await publish_strip(bus, "x", b"1", STRIPS, 0, NOW_MS) is PublishOutcome.APPLIED
+        assert await publish_alert(bus, alert(), ALERTS, 0, 1) is PublishOutcome.APPLIED
         assert await bus.applied_offsets() == {BEDS: 1, VITALS: 0, STRIPS: 0, ALERTS: 0}
         await client.aclose()
 

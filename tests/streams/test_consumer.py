@@ -10,6 +10,7 @@ from streams.alert import State
 from streams.alert_bus import AlertBus
 from streams.consumer import AlertConsumer
 from tests.streams.documents import alert
+from tests.streams.publishing import publish_alert
 
 PLACE = "ecg.alerts/2"
 
@@ -23,7 +24,7 @@ async def publish(redis_url: str, *versions: int, first_offset: int = 0) -> None
     writer = Redis.from_url(redis_url)
     bus = AlertBus(writer)
     for k, version in enumerate(versions):
-        await bus.publish_alert(alert(version), PLACE, first_offset + k, 1)
+        await publish_alert(bus, alert(version), PLACE, first_offset + k, 1)
     await writer.aclose()
 
 

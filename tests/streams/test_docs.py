@@ -15,6 +15,7 @@ from streams.topics import Topics, ensure_topics
 from streams.wire import decode_window, encode_window
 from tests.conftest import Broker
 from tests.streams.documents import alert, citation
+from tests.streams.publishing import publish_alert, publish_strip
 from tests.streams.test_telemetry import all_records
 from tests.streams.test_wire import window
 
@@ -51,9 +52,9 @@ async def test_the_stations_guide_reads_alerts_and_acknowledges(
 ) -> None:
     writer = Redis.from_url(redis_url)
     bus = AlertBus(writer)
-    await bus.publish_alert(alert(1), "ecg.alerts/2", 0, 1)
-    await bus.publish_alert(alert(2, citations=[citation(), citation(n=2)]), "ecg.alerts/2", 1, 1)
-    await bus.publish_strip(alert().id, encode_window(window()), "ecg.strips/2", 0, 4_000_000_000_000)
+    await publish_alert(bus, alert(1), "ecg.alerts/2", 0, 1)
+    await publish_alert(bus, alert(2, citations=[citation(), citation(n=2)]), "ecg.alerts/2", 1, 1)
+    await publish_strip(bus, alert().id, encode_window(window()), "ecg.strips/2", 0, 4_000_000_000_000)
     await writer.aclose()
     monkeypatch.setenv("GEM_BEDSIDE_REDIS", redis_url)
     space = run_examples("consume.md")

@@ -18,6 +18,7 @@ from streams.topics import Topics, ensure_topics
 from streams.wire import encode_window
 from tests.conftest import Broker
 from tests.streams.documents import alert, bed, vitals
+from tests.streams.publishing import publish_alert, publish_bed, publish_strip, publish_vitals
 from tests.streams.test_wire import window
 
 SOON = time_of_ns(4_000_000_000_000_000_000)  # published in the future, so that no expiry depends on today's date
@@ -67,15 +68,15 @@ async def publish_all(address: str, topics: Topics, bus: AlertBus) -> None:
                 for r in consumer.poll(timeout_ms=500).get(place, ()):
                     if topic == topics.beds:
                         doc = Bed.from_json(r.value)
-                        await bus.publish_bed(doc, name, r.offset, doc.generation)
+                        await publish_bed(bus, doc, name, r.offset, doc.generation)
                     elif topic == topics.alerts:
                         version = Alert.from_json(r.value)
-                        await bus.publish_alert(version, name, r.offset, version.generation)
+                        await publish_alert(bus, version, name, r.offset, version.generation)
                     elif topic == topics.strips:
                         strip_of = dict(r.headers)["alert_id"].decode()
-                        await bus.publish_strip(strip_of, r.value, name, r.offset, r.timestamp)
+                        await publish_strip(bus, strip_of, r.value, name, r.offset, r.timestamp)
                     else:
-                        await bus.publish_vitals(Vitals.from_json(r.value), name, r.offset)
+                        await publish_vitals(bus, Vitals.from_json(r.value), name, r.offset)
     consumer.close()
 
 
@@ -119,7 +120,7 @@ async def test_a_rebuilt_redis_equals_the_original(kafka: Broker, redis_url: str
     await writer.aclose()
 
 
-async def test_a_redis_that_fell_back_is_filled_from_its_own_offsets(
+async def test_a_redis_that_rolled_back_is_filled_from_its_own_offsets(
     tansu: Broker, redis_url: str, topic_prefix: str
 ) -> None:
     topics = Topics(topic_prefix, partitions=2)
@@ -148,8 +149,8 @@ async def test_what_the_publisher_writes_during_a_rebuild_stays(
     await publish_all(tansu.address, topics, bus)
     client = redis.Redis.from_url(redis_url)
     held = client.hgetall("ecg:{main}:offsets")
-    await bus.publish_bed(bed(patient="p-0002"), f"{topics.beds}/0", 1, 1)
-    await bus.publish_alert(alert(2), f"{topics.alerts}/0", 1, 1)
+    await publish_bed(bus, bed(patient="p-0002"), f"{topics.beds}/0", 1, 1)
+    await publish_alert(bus, alert(2), f"{topics.alerts}/0", 1, 1)
 
     class AtItsStart(redis.Redis):
         """A client of the rebuild that asked for the offsets just before the publisher went on."""

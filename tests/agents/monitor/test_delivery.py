@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.actions import submit_action
+from streams.action_inbox import submit_action
 from streams.alert import State
 from streams.bed import Action
 from streams.document import time_of_ns

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.failures import CommandFailed
 from deploy.output import Output, complain
-from streams.actions import submit_action
+from streams.action_inbox import submit_action
 from streams.bed import Action, ActionName
 
 if TYPE_CHECKING:

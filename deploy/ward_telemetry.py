@@ -33,7 +33,7 @@ class Began:
     onset_ns: int
 
 
-class WardFeed:
+class WardTelemetry:
     """Sends the beds' windows from `start` until `stop`.
 
     Parameters

@@ -47,7 +47,7 @@ class InboxItem:
     raw: bytes
 
 
-class ActionsInbox:
+class ActionInbox:
     """The publisher's side of the inbox; ``name`` is that of this publisher."""
 
     def __init__(self, redis: AsyncRedis | AsyncCluster, site: str, name: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 import redis
 from redis.asyncio import Redis
 
-from streams import actions
-from streams.actions import ActionsInbox, submit_action
+from streams import action_inbox
+from streams.action_inbox import ActionInbox, submit_action
 from tests.streams.documents import acknowledge
 
 
@@ -26,7 +26,7 @@ async def publisher(redis_url: str) -> AsyncIterator[Redis]:
 
 
 async def test_an_action_is_read_and_leaves_the_inbox_when_kafka_has_it(station: redis.Redis, publisher: Redis) -> None:
-    inbox = ActionsInbox(publisher, "main", "publisher-1")
+    inbox = ActionInbox(publisher, "main", "publisher-1")
     assert await inbox.read(block_s=0.05) == []
     submit_action(station, "main", acknowledge("a1"))
     submit_action(station, "main", acknowledge("a2", args={"seconds": 60}))
@@ -39,7 +39,7 @@ async def test_an_action_is_read_and_leaves_the_inbox_when_kafka_has_it(station:
 
 async def test_actions_given_before_the_first_publisher_wait_for_it(station: redis.Redis, publisher: Redis) -> None:
     submit_action(station, "main", acknowledge("early"))
-    inbox = ActionsInbox(publisher, "main", "publisher-1")
+    inbox = ActionInbox(publisher, "main", "publisher-1")
     await inbox.read(block_s=0.05)
     assert [item.action.id for item in await inbox.read(block_s=0.05) if item.action] == ["early"]
 
@@ -47,8 +47,8 @@ async def test_actions_given_before_the_first_publisher_wait_for_it(station: red
 async def test_actions_of_a_publisher_that_died_go_on(
     station: redis.Redis, publisher: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "RECLAIM_IDLE_MS", 50)
-    dead, living = ActionsInbox(publisher, "main", "a"), ActionsInbox(publisher, "main", "b")
+    monkeypatch.setattr(action_inbox, "RECLAIM_IDLE_MS", 50)
+    dead, living = ActionInbox(publisher, "main", "a"), ActionInbox(publisher, "main", "b")
     await dead.read(block_s=0.05)
     submit_action(station, "main", acknowledge("a1"))
     assert len(await dead.read(block_s=0.05)) == 1
@@ -59,7 +59,7 @@ async def test_actions_of_a_publisher_that_died_go_on(
 
 
 async def test_what_is_no_action_says_why(station: redis.Redis, publisher: Redis) -> None:
-    inbox = ActionsInbox(publisher, "main", "a")
+    inbox = ActionInbox(publisher, "main", "a")
     await inbox.read(block_s=0.05)
     station.xadd("ecg:{main}:actions", {"doc": b'{"id": "x", "action": "explode", "bed_stream": "icu-3/07"}'})
     station.xadd("ecg:{main}:actions", {"doc": b"\xff"})
@@ -74,7 +74,7 @@ async def test_what_is_no_action_says_why(station: redis.Redis, publisher: Redis
 
 
 async def test_an_entry_may_hold_the_actions_own_keys(station: redis.Redis, publisher: Redis) -> None:
-    inbox = ActionsInbox(publisher, "main", "a")
+    inbox = ActionInbox(publisher, "main", "a")
     await inbox.read(block_s=0.05)
     station.xadd(
         "ecg:{main}:actions",
