@@ -16,7 +16,7 @@ from agents.monitor.reassembly import Assembly, Piece, Trouble
 from agents.monitor.signal_buffer import Ring
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
-from models.arrhythmia.tier import RhythmBaseline, RhythmHop, RhythmTier
+from models.arrhythmia.tier import RhythmBaseline, RhythmResult, RhythmTier
 from models.ecg import Ecg
 from models.signal.derived_leads import with_derived_leads
 from streams.wire import EcgWindow
@@ -33,14 +33,14 @@ class Step:
     ----------
     piece : Piece
         The message that led here.
-    hop : RhythmHop
+    hop : RhythmResult
         Of the rhythm tier.
     fresh : bool
         The section begins with this piece: what was on in the one before is nobody's finding any more.
     """
 
     piece: Piece
-    hop: RhythmHop
+    hop: RhythmResult
     fresh: bool
 
 

@@ -13,7 +13,7 @@ HR_BEATS = 8  # the heart rate is a mean over this many RRs (GE EK-Pro: 8-beat m
 
 
 @dataclass(frozen=True)
-class RhythmHop:
+class RhythmResult:
     """State of one bed's rhythm.
 
     Attributes

@@ -22,7 +22,7 @@ from models.arrhythmia.episode_tracker import EpisodeTracker
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.evaluate import Conditions, Moment
 from models.arrhythmia.limits import Limits, RhythmSettings
-from models.arrhythmia.result import HR_BEATS, RhythmHop, rhythm_word
+from models.arrhythmia.result import HR_BEATS, RhythmResult, rhythm_word
 from models.arrhythmia.silence import SilenceWatch
 from models.arrhythmia.views import RhythmViews
 from models.arrhythmia.wave_history import WaveWatch
@@ -38,7 +38,7 @@ BEATS_KEPT_S = 130.0  # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is
 SILENCE_DOUBTED_S = 3.0  # a silence this long is asked about: the heart's, or the lead's
 FRESH_AFTER_GAP_S = 30.0  # beats are forgotten within this time: after a longer gap the stream starts anew
 
-__all__ = ["RhythmBaseline", "RhythmHop", "RhythmTier", "find_episodes"]
+__all__ = ["RhythmBaseline", "RhythmResult", "RhythmTier", "find_episodes"]
 
 
 class RhythmTier:
@@ -94,7 +94,7 @@ class RhythmTier:
         self._beats: list[Beat] = []
         self._blind: list[Span] = []
         self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._latest = RhythmHop(start_sample)
+        self._latest = RhythmResult(start_sample)
 
     @property
     def limits(self) -> Limits:
@@ -114,12 +114,12 @@ class RhythmTier:
     def baseline(self, baseline: RhythmBaseline | None) -> None:
         self._waves.restart(baseline)
 
-    def push(self, chunk: Ecg) -> RhythmHop:
+    def push(self, chunk: Ecg) -> RhythmResult:
         """Take the next samples.
 
         Returns
         -------
-        RhythmHop
+        RhythmResult
             The state at the last whole second, with what ended and what beats were found since the last push.
         """
         hop = round(HOP_S * self.fs_hz)
@@ -144,7 +144,7 @@ class RhythmTier:
         self._latest = replace(state, episodes=(*ended, *on), beats=tuple(beats))
         return self._latest
 
-    def gap(self, n_samples: int) -> RhythmHop:
+    def gap(self, n_samples: int) -> RhythmResult:
         """``n_samples`` samples never came: nothing was seen, nothing ends."""
         if n_samples > FRESH_AFTER_GAP_S * self.fs_hz and self._boundary is not None:
             hop = round(HOP_S * self.fs_hz)
@@ -179,7 +179,7 @@ class RhythmTier:
             self._marks = np.append(self._marks, part.pacer_marks + self._now)
         self._now += part.n_samples
 
-    def _judge(self, leads_off: Sequence[str]) -> RhythmHop:
+    def _judge(self, leads_off: Sequence[str]) -> RhythmResult:
         """One whole second has been taken: everything is judged on what has been seen up to now."""
         now, fs = self._now, self.fs_hz
         usable = self._usable(leads_off)
@@ -224,7 +224,7 @@ class RhythmTier:
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)
         on = [e.code for e in episodes if e.end is None]
-        return RhythmHop(
+        return RhythmResult(
             now,
             (*ended, *episodes),
             (),

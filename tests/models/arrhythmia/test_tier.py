@@ -11,7 +11,7 @@ import pytest
 
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
-from models.arrhythmia.tier import RhythmHop, RhythmTier, find_episodes
+from models.arrhythmia.tier import RhythmResult, RhythmTier, find_episodes
 from models.ecg import Ecg
 from models.evaluation.splices import Spliced, scripted
 
@@ -77,7 +77,7 @@ def test_asystole_says_where_the_last_beat_was_and_how_long_it_is_silent(data_ho
     assert evidence.criterion is not None and evidence.criterion.limit == 4.0
 
 
-def stream(ecg: Ecg, seconds: float) -> list[RhythmHop]:
+def stream(ecg: Ecg, seconds: float) -> list[RhythmResult]:
     tier, hops, step = RhythmTier(ecg.leads, ecg.fs_hz), [], round(seconds * ecg.fs_hz)
     for at in range(0, ecg.n_samples, step):
         hops.append(tier.push(ecg.slice(at, at + step)))
