@@ -1,4 +1,4 @@
-"""Which alarm speaks for which: the order inside the alarm chains (`models.arrhythmia.codes.CHAINS`).
+"""Which alarm speaks for which: the order inside the alarm chains (`models.arrhythmia.codes.ALARM_GROUPS`).
 
 A code in no chain is a chain of its own. A code may stand in several (those at the head do), so the order is a partial
 one: EXTREME_TACHY and EXTREME_BRADY share no chain, and neither speaks for the other.
@@ -6,15 +6,17 @@ one: EXTREME_TACHY and EXTREME_BRADY share no chain, and neither speaks for the 
 
 from __future__ import annotations
 
-from models.arrhythmia.codes import CHAINS
+from models.arrhythmia.codes import ALARM_GROUPS
 
 
 def _pairs() -> frozenset[tuple[str, str]]:
-    return frozenset((chain[i], lesser) for chain in CHAINS for i in range(len(chain)) for lesser in chain[i + 1 :])
+    return frozenset(
+        (chain[i], lesser) for chain in ALARM_GROUPS for i in range(len(chain)) for lesser in chain[i + 1 :]
+    )
 
 
 _WORSE = _pairs()
-_DEPTH = {code: chain.index(code) for chain in CHAINS for code in chain}
+_DEPTH = {code: chain.index(code) for chain in ALARM_GROUPS for code in chain}
 
 
 def worse(code: str, than: str) -> bool:

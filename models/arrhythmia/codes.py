@@ -14,7 +14,7 @@ PHYSIOLOGICAL, TECHNICAL, ADVISORY = "physiological", "technical", "advisory"
 
 @dataclass(frozen=True, slots=True)
 class AlarmCode:
-    """What is fixed about a code; ``chain`` names the chains it belongs to, see `CHAINS`."""
+    """What is fixed about a code; ``chain`` names the chains it belongs to, see `ALARM_GROUPS`."""
 
     code: str
     kind: str
@@ -81,7 +81,7 @@ CODES: dict[str, AlarmCode] = _codes()
 LETHAL = tuple(c for c, a in CODES.items() if a.lethal)
 
 _HEAD = ("VFIB", "ASYSTOLE", "VTACH")
-CHAINS: tuple[tuple[str, ...], ...] = (
+ALARM_GROUPS: tuple[tuple[str, ...], ...] = (
     (*_HEAD, "EXTREME_TACHY", "SVT", "TACHY"),
     (*_HEAD, "EXTREME_BRADY", "PAUSE", "BRADY", "MISSED_BEAT"),
     (*_HEAD, "VRUN", "VRHYTHM", "VPAIR", "R_ON_T", "VBIGEMINY", "VTRIGEMINY", "PVC_RATE"),

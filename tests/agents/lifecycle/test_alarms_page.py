@@ -19,7 +19,7 @@ from agents.lifecycle.rules import (
 )
 from agents.monitor.encoder_flags import AGAIN_AFTER_S, LOOKS_IN_A_ROW
 from agents.monitor.flags import ALL_MOST, BED_MOST, SAME_CODE_S
-from models.arrhythmia.codes import CHAINS, CODES
+from models.arrhythmia.codes import ALARM_GROUPS, CODES
 from models.arrhythmia.episodes import END_AFTER_S, INSTANT_STAYS_S
 from models.arrhythmia.limits import RULES
 
@@ -50,7 +50,7 @@ def test_every_code_has_its_priority_and_its_bounds() -> None:
 
 def test_the_chains_are_told_as_they_are() -> None:
     told = [tuple(re.findall(r"`(\w+)`", row[0])) for row in rows("What sounds") if row[0].startswith("`")]
-    assert told == list(CHAINS)
+    assert told == list(ALARM_GROUPS)
 
 
 def test_the_instants_are_named() -> None:

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from agents.lifecycle.condition import ConditionReport
 from agents.lifecycle.groups import share_chain, worse
 from agents.lifecycle.state_machine import step
-from models.arrhythmia.codes import CHAINS, CODES, LETHAL
+from models.arrhythmia.codes import ALARM_GROUPS, CODES, LETHAL
 from models.arrhythmia.episodes import END_AFTER_S
 from streams.alert import Alert, Phase, State
 from streams.document import ns_of_time
 from tests.agents.bedside import Bedside, condition, ns
 
 SECONDS = 240
-CODES_TRIED = sorted({*(code for chain in CHAINS for code in chain), "QT_LONG", "LEADS_OFF"})
+CODES_TRIED = sorted({*(code for chain in ALARM_GROUPS for code in chain), "QT_LONG", "LEADS_OFF"})
 EXAMPLES = 25
 
 

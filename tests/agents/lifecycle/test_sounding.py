@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from models.arrhythmia.codes import CHAINS, CODES
+from models.arrhythmia.codes import ALARM_GROUPS, CODES
 from streams.alert import State
 from tests.agents.bedside import Bedside, condition
 
 
-@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain[-1])
+@pytest.mark.parametrize("chain", ALARM_GROUPS, ids=lambda chain: chain[-1])
 def test_only_the_worst_of_a_chain_sounds(chain: tuple[str, ...]) -> None:
     bed = Bedside()
     bed.at(14, *(condition(code, 10, 14, detected=14) for code in reversed(chain)))
