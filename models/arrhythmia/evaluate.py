@@ -12,11 +12,11 @@ from models.arrhythmia.codes import CODES, PHYSIOLOGICAL
 from models.arrhythmia.confirmation import Confirmation
 from models.arrhythmia.criteria import fibrillation, pacing, rate, ventricular, waves
 from models.arrhythmia.criteria.atrial import AtrialRhythm
-from models.arrhythmia.criteria.av_block import BlockWatch
+from models.arrhythmia.criteria.av_block import AvBlockDetector
 from models.arrhythmia.episode_tracker import INSTANT_REMEMBERED_S, Finding
 from models.arrhythmia.limits import RULES, Limits, RhythmSettings
 from models.arrhythmia.views import RhythmViews
-from models.arrhythmia.wave_history import WaveWatch
+from models.arrhythmia.wave_history import WaveHistory
 from models.beats.series import BeatTrack
 from models.evidence import Evidence
 
@@ -24,7 +24,7 @@ SHOWN_BY_SIGNAL = tuple(c for c, a in CODES.items() if a.kind == PHYSIOLOGICAL a
 
 
 @dataclass(frozen=True)
-class Moment:
+class RhythmContext:
     """All that is known of a bed at one moment.
 
     Attributes
@@ -53,9 +53,9 @@ class Moment:
     believed: tuple[str, ...]
     views: RhythmViews
     marks: NDArray[np.int64]
-    waves: WaveWatch
+    waves: WaveHistory
     atrial: AtrialRhythm
-    block: BlockWatch
+    block: AvBlockDetector
     limits: Limits
     settings: RhythmSettings
     on: Callable[[str], bool]
@@ -63,7 +63,7 @@ class Moment:
     doubted: bool = False
 
 
-class Conditions:
+class ConditionEvaluator:
     """What is present now, of one bed; the memory is only that of conditions that must last.
 
     Parameters
@@ -78,7 +78,7 @@ class Conditions:
         self._gaps: dict[int, bool] = {}  # pauses and missed beats: whether the line between the beats was still
         self._afib_seen: int | None = None  # where AF last held, until its end has been said
 
-    def present(self, at: Moment) -> tuple[list[Finding], set[str]]:
+    def present(self, at: RhythmContext) -> tuple[list[Finding], set[str]]:
         """The conditions that hold now, and the codes that this moment's signal could not have shown."""
         if not at.track.leads:
             return [], set(SHOWN_BY_SIGNAL)
@@ -105,7 +105,7 @@ class Conditions:
                 found.append(pacing.not_pacing(at.track, at.marks, at.limits["PACER_NOT_PACING"]))
         return [f for f in found if f is not None], set()
 
-    def _rates(self, at: Moment) -> list[Finding | None]:
+    def _rates(self, at: RhythmContext) -> list[Finding | None]:
         track, limits = at.track, at.limits
         slow = rate.extreme_brady(track, limits["EXTREME_BRADY"], at.on("EXTREME_BRADY"))
         if slow and not _still(at, slow.evidence[0].start):
@@ -122,7 +122,7 @@ class Conditions:
             gaps += rate.missed_beats(track, limits["MISSED_BEAT"])
         return found + [gap for gap in gaps if self._gap_was_still(at, gap)]
 
-    def _gap_was_still(self, at: Moment, gap: Finding) -> bool:
+    def _gap_was_still(self, at: RhythmContext, gap: Finding) -> bool:
         """Judged when the gap is first seen, and remembered for as long as it may be found again."""
         since = at.track.now - round(INSTANT_REMEMBERED_S * self._fs)
         self._gaps = {onset: still for onset, still in self._gaps.items() if onset >= since}
@@ -131,7 +131,7 @@ class Conditions:
             self._gaps[gap.onset] = _still(at, gap.onset, gap.last_held if ended else None)
         return self._gaps[gap.onset]
 
-    def _ventricular(self, at: Moment) -> list[Finding | None]:
+    def _ventricular(self, at: RhythmContext) -> list[Finding | None]:
         track, limits = at.track, at.limits
         v = ventricular
         peaks = {b.sample: b.beat.overall.t_peak for b in at.waves.beats}
@@ -146,7 +146,7 @@ class Conditions:
         found += v.r_on_t(track, limits["R_ON_T"], [peaks.get(int(r)) for r in track.r])
         return found
 
-    def _atrial(self, at: Moment) -> list[Finding | None]:
+    def _atrial(self, at: RhythmContext) -> list[Finding | None]:
         track, atrial, limits = at.track, at.atrial, at.limits
         found: list[Finding | None] = []
         with_p = None if atrial.irregular is None else atrial.irregular and not atrial.fibrillating
@@ -167,7 +167,7 @@ class Conditions:
             self._afib_seen = None
         return found
 
-    def _wave_conditions(self, at: Moment) -> list[Finding | None]:
+    def _wave_conditions(self, at: RhythmContext) -> list[Finding | None]:
         track, limits = at.track, at.limits
         c, newest, leads = waves, at.waves.newest, track.leads
         baseline = at.waves.baseline or c.RhythmBaseline()
@@ -199,6 +199,6 @@ class Conditions:
         return self._times.setdefault(code, Confirmation(self._fs))
 
 
-def _still(at: Moment, since: int, until: int | None = None) -> bool:
+def _still(at: RhythmContext, since: int, until: int | None = None) -> bool:
     """Whether what is silent or slow since then was still, too: a beat that was missed would have been steep."""
     return at.views.stillness(at.track.r, at.track.now).still(since, until)

@@ -28,7 +28,7 @@ BEFORE_S = 3  # an artefact this long before the silence belongs to it
 RAIL_RUN_S = 0.06  # equal samples far from the usual level for this long: an amplifier at its rail
 
 
-class SilenceWatch:
+class AsystolePlausibility:
     """The last minute and a half of each lead, a row a second.
 
     Parameters

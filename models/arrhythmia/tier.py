@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrhythmia.criteria.atrial import AtrialRhythm
-from models.arrhythmia.criteria.av_block import BlockWatch
-from models.arrhythmia.criteria.signal import SignalWatch
+from models.arrhythmia.criteria.av_block import AvBlockDetector
+from models.arrhythmia.criteria.signal import TechnicalConditions
 from models.arrhythmia.criteria.waves import RhythmBaseline
 from models.arrhythmia.episode_tracker import EpisodeTracker
 from models.arrhythmia.episodes import Episode
-from models.arrhythmia.evaluate import Conditions, Moment
+from models.arrhythmia.evaluate import ConditionEvaluator, RhythmContext
 from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.result import HR_BEATS, RhythmResult, rhythm_word
-from models.arrhythmia.silence import SilenceWatch
+from models.arrhythmia.silence import AsystolePlausibility
 from models.arrhythmia.views import RhythmViews
-from models.arrhythmia.wave_history import WaveWatch
-from models.beats.detector import HOP_S, Beat, BeatStream
+from models.arrhythmia.wave_history import WaveHistory
+from models.beats.detector import UPDATE_INTERVAL_S, Beat, BeatStream
 from models.beats.series import BeatTrack, Span
-from models.beats.template import DominantBeat
+from models.beats.template import DominantBeatTemplate
 from models.ecg import Ecg, Millivolts
 from models.leads import lead_order
 from models.signal.quality import MIN_PRESENT
@@ -80,13 +80,13 @@ class RhythmTier:
         self._limits = limits or Limits()
         self._stream = BeatStream(self.leads, self.fs_hz, paced=paced, start_sample=start_sample)
         self._tracker = EpisodeTracker(self.fs_hz)
-        self._signals = SignalWatch(self.leads, self.fs_hz)
-        self._waves = WaveWatch(self.leads, self.fs_hz, baseline)
+        self._signals = TechnicalConditions(self.leads, self.fs_hz)
+        self._waves = WaveHistory(self.leads, self.fs_hz, baseline)
         self._atrial = AtrialRhythm(self.fs_hz)
-        self._block = BlockWatch(self.fs_hz)
-        self._conditions = Conditions(self.fs_hz)
-        self._silence = SilenceWatch(self.leads, self.fs_hz)
-        self._dominant = DominantBeat(self.leads, self.fs_hz)
+        self._block = AvBlockDetector(self.fs_hz)
+        self._conditions = ConditionEvaluator(self.fs_hz)
+        self._silence = AsystolePlausibility(self.leads, self.fs_hz)
+        self._dominant = DominantBeatTemplate(self.leads, self.fs_hz)
         self._likeness: dict[int, float] = {}
         self._since = self._now = start_sample
         self._boundary: int | None = None
@@ -122,7 +122,7 @@ class RhythmTier:
         RhythmResult
             The state at the last whole second, with what ended and what beats were found since the last push.
         """
-        hop = round(HOP_S * self.fs_hz)
+        hop = round(UPDATE_INTERVAL_S * self.fs_hz)
         if self._boundary is None:
             past_second = round(chunk.start_ns % 1_000_000_000 * 1e-9 * self.fs_hz)
             self._boundary = self._now + hop - past_second % hop
@@ -147,7 +147,7 @@ class RhythmTier:
     def gap(self, n_samples: int) -> RhythmResult:
         """``n_samples`` samples never came: nothing was seen, nothing ends."""
         if n_samples > FRESH_AFTER_GAP_S * self.fs_hz and self._boundary is not None:
-            hop = round(HOP_S * self.fs_hz)
+            hop = round(UPDATE_INTERVAL_S * self.fs_hz)
             whole = (n_samples - 1) // hop * hop  # keeps the grid
             self._skip(whole)
             n_samples -= whole
@@ -162,12 +162,12 @@ class RhythmTier:
         self._boundary += n_samples
         self._stream = BeatStream(self.leads, self.fs_hz, paced=self.paced, start_sample=self._now)
         self._signal = np.zeros((len(self.leads), 0), np.float32)
-        self._silence = SilenceWatch(self.leads, self.fs_hz)
+        self._silence = AsystolePlausibility(self.leads, self.fs_hz)
         self._tracker.skip(self._now)
 
     def _take(self, part: Ecg, beats: list[Beat]) -> None:
         """Samples up to the next whole second at most."""
-        hop = round(HOP_S * self.fs_hz)
+        hop = round(UPDATE_INTERVAL_S * self.fs_hz)
         assert self._boundary is not None
         past_second = (hop - (self._boundary - self._now)) % hop  # the beat stream cuts on the same grid
         found = self._stream.push(replace(part, start_ns=round(past_second / self.fs_hz * 1e9)))
@@ -184,14 +184,14 @@ class RhythmTier:
         now, fs = self._now, self.fs_hz
         usable = self._usable(leads_off)
         if not usable:
-            start = now - round(HOP_S * fs)
+            start = now - round(UPDATE_INTERVAL_S * fs)
             if self._blind and self._blind[-1][1] >= start:
                 self._blind[-1] = (self._blind[-1][0], now)
             else:
                 self._blind.append((start, now))
         self._forget()
         window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
-        self._silence.update(self._signal[:, -round(HOP_S * fs) :])
+        self._silence.update(self._signal[:, -round(UPDATE_INTERVAL_S * fs) :])
         signal = self._stream.pulses.without(self._signal, now - self._signal.shape[1])
         track = self._track(usable, signal)
         silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence
@@ -204,7 +204,7 @@ class RhythmTier:
         views = RhythmViews(replace(window, mv=signal), track.leads)
         self._atrial.update(track, self._waves.beats, views)
         findings, unusable = self._conditions.present(
-            Moment(
+            RhythmContext(
                 track,
                 believed,
                 views,
@@ -245,7 +245,7 @@ class RhythmTier:
 
     def _there(self) -> tuple[str, ...]:
         """Leads with samples in the last second."""
-        recent = self._signal[:, -round(HOP_S * self.fs_hz) :]
+        recent = self._signal[:, -round(UPDATE_INTERVAL_S * self.fs_hz) :]
         if not recent.shape[1]:
             return ()
         return tuple(
@@ -318,7 +318,7 @@ def find_episodes(
     stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))
     tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced)
     found: Mapping[tuple[str, int], Episode] = {}
-    step = round(HOP_S * fs)
+    step = round(UPDATE_INTERVAL_S * fs)
     for start in range(0, stop, step):
         hop = tier.push(replace(ecg.slice(start, min(start + step, stop)), start_ns=round(start / fs * 1e9)))
         found = {**found, **{e.key: e for e in hop.episodes}}

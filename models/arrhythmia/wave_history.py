@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, baseline_of, wave_beat
-from models.beats.detector import HOP_S, Beat
+from models.beats.detector import UPDATE_INTERVAL_S, Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg
 from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
 
@@ -20,7 +20,7 @@ MEDIAN_S = 15.0  # medians are taken over the beats of this time
 BASELINE_S = 300.0  # CONTRACTS 4: the first five usable minutes
 
 
-class WaveWatch:
+class WaveHistory:
     """Measured beats of one bed.
 
     Parameters
@@ -82,7 +82,7 @@ class WaveWatch:
                 self._measure(window, now, beats, due, usable)
             self._done = due[-1].sample
         if usable and self.baseline is None:
-            self._usable_s += HOP_S
+            self._usable_s += UPDATE_INTERVAL_S
             if self._usable_s >= BASELINE_S:
                 self.baseline, self._first = baseline_of(self._first), []
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.beats.neighbours import Gallery, Shape, shape_at
+from models.beats.neighbours import TemplateCache, BeatMorphology, morphology_at
 from models.ecg import Ecg, Millivolts
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, Caliper, scaled
 from models.networks.segments import Runs, runs_of
@@ -24,7 +24,7 @@ from models.signal.pacing_pulses import PacingPulses
 from models.signal.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
 from models.signal.quantiles import median
 
-HOP_S = 1.0  # the grid on which a live signal is judged
+UPDATE_INTERVAL_S = 1.0  # the grid on which a live signal is judged
 SHORTEST_S = 0.5  # less signal than this is not judged
 MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
 REFRACTORY_S = 0.2  # no two beats are nearer: 300 a minute
@@ -47,7 +47,7 @@ USUAL_BEATS, FEW_BEATS = 8, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class UpdateSchedule:
     """How a signal is looked at: every ``hop_s``, over ``context_s``; a beat ``final_after_s`` old does not move.
 
     The network hears the last ``heard_s`` of it.
@@ -59,8 +59,10 @@ class Pace:
     heard_s: float
 
 
-LIVE = Pace(HOP_S, 6.0, 0.5, 4.0)  # heard: what is new, and 2 s before it as far as the network sees; final: most
-RECORDED = Pace(10.0, 13.0, 1.5, 13.0)  # of the T wave is there. What is over may be looked at in long pieces
+LIVE = UpdateSchedule(
+    UPDATE_INTERVAL_S, 6.0, 0.5, 4.0
+)  # heard: what is new, and 2 s before it as far as the network sees; final: most
+RECORDED = UpdateSchedule(10.0, 13.0, 1.5, 13.0)  # of the T wave is there. What is over may be looked at in long pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class BeatStream:
         The patient has a pacemaker.
     start_sample : int
         Absolute number of the first sample pushed.
-    pace : Pace
+    pace : UpdateSchedule
         `LIVE` at the bedside.
 
     Attributes
@@ -125,7 +127,12 @@ class BeatStream:
     """
 
     def __init__(
-        self, leads: Sequence[str], fs_hz: float, paced: bool = False, start_sample: int = 0, pace: Pace = LIVE
+        self,
+        leads: Sequence[str],
+        fs_hz: float,
+        paced: bool = False,
+        start_sample: int = 0,
+        pace: UpdateSchedule = LIVE,
     ) -> None:
         self.leads = tuple(leads)
         self.fs_hz = float(fs_hz)
@@ -142,8 +149,8 @@ class BeatStream:
         self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
         self._next_look: int | None = None
         self._looked_at = -1
-        self._gallery = Gallery()
-        self._shapes: dict[int, Shape] = {}
+        self._gallery = TemplateCache()
+        self._shapes: dict[int, BeatMorphology] = {}
         self._recent: list[Beat] = []
 
     @property
@@ -272,7 +279,7 @@ class BeatStream:
             shown = seen.waves[:, QRS, cells].max(axis=1) > 0.5
             names = tuple(self.leads[k] for k, ok in zip(rows, shown, strict=True) if ok)
             where = (start + at) / self.fs_hz
-            self._shapes[start + at] = shape_at(flat, rows, round(at / self.fs_hz * NET_FS_HZ), where, ventricular)
+            self._shapes[start + at] = morphology_at(flat, rows, round(at / self.fs_hz * NET_FS_HZ), where, ventricular)
             out.append(
                 Beat(
                     start + at,
@@ -344,7 +351,7 @@ def _qrs_ms(complexes: Runs, at_s: float) -> float:
     return round(statistics.median(widths.tolist()) * 1000.0, 1) if len(widths) else float("nan")
 
 
-def find_beats(ecg: Ecg, pace: Pace = LIVE) -> list[Beat]:
+def find_beats(ecg: Ecg, pace: UpdateSchedule = LIVE) -> list[Beat]:
     """Beats of a whole record: the stream, pushed at once; causal at the pace `LIVE`."""
     stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, pace=pace)
     return stream.push(ecg) + stream.close()

@@ -1,6 +1,6 @@
 """Beats that look alike are of one kind: a patient's own beats of the last 30 s settle what one look leaves open.
 
-The caliper network judges each beat by itself. `Gallery` keeps the shapes of the last beats with that judgement; a new
+The caliper network judges each beat by itself. `TemplateCache` keeps the shapes of the last beats with that judgement; a new
 beat's judgement is drawn towards that of the beats it resembles. No training: one correlation, one weighted mean.
 """
 
@@ -28,7 +28,7 @@ _AROUND = np.array(LAGS)[:, None] + np.arange(-BEFORE, AFTER)  # samples about R
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
+class BeatMorphology:
     """One beat's looks.
 
     Attributes
@@ -49,40 +49,42 @@ class Shape:
     log_odds: float
 
 
-def shape_at(x: Millivolts, rows: Sequence[int], r: int, at_s: float, probability: float) -> Shape:
+def morphology_at(x: Millivolts, rows: Sequence[int], r: int, at_s: float, probability: float) -> BeatMorphology:
     """Cut out the beat at sample ``r`` of [leads, samples] at 250 Hz; edge values beyond the ends."""
     cut = x[:, np.minimum(np.maximum(_AROUND + r, 0), x.shape[1] - 1)].transpose(1, 0, 2)  # [LAGS, leads, samples]
     cut = cut - cut.sum(axis=2, keepdims=True) / cut.shape[2]
     fits = cut.reshape(len(LAGS), -1)
     size = np.sqrt(np.einsum("ij,ij->i", fits, fits))[:, None]
     odds = math.log(max(probability, 1e-6) / max(1.0 - probability, 1e-6))
-    return Shape(at_s, tuple(rows), np.asarray(fits / np.maximum(size, 1e-6), np.float32), min(max(odds, -MOST), MOST))
+    return BeatMorphology(
+        at_s, tuple(rows), np.asarray(fits / np.maximum(size, 1e-6), np.float32), min(max(odds, -MOST), MOST)
+    )
 
 
-def likeness(one: Shape, others: Sequence[Shape]) -> Millivolts:
+def likeness(one: BeatMorphology, others: Sequence[BeatMorphology]) -> Millivolts:
     """Best correlation of a beat with each of the others over small shifts; all hold the same leads."""
     each = np.stack([o.fits for o in others]) @ one.fits[CENTRE]
     best: Millivolts = each.max(axis=1)
     return best
 
 
-class Gallery:
+class TemplateCache:
     """The beats of the last 30 s."""
 
     def __init__(self) -> None:
-        self._shapes: deque[Shape] = deque(maxlen=KEPT_BEATS)
+        self._shapes: deque[BeatMorphology] = deque(maxlen=KEPT_BEATS)
 
-    def add(self, shape: Shape) -> None:
+    def add(self, shape: BeatMorphology) -> None:
         """Keep a beat; the oldest goes."""
         self._shapes.append(shape)
 
-    def probability(self, shape: Shape, beside: Sequence[Shape] = ()) -> float:
+    def probability(self, shape: BeatMorphology, beside: Sequence[BeatMorphology] = ()) -> float:
         """How likely the beat is ventricular, by its own looks and by those it resembles.
 
         Parameters
         ----------
-        shape : Shape
-        beside : sequence of Shape
+        shape : BeatMorphology
+        beside : sequence of BeatMorphology
             Beats of the same look; those that the gallery holds already count once.
         """
         last = self._shapes[-1].at_s if self._shapes else -np.inf

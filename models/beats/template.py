@@ -1,7 +1,7 @@
 """The bed's dominant beat, and how like it each beat is: a run of strangers is ventricular, whatever they look like.
 
 What a ventricular beat looks like differs from patient to patient, and a bundle-branch block or a pacemaker makes every
-beat look like one. What tells is the change: `DominantBeat` keeps the shapes of the last beats, takes their median for
+beat look like one. What tells is the change: `DominantBeatTemplate` keeps the shapes of the last beats, takes their median for
 the bed's own beat, and correlates each new beat with it. No training.
 """
 
@@ -26,7 +26,7 @@ MAX_LEADS = 3  # more cost time and add little
 DEAD_MV = 0.03  # peak to peak: a lead without electrical activity (`models.signal.quality`)
 
 
-class DominantBeat:
+class DominantBeatTemplate:
     """Likeness of each beat of one bed, -1 to 1, to the median of the beats before it.
 
     Parameters

@@ -32,7 +32,7 @@ PACE = 0.22  # how far a P wave may stand off the middle, or off the usual PP in
 METHOD = "P template 1"
 
 
-class BlockWatch:
+class AvBlockDetector:
     """P waves without a QRS, of one bed."""
 
     def __init__(self, fs_hz: float) -> None:

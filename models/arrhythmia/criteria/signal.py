@@ -18,7 +18,7 @@ QUALITY_SPAN_S = 1.0  # evidence shows the last second
 METHOD = "lead quality 1"
 
 
-class SignalWatch:
+class TechnicalConditions:
     """LEADS_OFF and NOISY_SIGNAL of one bed.
 
     Parameters

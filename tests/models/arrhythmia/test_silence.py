@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrhythmia.silence import SilenceWatch
+from models.arrhythmia.silence import AsystolePlausibility
 
 FS = 100
 
 
-def watched(seconds: list[NDArray[np.float32]]) -> SilenceWatch:
-    watch = SilenceWatch(("II", "V5"), FS)
+def watched(seconds: list[NDArray[np.float32]]) -> AsystolePlausibility:
+    watch = AsystolePlausibility(("II", "V5"), FS)
     for second in seconds:
         watch.update(second)
     return watch

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.beats.neighbours import Gallery, Shape, likeness, shape_at
+from models.beats.neighbours import TemplateCache, BeatMorphology, likeness, morphology_at
 
 
-def bump(width: float, shift: int = 0, at_s: float = 0.0, probability: float = 0.5) -> Shape:
+def bump(width: float, shift: int = 0, at_s: float = 0.0, probability: float = 0.5) -> BeatMorphology:
     at = np.arange(250)
     x = np.exp(-0.5 * ((at - 125 - shift) / width) ** 2)[None].astype(np.float32)
-    return shape_at(x, (0,), 125, at_s, probability)
+    return morphology_at(x, (0,), 125, at_s, probability)
 
 
 def test_the_same_beat_a_little_later_is_alike_and_a_wide_one_is_not() -> None:
@@ -21,7 +21,7 @@ def test_the_same_beat_a_little_later_is_alike_and_a_wide_one_is_not() -> None:
 
 
 def test_a_doubtful_beat_among_its_like_is_what_they_are() -> None:
-    gallery = Gallery()
+    gallery = TemplateCache()
     for k in range(8):
         gallery.add(bump(3.0, at_s=float(k), probability=0.01))
     assert gallery.probability(bump(3.0, at_s=8.0, probability=0.6)) < 0.1
@@ -29,11 +29,11 @@ def test_a_doubtful_beat_among_its_like_is_what_they_are() -> None:
 
 
 def test_beats_of_more_than_30_s_ago_do_not_count() -> None:
-    gallery = Gallery()
+    gallery = TemplateCache()
     gallery.add(bump(3.0, at_s=0.0, probability=0.01))
     assert gallery.probability(bump(3.0, at_s=31.0, probability=0.6)) == pytest.approx(0.6)
 
 
 def test_a_beat_is_not_compared_with_itself() -> None:
     one = bump(3.0, at_s=5.0, probability=0.6)
-    assert Gallery().probability(one, [one]) == pytest.approx(0.6)
+    assert TemplateCache().probability(one, [one]) == pytest.approx(0.6)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.beats.detector import Beat
-from models.beats.template import FEWEST_BEATS, KEPT_BEATS, DominantBeat
+from models.beats.template import FEWEST_BEATS, KEPT_BEATS, DominantBeatTemplate
 
 FS = 250.0
 LEADS = ("II", "V1")
@@ -27,7 +27,7 @@ def signal(kinds: str, fs: float = FS, rr_s: float = 0.8) -> tuple[NDArray[np.fl
 
 def likeness(kinds: str, fs: float = FS) -> list[float]:
     mv, beats = signal(kinds, fs)
-    dominant = DominantBeat(LEADS, fs)
+    dominant = DominantBeatTemplate(LEADS, fs)
     return [dominant.add(mv, 0, beat) for beat in beats[:-1]]
 
 
@@ -48,7 +48,7 @@ def test_what_lasts_becomes_the_beds_own() -> None:
 
 def test_a_beat_whose_end_has_not_come_is_not_judged() -> None:
     mv, beats = signal("N" * 12)
-    dominant = DominantBeat(LEADS, FS)
+    dominant = DominantBeatTemplate(LEADS, FS)
     for beat in beats[:10]:
         dominant.add(mv, 0, beat)
     cut = beats[10].sample + round(0.1 * FS)
@@ -58,6 +58,6 @@ def test_a_beat_whose_end_has_not_come_is_not_judged() -> None:
 def test_a_lead_that_falls_off_or_comes_back_makes_no_strangers() -> None:
     mv, beats = signal("N" * 30)
     mv[1, beats[12].sample - 50 : beats[20].sample + 60] = np.nan
-    dominant = DominantBeat(LEADS, FS)
+    dominant = DominantBeatTemplate(LEADS, FS)
     like = [dominant.add(mv, 0, beat) for beat in beats[:-1]]
     assert min(like[FEWEST_BEATS:]) > 0.9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.arrhythmia.criteria.av_block import BlockWatch
+from models.arrhythmia.criteria.av_block import AvBlockDetector
 from models.arrhythmia.criteria.waves import WaveBeat
 from models.arrhythmia.limits import Limits
 from models.beats.detector import Beat
@@ -37,7 +37,7 @@ def made(p_at: list[float], qrs_at: list[float], seconds: float) -> tuple[Ecg, l
 
 def blocked(p_at: list[float], qrs_at: list[float], seconds: float) -> list[float]:
     ecg, beats = made(p_at, qrs_at, seconds)
-    watch = BlockWatch(FS)
+    watch = AvBlockDetector(FS)
     watch.update(ecg, 0, beats, ("II",))
     found = watch.finding(ecg.n_samples, LIMIT)
     return [] if found is None else [e.start / FS + 0.07 for e in found.evidence]

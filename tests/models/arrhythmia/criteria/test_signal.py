@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.arrhythmia.criteria.signal import SignalWatch
+from models.arrhythmia.criteria.signal import TechnicalConditions
 from models.signal.quality import ABSENT, DETACHED, NOISY, USABLE, LeadQuality
 
 FS = 250.0
@@ -18,7 +18,7 @@ def codes_after(
     there: tuple[str, ...] = LEADS,
 ) -> list[str]:
     """The technical conditions present after as many seconds of this."""
-    watch, found = SignalWatch(LEADS, FS), []
+    watch, found = TechnicalConditions(LEADS, FS), []
     quality = {lead: LeadQuality(1.0 if state == USABLE else 0.1, state) for lead in LEADS}
     for second in range(1, seconds + 1):
         found = watch.update(round(second * FS), usable, off, quality, there)
