@@ -261,7 +261,7 @@ class RhythmTier:
             self._likeness[beat.sample] = self._dominant.add(signal, start, beat)
         likeness = [
             *self._likeness.values(),
-            *(self._dominant.likeness(signal, start, b) for b in self._stream.pending),
+            *(self._dominant.correlation(signal, start, b) for b in self._stream.pending),
         ]
         return BeatTrack(
             self.fs_hz,

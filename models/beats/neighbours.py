@@ -1,7 +1,9 @@
-"""Beats that look alike are of one kind: a patient's own beats of the last 30 s settle what one look leaves open.
+"""Ventricular probability of a beat, corrected by the beats of the last 30 s that have the same morphology.
 
-The caliper network judges each beat by itself. `TemplateCache` keeps the shapes of the last beats with that judgement; a new
-beat's judgement is drawn towards that of the beats it resembles. No training: one correlation, one weighted mean.
+In: the signal about each R peak at 250 Hz, and the probability that the delineation network gives for that beat alone.
+Out: the probability that the beat is ventricular. `TemplateCache` keeps the morphologies of the last 24 beats with
+their log odds. The log odds of a new beat are averaged with those of the beats whose morphology correlates with it,
+weighted by the correlation. The method has no trained weights of its own.
 """
 
 from __future__ import annotations
@@ -16,86 +18,104 @@ import numpy as np
 from models.ecg import Millivolts
 
 BEFORE, AFTER = 28, 46  # samples at 250 Hz that are compared: -112 to +184 ms about R
-PLAY = 6  # samples by which two shapes may be shifted to fit
-LAGS = range(-PLAY, PLAY + 1, 3)
-CENTRE = LAGS.index(0)
-ALIKE_FROM = 0.8  # correlation from which a beat counts, fully at 1
-WEIGHT = 1.0  # of a beat that is alike in everything, beside the beat's own judgement
+MAX_LAG_SAMPLES = 6  # largest shift between two morphologies, samples at 250 Hz
+LAGS = range(-MAX_LAG_SAMPLES, MAX_LAG_SAMPLES + 1, 3)
+ZERO_LAG = LAGS.index(0)
+MIN_CORRELATION = 0.8  # a beat counts from this correlation on, with full weight at 1
+WEIGHT = 1.0  # of a beat with correlation 1, relative to the beat's own log odds
 KEPT_S, KEPT_BEATS = 30.0, 24
-SAME_S = 0.1  # nearer shapes are one beat, seen twice
-MOST = 6.9  # log odds beyond 0.999 are no surer
-_AROUND = np.array(LAGS)[:, None] + np.arange(-BEFORE, AFTER)  # samples about R, [LAGS, BEFORE + AFTER]
+SAME_BEAT_S = 0.1  # two morphologies nearer than this are one beat, found in two updates
+MAX_LOG_ODDS = 6.9  # log odds are clipped here: a probability of 0.999
+_OFFSETS = np.array(LAGS)[:, None] + np.arange(-BEFORE, AFTER)  # samples about R, [lags, BEFORE + AFTER]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class BeatMorphology:
-    """One beat's looks.
+    """Signal of one beat about its R peak.
 
     Attributes
     ----------
     at_s : float
-        Time of its R peak.
+        Time of the R peak, s.
     rows : tuple of int
-        Leads that ``fits`` holds.
-    fits : float32 [LAGS, leads * (BEFORE + AFTER)]
-        Signal about R at 250 Hz, shifted by each of `LAGS`; each lead without mean, each shift of length one.
+        Leads of ``shifted``, as rows of the stream.
+    shifted : float32 [lags, leads * (BEFORE + AFTER)]
+        Signal about R at 250 Hz, shifted by each of `LAGS`; zero mean per lead, unit norm per lag.
     log_odds : float
-        Of being ventricular, by the network alone.
+        Log odds of being ventricular, by the network alone.
     """
 
     at_s: float
     rows: tuple[int, ...]
-    fits: Millivolts
+    shifted: Millivolts
     log_odds: float
 
 
-def morphology_at(x: Millivolts, rows: Sequence[int], r: int, at_s: float, probability: float) -> BeatMorphology:
-    """Cut out the beat at sample ``r`` of [leads, samples] at 250 Hz; edge values beyond the ends."""
-    cut = x[:, np.minimum(np.maximum(_AROUND + r, 0), x.shape[1] - 1)].transpose(1, 0, 2)  # [LAGS, leads, samples]
+def morphology_at(mv: Millivolts, rows: Sequence[int], r: int, at_s: float, probability: float) -> BeatMorphology:
+    """Cut one beat out of the signal.
+
+    Parameters
+    ----------
+    mv : float32 [leads, samples]
+        Signal at 250 Hz, mV. Samples beyond the ends take the value of the edge.
+    rows : sequence of int
+        Rows of the stream that ``mv`` holds.
+    r : int
+        Sample of the R peak in ``mv``.
+    at_s : float
+        Time of the R peak in the stream, s.
+    probability : float
+        Probability of being ventricular, by the network alone.
+    """
+    cut = mv[:, np.minimum(np.maximum(_OFFSETS + r, 0), mv.shape[1] - 1)].transpose(1, 0, 2)  # [lags, leads, samples]
     cut = cut - cut.sum(axis=2, keepdims=True) / cut.shape[2]
-    fits = cut.reshape(len(LAGS), -1)
-    size = np.sqrt(np.einsum("ij,ij->i", fits, fits))[:, None]
-    odds = math.log(max(probability, 1e-6) / max(1.0 - probability, 1e-6))
+    shifted = cut.reshape(len(LAGS), -1)
+    norm = np.sqrt(np.einsum("ij,ij->i", shifted, shifted))[:, None]
+    log_odds = math.log(max(probability, 1e-6) / max(1.0 - probability, 1e-6))
     return BeatMorphology(
-        at_s, tuple(rows), np.asarray(fits / np.maximum(size, 1e-6), np.float32), min(max(odds, -MOST), MOST)
+        at_s=at_s,
+        rows=tuple(rows),
+        shifted=np.asarray(shifted / np.maximum(norm, 1e-6), np.float32),
+        log_odds=min(max(log_odds, -MAX_LOG_ODDS), MAX_LOG_ODDS),
     )
 
 
-def likeness(one: BeatMorphology, others: Sequence[BeatMorphology]) -> Millivolts:
-    """Best correlation of a beat with each of the others over small shifts; all hold the same leads."""
-    each = np.stack([o.fits for o in others]) @ one.fits[CENTRE]
+def morphology_correlation(beat: BeatMorphology, others: Sequence[BeatMorphology]) -> Millivolts:
+    """Largest correlation of a beat with each of the others over `LAGS`, [others]; all have the same leads."""
+    each = np.stack([other.shifted for other in others]) @ beat.shifted[ZERO_LAG]
     best: Millivolts = each.max(axis=1)
     return best
 
 
 class TemplateCache:
-    """The beats of the last 30 s."""
+    """Morphologies of the last 24 beats; those older than 30 s are not used."""
 
     def __init__(self) -> None:
-        self._shapes: deque[BeatMorphology] = deque(maxlen=KEPT_BEATS)
+        self._beats: deque[BeatMorphology] = deque(maxlen=KEPT_BEATS)
 
-    def add(self, shape: BeatMorphology) -> None:
-        """Keep a beat; the oldest goes."""
-        self._shapes.append(shape)
+    def add(self, beat: BeatMorphology) -> None:
+        """Keep a beat in place of the oldest one."""
+        self._beats.append(beat)
 
-    def probability(self, shape: BeatMorphology, beside: Sequence[BeatMorphology] = ()) -> float:
-        """How likely the beat is ventricular, by its own looks and by those it resembles.
+    def probability(self, beat: BeatMorphology, same_update: Sequence[BeatMorphology] = ()) -> float:
+        """Probability that the beat is ventricular, by its own log odds and those of beats that correlate with it.
 
         Parameters
         ----------
-        shape : BeatMorphology
-        beside : sequence of BeatMorphology
-            Beats of the same look; those that the gallery holds already count once.
+        beat : BeatMorphology
+            The beat to classify.
+        same_update : sequence of BeatMorphology
+            Beats of the same update of the stream. Those that are in the cache already count once.
         """
-        last = self._shapes[-1].at_s if self._shapes else -np.inf
-        newer = [s for s in beside if s.at_s > last + SAME_S]
+        last_s = self._beats[-1].at_s if self._beats else -np.inf
+        newer = [b for b in same_update if b.at_s > last_s + SAME_BEAT_S]
         known = [
-            s for s in (*self._shapes, *newer) if s.rows == shape.rows and SAME_S < abs(shape.at_s - s.at_s) < KEPT_S
+            b for b in (*self._beats, *newer) if b.rows == beat.rows and SAME_BEAT_S < abs(beat.at_s - b.at_s) < KEPT_S
         ]
         if not known:
-            return 1.0 / (1.0 + math.exp(-shape.log_odds))
-        alike = (likeness(shape, known) - ALIKE_FROM) / (1.0 - ALIKE_FROM)
-        weight = WEIGHT * np.minimum(np.maximum(alike, 0.0), 1.0)
-        odds = np.array([s.log_odds for s in known])
-        settled = (shape.log_odds + float(weight @ odds)) / (1.0 + float(weight.sum()))
-        return 1.0 / (1.0 + math.exp(-settled))
+            return 1.0 / (1.0 + math.exp(-beat.log_odds))
+        above = (morphology_correlation(beat, known) - MIN_CORRELATION) / (1.0 - MIN_CORRELATION)
+        weight = WEIGHT * np.minimum(np.maximum(above, 0.0), 1.0)
+        odds = np.array([b.log_odds for b in known])
+        averaged = (beat.log_odds + float(weight @ odds)) / (1.0 + float(weight.sum()))
+        return 1.0 / (1.0 + math.exp(-averaged))

@@ -1,8 +1,9 @@
-"""The bed's dominant beat, and how like it each beat is: a run of strangers is ventricular, whatever they look like.
+"""Template of the bed's dominant beat, and the morphology correlation of each beat with it.
 
-What a ventricular beat looks like differs from patient to patient, and a bundle-branch block or a pacemaker makes every
-beat look like one. What tells is the change: `DominantBeatTemplate` keeps the shapes of the last beats, takes their median for
-the bed's own beat, and correlates each new beat with it. No training.
+In: the newest signal in mV, [leads, samples], and the beats in it. Out: one correlation a beat, -1 to 1.
+The morphology of a ventricular beat differs from patient to patient, and bundle-branch block or pacing makes every beat
+wide. A run of beats that differ from the bed's own dominant beat is therefore a better sign of a ventricular run than
+their width. The template is the median of the last 24 beats of the best three leads; no trained weights are used.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from models.beats.detector import LEAD_PREFERENCE, Beat
 from models.ecg import Millivolts
 
 BEFORE_S, AFTER_S = 0.112, 0.184  # about R: QRS complex and ST segment
-SHAPE_HZ = 250.0
-PLAY = 4  # samples at 250 Hz by which two shapes may be shifted to fit
-STEP = 2
-KEPT_BEATS = 24  # the dominant beat is their median: half of them must be strangers to move it
-FEWEST_BEATS = 6
-MAX_LEADS = 3  # more cost time and add little
-DEAD_MV = 0.03  # peak to peak: a lead without electrical activity (`models.signal.quality`)
+TEMPLATE_FS_HZ = 250.0
+MAX_LAG_SAMPLES = 4  # largest shift between beat and template, samples at 250 Hz
+LAG_STEP_SAMPLES = 2
+KEPT_BEATS = 24  # the template is their median: half of them must be of another morphology to change it
+MIN_BEATS = 6  # no template with fewer beats
+MAX_LEADS = 3  # more leads cost time and improve little
+NO_ACTIVITY_MV = 0.03  # peak to peak: a lead without electrical activity (`models.signal.quality`)
 
 
 class DominantBeatTemplate:
-    """Likeness of each beat of one bed, -1 to 1, to the median of the beats before it.
+    """Morphology correlation of each beat of one bed, -1 to 1, with the median of the beats before it.
 
     Parameters
     ----------
@@ -42,25 +43,25 @@ class DominantBeatTemplate:
             return LEAD_PREFERENCE.index(leads[k]) if leads[k] in LEAD_PREFERENCE else len(LEAD_PREFERENCE)
 
         self._rows = sorted(sorted(range(len(leads)), key=rank)[:MAX_LEADS])
-        offsets = np.arange(-round(BEFORE_S * SHAPE_HZ), round(AFTER_S * SHAPE_HZ))
-        self._at = np.round(offsets * fs_hz / SHAPE_HZ).astype(np.int64)
-        self._shapes: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)
-        self._median: NDArray[np.float32] | None = None  # of the shapes kept, each lead in units of its own size
+        offsets = np.arange(-round(BEFORE_S * TEMPLATE_FS_HZ), round(AFTER_S * TEMPLATE_FS_HZ))
+        self._at = np.round(offsets * fs_hz / TEMPLATE_FS_HZ).astype(np.int64)
+        self._beats: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)
+        self._median: NDArray[np.float32] | None = None  # of the beats kept, each lead divided by its own RMS
         self._scale = np.ones((len(self._rows), 1), np.float32)
-        self._alive = np.zeros(len(self._rows), bool)
+        self._active = np.zeros(len(self._rows), bool)
 
     def add(self, mv: Millivolts, start: int, beat: Beat) -> float:
-        """Likeness of a beat that is final, which then counts among the beats; NaN where it cannot be told."""
-        shape = self._shape(mv, start, beat)
-        if shape is None:
+        """Correlation of a final beat, which is then added to the template; NaN without a template or signal."""
+        beat_mv = self._cut(mv, start, beat)
+        if beat_mv is None:
             return float("nan")
-        like = self._likeness(shape)
-        self._shapes.append(shape)
+        correlation = self._correlation(beat_mv)
+        self._beats.append(beat_mv)
         self._median = None
-        return like
+        return correlation
 
-    def likeness(self, mv: Millivolts, start: int, beat: Beat) -> float:
-        """Likeness of a beat that may still move; NaN where it cannot be told.
+    def correlation(self, mv: Millivolts, start: int, beat: Beat) -> float:
+        """Correlation of a beat that is not final yet; NaN without a template or signal.
 
         Parameters
         ----------
@@ -70,10 +71,10 @@ class DominantBeatTemplate:
             Absolute number of its first sample.
         beat : Beat
         """
-        shape = self._shape(mv, start, beat)
-        return float("nan") if shape is None else self._likeness(shape)
+        beat_mv = self._cut(mv, start, beat)
+        return float("nan") if beat_mv is None else self._correlation(beat_mv)
 
-    def _shape(self, mv: Millivolts, start: int, beat: Beat) -> NDArray[np.float32] | None:
+    def _cut(self, mv: Millivolts, start: int, beat: Beat) -> NDArray[np.float32] | None:
         """The beat's signal, each lead about its mean; None where not all of it is there."""
         at = self._at + (beat.sample - start)
         if at[0] < 0 or at[-1] >= mv.shape[1]:
@@ -81,24 +82,22 @@ class DominantBeatTemplate:
         part = np.nan_to_num(mv[self._rows][:, at])
         return np.asarray(part - part.mean(axis=1, keepdims=True), np.float32)
 
-    def _likeness(self, shape: NDArray[np.float32]) -> float:
-        if len(self._shapes) < FEWEST_BEATS:
+    def _correlation(self, beat_mv: NDArray[np.float32]) -> float:
+        if len(self._beats) < MIN_BEATS:
             return float("nan")
         if self._median is None:
-            kept = np.stack(self._shapes)
+            kept = np.stack(self._beats)
             middle = np.median(kept, axis=0)
-            self._alive = np.ptp(middle, axis=1) >= DEAD_MV
+            self._active = np.ptp(middle, axis=1) >= NO_ACTIVITY_MV
             size = np.median(np.sqrt(np.square(kept).mean(axis=2)), axis=0)
-            self._scale = np.where(self._alive, 1.0 / np.maximum(size, 1e-6), 0.0)[:, None].astype(np.float32)
-            self._median = np.asarray(middle[:, PLAY:-PLAY] * self._scale, np.float32)
-        alive = self._alive & (np.ptp(shape, axis=1) >= DEAD_MV)  # a lead that is off now tells nothing
-        if not alive.any():
+            self._scale = np.where(self._active, 1.0 / np.maximum(size, 1e-6), 0.0)[:, None].astype(np.float32)
+            self._median = np.asarray(middle[:, MAX_LAG_SAMPLES:-MAX_LAG_SAMPLES] * self._scale, np.float32)
+        active = self._active & (np.ptp(beat_mv, axis=1) >= NO_ACTIVITY_MV)  # a lead that is off now does not count
+        if not active.any():
             return float("nan")
-        own, scaled = _unit(self._median[alive]), shape[alive] * self._scale[alive]
-        width = own.shape[1]
-        return round(
-            max(float(np.sum(_unit(scaled[:, lag : lag + width]) * own)) for lag in range(0, 2 * PLAY + 1, STEP)), 3
-        )
+        template, scaled = _unit(self._median[active]), beat_mv[active] * self._scale[active]
+        width, lags = template.shape[1], range(0, 2 * MAX_LAG_SAMPLES + 1, LAG_STEP_SAMPLES)
+        return round(max(float(np.sum(_unit(scaled[:, lag : lag + width]) * template)) for lag in lags), 3)
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

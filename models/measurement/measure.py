@@ -89,7 +89,7 @@ def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None)
     Beats are found over the whole record, so that a stretch has no edges of its own; positions stay
     those of the record. Where no lead is usable, beats are told but no waves and no intervals.
     """
-    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, pace=RECORDED)
+    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, schedule=RECORDED)
     beats = stream.push(ecg) + stream.close()
     first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
     last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))

@@ -49,8 +49,8 @@ def test_a_beat_is_visible_within_a_second_and_final_within_two() -> None:
     seen_at: dict[int, int] = {}
     for at in range(0, ecg.n_samples, hop):
         for b in stream.push(Ecg(ecg.leads, ecg.fs_hz, ecg.mv[:, at : at + hop])):
-            seen_at[b.sample] = stream.seen
-        assert stream.settled == stream.seen - round(0.5 * ecg.fs_hz)
+            seen_at[b.sample] = stream.end_sample
+        assert stream.final_before == stream.end_sample - round(0.5 * ecg.fs_hz)
     assert max(seen - r for r, seen in seen_at.items()) <= 1.6 * ecg.fs_hz
 
 

@@ -1,11 +1,11 @@
-"""Beats that look alike are of one kind."""
+"""Beats of one morphology get one kind."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.beats.neighbours import TemplateCache, BeatMorphology, likeness, morphology_at
+from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at, morphology_correlation
 
 
 def bump(width: float, shift: int = 0, at_s: float = 0.0, probability: float = 0.5) -> BeatMorphology:
@@ -14,24 +14,24 @@ def bump(width: float, shift: int = 0, at_s: float = 0.0, probability: float = 0
     return morphology_at(x, (0,), 125, at_s, probability)
 
 
-def test_the_same_beat_a_little_later_is_alike_and_a_wide_one_is_not() -> None:
-    same, wide = likeness(bump(3.0), [bump(3.0, shift=4), bump(14.0)])
+def test_the_same_beat_a_little_later_correlates_and_a_wide_one_does_not() -> None:
+    same, wide = morphology_correlation(bump(3.0), [bump(3.0, shift=4), bump(14.0)])
     assert same > 0.95
     assert wide < 0.8
 
 
-def test_a_doubtful_beat_among_its_like_is_what_they_are() -> None:
-    gallery = TemplateCache()
+def test_an_uncertain_beat_takes_the_kind_of_the_beats_it_correlates_with() -> None:
+    cache = TemplateCache()
     for k in range(8):
-        gallery.add(bump(3.0, at_s=float(k), probability=0.01))
-    assert gallery.probability(bump(3.0, at_s=8.0, probability=0.6)) < 0.1
-    assert gallery.probability(bump(14.0, at_s=8.0, probability=0.6)) == pytest.approx(0.6, abs=0.01)
+        cache.add(bump(3.0, at_s=float(k), probability=0.01))
+    assert cache.probability(bump(3.0, at_s=8.0, probability=0.6)) < 0.1
+    assert cache.probability(bump(14.0, at_s=8.0, probability=0.6)) == pytest.approx(0.6, abs=0.01)
 
 
 def test_beats_of_more_than_30_s_ago_do_not_count() -> None:
-    gallery = TemplateCache()
-    gallery.add(bump(3.0, at_s=0.0, probability=0.01))
-    assert gallery.probability(bump(3.0, at_s=31.0, probability=0.6)) == pytest.approx(0.6)
+    cache = TemplateCache()
+    cache.add(bump(3.0, at_s=0.0, probability=0.01))
+    assert cache.probability(bump(3.0, at_s=31.0, probability=0.6)) == pytest.approx(0.6)
 
 
 def test_a_beat_is_not_compared_with_itself() -> None:
