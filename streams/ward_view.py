@@ -1,5 +1,8 @@
-"""What a station reads when it opens, and whenever it wants to be sure: open alerts, beds, strips, as Redis "
-"holds them."""
+"""Reads of a site's current state from Redis: open alerts, beds, vitals and strips.
+
+Stations call these when they open and after a lost connection. Changes come by the streams and channels of
+docs/consume.md.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,7 @@ from streams.wire import EcgWindow, decode_window
 
 @dataclass(frozen=True)
 class BedView:
-    """A bed as stations see it: its document (without alerts), the newest vitals, and when its signal was last "
-    "seen."""
+    """Bed document without its alerts, the newest vitals, and their time (RFC 3339)."""
 
     bed: Bed
     vitals: Vitals | None

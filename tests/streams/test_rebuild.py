@@ -25,8 +25,9 @@ SOON = time_of_ns(4_000_000_000_000_000_000)  # published in the future, so that
 
 
 def record_of_a_shift(address: str, topics: Topics) -> None:
-    """What monitors write in a shift: alerts that begin, are updated and end, on several beds, with a worker's "
-    "change."""
+    """What monitors write in a shift: alerts that begin, are updated and end, on several beds, with a
+    change of worker.
+    """
     with KeyedProducer(address) as kafka:
         for n in range(6):
             name = f"icu-3/{n:02d}"

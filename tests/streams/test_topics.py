@@ -1,5 +1,6 @@
-"""Topics are created as the contract says, checked when they are there, and never moved to another partition "
-"count."""
+"""Topics are created as the contract says, checked when they are there, never moved to
+another partition count.
+"""
 
 from __future__ import annotations
 
