@@ -28,7 +28,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from station.feeds import WardFeed
+from station.broadcaster import EventBroadcaster
 from streams.action_inbox import submit_action
 from streams.bed import Action
 from streams.wire import EcgWindow
@@ -51,25 +51,27 @@ HEADERS = {
 
 def create_app(redis_url: str, site: str) -> Starlette:
     """The station as an ASGI application."""
-    feed = WardFeed(redis_url, site)
+    broadcaster = EventBroadcaster(redis_url, site)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await feed.start()
+        await broadcaster.start()
         yield
-        await feed.stop()
+        await broadcaster.stop()
 
     async def page(_: Request) -> Response:
         return FileResponse(PAGE / "index.html")
 
     async def events(_: Request) -> Response:
-        return StreamingResponse(feed.events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return StreamingResponse(
+            broadcaster.events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        )
 
     async def strip(request: Request) -> Response:
         alert_id = request.path_params["alert_id"]
         if not ALERT_ID.fullmatch(alert_id):
             return _refused(404, "an alert id has 32 hex digits")
-        window = await run_in_threadpool(feed.view.strip, alert_id)
+        window = await run_in_threadpool(broadcaster.view.strip, alert_id)
         if window is None:
             return _refused(404, "no strip: it is kept for 72 h, and not every alert has one")
         return JSONResponse(strip_json(window))
@@ -87,14 +89,14 @@ def create_app(redis_url: str, site: str) -> Starlette:
             action = Action.model_validate(asked | {"at": datetime.now(UTC), "by": str(asked.get("by", "")).strip()})
         except (ValueError, ValidationError) as wrong:
             return _refused(422, _reason(wrong))
-        await run_in_threadpool(submit_action, feed.view.redis, site, action)
+        await run_in_threadpool(submit_action, broadcaster.view.redis, site, action)
         return JSONResponse({"id": action.id}, status_code=202)
 
     async def alive(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def ready(_: Request) -> Response:
-        await feed.redis.ping()  # type: ignore[misc]
+        await broadcaster.redis.ping()  # type: ignore[misc]
         return PlainTextResponse("ok\n")
 
     async def no_redis(_: Request, lost: Exception) -> Response:

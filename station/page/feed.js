@@ -24,7 +24,7 @@ export class Feed {
         this.on[type](JSON.parse(event.data));
       });
     }
-    this.source.addEventListener("beat", (event) => {
+    this.source.addEventListener("heartbeat", (event) => {
       this.heard = performance.now();
       this.redisLost = JSON.parse(event.data).redis_lost;
     });

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from itertools import islice
 
 import httpx
 import numpy as np
@@ -15,16 +17,18 @@ from tests.station.ward import BED, NASTY, WardInRedis, asystole
 OURS = {"Content-Type": "application/json", "X-Station": "1"}
 
 
-def _first_event(url: str, kind: str) -> dict[str, object]:
-    """The data of the first event of a kind."""
-    with httpx.stream("GET", f"{url}/events", timeout=10) as answer:
+def _events(url: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """Kind and data of each event of a new browser."""
+    with httpx.stream("GET", f"{url}/events", timeout=60) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.iter_lines()
         for line in lines:
-            if line == f"event: {kind}":
-                data: dict[str, object] = json.loads(next(lines).removeprefix("data: "))
-                return data
-    raise AssertionError(f"no event {kind}")
+            if line.startswith("event: "):
+                yield line.removeprefix("event: "), json.loads(next(lines).removeprefix("data: "))
+
+
+def _first_event(url: str, kind: str) -> dict[str, object]:
+    return next(data for received, data in _events(url) if received == kind)
 
 
 def test_a_new_browser_gets_the_ward_as_it_is(station_url: str, ward: WardInRedis) -> None:
@@ -38,8 +42,25 @@ def test_a_new_browser_gets_the_ward_as_it_is(station_url: str, ward: WardInRedi
     assert [bed["bed_stream"] for bed in snapshot["beds"]] == [BED]  # type: ignore[attr-defined]
 
 
-def test_the_server_speaks_also_when_nothing_happens(station_url: str, ward: WardInRedis) -> None:
-    assert _first_event(station_url, "beat") == {"redis_lost": None}
+def test_heartbeats_are_sent_while_nothing_else_is(station_url: str, ward: WardInRedis) -> None:
+    received = [kind for kind, _ in islice(_events(station_url), 4)]
+    assert received == ["snapshot", "heartbeat", "heartbeat", "heartbeat"]
+
+
+def test_heartbeats_are_sent_while_vitals_are_sent_every_second(station_url: str, ward: WardInRedis) -> None:
+    # Given a bed whose vitals arrive at 1 Hz
+    ward.bed()
+    with ward.vitals_every_second():
+        # When a browser has received eight of them
+        received: list[tuple[str, dict[str, object]]] = []
+        for item in _events(station_url):
+            received.append(item)
+            if [kind for kind, _ in received].count("vitals") == 8:
+                break
+    # Then it has received heartbeats between them
+    heartbeats = [data for kind, data in received if kind == "heartbeat"]
+    assert len(heartbeats) >= 2
+    assert heartbeats[-1] == {"redis_lost": None}
 
 
 def test_a_strip_comes_as_units_and_their_microvolts(station_url: str, ward: WardInRedis) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from threading import Event
 
 import numpy as np
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from models.ecg import Ecg
 from streams.alert import Alert, alert_id
@@ -107,6 +111,24 @@ class WardInRedis:
             "wave": {"lead": "II", "sampling_rate": 125.0, "start": at - timedelta(seconds=1), "mv": wave},
         }  # fmt: skip
         self._publish(lambda bus, k: publish_vitals(bus, Vitals.model_validate(doc), "ecg.vitals/0", k))
+
+    @contextmanager
+    def vitals_every_second(self) -> Iterator[None]:
+        """Vitals at 1 Hz, as of a live bed, also while Redis is lost and after it is back."""
+        ended = Event()
+
+        def publish() -> None:
+            while not ended.wait(1.0):
+                with suppress(RedisError, OSError):
+                    self.vitals()
+
+        with ThreadPoolExecutor(1) as thread:
+            publishing = thread.submit(publish)
+            try:
+                yield
+            finally:
+                ended.set()
+            publishing.result()
 
     def alert(self, version: int = 1, **changes: object) -> Alert:
         alert = asystole(self.start, version, **changes)
