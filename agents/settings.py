@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from models.arrhythmia.limits import CONFIRM_BOUNDS_S, Limits, RhythmSettings
+from streams.window import PATIENT_PATTERN
 
 PREFIX = "GEM_BEDSIDE_"
 CONFIG_VARIABLE = "GEM_BEDSIDE_CONFIG"
@@ -92,9 +93,7 @@ class Settings(BaseSettings):
         le=CONFIRM_BOUNDS_S[1],
         description="A long QT is raised after this long, seconds.",
     )
-    patient_pattern: str = Field(
-        r"[a-z]{1,8}-[0-9a-z]{4,40}", description="Regular expression that a whole pseudonym matches."
-    )
+    patient_pattern: str = Field(PATIENT_PATTERN, description="Regular expression that a whole pseudonym matches.")
 
     # The monitor
     sequence_wait_s: float = Field(

@@ -1,7 +1,7 @@
-"""The demo: a scripted ward on this machine, live in the terminal and on the station page, and its report.
+"""The demo: a scripted ward on this machine, displayed in the terminal and on the station page, and its report.
 
-Everything on the way is real: telemetry through Kafka, three workers as processes, alerts in Redis. The script is
-`deploy.ward`, the counting `deploy.demo_report`.
+The path is that of a real ward: telemetry through Kafka, three workers as processes, alerts in Redis. `deploy.ward`
+holds the script of the beds, `deploy.demo_report` counts the results.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from deploy.ward_telemetry import WardTelemetry
 from models.ecg import Ecg
 from streams.telemetry import TelemetryProducer
 
-HOME = Path(".gem-bedside")  # beside the working folder's files: simulated beats, logs of the last run
-DRAIN_S = 25.0  # the workers catch up with what is counted within this, also on a machine that is busy
-IN_FLIGHT_S = 4.0  # after Ctrl-C without a report: what was just sent is judged by then, and is not lost
-_LOOK_S = 0.25
+HOME = Path(".gem-bedside")  # in the working folder: simulated beats, logs of the last run
+STALLED_S = 25.0  # a busy machine analyses a window within this; without a limit a dead worker would block the end
+_POLL_S = 0.25
 
 
 class AlertReader:
-    """Reads every alert version out of Redis in a thread, from the first one on."""
+    """Thread that reads every alert version from Redis, from the first one on."""
 
     def __init__(self, stack: DemoStack) -> None:
         self.history = History()
@@ -45,6 +44,7 @@ class AlertReader:
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread and wait for it."""
         self._stop.set()
         self._thread.join()
 
@@ -52,7 +52,7 @@ class AlertReader:
         try:
             for version in alert_versions(self._redis, self._site, from_start=True):
                 if version is not None:
-                    self.history.take(*version)
+                    self.history.append(*version)
                 if self._stop.is_set():
                     return
         except RedisError as lost:
@@ -62,20 +62,20 @@ class AlertReader:
 def run_demo(
     n_beds: int, records: Sequence[Ecg], seconds: float | None, report: Path | None, ready: Path | None, view: DemoView
 ) -> dict[str, Any]:
-    """Run the ward until ``seconds`` have passed, or for ever.
+    """Run the ward for ``seconds``, or until Ctrl-C.
 
     Parameters
     ----------
     n_beds : int
-        Beds of the script; 0: none, for other producers to feed.
+        Number of scripted beds; 0: none, other producers send the signal.
     records : sequence of Ecg
-        Replayed in beds of their own.
+        Recordings, each replayed in a bed of its own.
     seconds : float or None
-        Length, from the first sample on.
+        Duration from the first sample on; None: until Ctrl-C.
     report, ready : Path or None
-        Files to write.
+        Files for the report and for the addresses.
     view : DemoView
-        What the terminal shows.
+        Display in the terminal.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def run_demo(
     Raises
     ------
     ProgramEnded
-        A worker or the station ended by itself, again and again.
+        Workers or the station ended by themselves more than `deploy.demo_stack.RESTARTS` times.
     """
     began = time.monotonic()
     with ThreadPoolExecutor(1) as beside, view:
@@ -112,70 +112,79 @@ def _run(
     if ready is not None:
         write_json(ready, addresses)
     with TelemetryProducer(stack.kafka, topics_of(stack.settings)) as producer:
-        feed = WardTelemetry(beds, producer)
-        feed.start()
+        telemetry = WardTelemetry(beds, producer)
+        telemetry.start()
+        interpreted = True
         try:
-            _watch(stack, feed, reader, view, seconds)
-            wait_s = DRAIN_S
+            _watch(stack, telemetry, reader, view, seconds)
         except KeyboardInterrupt:
-            wait_s = DRAIN_S if report is not None else IN_FLIGHT_S
-        # What is in Kafka now is counted. The beds go on meanwhile: a bed that stops would be called silent.
+            interpreted = report is not None  # a person who ends the demo waits for the windows alone
+        # The report counts the windows in Kafka now. The beds go on sending: a silent bed would raise SILENT_FEED.
         ends, until_ns = stack.window_ends(), time.time_ns()
-        _drain(stack, ends, reader, wait_s)
-        found = make_report(stack, feed, reader.history, addresses, ends, until_ns)
-        feed.stop()
+        _drain(stack, ends, reader, interpreted)
+        found = make_report(stack, telemetry, reader.history, addresses, ends, until_ns)
+        telemetry.stop()
     reader.stop()
     view.done(found)
     return found
 
 
-def _watch(stack: DemoStack, feed: WardTelemetry, reader: AlertReader, view: DemoView, seconds: float | None) -> None:
-    until_ns = None if seconds is None else feed.start_ns + round(seconds * 1e9)
+def _watch(
+    stack: DemoStack, telemetry: WardTelemetry, reader: AlertReader, view: DemoView, seconds: float | None
+) -> None:
+    until_ns = None if seconds is None else telemetry.start_ns + round(seconds * 1e9)
     while until_ns is None or time.time_ns() < until_ns:
         ended = stack.restart_ended()
         if ended is not None:
             view.note(
                 f"{ended.name} ended with status {ended.process.returncode} and was started again; see {ended.log}"
             )
-        failure = feed.failure or reader.failure
+        failure = telemetry.failure or reader.failure
         if failure is not None:
             raise failure
-        view.show(stack.view, reader.history, (time.time_ns() - feed.start_ns) / 1e9)
-        time.sleep(_LOOK_S)
+        view.refresh(stack.view, reader.history, (time.time_ns() - telemetry.start_ns) / 1e9)
+        time.sleep(_POLL_S)
 
 
-def _drain(stack: DemoStack, ends: Mapping[int, int], reader: AlertReader, wait_s: float) -> None:
-    """Wait until every window before ``ends`` is judged, and every alert that began before now is interpreted."""
-    until = time.monotonic() + wait_s
-    open_ids = {a.id for a in reader.history.newest if a.interpretation is None and a.kind == "physiological"}
-    while time.monotonic() < until:
-        unread = [a for a in reader.history.newest if a.id in open_ids and a.interpretation is None]
-        if not unread and stack.windows_analysed(ends) >= sum(ends.values()):
+def _drain(stack: DemoStack, ends: Mapping[int, int], reader: AlertReader, interpreted: bool) -> None:
+    """Wait until every window before ``ends`` is analysed; ``interpreted``: and every alert so far is interpreted.
+
+    The wait ends early after `STALLED_S` without progress.
+    """
+    open_ids = {a.id for a in reader.history.newest if a.kind == "physiological" and interpreted}
+    before: tuple[int, int] | None = None
+    stalled_at = time.monotonic() + STALLED_S
+    while time.monotonic() < stalled_at:
+        waiting = sum(a.id in open_ids and a.interpretation is None for a in reader.history.newest)
+        missing = sum(ends.values()) - stack.windows_analysed(ends)
+        if waiting == 0 and missing <= 0:
             return
-        time.sleep(_LOOK_S)
+        if (waiting, missing) != before:
+            before, stalled_at = (waiting, missing), time.monotonic() + STALLED_S
+        time.sleep(_POLL_S)
 
 
 def make_report(
     stack: DemoStack,
-    feed: WardTelemetry,
+    telemetry: WardTelemetry,
     history: History,
     addresses: dict[str, str],
     ends: Mapping[int, int],
     until_ns: int,
 ) -> dict[str, Any]:
-    """The report, over the windows before ``ends`` and the episodes due before ``until_ns``."""
+    """Report over the windows before ``ends`` and the episodes due before ``until_ns``."""
     windows_in, analysed = sum(ends.values()), stack.windows_analysed(ends)
-    rows = episode_rows(feed.began(until_ns), history)
+    rows = episode_rows(telemetry.began(until_ns), history)
     alerts = [alert for alert in (stack.view.alert(a.id) for a in history.newest) if alert is not None]
     return {
         **addresses,
-        "beds": len(feed.beds),
+        "beds": len(telemetry.beds),
         "windows_in": windows_in,
         "windows_analysed": analysed,
         "episodes": rows,
         "alerts": [alert.model_dump(mode="json", by_alias=True) for alert in alerts],
         "latency_s": latency_summary(rows),
-        "lost": windows_in - analysed + feed.producer.failed,
+        "lost": windows_in - analysed + telemetry.producer.failed,
         "duplicates": history.duplicates(),
         "dead_letters": stack.dead_letters(),
         "claims": claim_counts(alerts),
@@ -183,7 +192,7 @@ def make_report(
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a file that is never seen half written."""
+    """Write a JSON file atomically: readers never find a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(finite(value), ensure_ascii=False, indent=1) + "\n")

@@ -1,6 +1,6 @@
-"""The demo's stack: embedded Kafka and Redis, the topics, the three workers and the station, started and stopped.
+"""The demo's stack: embedded Kafka and Redis, the topics, the three workers and the station.
 
-Everything listens on 127.0.0.1 on free ports, and ends with this process, also when it is killed.
+All programs listen on free ports of 127.0.0.1, and end with this process, also when it is killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from streams.ward_view import WardView
 
 WORKERS = ("monitor", "interpreter", "publisher")
 READY_S = 60.0  # a worker on a busy two-core machine: imports, models, and the group's join (5 to 15 s)
-RESTARTS = 5  # a worker ends by itself where it stood still for longer than its session; more often, something is wrong
+RESTARTS = 5  # a worker that stood still for longer than its session ends by itself; more restarts mean a fault
 
 
 class DemoStack:
@@ -35,7 +35,7 @@ class DemoStack:
     Parameters
     ----------
     folder : Path
-        Logs and Redis's file; emptied at the start.
+        Folder of the logs; those of the last run are removed at the start.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,14 +49,17 @@ class DemoStack:
 
     @property
     def kafka(self) -> str:
+        """``127.0.0.1:port`` of the broker."""
         return self.local.kafka.address
 
     @property
     def redis_url(self) -> str:
+        """URL of Redis."""
         return self.local.redis.url
 
     @property
     def station_url(self) -> str:
+        """URL of the nurse-station page."""
         return f"http://127.0.0.1:{self.station_port}"
 
     @property
@@ -64,12 +67,12 @@ class DemoStack:
         """The settings of the workers."""
         return {
             "GEM_BEDSIDE_QT_CONFIRM_S": f"{QT_CONFIRM_S:g}",
-            "OMP_NUM_THREADS": "1",  # three workers share the machine: a pool of threads each would only get in the way
+            "OMP_NUM_THREADS": "1",  # three workers share the machine: a thread pool in each would slow all
             **self.local.environment,
         }
 
     def start(self) -> Self:
-        """Start all and wait until the workers hold their partitions; stops what runs when something fails."""
+        """Start all programs and wait until the workers hold their partitions; a failure stops all of them."""
         for old in self.folder.glob("*.log"):
             old.unlink()
         try:
@@ -97,7 +100,7 @@ class DemoStack:
         return Program(name, arguments, self.environment, self.folder / f"{name}.log", ready)
 
     def stop(self) -> None:
-        """Stop the workers, let them finish what they took, then the station, Redis and Kafka."""
+        """Stop the workers, which finish their messages first, then the station, Redis and Kafka."""
         for program in self.programs:
             program.stop()
         for program in self.programs:
@@ -106,12 +109,17 @@ class DemoStack:
         shutil.rmtree(self.data, ignore_errors=True)
 
     def restart_ended(self) -> Program | None:
-        """Start a worker that ended by itself again, as Kubernetes would; the one that ended, or None.
+        """Restart a program that ended by itself, as Kubernetes would.
+
+        Returns
+        -------
+        Program or None
+            The program that ended.
 
         Raises
         ------
         ProgramEnded
-            It was not the first time, and `RESTARTS` are used up.
+            A program ended after `RESTARTS` restarts.
         """
         for k, ended in enumerate(self.programs):
             if ended.running:
@@ -119,33 +127,37 @@ class DemoStack:
             self._restarts += 1
             if self._restarts > RESTARTS:
                 status = ended.process.returncode
-                raise ProgramEnded(f"{ended.name} ended with status {status}, again; {ended.log}:\n{ended.log_end()}")
+                raise ProgramEnded(
+                    f"{ended.name} ended with status {status} after {RESTARTS} restarts; "
+                    f"{ended.log} ends with:\n{ended.log_end()}"
+                )
             self.programs[k] = self._program(*self._recipes[ended.name])
             return ended
         return None
 
     def window_ends(self) -> dict[int, int]:
-        """How many windows Kafka holds, by partition."""
+        """Number of windows in Kafka, by partition."""
         return self._ends(topics_of(self.settings).windows)
 
     def windows_analysed(self, ends: Mapping[int, int]) -> int:
-        """Of the windows before ``ends``, those that the monitor has done with.
+        """Number of windows before ``ends`` that the monitor has analysed.
 
-        That are those before its committed offsets, less what it passed over for later (the beds say what).
+        Those are the windows before its committed offsets, less the skipped ones that wait for backfill
+        (`streams.bed.Bed.skipped`).
         """
-        passed_over: set[tuple[int, int]] = set()
+        waiting: set[tuple[int, int]] = set()
         for unit in self.view.units():
-            for seen in self.view.beds(unit):
-                p = partition_of(seen.bed.bed_stream.encode(), self.settings.partitions)
-                for skipped in seen.bed.skipped:
-                    passed_over.update((p, k) for k in range(skipped.first, skipped.last + 1) if k < ends[p])
+            for bed in (view.bed for view in self.view.beds(unit)):
+                p = partition_of(bed.bed_stream.encode(), self.settings.partitions)
+                for skipped in bed.skipped:
+                    waiting.update((p, k) for k in range(skipped.first, skipped.last + 1) if k < ends[p])
         topic = topics_of(self.settings).windows
         with self._consumer() as consumer:
             done = sum(min(consumer.committed(TopicPartition(topic, p)) or 0, end) for p, end in ends.items())
-        return done - len(passed_over)
+        return done - len(waiting)
 
     def dead_letters(self) -> int:
-        """Messages that Kafka holds on ``ecg.dead-letter``."""
+        """Number of messages on ``ecg.dead-letter``."""
         return sum(self._ends(topics_of(self.settings).dead_letter).values())
 
     def _ends(self, topic: str) -> dict[int, int]:
@@ -155,7 +167,7 @@ class DemoStack:
 
     @contextmanager
     def _consumer(self) -> Iterator[KafkaConsumer]:
-        """One that asks about the monitor's group and never joins it."""
+        """Consumer that reads the offsets of the monitor's group and never joins it."""
         consumer = KafkaConsumer(
             bootstrap_servers=self.kafka, group_id=self.settings.group("monitor"), enable_auto_commit=False
         )

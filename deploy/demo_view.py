@@ -1,6 +1,6 @@
-"""What the demo shows in a terminal: the beds with their numbers, and the alerts with interpretation and citations.
+"""The demo's display in a terminal: the beds with their vitals, and the alerts with interpretation and citations.
 
-Without a terminal it prints one line for each thing that happens, so that a log stays readable.
+Where standard error is no terminal, the view prints one line for each event, so that a log stays readable.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from deploy.alert_text import STYLES, alert_lines, headline
 from deploy.demo_report import History, still_open
 from deploy.ward import QT_CONFIRM_S
-from deploy.words import STYLES, alert_lines, headline
 from streams.alert import Alert, State
 from streams.ward_view import BedView, WardView
 
-ALERTS_SHOWN = 5
-CITATIONS_SHOWN = 4
-SYSTEM = "_system"  # the bed stream of what concerns the whole site: nobody lies there
+MAX_ALERTS = 5
+MAX_CITATIONS = 4
+SYSTEM = "_system"  # unit of the alerts that concern the whole site; no bed
 BEDS_EVERY_S = 1.0  # vitals come once a second
 _SPARK = "▁▂▃▄▅▆▇█"
 _SPARK_COLUMNS = 36
 
 
 class DemoView:
-    """A live view; use it as a context, and call `show` now and then.
+    """Live view, used as a context; call `refresh` a few times a second.
 
     Parameters
     ----------
     console : Console, optional
-        Where it is shown; standard error by default, so that standard output stays free.
+        Destination; standard error by default, so that standard output stays free.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         self._live: Live | None = None
         self._beds: list[BedView] = []
-        self._looked = -BEDS_EVERY_S
-        self._told: set[tuple[str, bool]] = set()
+        self._beds_read_at = -BEDS_EVERY_S
+        self._printed: set[tuple[str, bool]] = set()
         self._head = Text()
 
     def __enter__(self) -> Self:
@@ -55,7 +55,7 @@ class DemoView:
             self._live.stop()
 
     def addresses(self, where: dict[str, str], seconds: float) -> None:
-        """Say where everything listens, and begin the live view."""
+        """Print the addresses, and start the live view."""
         self._head = Text.assemble(
             ("GEM Bedside demo  ", "bold"),
             f"Kafka {where['kafka']}  Redis {where['redis']}  station ",
@@ -71,30 +71,30 @@ class DemoView:
             self._live = Live(console=self.console, refresh_per_second=4, screen=True)
             self._live.start()
 
-    def show(self, view: WardView, history: History, elapsed_s: float) -> None:
-        """The state now."""
+    def refresh(self, view: WardView, history: History, elapsed_s: float) -> None:
+        """Display the present state, ``elapsed_s`` seconds after the first sample."""
         if self._live is None:
-            self._tell(history)
+            self._print_new(history)
             return
         now = time.monotonic()
-        if now - self._looked >= BEDS_EVERY_S:
-            self._looked = now
+        if now - self._beds_read_at >= BEDS_EVERY_S:
+            self._beds_read_at = now
             try:
                 self._beds = [bed for unit in view.units() for bed in view.beds(unit) if unit != SYSTEM]
-            except RedisError as lost:  # shown, not fatal: the workers go on and fill it again
+            except RedisError as lost:  # displayed, not fatal: the publisher fills Redis again
                 self._head.append(f"  Redis: {lost}", "red")
         alerts = history.newest
         title = self._head + Text(f"   {max(0.0, elapsed_s):.0f} s", "dim")
         self._live.update(Group(title, self._bed_table(alerts), self._alert_panel(alerts)))
 
-    def note(self, words: str) -> None:
-        """Something that happened to the stack."""
-        self._head.append(f"\n{words}", "yellow")
+    def note(self, message: str) -> None:
+        """Add a message about the stack, such as the restart of a worker."""
+        self._head.append(f"\n{message}", "yellow")
         if self._live is None:
-            self.console.print(words, style="yellow")
+            self.console.print(message, style="yellow")
 
     def done(self, report: dict[str, Any]) -> None:
-        """Say what the report says."""
+        """End the live view and print the report."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -115,13 +115,13 @@ class DemoView:
             f"{claims['contradicted']} contradicted"
         )
 
-    def _tell(self, history: History) -> None:
-        """Each alert once when it starts, and once when it is interpreted."""
+    def _print_new(self, history: History) -> None:
+        """Print each alert once when it starts, and once when it is interpreted."""
         for alert in history.newest:
-            read = alert.interpretation is not None
-            if (alert.id, read) not in self._told:
-                self._told |= {(alert.id, False), (alert.id, read)}
-                self.console.print(alert_lines(alert) if read else headline(alert), soft_wrap=True)
+            interpreted = alert.interpretation is not None
+            if (alert.id, interpreted) not in self._printed:
+                self._printed |= {(alert.id, False), (alert.id, interpreted)}
+                self.console.print(alert_lines(alert) if interpreted else headline(alert), soft_wrap=True)
 
     def _bed_table(self, alerts: list[Alert]) -> Table:
         table = Table(expand=True, box=None, padding=(0, 1))
@@ -129,12 +129,12 @@ class DemoView:
             table.add_column(name, width=width, no_wrap=True, justify="right" if name == "HR" else "left")
         table.add_column("alarm", no_wrap=True)
         open_alerts = still_open(alerts)
-        for seen in self._beds:
-            bed, vitals = seen.bed, seen.vitals
-            worst = next((a for a in open_alerts if a.bed_stream == bed.bed_stream), None)
-            alarm = Text("") if worst is None else Text(f" {worst.title} ", STYLES[worst.priority])
-            if worst is not None and worst.state.value != "on":
-                alarm.append(f" {worst.state.value}", "dim")
+        for view in self._beds:
+            bed, vitals = view.bed, view.vitals
+            first = next((a for a in open_alerts if a.bed_stream == bed.bed_stream), None)
+            alarm = Text("") if first is None else Text(f" {first.title} ", STYLES[first.priority])
+            if first is not None and first.state.value != "on":
+                alarm.append(f" {first.state.value}", "dim")
             wave = None if vitals is None else vitals.wave
             table.add_row(
                 Text(bed.bed_stream, "bold"),
@@ -149,13 +149,13 @@ class DemoView:
     def _alert_panel(self, alerts: list[Alert]) -> Panel:
         over = sorted((a for a in alerts if a.state is State.OFF), key=lambda a: a.onset, reverse=True)
         lines: list[Text] = []
-        for alert in [*still_open(alerts), *over][:ALERTS_SHOWN]:
-            lines += [alert_lines(alert, CITATIONS_SHOWN), Text()]
+        for alert in [*still_open(alerts), *over][:MAX_ALERTS]:
+            lines += [alert_lines(alert, MAX_CITATIONS), Text()]
         return Panel(Group(*lines), title="alerts", title_align="left", border_style="dim")
 
 
 def sparkline(mv: list[float | None]) -> str:
-    """A second of signal in one line of block characters: the extreme of each column."""
+    """One second of signal, in mV, as a line of block characters: each column is its extreme value."""
     known = [v for v in mv if v is not None]
     if len(known) < _SPARK_COLUMNS:
         return ""

@@ -1,4 +1,4 @@
-"""The demo's programs as processes: each says when it is ready, logs into a file, and never outlives the demo."""
+"""The demo's programs as processes: each reports readiness, logs into a file, and ends with the demo."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from pathlib import Path
 
 from deploy.local import die_with_parent
 
-STOP_S = 10.0  # SIGTERM to exit: a worker finishes what it took; then SIGKILL, so that no process stays behind
+STOP_S = 10.0  # from SIGTERM to SIGKILL: a worker finishes its messages; without the limit a stuck one blocks the end
 
 
-class ProgramEnded(RuntimeError):  # noqa: N818  (what happened: the program ended)
+class ProgramEnded(RuntimeError):  # noqa: N818  (an event that callers handle)
     """A program ended or did not become ready; the message carries the end of its log."""
 
 
 class Program:
-    """One ``gem-bedside`` command as a process of a session of its own (Ctrl-C reaches the demo alone, which stops it).
+    """One ``gem-bedside`` command as a process.
 
-    Start it from a thread that lives as long as it does: the kernel ends it with that thread.
+    The process has a session of its own: Ctrl-C reaches the demo alone, which then stops its programs. The thread that
+    starts it must live as long as the process, because the kernel ends the process with that thread.
 
     Parameters
     ----------
     name : str
-        Names the log file.
+        Name in messages.
     arguments : sequence of str
-        Of ``gem-bedside``.
+        Arguments of ``gem-bedside``.
     environment : mapping
-        Settings beside those of this process.
+        Settings added to those of this process.
     log : Path
-        Takes its standard error.
+        File for its standard error.
     ready : str
-        Regular expression of the line on standard error that says that it is ready.
+        Regular expression of the line on standard error that reports readiness.
     """
 
     def __init__(
         self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path, ready: str
     ) -> None:
         self.name, self.log = name, log
-        self.said: re.Match[str] | None = None
+        self.ready_line: re.Match[str] | None = None
         self._ready = threading.Event()
         self._pattern = re.compile(ready)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -63,30 +64,32 @@ class Program:
 
     @property
     def is_ready(self) -> bool:
-        return self.said is not None
+        """True from the ready line on."""
+        return self.ready_line is not None
 
     @property
     def running(self) -> bool:
+        """True until the process has ended."""
         return self.process.poll() is None
 
     def wait_ready(self, timeout_s: float) -> re.Match[str]:
-        """The match of its line; `ProgramEnded` when it ended before, or says nothing in time."""
+        """Wait for the ready line; `ProgramEnded` where the program ended before it, or the time is over."""
         until = time.monotonic() + timeout_s
         while not self._ready.wait(0.1):
             if not self.running:
                 raise ProgramEnded(f"{self.name} ended with status {self.process.returncode}:\n{self.log_end()}")
             if time.monotonic() > until:
                 raise ProgramEnded(f"{self.name} is not ready after {timeout_s:g} s:\n{self.log_end()}")
-        assert self.said is not None
-        return self.said
+        assert self.ready_line is not None
+        return self.ready_line
 
     def stop(self) -> None:
-        """Ask it to end (SIGTERM); `wait_stopped` sees to it."""
+        """Send SIGTERM; `wait_stopped` waits for the end."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
 
     def wait_stopped(self, timeout_s: float = STOP_S) -> int:
-        """Its exit status; killed with all its children where it does not end."""
+        """Wait for the end; exit status. A process that does not end is killed with its children."""
         try:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -97,7 +100,7 @@ class Program:
         return self.process.returncode
 
     def log_end(self, lines: int = 15) -> str:
-        """The last lines of its log."""
+        """The last lines of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def _read(self) -> None:
@@ -107,7 +110,7 @@ class Program:
                 log.write(line)
                 log.flush()
                 if not self._ready.is_set():
-                    said = self._pattern.search(line.decode(errors="replace"))
-                    if said is not None:
-                        self.said = said
+                    match = self._pattern.search(line.decode(errors="replace"))
+                    if match is not None:
+                        self.ready_line = match
                         self._ready.set()

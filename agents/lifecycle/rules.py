@@ -8,6 +8,7 @@ from typing import Any
 
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.limits import Limits
+from streams.window import PATIENT_PATTERN
 
 SECOND_NS = 1_000_000_000
 
@@ -69,7 +70,7 @@ class Rules:
     """
 
     site_limits: Limits = field(default_factory=Limits)
-    patient_pattern: str = r"[a-z]{1,8}-[0-9a-z]{4,40}"
+    patient_pattern: str = PATIENT_PATTERN
     strip_key: Callable[[str], str] = lambda alert: f"ecg:{{main}}:strip:{alert}"
     reminder_s: float = REMINDER_S
     escalate_s: float = ESCALATE_AFTER_S

@@ -24,7 +24,7 @@ def command(
     """Run the alarms over records, as a bed would."""
     from agents.settings import Settings
     from deploy.output import Output
-    from deploy.records import answer_records
+    from deploy.record_answers import answer_records
 
     settings = Settings()
     limits = settings.limits_of("", "", {})

@@ -114,6 +114,6 @@ def _print(out: Output, alert: Alert) -> None:
     if out.as_json:
         out.line(alert.to_json())
         return
-    from deploy.words import alert_lines
+    from deploy.alert_text import alert_lines
 
     out.console.print(alert_lines(alert))

@@ -38,7 +38,7 @@ def command(
     import numpy as np
 
     from deploy.failures import CommandFailed
-    from deploy.models import load_encoder
+    from deploy.model_loading import load_encoder
     from deploy.output import Output, complain
     from models.records import read_record
 

@@ -29,7 +29,7 @@ def command(
     """Interpret one 10-s window of each record."""
     from agents.settings import Settings
     from deploy.failures import CommandFailed, WrongUse
-    from deploy.models import load_reader
+    from deploy.model_loading import load_reader
     from deploy.output import Output, complain
     from deploy.record_alert import window_alert
     from models.records import read_record
@@ -73,14 +73,14 @@ def draw_page(ecg: Ecg, alert: Alert, path: Path) -> None:
 
 
 def _show(out: Output, record: str, start_s: float, alert: Alert) -> None:
-    from deploy.words import citation_words
+    from deploy.alert_text import citation_text
 
     reading = alert.interpretation
     assert reading is not None
     out.console.print(f"[bold]{record}[/bold]  {start_s:g}–{start_s + 10:g} s  {alert.title}")
     out.console.print(reading.text, markup=False)
     for citation in alert.citations:
-        out.console.print(f"  {citation_words(citation)}", markup=False, style="yellow")
+        out.console.print(f"  {citation_text(citation)}", markup=False, style="yellow")
     counts: dict[str, Any] = reading.counts.model_dump()
     why = "" if reading.reason is None else f" ({reading.reason})"
     said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)

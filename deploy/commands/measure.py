@@ -24,7 +24,7 @@ def command(
     """Measure beats, waves and intervals."""
     from deploy.failures import WrongUse
     from deploy.output import Output
-    from deploy.records import answer_records
+    from deploy.record_answers import answer_records
 
     if (start_s or 0.0) < 0 or (stop_s is not None and stop_s <= (start_s or 0.0)):
         raise WrongUse(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import wfdb
 
-from deploy.ward import Phase, Waves, r_peaks
+from deploy.ward import RhythmPhase, Waves, r_peaks
 from deploy.ward_signal import FS_HZ, bedside_noise, lay_beats
 from models.ecg import Ecg
 from models.leads import STANDARD_12
@@ -45,7 +45,7 @@ def gem_bedside(*arguments: object, **settings: object) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def simulated(phases: list[Phase], seconds: float) -> tuple[Ecg, np.ndarray]:
+def simulated(phases: list[RhythmPhase], seconds: float) -> tuple[Ecg, np.ndarray]:
     """A 12-lead ECG with a known rhythm, and its R samples; the beats are plain triangles, which need no simulation."""
     r, _ = r_peaks(phases, seed=3)
     r = r[(r > 200) & (r < seconds * FS_HZ - 400)]
@@ -57,8 +57,8 @@ def simulated(phases: list[Phase], seconds: float) -> tuple[Ecg, np.ndarray]:
     return Ecg(STANDARD_12, FS_HZ, lay_beats(n, r, [beat] * len(r)) + bedside_noise(n, 5)), r
 
 
-STEADY = [Phase(0, 60, Waves())]
-STANDSTILL = [Phase(0, 72, Waves()), Phase(10, 0, Waves()), Phase(22, 72, Waves())]
+STEADY = [RhythmPhase(0, 60, Waves())]
+STANDSTILL = [RhythmPhase(0, 72, Waves()), RhythmPhase(10, 0, Waves()), RhythmPhase(22, 72, Waves())]
 
 
 def write_csv(ecg: Ecg, path: Path) -> Path:

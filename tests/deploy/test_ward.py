@@ -110,8 +110,8 @@ def test_the_report_finds_the_alert_of_an_episode_and_its_latency(ward: list[War
     first = asystole(start, bed_stream=bed.bed_stream)
     onset_ns = ns_of_time(first.onset)
     history = History()
-    history.take(f"{onset_ns // 1_000_000 + 4200}-0", first)
-    history.take(f"{onset_ns // 1_000_000 + 6000}-0", asystole(start, 2, bed_stream=bed.bed_stream, id=first.id))
+    history.append(f"{onset_ns // 1_000_000 + 4200}-0", first)
+    history.append(f"{onset_ns // 1_000_000 + 6000}-0", asystole(start, 2, bed_stream=bed.bed_stream, id=first.id))
     # When the report is made
     rows = episode_rows([Began(bed, bed.episodes[0], onset_ns)], history)
     # Then
@@ -128,8 +128,8 @@ def test_the_report_finds_the_alert_of_an_episode_and_its_latency(ward: list[War
 def test_a_version_that_comes_twice_or_an_alarm_that_sounds_twice_is_a_duplicate() -> None:
     start = time_of_ns(1_700_000_000 * S)
     history = History()
-    history.take("1-0", asystole(start))
-    history.take("2-0", asystole(start))
+    history.append("1-0", asystole(start))
+    history.append("2-0", asystole(start))
     assert history.duplicates() == 1
-    history.take("3-0", asystole(start, id="f" * 32))  # another alert of the same condition, while the first is on
+    history.append("3-0", asystole(start, id="f" * 32))  # another alert of the same condition, while the first is on
     assert history.duplicates() == 2

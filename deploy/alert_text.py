@@ -11,7 +11,7 @@ STYLES = {"PH": "bold white on red", "PM": "black on yellow", "PL": "black on cy
 _DIGITS = {"s": 2, "bpm": 0, "ms": 0, "mV": 2}
 
 
-def citation_words(citation: Citation) -> str:
+def citation_text(citation: Citation) -> str:
     """As in ``[1] PR 212 ms, lead II, 3.14–3.35 s``."""
     value = f"{citation.value:z.{_DIGITS.get(citation.unit, 2)}f} {citation.unit}".rstrip()
     where = leads_words(citation.leads) if citation.leads else "no lead"
@@ -37,7 +37,7 @@ def alert_lines(alert: Alert, most_citations: int | None = None) -> Text:
         source = "GEM" if alert.interpretation.source == "gem" else "measured"
         text.append(f"\n   {source}: ", "green").append(alert.interpretation.text.replace("~~", ""))
     for citation in alert.citations[:most_citations]:
-        text.append(f"\n   {citation_words(citation)}", "yellow")
+        text.append(f"\n   {citation_text(citation)}", "yellow")
     rest = 0 if most_citations is None else len(alert.citations) - most_citations
     if rest > 0:
         text.append(f"\n   and {rest} more", "dim")
