@@ -55,7 +55,8 @@ def _exported(checkpoint: Path) -> Path:
         return folder
     with needs_extra("gem"):
         from models.encoder.export import write_encoder
-        from models.gem.checkpoint import CheckpointError, read_tower
+        from models.encoder.safetensors_folder import CheckpointError
+        from models.encoder.tower_checkpoint import read_tower
 
         try:
             state, config, trained = read_tower(checkpoint)
@@ -80,8 +81,9 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     ServiceMissing
         A checkpoint that was named, by ``--model`` or by the settings, cannot be loaded.
     """
-    from agents.interpreter.gem_reader import GemUnavailable, load_gem
+    from agents.interpreter.gem_reader import load_gem
     from agents.settings import Settings
+    from models.gem.errors import GemUnavailable
 
     settings = Settings() if folder is None else Settings(model=Path(folder))
     if measured or not settings.gem:
@@ -104,7 +106,7 @@ def _worded(window: Ecg, given: Sequence[Evidence], reason: str) -> Reading:
 
 def _read_by_gem(window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings) -> Reading:
     """As the interpreter worker reads a flagged segment."""
-    from agents.interpreter.gem_reader import GemUnavailable
+    from models.gem.errors import GemUnavailable
     from models.grounding.ground import ground
     from models.leads import independent_leads
     from models.signal.derived_leads import with_derived_leads

@@ -1,5 +1,5 @@
 """The findings that the encoder's heads and a compact GEM speak of, and their names in words. No label of them is here:
-how data sets say them stands in `models.training.finding_labels`.
+how data sets say them stands in `models.corpus.finding_labels`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from agents.settings import Settings
 from models.ecg import Ecg
 from models.encoder.session import EncoderUnavailable
 from models.evidence import Evidence
+from models.gem.errors import GemUnavailable
 from models.gem.prompt_context import FindingReader, Telling, tell
 from models.grounding.interpretation import ModelIdentity
 
@@ -27,14 +28,6 @@ INDEPENDENT_LEADS = 8  # the published GEM never saw fewer
 CPU_THREADS = 1  # of torch: the other core belongs to the alarms
 UNSEEN_FOLD = 4  # of the recordings' folds, the one that never trained the compact GEM
 COMPACT_FOLDER = Path(models.__file__).parent / "weights" / "gem-compact"
-
-
-class GemUnavailable(RuntimeError):  # noqa: N818  (what is the case; the text says why)
-    """GEM is not to be had; the text says why and what to do. ``lasting``: not for this request alone."""
-
-    def __init__(self, reason: str, *, lasting: bool = True) -> None:
-        super().__init__(reason)
-        self.lasting = lasting
 
 
 class GemReader(Protocol):
@@ -62,21 +55,20 @@ class GemReader(Protocol):
 
 def load_gem(settings: Settings) -> GemReader:
     """Load GEM from the folder of the settings, or the compact one that is shipped."""
-    from models.gem import request  # of every room the lightest: no torch
     from models.gem.engine import GemEngine
 
     folder = settings.model or COMPACT_FOLDER
     if settings.model is None and settings.fold not in (None, UNSEEN_FOLD):
-        raise GemUnavailable(f"the compact GEM was trained on fold {settings.fold}; it never saw fold {UNSEEN_FOLD}")
+        why = f"the compact GEM was trained on fold {settings.fold}; it never saw fold {UNSEEN_FOLD}"
+        raise GemUnavailable(why, lasting=True)
     if not folder.is_dir():
-        raise GemUnavailable(f"there is no GEM checkpoint at {folder.name}: name its folder in GEM_BEDSIDE_MODEL")
-    try:
-        engine = GemEngine.load(folder, settings.device, threads=CPU_THREADS, queue_limit=settings.gem_queue)
-    except request.GemUnavailable as missing:
-        raise GemUnavailable(missing.reason) from missing
+        why = f"there is no GEM checkpoint at {folder.name}: name its folder in GEM_BEDSIDE_MODEL"
+        raise GemUnavailable(why, lasting=True)
+    engine = GemEngine.load(folder, settings.device, threads=CPU_THREADS, queue_limit=settings.gem_queue)
     if not engine.card.trained:
         engine.close()
-        raise GemUnavailable(f"the weights of {engine.card.name} were never trained: what they say means nothing")
+        why = f"the weights of {engine.card.name} were never trained: what they say means nothing"
+        raise GemUnavailable(why, lasting=True)
     document = json.loads((folder / "config.json").read_text())
     leads = int(document.get("independent_leads", INDEPENDENT_LEADS))
     if not document.get("evidence_in_prompt", False):
@@ -107,7 +99,6 @@ class EngineReader:
     ) -> tuple[str, float]:
         """Ask the engine; a request that it could not take is told as one that came too late."""
         from models.gem.request import GemRequest
-        from models.gem.request import GemUnavailable as Unanswered
 
         told = await asyncio.to_thread(self._told, ecg, bool(given))
         if told.unfit:
@@ -121,10 +112,7 @@ class EngineReader:
             max_new_tokens=tokens,
             urgency=len(URGENCY) - URGENCY[priority],
         )
-        try:
-            answer = await self._engine.answer(request)
-        except Unanswered as missing:
-            raise GemUnavailable(missing.reason, lasting=missing.lasting) from missing
+        answer = await self._engine.answer(request)
         return answer.text, answer.seconds
 
     async def close(self) -> None:

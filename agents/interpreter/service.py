@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from agents.clock import Clock
-from agents.interpreter.gem_reader import GemReader, GemUnavailable, load_gem
+from agents.interpreter.gem_reader import GemReader, load_gem
 from agents.interpreter.interpretation_message import message_of
 from agents.interpreter.reading_queue import ReadingQueue, Waiting
 from agents.lifecycle.citation_documents import evidence_of
@@ -26,6 +26,7 @@ from agents.worker.sender import Incoming, Outgoing
 from agents.worker.worker import Worker, incoming_of
 from models.ecg import Ecg
 from models.evidence import Evidence
+from models.gem.errors import GemUnavailable
 from models.grounding.interpretation import Reading
 from models.leads import independent_leads
 from models.signal.derived_leads import with_derived_leads

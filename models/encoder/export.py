@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from models.encoder.config import COMPACT, SPREAD_FLOOR_MV, TowerConfig, wander_basis
 from models.encoder.graph import GraphBuilder, serialized
+from models.encoder.tower_checkpoint import read_tower
 
 Array = NDArray[Any]
 PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
@@ -182,8 +183,6 @@ def main(argv: list[str] | None = None) -> None:
             about={"seed": COMPACT_SEED},
         )
     else:
-        from models.gem.checkpoint import read_tower
-
         state, config, trained = read_tower(options.checkpoint)
         digest = write_encoder(
             options.folder,

@@ -9,7 +9,6 @@ it was given with the one it asked for, and refuses.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder.config import TowerConfig
+from models.encoder.weights_digest import file_digest
 
 Floats = NDArray[np.float32]
 
@@ -230,8 +230,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
 
 
 def _check_digest(graph: Path, expected: str) -> None:
-    with graph.open("rb") as file:
-        found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    found = file_digest(graph)
     if found != expected:
         raise EncoderUnavailable(
             f"{graph} is corrupt or another file: its digest is {found}, config.json says "

@@ -1,7 +1,8 @@
-"""The two plain baselines that a trained model has to beat.
+"""Baseline for trained heads: one ridge logistic regression a finding on the measured numbers.
 
-`by_rule`: the findings that the measured intervals give by textbook limits. `LogisticBaseline`: a ridge logistic
-regression on the measured numbers (`models.grounding.feature_vector`), fitted on the training records.
+In: float32 [n, NAMES] of `models.grounding.feature_vector`, NaN where nothing was measured, and float32 [n, FINDINGS]
+labels, NaN where unknown. Out: probabilities, float32 [n, FINDINGS]. The other baseline, textbook limits, is
+`models.corpus.rule_findings`.
 """
 
 from __future__ import annotations
@@ -11,47 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.grounding.claim import ReadClaim
-from models.grounding.finding_rules import judge_finding
-from models.grounding.segment_measurements import Facts
-from models.training.finding_labels import FINDINGS
-from models.training.linear_heads import logistic
+from models.evaluation.logistic_regression import logistic
+from models.finding_names import FINDINGS
 
 Floats = NDArray[np.float32]
 
-_RULES = {  # finding -> the rule of the grounding that decides it from the measurement
-    "NORM": "NORMAL_ECG",
-    "SINUS": "SINUS",
-    "AFIB": "AFIB",
-    "BRADY": "BRADY",
-    "TACHY": "TACHY",
-    "PACED": "PACED",
-    "PVC": "PVC",
-    "PAC": "PAC",
-    "AVB1": "PR_LONG",
-    "LBBB": "LBBB",
-    "RBBB": "RBBB",
-    "LAFB": "LAFB",
-    "T_INVERTED": "T_INVERTED",
-    "ST_DEPRESSED": "ST_DEPRESSED",
-    "ST_ELEVATED": "ST_ELEVATED",
-    "QT_LONG": "QT_LONG",
-    "MI": "Q_WAVES",
-}
 RIDGE = 0.02
-
-
-def by_rule(facts: Facts) -> Floats:
-    """[FINDINGS] 1 said, 0 not said: what the limits give; a finding without a rule is never said."""
-    out = np.zeros(len(FINDINGS), np.float32)
-    for finding, subject in _RULES.items():
-        verdict, _, _ = judge_finding(ReadClaim("", 0, 0, "finding", subject), facts)
-        out[FINDINGS.index(finding)] = verdict == "supported"
-    said = {f: out[FINDINGS.index(f)] for f in FINDINGS}
-    out[FINDINGS.index("CD")] = max(said["AVB1"], said["LBBB"], said["RBBB"], said["LAFB"])
-    out[FINDINGS.index("STTC")] = max(said["T_INVERTED"], said["ST_DEPRESSED"], said["QT_LONG"])
-    out[FINDINGS.index("IRREGULAR_SINUS")] = float(facts.p_waves is True and facts.regular is False)
-    return out
 
 
 @dataclass(frozen=True, eq=False)

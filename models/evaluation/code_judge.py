@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from models.corpus.finding_labels import Labels
 from models.ecg import Ecg
+from models.finding_names import FINDINGS
 from models.grounding.citations import without_marks
 from models.grounding.claim import ReadClaim
 from models.grounding.claims import read_claims
 from models.grounding.segment_measurements import Facts, gather
 from models.grounding.verdicts import Judged, judge
-from models.training.finding_labels import FINDINGS, Labels
 
 NUMBERS = ("HR", "PR", "QRS", "QT", "QTc", "QTcF")
 BUCKET_MS = 10.0

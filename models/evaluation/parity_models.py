@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from PIL import Image
@@ -15,16 +15,13 @@ from torch import Tensor
 from models.encoder.config import TowerConfig
 from models.encoder.text import Coca
 from models.encoder.tower import EcgTower
+from models.evaluation.comparison import PIXELS, Comparison
 from models.evaluation.fixture_weights import fixture_state
 from models.gem.checkpoint import compare_layout, complete_config, layout, load_checkpoint
 from models.gem.conversation import gem_prompt
 from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor, fixed_length
 
-if TYPE_CHECKING:
-    from models.evaluation.parity import Comparison
-
-PIXELS = 1e-5
 SMALL = 10_000_000  # parameters below which several threads only wait for each other
 BEAM_TOKENS = 16  # new tokens of the fixtures' beam searches, where they did not end before
 

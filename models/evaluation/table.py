@@ -25,18 +25,18 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from models.encoder.finding_heads import FindingHeads
+from models.corpus.datasets import REPORT, TRAIN, Record, real_records, twelve
+from models.corpus.measurement_cache import Measured, measure_records
 from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
 from models.evaluation.baselines import LogisticBaseline
+from models.evaluation.binary_scores import MIN_EXAMPLES, best_threshold, macro_auc
 from models.evaluation.code_judge import Scores, judge_text
+from models.finding_names import FINDINGS
+from models.gem.finding_heads import FindingHeads
 from models.gem.prompt_context import OF_ANY_LEAD, FindingReader, tell
 from models.grounding.rule_based_report import interpret_measured
 from models.grounding.segment_measurements import Facts, gather
-from models.training.corpus import REPORT, TRAIN, Record, real_records, twelve
-from models.training.finding_labels import FINDINGS
-from models.training.linear_heads import MIN_TUNE, best_threshold, macro_auc
-from models.training.measurement_cache import Measured, measure_records
 
 Floats = NDArray[np.float32]
 
@@ -89,7 +89,7 @@ def findings_table(records: list[Known], encoder: Path | None = None) -> dict[st
     columns = [
         k
         for k, f in enumerate(FINDINGS)
-        if min(positive[k], negative[k]) >= MIN_TUNE and (heads is None or f in heads.labels)
+        if min(positive[k], negative[k]) >= MIN_EXAMPLES and (heads is None or f in heads.labels)
     ]
     numbers = np.stack([m.measured.numbers for m in report])
     rule = macro_f1(np.stack([m.measured.rule for m in report]), labels, columns)

@@ -15,40 +15,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from transformers.models.clip.modeling_clip import CLIPVisionEmbeddings
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from models.encoder.config import TowerConfig
+from models.encoder.safetensors_folder import CheckpointError, Shapes, read_tensors, tensor_shapes
 from models.encoder.tower import LeadNorm
+from models.encoder.tower_checkpoint import GEM_TOWER, HEAD_WIDTH, tower_config_of
+from models.encoder.weights_digest import weights_digest
 from models.gem.configuration import GemConfig, vision_sizes
-from models.gem.digest import weights_digest
 from models.gem.modeling import GemForCausalLM
 
-Shapes = dict[str, tuple[int, ...]]
-
-ECG = "model.ecg_tower.ecg_tower."
-COCA_ECG = "ecg."  # in an imported ECG-CoCa checkpoint
 VISION = "model.vision_tower.vision_tower.vision_model."
-HEAD_WIDTH = 64  # of CLIP and of ECG-CoCa: no tensor's shape shows it
 LLAMA_HEAD_WIDTH = 128  # of LLaMA-7B, used where a configuration is missing
 OPTIONAL = ("model.image_newline",)  # saved by a base that unpads; a model that does not never reads it
 NAMED_IN_ERRORS = 5  # names listed before "and n more"
-TOKENIZER_FILES = ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
-
-
-class CheckpointError(ValueError):
-    """A folder that is not a GEM checkpoint, or not a whole one; the text names tensors and counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,34 +117,6 @@ def save_checkpoint(folder: Path | str, model: GemForCausalLM, tokenizer_model: 
     return str(document["weights"])
 
 
-def tensor_shapes(folder: Path) -> tuple[Shapes, dict[str, tuple[Path, str]]]:
-    """Name → shape, and name → (file, name in it), of every tensor of a folder; reads the files' headers only."""
-    shapes: Shapes = {}
-    where: dict[str, tuple[Path, str]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, "pt") as file:
-                for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                    shapes[name] = tuple(file.get_slice(name).get_shape())
-                    where[name] = (path, name)
-        except Exception as error:  # safetensors raises its own class, which is no subclass of one worth naming
-            raise CheckpointError(f"{path} is no readable safetensors file: {error}") from error
-    if not shapes:
-        pickled = sorted(p.name for p in [*folder.glob("*.bin"), *folder.glob("*.pt")])
-        hint = f"; {', '.join(pickled)} must be imported first" if pickled else ""
-        raise CheckpointError(f"{folder} holds no .safetensors file{hint}")
-    return shapes, where
-
-
-def read_tensors(where: Mapping[str, tuple[Path, str]], wanted: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """The wanted tensors, file by file."""
-    for path in sorted({where[name][0] for name in wanted}):
-        with safe_open(path, "pt") as file:
-            for name in wanted:
-                if where[name][0] == path:
-                    yield name, file.get_tensor(where[name][1])
-
-
 def read_config(folder: Path, shapes: Shapes) -> GemConfig:
     """The configuration of a folder, completed by the files beside it and by the tensors themselves."""
     path = folder / "config.json"
@@ -188,8 +148,8 @@ def complete_config(document: Mapping[str, Any], shapes: Shapes, folder: Path | 
     out.setdefault("max_position_embeddings", 4096)
     if OPTIONAL[0] in shapes:
         out.setdefault("mm_patch_merge_type", "spatial_unpad")
-    if f"{ECG}conv1.weight" in shapes and not out.get("tower_config"):
-        out["tower_config"] = _tower_config(out, shapes, folder).to_dict()
+    if f"{GEM_TOWER}conv1.weight" in shapes and not out.get("tower_config"):
+        out["tower_config"] = tower_config_of(out, shapes, folder).to_dict()
     if not out.get("vision_config"):
         out["vision_config"] = _vision_config(out, shapes, folder)
     for name in ("ecg_projector", "mm_projector"):
@@ -224,35 +184,6 @@ def compare_layout(shapes: Shapes, config: GemConfig) -> LayoutReport:
         tuple(n for n in shapes if n not in expected and n not in OPTIONAL),
         tuple(f"{n} {shapes[n]}, expected {expected[n]}" for n in expected if n in shapes and shapes[n] != expected[n]),
     )
-
-
-def read_tower(folder: Path) -> tuple[dict[str, NDArray[np.float32]], TowerConfig, bool]:
-    """The ECG tower of a GEM or an imported ECG-CoCa folder, or a tower alone: arrays, sizes, whether it is trained."""
-    shapes, where = tensor_shapes(folder)
-    prefix = next((p for p in (ECG, COCA_ECG) if any(name.startswith(p) for name in shapes)), "")
-    own = {name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)}
-    if "conv1.weight" not in own:
-        raise CheckpointError(f"{folder} holds no ECG tower: no tensor {ECG}conv1.weight and none conv1.weight")
-    path = folder / "config.json"
-    document = json.loads(path.read_text()) if path.is_file() else {}
-    config = (
-        TowerConfig(**document["tower_config"])
-        if document.get("tower_config")
-        else _tower_config(document, {f"{ECG}{n}": s for n, s in own.items()}, folder)
-    )
-    wanted = {f"{prefix}{name}": None for name in config.shapes() if f"{prefix}{name}" in shapes}
-    state = {name.removeprefix(prefix): tensor.float().numpy() for name, tensor in read_tensors(where, wanted)}
-    return state, config, bool(document.get("trained", True))
-
-
-def _tower_config(document: Mapping[str, Any], shapes: Shapes, folder: Path | None) -> TowerConfig:
-    own = {name.removeprefix(ECG): shape for name, shape in shapes.items() if name.startswith(ECG)}
-    named = f"{document.get('open_clip_config')}.json"
-    for path in sorted(folder.glob("*.json"), key=lambda p: p.name != named) if folder is not None else []:
-        if "ecg_cfg" in json.loads(path.read_text()):
-            return TowerConfig.from_shapes(own, TowerConfig.read(path).head_width)
-    width = own["conv1.weight"][0]
-    return TowerConfig.from_shapes(own, HEAD_WIDTH if width % HEAD_WIDTH == 0 else width)
 
 
 def _vision_config(document: Mapping[str, Any], shapes: Shapes, folder: Path | None) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from transformers import CLIPVisionConfig, LlamaConfig
 from models.encoder.config import TowerConfig
 
 IMAGE_ASPECTS = ("ori", "pad", "anyres")  # anything else is treated as the reference treats it: like "ori"
-PATCH_MERGES = ("flat", "spatial", "spatial_unpad")
 PROJECTORS = ("linear", "mlp2x_gelu", "identity")  # mlp<n>x_gelu for any n
 CONTEXT_TOKENS = 4096  # prompts are cut there, as the reference does
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.encoder.weights_digest import checked_digest
 from models.gem.checkpoint import load_checkpoint
-from models.gem.digest import checked_digest
-from models.gem.engine import DeviceLost, OutOfMemory
+from models.gem.errors import DeviceLost, OutOfMemory
 from models.gem.fused import FusedLayer, rotation
 from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor

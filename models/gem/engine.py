@@ -23,19 +23,12 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from models.encoder.session import NVIDIA_DEVICE
+from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder, cannot_run
-from models.gem.request import GemAnswer, GemRequest, GemUnavailable, ModelCard
+from models.gem.request import GemAnswer, GemRequest, ModelCard
 
 QUEUE_LIMIT = 32  # waiting segments; past it the oldest could not be answered before its deadline anyway
 CLOSE_S = 10.0  # a step of the largest model ends within it; without the bound a hung driver would hold the worker
-
-
-class OutOfMemory(RuntimeError):  # noqa: N818 - named for the condition
-    """The device has no memory for a request; the model itself is whole."""
-
-
-class DeviceLost(RuntimeError):  # noqa: N818 - named for the condition
-    """The device no longer answers; the model is gone."""
 
 
 class Decoder(Protocol):
@@ -69,6 +62,8 @@ class GemTicket:
         self.request = request
         self.submitted = submitted
         self.future: Future[GemAnswer] = Future()
+        # A caller that is cancelled must not cancel the future itself: the engine's thread could then not set it.
+        self.future.set_running_or_notify_cancel()
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -200,12 +195,6 @@ class GemEngine:
     @property
     def available(self) -> bool:
         return self._gone is None
-
-    @property
-    def load_now(self) -> tuple[int, int]:
-        """(waiting, running) requests, for metrics."""
-        with self._changed:
-            return len(self._waiting), len(self._running)
 
     def submit(self, request: GemRequest) -> GemTicket:
         """Hands a request in; raises ``GemUnavailable`` when the engine is gone."""

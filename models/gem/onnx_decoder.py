@@ -21,8 +21,9 @@ from scipy.special import erf
 from models.encoder.config import TowerConfig
 from models.encoder.export import tower_graph
 from models.encoder.graph import GraphBuilder, serialized
+from models.encoder.tower_checkpoint import GEM_TOWER
+from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
-from models.gem.digest import checked_digest
 from models.gem.inputs import ecg_window
 from models.gem.request import GemRequest, ModelCard
 from models.gem.special_tokens import IMAGE_TOKEN
@@ -31,7 +32,6 @@ from models.gem.tokenizer import GemTokenizer
 Floats = NDArray[np.float32]
 State = Mapping[str, Floats]
 
-ECG = "model.ecg_tower.ecg_tower."
 SLOTS = 4
 LONGEST = 2048
 LARGEST_BYTES = 800 << 20  # past it the graph would not fit one message, and a CPU would not answer in time
@@ -155,7 +155,7 @@ class OnnxDecoder:
         self._embeds = state["model.embed_tokens.weight"]
         self._projectors = {name: array for name, array in state.items() if "_projector." in name}
         tower = TowerConfig(**document["tower_config"])
-        own = {name.removeprefix(ECG): array for name, array in state.items() if name.startswith(ECG)}
+        own = {name.removeprefix(GEM_TOWER): array for name, array in state.items() if name.startswith(GEM_TOWER)}
         self._samples = tower.samples
         self._tower = _session(tower_graph(own, tower), threads)
         self._llama = _session(llama_graph(state, self.sizes), threads)

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ecg import Ecg
-from models.encoder.finding_heads import FindingHeads
 from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
 from models.evidence import Evidence
 from models.finding_names import RHYTHM, TITLES
+from models.gem.finding_heads import FindingHeads
 from models.gem.inputs import ecg_window
 from models.grounding.feature_vector import fact_numbers
 from models.grounding.prompt_measurements import consistent, shown, stated

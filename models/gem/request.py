@@ -14,23 +14,6 @@ DEADLINE_S = 20.0  # an interpretation that comes later than that is of no use b
 MAX_NEW_TOKENS = 512  # the reference's answers are paragraphs of up to 300 words
 
 
-class GemUnavailable(RuntimeError):  # noqa: N818 - the technical alarm GEM_UNAVAILABLE
-    """No answer from GEM; ``reason`` says why, in words for the interpretation's ``reason`` field.
-
-    Attributes
-    ----------
-    reason : str
-    lasting : bool
-        True: the model itself is gone (no weights, GPU lost); the technical alarm stands. False: this request alone
-        (queue full, deadline passed, cancelled).
-    """
-
-    def __init__(self, reason: str, *, lasting: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.lasting = lasting
-
-
 @dataclass(frozen=True, eq=False)
 class GemRequest:
     """One segment to interpret.

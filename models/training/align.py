@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.corpus.datasets import TRAIN, TUNE, real_records
 from models.gem.checkpoint import save_checkpoint
 from models.gem.inputs import stated_evidence
 from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor
 from models.training.conversations import Course, Example, collate, fit
-from models.training.corpus import TRAIN, TUNE, real_records
 from models.training.labelled_records import MEASURED, Told, real_stories, simulated_stories
 from models.training.language import WORK, load_tower, open_stage
 from models.training.pretrain import ENCODER

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.finding_labels import FINDINGS, TITLES, Labels
+from models.corpus.finding_labels import Labels
+from models.finding_names import FINDINGS, TITLES
 
 CONTEXT = 32
 _STEPS = {"HR": (5, 20, 220), "PR": (20, 80, 360), "QRS": (10, 60, 220), "QT": (20, 200, 640)}  # step, lowest, highest

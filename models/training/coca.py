@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.corpus.measurement_cache import INTERVALS
 from models.encoder.config import TowerConfig
 from models.encoder.tower import Block, Blocks, EcgTower
+from models.finding_names import FINDINGS
 from models.training.captions import CONTEXT, PAD, WORDS
-from models.training.finding_labels import FINDINGS
 
 BEAT_POINTS = 56  # the average beat: 0.7 s at 80 Hz
-INTERVALS = ("HR", "PR", "QRS", "QT", "SCATTER", "ABSENT_P", "AXIS_X", "AXIS_Y")
 INTERVAL_SCALE = {
     "HR": (80.0, 25.0),
     "PR": (165.0, 45.0),

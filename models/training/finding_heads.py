@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.finding_heads import FAR, FindingHeads
+from models.corpus.datasets import TRAIN, TUNE, Record, real_records, twelve
+from models.corpus.measurement_cache import SETS, measure_records
 from models.encoder.heads import Heads, load_heads
 from models.encoder.session import EncoderSession
+from models.evaluation.binary_scores import best_threshold, macro_auc
+from models.evaluation.logistic_regression import logistic
 from models.finding_names import FINDINGS
+from models.gem.finding_heads import FAR, FindingHeads
 from models.grounding.feature_vector import expanded
-from models.training.corpus import TRAIN, TUNE, Record, real_records, twelve
 from models.training.labelled_records import MEASURED
-from models.training.linear_heads import MIN_POSITIVE, best_threshold, logistic, macro_auc
-from models.training.measurement_cache import SETS, measure_records
+from models.training.linear_heads import MIN_POSITIVE
 from models.training.pretrain import ENCODER, WORK
 
 Floats = NDArray[np.float32]

@@ -1,7 +1,7 @@
 """Stories of real and simulated records: what was measured of them and their labels.
 
 Measuring takes some 100 ms a record, so measurements are kept in the work folder
-(`models.training.measurement_cache`).
+(`models.corpus.measurement_cache`).
 `python -m models.training.labelled_records` writes them in ECG-Grounding's layout (``ecg-grounding.json``).
 """
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from models.training.corpus import REPORT, TRAIN, TUNE, Record, real_records, twelve
-from models.training.measurement_cache import SETS, Measured, measure_records
+from models.corpus.datasets import REPORT, TRAIN, TUNE, Record, real_records, twelve
+from models.corpus.measurement_cache import SETS, Measured, measure_records
 from models.training.report_text import Story, grounding_record
 from models.training.simulate import simulate
 

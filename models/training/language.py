@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.encoder.config import COMPACT
+from models.finding_names import TITLES
 from models.gem.checkpoint import load_checkpoint, save_checkpoint
 from models.gem.configuration import GemConfig
 from models.gem.conversation import GROUNDED_QUESTION, TEMPLATES
@@ -28,7 +29,6 @@ from models.gem.processing import GemProcessor, PagePreprocessor
 from models.gem.tokenizer import GemTokenizer
 from models.leads import STANDARD_12
 from models.training.conversations import Course, Example, alike, collate, fit
-from models.training.finding_labels import TITLES
 from models.training.report_text import QUESTIONS, dialogue, drill, invented_story
 
 WORK = Path(".gem-bedside/training/gem")

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from models.encoder.heads import Heads
+from models.evaluation.binary_scores import MIN_EXAMPLES, auc, best_threshold
+from models.evaluation.logistic_regression import logistic
 
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
-RIDGE = 0.002  # L2 on standardized features; chosen on the tuning fold
 MIN_POSITIVE = 8  # findings with fewer examples to train on get no head
-MIN_TUNE = 5  # and with fewer to tune on keep the plain threshold, uncalibrated
-PLAIN_THRESHOLD = 0.5
+PLAIN_THRESHOLD = 0.5  # of a head with fewer than MIN_EXAMPLES tuning windows of either kind, uncalibrated
 MIN_AUC = 0.8  # on the tuning windows: a head below it ranks, but never calls
 NEVER = 1.01  # a threshold that no probability reaches
 MAX_FALSE = 0.05  # of the tuning windows without a rarer finding that may be called: a flag costs a reading
@@ -60,7 +58,7 @@ def fit_heads(
         tune_known = np.isfinite(tune_findings[:, k])
         tune_y = tune_findings[tune_known, k].astype(np.float64)
         limit = PLAIN_THRESHOLD
-        if min(tune_y.sum(), (1 - tune_y).sum()) >= MIN_TUNE:
+        if min(tune_y.sum(), (1 - tune_y).sum()) >= MIN_EXAMPLES:
             logits = tune_x[tune_known] @ w + b
             slope, offset = logistic(logits[:, None], tune_y, None)
             if slope[0] > 0:
@@ -83,58 +81,3 @@ def fit_heads(
         np.array(threshold, np.float32),
         weights,
     )
-
-
-def logistic(x: Doubles, y: Doubles, sample_weight: Doubles | None, ridge: float = RIDGE) -> tuple[Doubles, float]:
-    """Weights and bias of a ridge logistic regression."""
-    counted = np.ones(len(y)) if sample_weight is None else sample_weight
-    share = counted / counted.sum()
-
-    def loss(p: Doubles) -> tuple[float, Doubles]:
-        z = x @ p[:-1] + p[-1]
-        error = (1 / (1 + np.exp(-z)) - y) * share
-        value = float((share * (np.logaddexp(0, z) - y * z)).sum() + ridge / 2 * (p[:-1] @ p[:-1]))
-        return value, np.concatenate([x.T @ error + ridge * p[:-1], [error.sum()]])
-
-    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 300})
-    return found.x[:-1], float(found.x[-1])
-
-
-def best_threshold(probability: Doubles, y: Doubles, max_false: float = 1.0) -> float:
-    """The probability, halfway between two neighbours, from which F1 is best.
-
-    Parameters
-    ----------
-    max_false : float
-        Share of the windows without the finding that may lie above it, at most.
-    """
-    order = np.argsort(-probability)
-    hits = np.cumsum(y[order])
-    called = np.arange(1, len(y) + 1)
-    f1 = 2 * hits / (called + y.sum())
-    f1[called - hits > max_false * (1 - y).sum()] = -1.0
-    k = int(np.argmax(f1))
-    below = probability[order[k + 1]] if k + 1 < len(y) else 0.0
-    return float(np.clip((probability[order[k]] + below) / 2, 0.02, 0.98))
-
-
-def auc(score: Doubles | Floats, y: Doubles | Floats) -> float:
-    """Area under the ROC curve by ranks, ties counted half; NaN where one class is missing."""
-    from scipy.stats import rankdata
-
-    positive = y == 1
-    n, m = int(positive.sum()), int((~positive).sum())
-    if n == 0 or m == 0:
-        return float("nan")
-    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * m))
-
-
-def macro_auc(score: Floats, findings: Floats, min_positive: int = MIN_TUNE) -> tuple[float, dict[str, float]]:
-    """Mean AUC over the columns with ``min_positive`` examples of both kinds or more, and each by its index as text."""
-    each = {}
-    for k in range(findings.shape[1]):
-        known = np.isfinite(findings[:, k])
-        y = findings[known, k]
-        if min(y.sum(), (1 - y).sum()) >= min_positive:
-            each[str(k)] = auc(score[known, k], y)
-    return (float(np.mean(list(each.values()))) if each else float("nan")), each

@@ -21,15 +21,16 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from models.corpus.datasets import REPORT, TRAIN, TUNE, real_records
+from models.corpus.measurement_cache import measure_records
 from models.encoder.config import COMPACT, TowerConfig
 from models.encoder.export import write_encoder
+from models.evaluation.binary_scores import macro_auc
+from models.finding_names import FINDINGS
 from models.training import checkpoints
 from models.training.coca import Batch, Coca, total
-from models.training.corpus import REPORT, TRAIN, TUNE, real_records
-from models.training.finding_labels import FINDINGS
 from models.training.labelled_records import MEASURED
-from models.training.linear_heads import MIN_POSITIVE, fit_heads, macro_auc
-from models.training.measurement_cache import measure_records
+from models.training.linear_heads import MIN_POSITIVE, fit_heads
 from models.training.precision import mixed
 from models.training.progress import Log, bar
 from models.training.simulate import simulate

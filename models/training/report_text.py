@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from models.corpus.finding_labels import Labels
 from models.evidence import Evidence
+from models.finding_names import FINDINGS, TITLES
 from models.gem.conversation import GROUNDED_QUESTION
 from models.gem.inputs import stated_evidence
 from models.gem.special_tokens import IMAGE_MARK
 from models.grounding.prompt_measurements import NO_ST, WORDS, consistent
 from models.leads import STANDARD_12
-from models.training.finding_labels import FINDINGS, TITLES, Labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from models.corpus.finding_labels import Labels
 from models.ecg import Ecg
 from models.leads import STANDARD_12
 from models.training.dipole import LEAD_MATRIX, Wave, heart_vector, twelve_leads
-from models.training.finding_labels import Labels
 
 RHYTHMS = {  # name -> share of the corpus
     "sinus": 0.44,

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.beats.detector import find_beats
+from models.corpus.datasets import SAMPLES, Record, twelve
+from models.corpus.finding_labels import Labels
+from models.corpus.measurement_cache import INTERVALS
 from models.ecg import Ecg
 from models.encoder.config import SPREAD_FLOOR_MV, wander_basis
+from models.finding_names import FINDINGS
 from models.leads import STANDARD_12
 from models.training.captions import caption, tokens
-from models.training.coca import BEAT_POINTS, INTERVAL_SCALE, INTERVALS
-from models.training.corpus import SAMPLES, Record, twelve
-from models.training.finding_labels import FINDINGS, Labels
+from models.training.coca import BEAT_POINTS, INTERVAL_SCALE
 from models.training.simulate import Simulated
 
 Floats = NDArray[np.float32]

@@ -10,7 +10,7 @@ import torch
 
 from models.encoder.session import CPU, CUDA, EncoderSession, EncoderUnavailable, refuse_fallback
 from models.gem.engine import GemEngine
-from models.gem.request import GemUnavailable
+from models.gem.errors import GemUnavailable
 
 
 def test_a_session_that_fell_back_is_refused() -> None:

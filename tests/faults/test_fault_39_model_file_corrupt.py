@@ -13,7 +13,7 @@ from models.encoder.session import COMPACT_FOLDER, EncoderSession, EncoderUnavai
 from models.gem.build import compact_config, random_gem
 from models.gem.checkpoint import save_checkpoint
 from models.gem.engine import GemEngine
-from models.gem.request import GemUnavailable
+from models.gem.errors import GemUnavailable
 
 
 @pytest.fixture

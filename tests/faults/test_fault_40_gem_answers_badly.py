@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from agents.clock import SystemClock
-from agents.interpreter.gem_reader import GemUnavailable
 from agents.interpreter.service import Interpreter
 from agents.settings import Settings
 from agents.worker.log_reader import plain_consumer
 from models.ecg import Ecg
 from models.evidence import Evidence
+from models.gem.errors import GemUnavailable
 from models.grounding.interpretation import ModelIdentity
 from models.leads import INDEPENDENT_8
 from streams.alert import InterpretationMessage
@@ -45,7 +45,7 @@ class ScriptedGem:
     ) -> tuple[str, float]:
         await asyncio.sleep(self.seconds)
         if self.gone:
-            raise GemUnavailable(self.gone)
+            raise GemUnavailable(self.gone, lasting=True)
         return self.text, self.seconds
 
     async def close(self) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.interpreter.gem_reader import GemUnavailable, load_gem
+from agents.interpreter.gem_reader import load_gem
 from agents.settings import Settings
+from models.gem.errors import GemUnavailable
 from models.training.simulate import simulate
 
 

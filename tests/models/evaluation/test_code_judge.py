@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.evaluation.baselines import LogisticBaseline, by_rule
+from models.corpus.rule_findings import findings_by_rule
+from models.evaluation.baselines import LogisticBaseline
 from models.evaluation.code_judge import Scores, diagnoses_of, judge_text
+from models.finding_names import FINDINGS
 from models.grounding.claims import read_claims
 from models.grounding.feature_vector import fact_numbers
 from models.grounding.segment_measurements import gather
-from models.training.finding_labels import FINDINGS
 from models.training.simulate import simulate
 
 NORMAL = {"conduction": "normal", "repolarisation": "normal"}
@@ -70,5 +71,5 @@ def test_the_plain_baselines_see_what_is_plain() -> None:
     afib = FINDINGS.index("AFIB")
     probability = LogisticBaseline.fit(x[:14], labels[:14]).probabilities(x[14:])[:, afib]
     assert probability[1::2].min() > probability[0::2].max()
-    said = np.stack([by_rule(f) for f in all_facts])[:, afib]
+    said = np.stack([findings_by_rule(f) for f in all_facts])[:, afib]
     assert said[0::2].max() == 0.0 and said[1::2].mean() >= 0.4  # the limits are sure rather than sensitive

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.beats.detector import find_beats
+from models.corpus.finding_labels import of_challenge, of_ludb, of_scp
 from models.leads import STANDARD_12
-from models.training.finding_labels import of_challenge, of_ludb, of_scp
 from models.training.simulate import CONDUCTIONS, REPOLARISATIONS, RHYTHMS, simulate
 
 NORMAL = {"rhythm": "sinus", "conduction": "normal", "repolarisation": "normal"}

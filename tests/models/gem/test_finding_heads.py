@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.encoder.finding_heads import FindingHeads
 from models.encoder.heads import Heads, load_heads
 from models.encoder.session import EncoderSession
 from models.finding_names import RHYTHM, TITLES
+from models.gem.finding_heads import FindingHeads
 from models.gem.prompt_context import FindingReader, tell
 from models.grounding.feature_vector import NAMES, expanded, fact_numbers
 from models.grounding.segment_measurements import gather

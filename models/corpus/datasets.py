@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.corpus.finding_labels import Labels, of_challenge, of_ludb, of_scp
 from models.ecg import Ecg
 from models.leads import STANDARD_12
 from models.records import read_record
 from models.signal.conditioning import resample, to_twelve
-from models.training.finding_labels import Labels, of_challenge, of_ludb, of_scp
 
 TRAIN, TUNE, REPORT = "train", "tune", "report"
 FS_HZ, SAMPLES = 500.0, 5000

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from models.finding_names import FINDINGS as FINDINGS
 from models.finding_names import SUPERCLASS
-from models.finding_names import TITLES as TITLES
 
 Labels = dict[str, bool]
 

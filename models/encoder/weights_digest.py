@@ -7,15 +7,17 @@ import json
 from pathlib import Path
 
 
+def file_digest(path: Path) -> str:
+    """``sha256:…`` of one file."""
+    return f"sha256:{_hex_digest(path)}"
+
+
 def weights_digest(folder: Path | str) -> str:
     """``sha256:…`` of a folder's weights: the digest of the one file, or of the shards' ``sha256sum`` lines by name."""
     files = sorted(Path(folder).glob("*.safetensors"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no .safetensors file")
-    digests = []
-    for path in files:
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    digests = [_hex_digest(path) for path in files]
     if len(files) == 1:
         return f"sha256:{digests[0]}"
     lines = "".join(f"{digest}  {path.name}\n" for digest, path in zip(digests, files, strict=True))
@@ -33,3 +35,8 @@ def checked_digest(folder: Path) -> str:
             f"config.json says {expected}; copy the folder again"
         )
     return found
+
+
+def _hex_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

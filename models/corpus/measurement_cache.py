@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from models.evaluation.baselines import by_rule
+from models.corpus.datasets import Record
+from models.corpus.rule_findings import findings_by_rule
 from models.evidence import Evidence
 from models.grounding.feature_vector import NAMES, fact_numbers
 from models.grounding.prompt_measurements import shown, stated
 from models.grounding.segment_measurements import Facts, gather
-from models.training.coca import INTERVALS
-from models.training.corpus import Record
 
 Floats = NDArray[np.float32]
 
+INTERVALS = ("HR", "PR", "QRS", "QT", "SCATTER", "ABSENT_P", "AXIS_X", "AXIS_Y")
+"""Measurements that the encoder learns to regress from its pooled feature."""
 SETS = ("ptbxl", "ludb", "samples", "simulated")  # twelve leads
 
 
@@ -51,7 +52,9 @@ class Measured:
 
     @classmethod
     def of(cls, facts: Facts, millivolts: bool = True) -> Measured:
-        return cls(fact_numbers(facts), by_rule(facts), tuple(stated(facts, millivolts)), shown(facts, millivolts))
+        return cls(
+            fact_numbers(facts), findings_by_rule(facts), tuple(stated(facts, millivolts)), shown(facts, millivolts)
+        )
 
     @property
     def intervals(self) -> dict[str, float]:
