@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.corpus.datasets import REPORT, TRAIN, TUNE  # noqa: E402
-from models.finding_names import FINDINGS  # noqa: E402
 from models.encoder.config import TowerConfig  # noqa: E402
 from models.encoder.heads import load_heads  # noqa: E402
 from models.encoder.session import EncoderSession  # noqa: E402
 from models.evaluation.binary_scores import auc, best_threshold, macro_auc  # noqa: E402
+from models.finding_names import FINDINGS  # noqa: E402
 from models.training.captions import CONTEXT, START, STOP, caption, tokens  # noqa: E402
 from models.training.linear_heads import fit_heads  # noqa: E402
 from models.training.pretrain import Plan, finish, train  # noqa: E402
