@@ -11,7 +11,7 @@ import threading
 
 from agents.clock import SystemClock
 from agents.settings import Settings
-from agents.worker.progress import Look, watch
+from agents.worker.progress import ProgressSample, watch
 from agents.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ async def _run(name: str, settings: Settings) -> int:
         loop.add_signal_handler(number, stopped.set)
     worker.metrics.serve(settings)
     finished = threading.Event()
-    watch(lambda: Look(worker.handled, worker.waiting(), beats[0]), worker.stuck_after_s, finished)
+    watch(lambda: ProgressSample(worker.handled, worker.waiting(), beats[0]), worker.stuck_after_s, finished)
     beating = asyncio.create_task(_beat(beats))
     tell = asyncio.create_task(_tell_ready(worker))
     try:

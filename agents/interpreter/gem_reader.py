@@ -73,7 +73,7 @@ def load_gem(settings: Settings) -> GemReader:
     leads = int(document.get("independent_leads", INDEPENDENT_LEADS))
     if not document.get("evidence_in_prompt", False):
         return EngineReader(engine, leads)
-    return ToldReader(engine, leads, _findings(settings))
+    return PromptContextReader(engine, leads, _findings(settings))
 
 
 def _findings(settings: Settings) -> FindingReader | None:
@@ -124,7 +124,7 @@ class EngineReader:
         return Telling((), (), None)
 
 
-class ToldReader(EngineReader):
+class PromptContextReader(EngineReader):
     """A GEM that is told what was measured and found: the compact one, which is asked as it was taught."""
 
     def __init__(self, engine: GemEngine, independent_leads: int, findings: FindingReader | None) -> None:

@@ -188,7 +188,7 @@ class Interpreter(Worker):
         while True:
             state = self._why_no_gem or "there"
             if self._why_no_gem or self._told != state:
-                await self.tell_service("GEM_UNAVAILABLE", self._why_no_gem)
+                await self.report_service("GEM_UNAVAILABLE", self._why_no_gem)
                 self._told = state
             await asyncio.sleep(AGAIN_S if self._why_no_gem else 1.0)
 

@@ -1,6 +1,6 @@
-"""What people ask for at a bed or about an alert, applied to the bed document: each action once, by its id.
+"""Applies people's actions on beds and alerts to the bed document, each once by its id.
 
-An action that cannot be applied leaves an audit line that says why, and changes nothing else. The times in audit lines
+An action that cannot be applied adds an audit line with the reason and changes nothing else. The times in audit lines
 and acknowledgements are those of the person's action; what takes effect over time counts from now, so that an action
 that was held up somewhere never reaches further than one that was not.
 """
@@ -13,21 +13,23 @@ from typing import Any
 
 from agents.lifecycle.alert_book import AlertBook
 from agents.lifecycle.rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, Rules, seconds_ns
-from agents.lifecycle.state_machine import Outcome, admit, end_all, settle
+from agents.lifecycle.state_machine import ApplyResult, admit, end_all, finalize
 from agents.lifecycle.timers import AUDIO_PAUSED
 from models.arrhythmia.limits import Limits
 from streams.alert import Acknowledgement, Alert, State
 from streams.bed import Action, Bed, Status
 from streams.document import ns_of_time, time_of_ns
 
-Turn = tuple[Bed, list[Alert]]
+Transition = tuple[Bed, list[Alert]]
 
 
 class ActionRejectedError(Exception):
-    """The action cannot be applied; the text says why and what would be right."""
+    """The action cannot be applied; the text gives the reason and the valid form."""
 
 
-def act(bed: Bed, action: Action, now_ns: int, *, rules: Rules = DEFAULT_RULES) -> tuple[Bed, list[Alert], Outcome]:
+def apply_action(
+    bed: Bed, action: Action, now_ns: int, *, rules: Rules = DEFAULT_RULES
+) -> tuple[Bed, list[Alert], ApplyResult]:
     """Apply an action to its bed.
 
     Parameters
@@ -47,20 +49,20 @@ def act(bed: Bed, action: Action, now_ns: int, *, rules: Rules = DEFAULT_RULES) 
         With the audit line, the action's id among the applied ones, and what the action changed.
     alerts : list of Alert
         New versions, at most one an alert.
-    outcome : Outcome
+    outcome : ApplyResult
         Applied, or why not.
     """
     if action.id in bed.applied_ids:
-        return bed, [], Outcome(False, f"action {action.id} was applied before")
+        return bed, [], ApplyResult(False, f"action {action.id} was applied before")
     try:
         after, alerts = _ACTIONS[action.action](bed, action, now_ns, rules)
     except ActionRejectedError as rejection:
         after, alerts = _done(AlertBook(bed, now_ns), action, rules, f"{action.action} rejected: {rejection}")
-        return after, alerts, Outcome(False, str(rejection))
-    return after, alerts, Outcome(True)
+        return after, alerts, ApplyResult(False, str(rejection))
+    return after, alerts, ApplyResult(True)
 
 
-def _acknowledge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _acknowledge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     book = AlertBook(bed, now_ns)
     alert = book.get(action.alert_id or "")
     if alert is None:
@@ -74,7 +76,7 @@ def _acknowledge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     return _done(book, action, rules, f"acknowledge {alert.code} {alert.id}")
 
 
-def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     seconds = action.args.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= AUDIO_PAUSE_MAX_S:
         raise ActionRejectedError(
@@ -91,36 +93,36 @@ def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
     until = time_of_ns(until_ns) if seconds else None
     book.note(f"{AUDIO_PAUSED} {seconds:g} s", asked_ns, action.by)
     book.change(audio_paused_until=until)
-    return settle(book, rules, action.id)
+    return finalize(book, rules, action.id)
 
 
-def _admit(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _admit(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     patient = action.args.get("patient")
     if not isinstance(patient, str) or not re.fullmatch(rules.patient_pattern, patient):
         raise ActionRejectedError(f"patient {patient!r} is no pseudonym of the form {rules.patient_pattern}")
     return admit(bed, patient, now_ns, ns_of_time(action.at), action.by, rules, action.id)
 
 
-def _discharge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _discharge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     if bed.status is Status.DISCHARGED:
         raise ActionRejectedError(f"bed {bed.bed_stream} is discharged already")
     return _leave(bed, action, now_ns, rules, Status.DISCHARGED, limits={}, baseline=None)
 
 
-def _standby(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _standby(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     if bed.status is not Status.MONITORED:
         raise ActionRejectedError(f"bed {bed.bed_stream} is {bed.status.value}, not monitored")
     return _leave(bed, action, now_ns, rules, Status.STANDBY)
 
 
-def _leave(bed: Bed, action: Action, now_ns: int, rules: Rules, status: Status, **fields: Any) -> Turn:
+def _leave(bed: Bed, action: Action, now_ns: int, rules: Rules, status: Status, **fields: Any) -> Transition:
     book = AlertBook(bed, now_ns)
     end_all(book)
     book.change(status=status, since=time_of_ns(now_ns), by=action.by, audio_paused_until=None, **fields)
     return _done(book, action, rules, action.action)
 
 
-def _resume(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _resume(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     if bed.status is not Status.STANDBY:
         raise ActionRejectedError(f"bed {bed.bed_stream} is {bed.status.value}, not in standby" + _how(bed))
     book = AlertBook(bed, now_ns)
@@ -132,7 +134,7 @@ def _how(bed: Bed) -> str:
     return ": admit a patient" if bed.status is Status.DISCHARGED else ""
 
 
-def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     if not action.args:
         raise ActionRejectedError(
             "args is empty: expected limits as {CODE: {part: value}}, or {CODE: null} to reset one"
@@ -154,28 +156,28 @@ def _limits(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
         rules.checked_limits(kept)
     except ValueError as error:
         raise ActionRejectedError(str(error)) from error
-    what = ", ".join(f"{code} {_worded(parts)}" for code, parts in action.args.items())
+    what = ", ".join(f"{code} {_text_of(parts)}" for code, parts in action.args.items())
     book = AlertBook(bed, now_ns)
     book.change(limits=kept)
     return _done(book, action, rules, f"limits {what}")
 
 
-def _worded(parts: dict[str, Any] | None) -> str:
+def _text_of(parts: dict[str, Any] | None) -> str:
     return "reset" if parts is None else " ".join(f"{part}={value}" for part, value in parts.items())
 
 
-def _baseline(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Turn:
+def _baseline(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     book = AlertBook(bed, now_ns)
     book.change(baseline=None)
     return _done(book, action, rules, "baseline")
 
 
-def _done(book: AlertBook, action: Action, rules: Rules, what: str) -> Turn:
+def _done(book: AlertBook, action: Action, rules: Rules, what: str) -> Transition:
     book.note(what, ns_of_time(action.at), action.by)
-    return settle(book, rules, action.id)
+    return finalize(book, rules, action.id)
 
 
-_ACTIONS: dict[str, Callable[[Bed, Action, int, Rules], Turn]] = {
+_ACTIONS: dict[str, Callable[[Bed, Action, int, Rules], Transition]] = {
     "acknowledge": _acknowledge,
     "silence": _silence,
     "admit": _admit,

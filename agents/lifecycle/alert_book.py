@@ -113,7 +113,7 @@ class AlertBook:
         line = BedChange(what=what, at=time_of_ns(at_ns), by=by)
         self.change(changes=[*self.bed.changes, line][-KEEP_CHANGES:])
 
-    def seal(self) -> tuple[Bed, list[Alert]]:
+    def commit(self) -> tuple[Bed, list[Alert]]:
         """Close the turn.
 
         Returns
@@ -130,9 +130,9 @@ class AlertBook:
             if before is draft or draft == before:
                 kept.append(draft)
                 continue
-            sealed = draft if before is None else self._next_version(before, draft)
-            versions.append(sealed)
-            kept.append(sealed)
+            versioned = draft if before is None else self._next_version(before, draft)
+            versions.append(versioned)
+            kept.append(versioned)
         alerts = self._pruned(kept, {alert.id for alert in versions})
         if versions or len(alerts) != len(self._before):
             self.bed = self.bed.changed(alerts=alerts)

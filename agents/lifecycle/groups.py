@@ -1,7 +1,7 @@
-"""Which alarm speaks for which: the order inside the alarm chains (`models.arrhythmia.codes.ALARM_GROUPS`).
+"""Order of alarm codes inside the alarm groups (`ALARM_GROUPS`): only the highest-ranked one of a group sounds.
 
-A code in no chain is a chain of its own. A code may stand in several (those at the head do), so the order is a partial
-one: EXTREME_TACHY and EXTREME_BRADY share no chain, and neither speaks for the other.
+A code outside all groups is a group of its own. A code may be in several groups (the highest ones are), so the order is
+partial: EXTREME_TACHY and EXTREME_BRADY share no group, and neither supersedes the other.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ def _pairs() -> frozenset[tuple[str, str]]:
     )
 
 
-_WORSE = _pairs()
-_DEPTH = {code: chain.index(code) for chain in ALARM_GROUPS for code in chain}
+_OUTRANKS = _pairs()
+_RANK = {code: chain.index(code) for chain in ALARM_GROUPS for code in chain}
 
 
-def worse(code: str, than: str) -> bool:
-    """``code`` stands above ``than`` in a chain that they share."""
-    return (code, than) in _WORSE
+def outranks(code: str, than: str) -> bool:
+    """True when ``code`` stands above ``than`` in an alarm group that has both."""
+    return (code, than) in _OUTRANKS
 
 
-def share_chain(a: str, b: str) -> bool:
-    """The two stand in one chain, or are the same code."""
-    return a == b or worse(a, b) or worse(b, a)
+def share_group(a: str, b: str) -> bool:
+    """True when two codes are in one alarm group, or are the same."""
+    return a == b or outranks(a, b) or outranks(b, a)
 
 
-def depth(code: str) -> int:
-    """Place in its chain, 0 for the head: of two that stand above a third, the lower number is the worse."""
-    return _DEPTH.get(code, 0)
+def rank(code: str) -> int:
+    """Position of a code in its alarm group: 0 for the highest-ranked."""
+    return _RANK.get(code, 0)

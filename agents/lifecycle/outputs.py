@@ -28,20 +28,20 @@ class Outputs:
         The bed document, where it changed: first, and acknowledged before anything else leaves.
     strips, alerts : list
         Then these.
-    found : str
+    flag_reason : str
         Why the encoder flagged, where these are its alerts.
     vitals : list of Vitals
         May be dropped, never late.
-    encode : Ecg or None
+    encoder_window : Ecg or None
         Ten seconds for the encoder tier: it may take them or leave them.
     """
 
     bed: Bed | None = None
     strips: list[Strip] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
-    found: str = ""
+    flag_reason: str = ""
     vitals: list[Vitals] = field(default_factory=list)
-    encode: Ecg | None = None
+    encoder_window: Ecg | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.bed or self.strips or self.alerts or self.vitals or self.encode)
+        return bool(self.bed or self.strips or self.alerts or self.vitals or self.encoder_window)

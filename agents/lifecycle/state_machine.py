@@ -9,8 +9,8 @@ Write the bed document of a turn before the next turn: it holds the new versions
 ====================  ===============================================================================================
 `step`                the conditions as they are reported at a hop of the signal
 `tick`                time alone has passed: instants, re-alarm times, the end of an audio pause, reminders
-`agents.lifecycle.actions.act`  a person acknowledges, silences, admits, discharges, …
-`interpret`           the interpreter's reading of an alert's segment
+`agents.lifecycle.actions.apply_action`  a person acknowledges, silences, admits, discharges, …
+`apply_interpretation`         the interpreter's reading of an alert's segment
 `identify`            the pseudonym that the bed's windows carry
 ====================  ===============================================================================================
 
@@ -26,10 +26,10 @@ from dataclasses import dataclass
 
 from agents.lifecycle.alert_book import AlertBook, not_before_onset
 from agents.lifecycle.condition import ConditionReport
-from agents.lifecycle.groups import depth
+from agents.lifecycle.groups import rank
 from agents.lifecycle.matching import MICROSECOND_NS, match
 from agents.lifecycle.rules import DEFAULT_RULES, LATE_AFTER_S, Rules, seconds_ns
-from agents.lifecycle.sounding import decide
+from agents.lifecycle.sounding import decide_sounding
 from agents.lifecycle.timers import audio_pause, end_by_time, remind
 from models.arrhythmia.codes import CODES
 from streams.alert import Alert, Citation, InterpretationMessage, State
@@ -38,7 +38,7 @@ from streams.document import time_of_ns
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ApplyResult:
     """What became of an action or an interpretation.
 
     Attributes
@@ -83,26 +83,26 @@ def step(
     """
     book = AlertBook(bed, now_ns)
     if bed.status is Status.MONITORED:
-        for report in sorted(reports, key=lambda r: (r.onset_ns, depth(r.code), r.code, r.last_ns)):
-            _hear(book, report, rules)
-    return settle(book, rules)
+        for report in sorted(reports, key=lambda r: (r.onset_ns, rank(r.code), r.code, r.last_ns)):
+            _apply_report(book, report, rules)
+    return finalize(book, rules)
 
 
 def tick(bed: Bed, now_ns: int, *, rules: Rules = DEFAULT_RULES) -> tuple[Bed, list[Alert]]:
     """One turn in which only time has passed; at least one a second keeps the promises about time."""
-    return settle(AlertBook(bed, now_ns), rules)
+    return finalize(AlertBook(bed, now_ns), rules)
 
 
-def interpret(
+def apply_interpretation(
     bed: Bed, message: InterpretationMessage, now_ns: int, *, rules: Rules = DEFAULT_RULES
-) -> tuple[Bed, list[Alert], Outcome]:
+) -> tuple[Bed, list[Alert], ApplyResult]:
     """Attach an interpretation to its alert, also to one that is off: an update, the state stays.
 
     The start version's citations keep their numbers 1…k; the message's go on from k + 1. A second interpretation
     replaces the first with its citations, except that one worded from the measurements never replaces GEM's.
     """
     if message.id in bed.applied_ids:
-        return bed, [], Outcome(False, f"interpretation {message.id} was applied before")
+        return bed, [], ApplyResult(False, f"interpretation {message.id} was applied before")
     book = AlertBook(bed, now_ns)
     alert = book.get(message.alert_id)
     reason = _why_not(alert, message)
@@ -110,8 +110,8 @@ def interpret(
         first = message.citations[0].n if message.citations else len(alert.citations) + 1
         kept: list[Citation] = [c for c in alert.citations if c.n < first]
         book.edit(alert, interpretation=message.interpretation, citations=[*kept, *message.citations])
-    after, versions = settle(book, rules, message.id)
-    return after, versions, Outcome(not reason, reason)
+    after, versions = finalize(book, rules, message.id)
+    return after, versions, ApplyResult(not reason, reason)
 
 
 def identify(bed: Bed, patient: str, now_ns: int, *, rules: Rules = DEFAULT_RULES) -> tuple[Bed, list[Alert]]:
@@ -127,7 +127,7 @@ def identify(bed: Bed, patient: str, now_ns: int, *, rules: Rules = DEFAULT_RULE
         book = AlertBook(bed, now_ns)
         book.change(patient=patient)
         book.note(f"patient {patient}", now_ns, "telemetry")
-        return settle(book, rules)
+        return finalize(book, rules)
     return admit(bed, patient, now_ns, now_ns, "telemetry", rules)
 
 
@@ -144,7 +144,7 @@ def admit(
     if other or bed.status is Status.DISCHARGED:
         end_all(book)
         book.change(limits={}, audio_paused_until=None)
-    return settle(book, rules, applied_id)
+    return finalize(book, rules, applied_id)
 
 
 def end_all(book: AlertBook) -> None:
@@ -153,7 +153,7 @@ def end_all(book: AlertBook) -> None:
         book.edit(alert, state=State.OFF, end=alert.end or not_before_onset(alert, book.now_ns))
 
 
-def settle(book: AlertBook, rules: Rules, applied_id: str | None = None) -> tuple[Bed, list[Alert]]:
+def finalize(book: AlertBook, rules: Rules, applied_id: str | None = None) -> tuple[Bed, list[Alert]]:
     """What follows at the end of any turn: what time ends, what sounds, who is reminded. Closes the book.
 
     Parameters
@@ -171,7 +171,7 @@ def settle(book: AlertBook, rules: Rules, applied_id: str | None = None) -> tupl
             book.edit(alert, state=State.OFF, end=alert.end or not_before_onset(alert, book.now_ns))
     pause = audio_pause(book)
     new = {alert.id for alert in book.all() if book.is_new(alert)}
-    for identity, (sounding, above) in decide(book.all(), book.now_ns, pause, new).items():
+    for identity, (sounding, above) in decide_sounding(book.all(), book.now_ns, pause, new).items():
         decided = book.get(identity)
         if decided is not None and (decided.sounding, decided.superseded_by) != (sounding, above):
             book.edit(decided, sounding=sounding, superseded_by=above, sounded=decided.sounded or sounding)
@@ -181,10 +181,10 @@ def settle(book: AlertBook, rules: Rules, applied_id: str | None = None) -> tupl
     remind(book, rules)
     if applied_id is not None:
         book.change(applied_ids=[*book.bed.applied_ids, applied_id][-APPLIED_IDS_KEPT:])
-    return book.seal()
+    return book.commit()
 
 
-def _hear(book: AlertBook, report: ConditionReport, rules: Rules) -> None:
+def _apply_report(book: AlertBook, report: ConditionReport, rules: Rules) -> None:
     """Apply one report."""
     if rules.switched_off(report.code, book.bed.limits):
         return

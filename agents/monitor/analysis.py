@@ -1,4 +1,4 @@
-"""The analysis of one bed's signal: assembly, ring and rhythm tier, one section after the other.
+"""The analysis of one bed's signal: reassembly, buffer and rhythm tier, one section after the other.
 
 In: windows with their append time. Out: `Step`, the rhythm as it stands after each piece of signal. The same windows
 give the same steps, whoever reads them and however they are cut.
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.monitor.reassembly import Assembly, Piece, Trouble
-from agents.monitor.signal_buffer import Ring
+from agents.monitor.reassembly import FeedProblem, MessageReassembly, Piece
+from agents.monitor.signal_buffer import SignalBuffer
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import RhythmBaseline, RhythmResult, RhythmTier
@@ -21,7 +21,7 @@ from models.ecg import Ecg
 from models.signal.derived_leads import with_derived_leads
 from streams.wire import EcgWindow
 
-RING_S = 32.0  # strips need 20 s, the encoder 10; one message of 10 s more, so that it never takes what is just shown
+BUFFER_S = 32.0  # strips need 20 s, the encoder 10; one message of 10 s more, so that it never takes what is just shown
 S = 1_000_000_000
 
 
@@ -33,14 +33,14 @@ class Step:
     ----------
     piece : Piece
         The message that led here.
-    hop : RhythmResult
+    rhythm : RhythmResult
         Of the rhythm tier.
     fresh : bool
         The section begins with this piece: what was on in the one before is nobody's finding any more.
     """
 
     piece: Piece
-    hop: RhythmResult
+    rhythm: RhythmResult
     fresh: bool
 
 
@@ -51,24 +51,28 @@ class Analysis:
         Of the bed and of the site; `limits` may be assigned anew.
     baseline : RhythmBaseline, optional
         Of the bed, where it is known.
-    assembly : Assembly
+    reassembly : MessageReassembly
         Order of the messages, with the clock offset and pseudonym of the bed.
     """
 
     def __init__(
-        self, assembly: Assembly, limits: Limits, settings: RhythmSettings, baseline: RhythmBaseline | None = None
+        self,
+        reassembly: MessageReassembly,
+        limits: Limits,
+        settings: RhythmSettings,
+        baseline: RhythmBaseline | None = None,
     ) -> None:
-        self.assembly = assembly
+        self.reassembly = reassembly
         self._limits = limits
         self._settings = settings
         self._baseline = baseline
-        self._section: int | None = None
+        self._segment_index: int | None = None
         self._tier: RhythmTier | None = None
-        self.ring = Ring(RING_S)
+        self.buffer = SignalBuffer(BUFFER_S)
         self.fs_hz = 0.0
         self.last: Step | None = None
         self._usable_since: int | None = None
-        self._messages: list[tuple[int, int, int]] = []  # first sample, epoch and sequence of those in the ring
+        self._messages: list[tuple[int, int, int]] = []  # first sample, epoch and sequence of those in the buffer
 
     @property
     def limits(self) -> Limits:
@@ -96,7 +100,7 @@ class Analysis:
         """For how long usable signal with beats in it has been watched without a break."""
         if self._usable_since is None or self.last is None:
             return 0.0
-        return max(0.0, (self.last.hop.now - self._usable_since) / self.fs_hz)
+        return max(0.0, (self.last.rhythm.now - self._usable_since) / self.fs_hz)
 
     @property
     def lsb_uv(self) -> NDArray[np.float32]:
@@ -105,50 +109,50 @@ class Analysis:
 
     @property
     def usable_since_ns(self) -> int | None:
-        return None if self._usable_since is None else self.ring.instant_ns(self._usable_since)
+        return None if self._usable_since is None else self.buffer.instant_ns(self._usable_since)
 
     @property
     def now_ns(self) -> int:
         """Instant up to which the signal has been judged."""
-        return 0 if self.last is None else self.ring.instant_ns(self.last.hop.now)
+        return 0 if self.last is None else self.buffer.instant_ns(self.last.rhythm.now)
 
-    def push(self, window: EcgWindow, append_ns: int) -> tuple[list[Step], list[Trouble]]:
+    def add(self, window: EcgWindow, append_ns: int) -> tuple[list[Step], list[FeedProblem]]:
         """Take one message."""
-        steps = [self._take(piece) for piece in self.assembly.push(window, append_ns)]
-        return steps, self.assembly.troubles()
+        steps = [self._take(piece) for piece in self.reassembly.add(window, append_ns)]
+        return steps, self.reassembly.problems()
 
-    def release(self, now_ns: int) -> tuple[list[Step], list[Trouble]]:
+    def release(self, now_ns: int) -> tuple[list[Step], list[FeedProblem]]:
         """Take what has waited long enough for a missing message."""
-        steps = [self._take(piece) for piece in self.assembly.release(now_ns)]
-        return steps, self.assembly.troubles()
+        steps = [self._take(piece) for piece in self.reassembly.release(now_ns)]
+        return steps, self.reassembly.problems()
 
     def _take(self, piece: Piece) -> Step:
         chunk = with_derived_leads(piece.window.to_ecg())
-        fresh = piece.section != self._section
+        fresh = piece.segment_index != self._segment_index
         if fresh:
             self._begin(piece, chunk)
         assert self._tier is not None
         ended: tuple[Episode, ...] = ()
         if piece.missing:
             ended = tuple(e for e in self._tier.gap(piece.missing).episodes if e.end is not None)
-        self.ring.add(chunk, piece.missing, chunk.start_ns + piece.clock_offset_ns)
-        hop = self._tier.push(chunk)
+        self.buffer.add(chunk, piece.missing, chunk.start_ns + piece.clock_offset_ns)
+        rhythm = self._tier.push(chunk)
         if ended:
-            hop = replace(hop, episodes=(*ended, *hop.episodes))
-        if not hop.usable_leads or not hop.hr:  # a rate of its own is what shows that a condition is absent
+            rhythm = replace(rhythm, episodes=(*ended, *rhythm.episodes))
+        if not rhythm.usable_leads or not rhythm.hr:  # a rate of its own is what shows that a condition is absent
             self._usable_since = None
         elif self._usable_since is None:
-            self._usable_since = hop.now
-        self._messages.append((self.ring.end - chunk.n_samples, piece.window.epoch, piece.window.sequence))
-        while self._messages[0][0] < self.ring.begin:
+            self._usable_since = rhythm.now
+        self._messages.append((self.buffer.end - chunk.n_samples, piece.window.epoch, piece.window.sequence))
+        while self._messages[0][0] < self.buffer.begin:
             del self._messages[0]
-        self.last = Step(piece, hop, fresh)
+        self.last = Step(piece, rhythm, fresh)
         return self.last
 
     def _begin(self, piece: Piece, chunk: Ecg) -> None:
         baseline = self.baseline
-        self._section, self.fs_hz = piece.section, chunk.fs_hz
-        self.ring = Ring(RING_S)
+        self._segment_index, self.fs_hz = piece.segment_index, chunk.fs_hz
+        self.buffer = SignalBuffer(BUFFER_S)
         self._messages = []
         self._usable_since = None
         self._tier = RhythmTier(

@@ -36,7 +36,7 @@ async def analyse_behind(monitor: Monitor, partition: Partition) -> None:
             # On the way progress is recorded up to the first end of a range alone: a range that is done forgets its
             # analysis, and how its last condition ended shows in the overlap only.
             soonest = min(b for _, b in ranges)
-            at_the_gap = {name for name, bed in partition.beds.items() if bed.behind is not None}
+            at_the_gap = {name for name, bed in partition.beds.items() if bed.backfill is not None}
             async with plain_consumer(monitor.settings) as consumer:
                 begin = await offset_before(consumer, topic, number, first, WARM_S)
                 handled = 0
@@ -99,10 +99,10 @@ async def _one(monitor: Monitor, partition: Partition, message: Incoming, at_the
     warm = message.offset < bed.bed.skipped[0].first
     if warm and window.bed_stream in at_the_gap:
         return
-    await monitor.deliver(bed, bed.push_behind(window, message.append_ns, warm=warm))
+    await monitor.deliver(bed, bed.backfill_window(window, message.append_ns, replay=warm))
 
 
 async def _record(monitor: Monitor, partition: Partition, up_to: int) -> None:
     async with monitor.turn(partition) as held:
         for bed in list(partition.beds.values()) if held else []:
-            await monitor.deliver(bed, bed.done_behind(up_to))
+            await monitor.deliver(bed, bed.record_backfilled(up_to))

@@ -1,8 +1,8 @@
 """One bed: windows, actions, interpretations and time in; documents out. Pure, the clock handed in.
 
-Assembly and rhythm tier say what holds, the life cycle says what becomes of it, and each turn of it gives one
+MessageReassembly and rhythm tier say what holds, the life cycle says what becomes of it, and each turn of it gives one
 `Outputs`, to be delivered in order before the next. The state that survives a worker is the bed document alone; what
-the signal says is found again from the windows (``warm``).
+the signal says is found again from the windows (``replay``).
 
 Whether a condition sounds depends on where it was seen: in signal that is older than `OLD_S` it is recorded, and sounds
 only where that signal proves to be the newest that the bed has.
@@ -17,11 +17,11 @@ from agents.lifecycle import actions, state_machine
 from agents.lifecycle.condition import ConditionReport
 from agents.lifecycle.outputs import Outputs, Strip
 from agents.lifecycle.rules import Rules
-from agents.lifecycle.state_machine import Outcome
+from agents.lifecycle.state_machine import ApplyResult
 from agents.monitor import encoder_flags
 from agents.monitor.analysis import Analysis, Step
-from agents.monitor.feed_problems import Troubles, silence_ended, silence_reports
-from agents.monitor.reassembly import Assembly
+from agents.monitor.feed_problems import FeedProblems, silence_ended, silence_reports
+from agents.monitor.reassembly import MessageReassembly
 from agents.monitor.reporting import Reporter
 from agents.monitor.vitals import VitalsMaker
 from agents.settings import Settings
@@ -75,18 +75,18 @@ class BedMonitor:
         self._settings = settings
         self._clock = clock
         self._topics = Topics(settings.topic_prefix, settings.partitions)
-        self._written = bool(bed.applied)  # Kafka has a document of this bed
+        self._stored = bool(bed.applied)  # Kafka has a document of this bed
         self._rules = self._rules_of(bed)
         self._reporter = Reporter(settings.strip_s, encoder)
         self._vitals = VitalsMaker(bed.bed_stream)
-        self._troubles = Troubles()
+        self._problems = FeedProblems()
         self._waiting_from: int | None = None  # offset of the first message that waits for a missing one
-        self._unsure = False  # the newest signal looked old; whether it is the newest shows when nothing follows
+        self._signal_is_old = False  # the newest signal looked old; whether it is the newest shows when nothing follows
         self._encoded_s = 0
-        self._watch = encoder_flags.Watch()
+        self._encoder_history = encoder_flags.EncoderHistory()
         self.offset = bed.applied.get(self._topics.windows, -1)
-        self.live = self._analysis(resumed=self._written)
-        self.behind: Analysis | None = None
+        self.live = self._analysis(resumed=self._stored)
+        self.backfill: Analysis | None = None
 
     def set_generation(self, generation: int) -> None:
         """The worker holds the partition in another generation of the consumer group."""
@@ -94,25 +94,25 @@ class BedMonitor:
 
     # ---- what comes in -------------------------------------------------------------------------------------------
 
-    def push(self, window: EcgWindow, offset: int, append_ns: int, *, warm: bool = False) -> list[Outputs]:
+    def apply_window(self, window: EcgWindow, offset: int, append_ns: int, *, replay: bool = False) -> list[Outputs]:
         """Take one window.
 
-        ``warm``, or an offset that is not after what was applied: the signal state is brought up, nothing comes out.
+        ``replay``, or an offset that is not after what was applied: the signal state is brought up, nothing comes out.
         """
-        if not warm and offset <= self.offset and offset > self.bed.applied.get(self._topics.windows, -1):
+        if not replay and offset <= self.offset and offset > self.bed.applied.get(self._topics.windows, -1):
             return []  # delivered twice
-        warm = warm or offset <= self.bed.applied.get(self._topics.windows, -1)
+        replay = replay or offset <= self.bed.applied.get(self._topics.windows, -1)
         self.offset = max(self.offset, offset)
-        steps, troubles = self.live.push(window, append_ns)
-        self._troubles.take(troubles, append_ns)
-        if warm:
+        steps, problems = self.live.add(window, append_ns)
+        self._problems.take(problems, append_ns)
+        if replay:
             return []
         self._mark_waiting(offset)
-        outputs = self._identified()
+        outputs = self._identify_patient()
         first = silence_ended(self.bed, append_ns, self._reporter.provenance())
-        outputs += self._turns(steps, first, self._placed(window))
-        if steps and self.bed.status is Status.MONITORED and not self._unsure:
-            outputs += self._for_the_eye_and_the_encoder()
+        outputs += self._transitions(steps, first, self._moved_bed(window))
+        if steps and self.bed.status is Status.MONITORED and not self._signal_is_old:
+            outputs += self._vitals_and_encoder_window()
         return outputs
 
     def tick(self, *, caught_up: bool) -> list[Outputs]:
@@ -122,118 +122,128 @@ class BedMonitor:
         reports: list[ConditionReport] = []
         provenance = self._reporter.provenance()
         if caught_up:
-            steps, troubles = self.live.release(now_ns)
-            self._troubles.take(troubles, now_ns)
+            steps, problems = self.live.release(now_ns)
+            self._problems.take(problems, now_ns)
             self._mark_waiting(None)
-            outputs += self._turns(steps) if steps else []
-            assembly = self.live.assembly
+            outputs += self._transitions(steps) if steps else []
+            reassembly = self.live.reassembly
             limit_s = self.live.limits["SILENT_FEED"].seconds or 0.0
-            reports += silence_reports(self.bed, assembly.heard_ns, assembly.message_s, limit_s, now_ns, provenance)
-            still = assembly.heard_ns is not None and now_ns - assembly.heard_ns >= assembly.message_s / 2 * S
-            if self._unsure and still and self.live.last is not None:
-                self._unsure = False  # nothing newer came: this is how the bed is
-                on = [e for e in self.live.last.hop.episodes if e.end is None]
+            reports += silence_reports(
+                self.bed, reassembly.last_append_ns, reassembly.message_s, limit_s, now_ns, provenance
+            )
+            still = (
+                reassembly.last_append_ns is not None
+                and now_ns - reassembly.last_append_ns >= reassembly.message_s / 2 * S
+            )
+            if self._signal_is_old and still and self.live.last is not None:
+                self._signal_is_old = False  # nothing newer came: this is how the bed is
+                on = [e for e in self.live.last.rhythm.episodes if e.end is None]
                 reports += self._reporter.reports(self.bed, self.live, on, live=True)
-            if assembly.heard_ns is not None:
-                reports += self._troubles.reports(self.bed, now_ns, provenance)
-        return outputs + self._turn(reports)
+            if reassembly.last_append_ns is not None:
+                reports += self._problems.reports(self.bed, now_ns, provenance)
+        return outputs + self._transition(reports)
 
-    def act(self, action: Action, offset: int) -> tuple[list[Outputs], Outcome]:
+    def apply_action(self, action: Action, offset: int) -> tuple[list[Outputs], ApplyResult]:
         """Apply a person's action, once."""
         before = self.bed
-        bed, alerts, outcome = actions.act(before, action, self._clock.now_ns(), rules=self._rules)
+        bed, alerts, outcome = actions.apply_action(before, action, self._clock.now_ns(), rules=self._rules)
         outputs = self._write(bed, alerts, {self._topics.actions: offset})
-        self._follow(before)
+        self._update_analysis(before)
         return outputs, outcome
 
-    def interpret(self, message: InterpretationMessage, offset: int) -> tuple[list[Outputs], Outcome]:
+    def apply_interpretation(self, message: InterpretationMessage, offset: int) -> tuple[list[Outputs], ApplyResult]:
         """Attach the interpreter's reading to its alert, once."""
-        bed, alerts, outcome = state_machine.interpret(self.bed, message, self._clock.now_ns(), rules=self._rules)
+        bed, alerts, outcome = state_machine.apply_interpretation(
+            self.bed, message, self._clock.now_ns(), rules=self._rules
+        )
         return self._write(bed, alerts, {self._topics.interpretations: offset}), outcome
 
-    def report(self, reports: Sequence[ConditionReport], applied: dict[str, int] | None = None) -> list[Outputs]:
+    def apply_reports(self, reports: Sequence[ConditionReport], applied: dict[str, int] | None = None) -> list[Outputs]:
         """Conditions that others found: the encoder's flags, services that are not there."""
-        return self._turn(reports, applied=applied)
+        return self._transition(reports, applied=applied)
 
-    def look(self, ecg: Ecg, findings: Mapping[str, float], *, trained: bool) -> list[Outputs]:
+    def apply_encoder_result(self, ecg: Ecg, findings: Mapping[str, float], *, trained: bool) -> list[Outputs]:
         """What the encoder found in ten seconds of this bed."""
         stop_ns = ecg.start_ns + round(ecg.n_samples / ecg.fs_hz * 1e9)
-        seen = encoder_flags.Look(findings, ecg.start_ns, stop_ns, trained)
-        self._watch, raised = encoder_flags.weigh(self.bed, seen, self._watch, self._clock.now_ns())
+        seen = encoder_flags.EncoderResult(findings, ecg.start_ns, stop_ns, trained)
+        self._encoder_history, raised = encoder_flags.decide_flag(
+            self.bed, seen, self._encoder_history, self._clock.now_ns()
+        )
         report = None if raised is None else self._reporter.of_the_encoder(self.bed, self.live, raised)
         if raised is None or report is None:
             return []
-        outputs = self._turn([report])
+        outputs = self._transition([report])
         for output in outputs:
-            output.found = raised.reason
+            output.flag_reason = raised.reason
         return outputs
 
     def supports(self, code: str) -> tuple[str, ...]:
         """Steady findings of the encoder that say the same as an alarm."""
-        return encoder_flags.supports(self._watch, code)
+        return encoder_flags.supports(self._encoder_history, code)
 
-    def strips_again(self) -> list[Strip]:
+    def strips_at_hand(self) -> list[Strip]:
         """Strips that may have been lost with the worker before, as far as the signal is at hand."""
-        return self._reporter.strips_again(self.bed, self.live)
+        return self._reporter.strips_at_hand(self.bed, self.live)
 
     # ---- live first ----------------------------------------------------------------------------------------------
 
-    def pass_over(self, first: int, last: int) -> list[Outputs]:
+    def skip_to_latest(self, first: int, last: int) -> list[Outputs]:
         """Record that the windows from ``first`` to ``last`` are passed over; the analysis so far goes on with them."""
-        self.behind = self.behind or self.live
+        self.backfill = self.backfill or self.live
         self.live = self._analysis(resumed=True)
         self.offset = max(self.offset, last)
         skipped = joined([*self.bed.skipped, Skipped(first=first, last=last)])
         return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: last})
 
-    def take_back(self, first: int) -> list[Outputs]:
+    def reclaim_tail(self, first: int) -> list[Outputs]:
         """The windows from ``first`` on are judged live after all: the newest end of what was passed over."""
         self.offset = first - 1
         skipped = [r.changed(last=min(r.last, first - 1)) for r in self.bed.skipped if r.first < first]
         return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: first - 1})
 
-    def push_behind(self, window: EcgWindow, append_ns: int, *, warm: bool = False) -> list[Outputs]:
+    def backfill_window(self, window: EcgWindow, append_ns: int, *, replay: bool = False) -> list[Outputs]:
         """Take one window that was passed over: its conditions are recorded when their end is known."""
-        if self.behind is None:
-            self.behind = self._analysis(resumed=True)
-        steps, _ = self.behind.push(window, append_ns)
-        if warm:
+        if self.backfill is None:
+            self.backfill = self._analysis(resumed=True)
+        steps, _ = self.backfill.add(window, append_ns)
+        if replay:
             return []
         turns = [
-            self._turn(self._reporter.reports(self.bed, self.behind, step.hop.episodes, live=False)) for step in steps
+            self._transition(self._reporter.reports(self.bed, self.backfill, step.rhythm.episodes, live=False))
+            for step in steps
         ]
         return [output for turn in turns for output in turn]
 
-    def done_behind(self, up_to: int) -> list[Outputs]:
+    def record_backfilled(self, up_to: int) -> list[Outputs]:
         """The windows up to this offset have been analysed."""
         skipped = [r.changed(first=max(r.first, up_to + 1)) for r in self.bed.skipped if r.last > up_to]
         if not skipped:
-            self.behind = None
+            self.backfill = None
         return [] if skipped == self.bed.skipped else self._write(self.bed.changed(skipped=skipped), [], {})
 
     # ---- turns ---------------------------------------------------------------------------------------------------
 
-    def _turns(
+    def _transitions(
         self, steps: Sequence[Step], first: Sequence[ConditionReport] = (), placed: Bed | None = None
     ) -> list[Outputs]:
         """One turn a step; what the message itself says goes with the first of them."""
         outputs: list[Outputs] = []
         now_ns, live = self._clock.now_ns(), self.live
-        reports, heard_ns = list(first), live.assembly.heard_ns or now_ns
+        reports, last_append_ns = list(first), live.reassembly.last_append_ns or now_ns
         for k, step in enumerate(steps):
-            self._unsure = now_ns - live.ring.instant_ns(live.ring.end) > OLD_S * S
+            self._signal_is_old = now_ns - live.buffer.instant_ns(live.buffer.end) > OLD_S * S
             provenance = self._reporter.provenance()
-            reports += self._troubles.reports(self.bed, heard_ns, provenance, live=not self._unsure)
-            reports += self._reporter.reports(self.bed, live, step.hop.episodes, live=not self._unsure)
-            reports += self._reporter.cleared(self.bed, live, step.hop.episodes)
+            reports += self._problems.reports(self.bed, last_append_ns, provenance, live=not self._signal_is_old)
+            reports += self._reporter.reports(self.bed, live, step.rhythm.episodes, live=not self._signal_is_old)
+            reports += self._reporter.cleared(self.bed, live, step.rhythm.episodes)
             applied = self._applied(self.offset if k == len(steps) - 1 else self.offset - 1)
-            outputs += self._turn(reports, self._with_baseline(placed or self.bed, step), applied)
+            outputs += self._transition(reports, self._with_baseline(placed or self.bed, step), applied)
             reports, placed = [], None
         if reports or placed is not None:
-            outputs += self._turn(reports, placed, self._applied(self.offset))
+            outputs += self._transition(reports, placed, self._applied(self.offset))
         return outputs
 
-    def _turn(
+    def _transition(
         self, reports: Sequence[ConditionReport], bed: Bed | None = None, applied: dict[str, int] | None = None
     ) -> list[Outputs]:
         """One turn of the life cycle, on ``bed`` where the message changed it."""
@@ -242,9 +252,9 @@ class BedMonitor:
 
     def _write(self, bed: Bed, alerts: list[Alert], applied: dict[str, int]) -> list[Outputs]:
         """The documents of a turn; none where it changed nothing."""
-        if bed is self.bed and self._written:
+        if bed is self.bed and self._stored:
             return []
-        self._written = True
+        self._stored = True
         self.bed = bed.changed(applied={**bed.applied, **applied})
         return [Outputs(bed=self.bed, strips=self._reporter.strips(alerts), alerts=alerts)]
 
@@ -255,25 +265,25 @@ class BedMonitor:
         return {self._topics.windows: offset} if offset >= 0 else {}
 
     def _mark_waiting(self, offset: int | None) -> None:
-        if not self.live.assembly.waiting:
+        if not self.live.reassembly.waiting:
             self._waiting_from = None
         elif self._waiting_from is None:
             self._waiting_from = offset
 
     # ---- what the bed is -----------------------------------------------------------------------------------------
 
-    def _identified(self) -> list[Outputs]:
+    def _identify_patient(self) -> list[Outputs]:
         """A pseudonym that came with a new epoch."""
         before = self.bed
-        patient = self.live.assembly.patient
+        patient = self.live.reassembly.patient
         bed, alerts = state_machine.identify(before, patient, self._clock.now_ns(), rules=self._rules)
         if bed is before:
             return []
         outputs = self._write(bed, alerts, self._applied(self.offset - 1))
-        self._follow(before)
+        self._update_analysis(before)
         return outputs
 
-    def _placed(self, window: EcgWindow) -> Bed | None:
+    def _moved_bed(self, window: EcgWindow) -> Bed | None:
         """The bed where the window shows it at another place, or with another clock; None where nothing changed."""
         bed = self.bed
         if (window.unit, window.bed) != (bed.unit, bed.bed):
@@ -281,54 +291,54 @@ class BedMonitor:
                 what=f"moved to {window.unit} {window.bed}", at=time_of_ns(self._clock.now_ns()), by="telemetry"
             )
             bed = bed.changed(unit=window.unit, bed=window.bed, changes=[*bed.changes, moved])
-        offset_ns = self.live.assembly.clock_offset_ns or 0
+        offset_ns = self.live.reassembly.clock_offset_ns or 0
         if offset_ns != _ns_of_seconds(bed.clock_offset_s):
             bed = bed.changed(clock_offset_s=offset_ns / S)
-        if bed is self.bed and self._written:
+        if bed is self.bed and self._stored:
             return None
         self._rules = self._rules_of(bed)
         return bed
 
     def _with_baseline(self, bed: Bed, step: Step) -> Bed:
-        found = step.hop.baseline
+        found = step.rhythm.baseline
         if found is None or bed.baseline is not None:
             return bed
-        since = time_of_ns(self.live.ring.instant_ns(step.hop.now))
+        since = time_of_ns(self.live.buffer.instant_ns(step.rhythm.now))
         return bed.changed(
             baseline=Baseline(st_mv=dict(found.st_mv), qrs_ms=found.qrs_ms, pr_ms=found.pr_ms, since=since)
         )
 
-    def _follow(self, before: Bed) -> None:
+    def _update_analysis(self, before: Bed) -> None:
         """Bring the analysis in line with a bed that a person or a new patient changed."""
         bed = self.bed
         if bed.limits != before.limits:
             self.live.limits = self._rules.checked_limits(bed.limits)
         if bed.baseline is None and before.baseline is not None:
             self.live.baseline = None
-        self.live.assembly.patient = bed.patient
+        self.live.reassembly.patient = bed.patient
 
-    def _for_the_eye_and_the_encoder(self) -> list[Outputs]:
+    def _vitals_and_encoder_window(self) -> list[Outputs]:
         vitals = self._vitals.of(self.live)
         outputs = [] if vitals is None else [Outputs(vitals=[vitals])]
         live = self.live
         second = live.now_ns // S
-        enough = live.ring.end - live.ring.begin >= ENCODER_S * live.fs_hz
+        enough = live.buffer.end - live.buffer.begin >= ENCODER_S * live.fs_hz
         window = live.last.piece.window if live.last is not None else None
         if window is None or not enough or second - self._encoded_s < self._settings.encoder_hop_s:
             return outputs
         if independent_leads(window.leads) >= ENCODER_LEADS:
             self._encoded_s = second
-            stop = live.ring.end
-            outputs.append(Outputs(encode=live.ring.span(stop - round(ENCODER_S * live.fs_hz), stop)))
+            stop = live.buffer.end
+            outputs.append(Outputs(encoder_window=live.buffer.span(stop - round(ENCODER_S * live.fs_hz), stop)))
         return outputs
 
     def _analysis(self, *, resumed: bool) -> Analysis:
         offset_ns = _ns_of_seconds(self.bed.clock_offset_s) if resumed else None
-        assembly = Assembly(self._settings.sequence_wait_s, offset_ns, self.bed.patient)
+        reassembly = MessageReassembly(self._settings.sequence_wait_s, offset_ns, self.bed.patient)
         known = self.bed.baseline
         baseline = None if known is None else RhythmBaseline(known.st_mv, known.qrs_ms, known.pr_ms)
         limits = self._rules.checked_limits(self.bed.limits)
-        return Analysis(assembly, limits, self._settings.rhythm, baseline)
+        return Analysis(reassembly, limits, self._settings.rhythm, baseline)
 
     def _rules_of(self, bed: Bed) -> Rules:
         site = self._settings.site

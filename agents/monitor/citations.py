@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agents.lifecycle.citation_documents import citation_of
-from agents.monitor.signal_buffer import Ring
+from agents.monitor.signal_buffer import SignalBuffer
 from models.evidence import Evidence
 from streams.alert import Citation, Segment
 from streams.document import time_of_ns
@@ -20,19 +20,19 @@ LEAD_IN_S = 0.5  # signal shown before the first cited beat, so that its P wave 
 
 
 def choose_span(
-    ring: Ring, evidence: Sequence[Evidence], detected: int, fs_hz: float, strip_s: float
+    buffer: SignalBuffer, evidence: Sequence[Evidence], detected: int, fs_hz: float, strip_s: float
 ) -> tuple[int, int]:
     """Samples of the strip: ``strip_s`` up to the detection, or earlier where the evidence lies earlier."""
     length = round(strip_s * fs_hz)
-    stop = min(detected, ring.end)
-    kept = [e for e in evidence if e.start >= ring.begin and e.end <= ring.end]
+    stop = min(detected, buffer.end)
+    kept = [e for e in evidence if e.start >= buffer.begin and e.end <= buffer.end]
     if kept:
         first = min(e.start for e in kept) - round(LEAD_IN_S * fs_hz)
         last = max(e.end for e in kept)
         if first < stop - length:  # what was found latest is shown, where not all of it fits
             stop = min(stop, max(first + length, last))
-    start = max(stop - length, ring.begin)
-    return start, min(max(stop, start + length), ring.end)
+    start = max(stop - length, buffer.begin)
+    return start, min(max(stop, start + length), buffer.end)
 
 
 def citations_of(

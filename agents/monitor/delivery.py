@@ -65,13 +65,13 @@ class Delivery:
             if messages:
                 self._may_write()
                 await self._sender.send(messages)
-            await self.flag(bed, output.alerts, output.strips, output.found)
+            await self.flag(bed, output.alerts, output.strips, output.flag_reason)
             for alert in output.alerts:
                 self._metrics.alert(alert, self._clock.now_ns())
             for vitals in output.vitals:
                 await self._sender.send_volatile(Outgoing(topics.vitals, key, vitals.to_json()))
-            if output.encode is not None:
-                self._encode(key, output.encode)
+            if output.encoder_window is not None:
+                self._encode(key, output.encoder_window)
 
     async def flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
         """Hand what GEM is to read to the interpreter; over budget it is worded from the measurements."""
@@ -105,16 +105,16 @@ class Delivery:
             messages.append(Outgoing(self._topics.flagged, alert.bed_stream, encode_flagged(segment)))
         await self._sender.send(messages)
 
-    async def alerts_again(self, bed: BedMonitor) -> None:
+    async def republish_alerts(self, bed: BedMonitor) -> None:
         """The alerts of a bed as they were written: some may never have left. Readers drop versions they have."""
         generation = bed.bed.generation
         alerts = [alert.changed(generation=generation) for alert in bed.bed.alerts]
         self._may_write()
         await self._sender.send([Outgoing(self._topics.alerts, bed.bed.bed_stream, a.to_json()) for a in alerts])
 
-    async def strips_again(self, bed: BedMonitor) -> None:
+    async def republish_strips(self, bed: BedMonitor) -> None:
         """Strips, and flags without a reading, of alerts that began just before the worker before this one ended."""
-        strips = bed.strips_again()
+        strips = bed.strips_at_hand()
         key = bed.bed.bed_stream
         self._may_write()
         await self._sender.send(

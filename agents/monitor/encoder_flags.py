@@ -1,11 +1,12 @@
-"""What the encoder tier's findings are worth beside the rhythm tier's alarms: one decision a bed and look.
+"""Decides for each encoder result of a bed whether its findings are flagged for GEM.
 
-A finding of one 10-s window is not yet news. It is raised when several looks in a row agree, when no alarm of the bed
-says the same already, when the signal is fit to be read, and when nobody was told of it lately. What is raised becomes
-an `INTERPRETATION` alert (advice, PN, never sounds) whose segment GEM reads. An encoder that was never trained raises
-nothing: its features are those of fixed random weights.
+Input: the findings of one 10-s window, the bed document with its alerts, the history of the last results. Output:
+the new history and, at most, one flag. A flag becomes an `INTERPRETATION` alert (advice, PN, never sounds), and GEM
+reads its segment. A finding is flagged when `RESULTS_IN_A_ROW` consecutive results agree, no alarm of the bed covers
+it, no technical alarm makes the signal unusable, and it was not flagged recently. An untrained encoder flags nothing:
+its features are those of random weights.
 
-The memory (`Watch`) is a value of the worker alone; what must survive the worker is read from the bed's alerts.
+The history (`EncoderHistory`) exists in the worker only; state that must survive it is read from the bed's alerts.
 """
 
 from __future__ import annotations
@@ -19,22 +20,21 @@ from streams.alert import State
 from streams.bed import Bed, Status
 from streams.document import ns_of_time
 
-LOOKS_IN_A_ROW = 5
-"""So many looks must agree: at one look every 2 s they span 18 s of signal, nearly two windows that share nothing. With
-a single look every passing artefact becomes an alert."""
+RESULTS_IN_A_ROW = 5
+"""Consecutive results that must agree: at one result every 2 s they span 18 s of signal, almost two disjoint windows.
+With a single result every passing artefact becomes an alert."""
 
 AGAIN_AFTER_S = 600.0
-"""The same findings are not raised again for this long, as long as the longest re-alarm time: GEM would read the same
-ECG again and again."""
+"""The same findings are not flagged again for this long, the longest re-alarm time. Without it GEM reads the same ECG
+again and again."""
 
 MORE_AFTER_S = 60.0
-"""Findings that were not among those raised last are raised after this long: one alert a minute at most, however
-the findings come and go."""
+"""Findings that were not among the last flagged ones are flagged after this long: at most one alert a minute."""
 
 NOT_NEWS = frozenset({"NORM", "SINUS", "IRREGULAR_SINUS", "BRADY", "TACHY", "PVC", "PAC", "PACED"})
-"""Findings that ask for no reading, and those that the rhythm tier counts beat by beat with limits of its own."""
+"""Findings that need no interpretation, and those for which the rhythm tier has limits of its own."""
 
-SAID_BY: Mapping[str, frozenset[str]] = {
+COVERED_BY_ALARMS: Mapping[str, frozenset[str]] = {
     "AFIB": frozenset({"AFIB", "IRREGULAR"}),
     "MI": frozenset({"ST_ELEVATION", "ST_DEPRESSION"}),
     "STTC": frozenset({"ST_ELEVATION", "ST_DEPRESSION"}),
@@ -46,15 +46,15 @@ SAID_BY: Mapping[str, frozenset[str]] = {
     "RBBB": frozenset({"WIDE_QRS"}),
     "AVB1": frozenset({"PR_LONG"}),
 }
-"""Alarms that say the same as a finding: while one of them is open its own segment is read."""
+"""Alarms that cover a finding: while one of them is open GEM reads the segment of that alarm."""
 
 UNREADABLE = frozenset({"NOISY_SIGNAL", "LEADS_OFF", "SILENT_FEED", "PATIENT_MISMATCH"})
-"""Technical alarms in whose presence the encoder's findings are not believed, or not known to be this patient's."""
+"""Technical alarms that make the encoder's findings unusable, or not known to belong to this patient."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the encoder tier found in one window.
+class EncoderResult:
+    """Findings of the encoder tier in one window.
 
     Attributes
     ----------
@@ -73,13 +73,13 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What a worker remembers of one bed's looks.
+class EncoderHistory:
+    """The last encoder results of one bed.
 
     Attributes
     ----------
     agreeing : mapping
-        Finding to the number of looks in a row that showed it.
+        Finding to the number of results in a row that showed it.
     raised : frozenset of str
         The findings raised last.
     raised_ns : int or None
@@ -101,57 +101,59 @@ class Raised:
     stop_ns: int
 
 
-def weigh(bed: Bed, look: Look, watch: Watch, now_ns: int) -> tuple[Watch, Raised | None]:
-    """Decide about one look.
+def decide_flag(
+    bed: Bed, result: EncoderResult, history: EncoderHistory, now_ns: int
+) -> tuple[EncoderHistory, Raised | None]:
+    """Decide about one result.
 
     Parameters
     ----------
     bed : Bed
         As it stands, its alerts included.
-    look : Look
-        What the encoder found.
-    watch : Watch
-        What was remembered after the last look.
+    result : EncoderResult
+        Of one window.
+    history : EncoderHistory
+        After the last result.
     now_ns : int
         UTC nanoseconds.
 
     Returns
     -------
-    watch : Watch
-        To be remembered.
+    history : EncoderHistory
+        After this result.
     raised : Raised or None
-        What to raise, if anything.
+        The flag, or None.
     """
-    if not look.trained:
-        return watch, None
-    agreeing = {finding: watch.agreeing.get(finding, 0) + 1 for finding in look.findings}
-    watch = Watch(agreeing, watch.raised, watch.raised_ns)
+    if not result.trained:
+        return history, None
+    agreeing = {finding: history.agreeing.get(finding, 0) + 1 for finding in result.findings}
+    history = EncoderHistory(agreeing, history.raised, history.raised_ns)
     open_codes = {alert.code for alert in bed.alerts if alert.state is not State.OFF}
     lethal = any(a.priority == "PH" and a.state is not State.OFF for a in bed.alerts)
     if bed.status is not Status.MONITORED or lethal or open_codes & UNREADABLE:
-        return watch, None
-    steady = {finding for finding, looks in agreeing.items() if looks >= LOOKS_IN_A_ROW}
-    news = {f for f in steady - NOT_NEWS if not SAID_BY.get(f, frozenset()) & open_codes}
-    if not news or not _due(bed, news, watch, now_ns):
-        return watch, None
-    findings = tuple(sorted(news, key=lambda finding: (-look.findings[finding], finding)))
-    said = ", ".join(f"{TITLES.get(finding, finding)} {look.findings[finding]:.2f}" for finding in findings)
-    raised = Raised(findings, f"encoder, without an alarm: {said}", look.start_ns, look.stop_ns)
-    return Watch(agreeing, frozenset(news), now_ns), raised
+        return history, None
+    steady = {finding for finding, results in agreeing.items() if results >= RESULTS_IN_A_ROW}
+    news = {f for f in steady - NOT_NEWS if not COVERED_BY_ALARMS.get(f, frozenset()) & open_codes}
+    if not news or not _due(bed, news, history, now_ns):
+        return history, None
+    findings = tuple(sorted(news, key=lambda finding: (-result.findings[finding], finding)))
+    named = ", ".join(f"{TITLES.get(finding, finding)} {result.findings[finding]:.2f}" for finding in findings)
+    raised = Raised(findings, f"encoder, without an alarm: {named}", result.start_ns, result.stop_ns)
+    return EncoderHistory(agreeing, frozenset(news), now_ns), raised
 
 
-def supports(watch: Watch, code: str) -> tuple[str, ...]:
-    """The encoder's steady findings that say the same as an alarm that begins: they go into its flag's reason."""
-    steady = (finding for finding, looks in watch.agreeing.items() if looks >= LOOKS_IN_A_ROW)
-    return tuple(sorted(finding for finding in steady if code in SAID_BY.get(finding, frozenset())))
+def supports(history: EncoderHistory, code: str) -> tuple[str, ...]:
+    """Findings of `RESULTS_IN_A_ROW` results that an alarm covers; added to the reason of its flag."""
+    steady = (finding for finding, results in history.agreeing.items() if results >= RESULTS_IN_A_ROW)
+    return tuple(sorted(finding for finding in steady if code in COVERED_BY_ALARMS.get(finding, frozenset())))
 
 
-def _due(bed: Bed, news: set[str], watch: Watch, now_ns: int) -> bool:
-    """Nobody was told of these findings lately, as the worker and the bed's alerts remember it."""
-    told = [ns_of_time(alert.detected) for alert in bed.alerts if alert.code == "INTERPRETATION"]
-    if watch.raised_ns is not None:
-        told.append(watch.raised_ns)
-    if not told:
+def _due(bed: Bed, news: set[str], history: EncoderHistory, now_ns: int) -> bool:
+    """True when these findings were not flagged recently, by the history and the bed's alerts."""
+    raised_at_ns = [ns_of_time(alert.detected) for alert in bed.alerts if alert.code == "INTERPRETATION"]
+    if history.raised_ns is not None:
+        raised_at_ns.append(history.raised_ns)
+    if not raised_at_ns:
         return True
-    more = watch.raised_ns is not None and bool(news - watch.raised)
-    return now_ns - max(told) >= seconds_ns(MORE_AFTER_S if more else AGAIN_AFTER_S)
+    more = history.raised_ns is not None and bool(news - history.raised)
+    return now_ns - max(raised_at_ns) >= seconds_ns(MORE_AFTER_S if more else AGAIN_AFTER_S)

@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agents.lifecycle.condition import ConditionReport
-from agents.monitor.reassembly import Trouble
+from agents.monitor.reassembly import FeedProblem
 from streams.alert import Alert, Provenance
 from streams.bed import SYSTEM, Bed, Status
 from streams.document import ns_of_time
 
 S = 1_000_000_000
-CLEAR_S = 10.0  # a trouble that no message has shown for this long is over
-TROUBLES = ("CLOCK_JUMP", "DUPLICATE_SOURCE", "PATIENT_MISMATCH")
+CLEAR_S = 10.0  # a problem that no message has shown for this long is over
+PROBLEM_CODES = ("CLOCK_JUMP", "DUPLICATE_SOURCE", "PATIENT_MISMATCH")
 
 
 def open_alert(bed: Bed, code: str) -> Alert | None:
@@ -23,13 +23,13 @@ def open_alert(bed: Bed, code: str) -> Alert | None:
 
 
 def silence_reports(
-    bed: Bed, heard_ns: int | None, message_s: float, limit_s: float, now_ns: int, provenance: Provenance
+    bed: Bed, last_append_ns: int | None, message_s: float, limit_s: float, now_ns: int, provenance: Provenance
 ) -> list[ConditionReport]:
     """SILENT_FEED where no valid message has come for ``limit_s``, or twice a message's length if that is longer.
 
     Parameters
     ----------
-    heard_ns : int or None
+    last_append_ns : int or None
         Append time of the last valid message; None: not one that is still to be read, then the bed's ``since`` counts.
     now_ns : int
         The partition was read to its end at this time.
@@ -37,37 +37,39 @@ def silence_reports(
     if bed.status is not Status.MONITORED or bed.bed_stream == SYSTEM:
         return []
     since_ns = ns_of_time(bed.since)
-    last_ns = since_ns if heard_ns is None else max(heard_ns, since_ns) if bed.by else heard_ns
+    last_ns = since_ns if last_append_ns is None else max(last_append_ns, since_ns) if bed.by else last_append_ns
     if now_ns - last_ns <= max(limit_s, 2 * message_s) * S:
         return []
     return [ConditionReport("SILENT_FEED", last_ns, now_ns, now_ns, provenance=provenance)]
 
 
-def silence_ended(bed: Bed, heard_ns: int, provenance: Provenance) -> list[ConditionReport]:
+def silence_ended(bed: Bed, last_append_ns: int, provenance: Provenance) -> list[ConditionReport]:
     """The end of SILENT_FEED, where it is on: a message came."""
     alert = open_alert(bed, "SILENT_FEED")
     if alert is None:
         return []
-    onset_ns, end_ns = ns_of_time(alert.onset), max(ns_of_time(alert.onset), heard_ns)
+    onset_ns, end_ns = ns_of_time(alert.onset), max(ns_of_time(alert.onset), last_append_ns)
     return [ConditionReport("SILENT_FEED", onset_ns, end_ns, end_ns, end_ns=end_ns, provenance=provenance)]
 
 
-class Troubles:
+class FeedProblems:
     """CLOCK_JUMP, DUPLICATE_SOURCE and PATIENT_MISMATCH: on while messages show them, and for 10 s after."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, int, int]] = {}  # code to onset, last seen, append time of that
 
-    def take(self, troubles: Iterable[Trouble], append_ns: int) -> None:
+    def take(self, problems: Iterable[FeedProblem], append_ns: int) -> None:
         """Note what a message showed."""
-        for trouble in troubles:
-            onset_ns = self._seen[trouble.code][0] if trouble.code in self._seen else trouble.at_ns
-            self._seen[trouble.code] = min(onset_ns, trouble.at_ns), max(trouble.at_ns, onset_ns), append_ns
+        for problem in problems:
+            onset_ns = self._seen[problem.code][0] if problem.code in self._seen else problem.at_ns
+            self._seen[problem.code] = min(onset_ns, problem.at_ns), max(problem.at_ns, onset_ns), append_ns
 
-    def reports(self, bed: Bed, heard_ns: int, provenance: Provenance, *, live: bool = True) -> list[ConditionReport]:
-        """What is on, and what has ended by ``heard_ns``, the append time of the newest message."""
+    def reports(
+        self, bed: Bed, last_append_ns: int, provenance: Provenance, *, live: bool = True
+    ) -> list[ConditionReport]:
+        """What is on, and what has ended by ``last_append_ns``, the append time of the newest message."""
         out = []
-        for code in TROUBLES:
+        for code in PROBLEM_CODES:
             if code not in self._seen:
                 alert = open_alert(bed, code)
                 if alert is not None:  # another worker saw it, and no message since shows it
@@ -75,7 +77,7 @@ class Troubles:
                     out.append(ConditionReport(code, onset_ns, onset_ns, onset_ns, onset_ns, provenance=provenance))
                 continue
             onset_ns, last_ns, append_ns = self._seen[code]
-            over = heard_ns - append_ns > CLEAR_S * S
+            over = last_append_ns - append_ns > CLEAR_S * S
             end_ns = last_ns if over else None
             out.append(ConditionReport(code, onset_ns, last_ns, last_ns, end_ns, live=live, provenance=provenance))
             if over:

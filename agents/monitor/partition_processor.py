@@ -28,7 +28,7 @@ class PassingOver:
         """Remember a message, as one of the last `TAIL_S` of its bed."""
         tail = self.tails.get(bed.bed.bed_stream)
         if tail is None:
-            length = math.ceil(TAIL_S / max(0.2, bed.live.assembly.message_s))
+            length = math.ceil(TAIL_S / max(0.2, bed.live.reassembly.message_s))
             tail = self.tails[bed.bed.bed_stream] = deque(maxlen=length)
         tail.append(message)
 

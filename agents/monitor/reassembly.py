@@ -1,10 +1,11 @@
-"""A bed's messages put together to a signal: in order, each once, cut into sections where the signal changes its kind.
+"""Message reassembly: puts the messages of one bed in order, each once, and divides the signal into segments.
 
-In: `EcgWindow` with its append time. Out: `Piece`, the next stretch of signal, with the samples missing before it and
-the section that it belongs to (another sampling rate, other leads, another epoch or a jump of the clock begin a new
-one), and `Trouble`: what the messages themselves show to be wrong (CLOCK_JUMP, DUPLICATE_SOURCE, PATIENT_MISMATCH).
+Input: `EcgWindow` with its append time (UTC ns). Output: `Piece`, the next part of the signal with the number of
+samples missing before it and the index of its signal segment, and `FeedProblem` (CLOCK_JUMP, DUPLICATE_SOURCE,
+PATIENT_MISMATCH). A new segment begins with another sampling rate, other leads, another epoch, a jump of the device
+clock or a gap of more than `SEGMENT_GAP_S`.
 
-Pure: time comes in as append time alone, so that a worker that reads the same messages again finds the same pieces.
+Pure: append time is the only time, so that a worker that reads the same messages again gets the same pieces.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from dataclasses import dataclass
 from streams.wire import EcgWindow
 
 S = 1_000_000_000
-JUMP_S = 5.0  # CONTRACTS 4, CLOCK_JUMP: a device clock that moves by more than this has jumped
-OVERLAP_S = 5.0  # CONTRACTS 4, DUPLICATE_SOURCE: an older epoch that goes on this long into a newer
+JUMP_S = 5.0  # CLOCK_JUMP (docs/alarms.md): a device clock that moves by more than this has jumped
+OVERLAP_S = 5.0  # DUPLICATE_SOURCE (docs/alarms.md): an older epoch that goes on this long into a newer one
 TAKEOVER_S = 5.0  # a source that is silent this long gives way to the other one that still sends
 JITTER_S = 0.1  # device times this near to what the samples say are the same instant, seen through a coarse clock
-SECTION_GAP_S = 60.0  # beat detection forgets within 30 s: after a longer gap nothing is gained by going on
+SEGMENT_GAP_S = 60.0  # beat detection forgets within 30 s: after a longer gap nothing is gained by going on
 KEPT = 64  # messages whose fingerprint is kept: 64 s at 1 s a message, far more than a producer sends twice
 HELD_MAX = 64  # messages that wait for a missing one; past it the gap is taken as one
 US = 1000
@@ -27,41 +28,41 @@ US = 1000
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """The next stretch of a bed's signal.
+    """The next part of a bed's signal.
 
     Attributes
     ----------
     window : EcgWindow
         The message.
-    section : int
-        Counts the stretches of one kind of signal; samples are counted anew in each.
+    segment_index : int
+        Index of the signal segment; samples count from its beginning.
     missing : int
-        Samples that are missing before this piece, within its section.
+        Number of samples missing before this piece, within its segment.
     clock_offset_ns : int
-        What turns device time into the time of documents.
+        Added to device time, gives the time of documents.
     """
 
     window: EcgWindow
-    section: int
+    segment_index: int
     missing: int
     clock_offset_ns: int
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What a message shows to be wrong: alarm code and when, UTC ns as documents state it."""
+class FeedProblem:
+    """A problem that a message shows: the alarm code and its time, UTC ns as documents state it."""
 
     code: str
     at_ns: int
 
 
-class Assembly:
-    """The order of one bed's messages.
+class MessageReassembly:
+    """Puts the messages of one bed in order.
 
     Parameters
     ----------
     wait_s : float
-        How long a missing sequence number is waited for, by append time.
+        Wait for a missing sequence number, by append time.
     clock_offset_ns : int or None
         Offset of the bed document, for a worker that goes on in the middle of an epoch; None: take the first message's.
     patient : str
@@ -72,8 +73,8 @@ class Assembly:
         self._wait_ns = round(wait_s * S)
         self.clock_offset_ns = clock_offset_ns
         self.patient = patient
-        self.section = 0
-        self.heard_ns: int | None = None  # append time of the last valid message
+        self.segment_index = 0
+        self.last_append_ns: int | None = None  # append time of the last valid message
         self.message_s = 1.0  # length of the last message
         self.dropped = 0  # duplicates, late ones and those of a second source
         self._epoch: int | None = None
@@ -83,11 +84,11 @@ class Assembly:
         self._taken_ns = 0  # append time of the last message that was taken from the current source
         self._held: dict[int, tuple[EcgWindow, int]] = {}
         self._kept: dict[int, int] = {}
-        self._troubles: list[Trouble] = []
+        self._problems: list[FeedProblem] = []
 
-    def push(self, window: EcgWindow, append_ns: int) -> list[Piece]:
+    def add(self, window: EcgWindow, append_ns: int) -> list[Piece]:
         """Take one message; the pieces that it completes, in order."""
-        self.heard_ns = append_ns if self.heard_ns is None else max(self.heard_ns, append_ns)
+        self.last_append_ns = append_ns if self.last_append_ns is None else max(self.last_append_ns, append_ns)
         self.message_s = window.duration_s
         pieces = self.release(append_ns)
         if self._epoch is None or window.epoch > self._epoch:
@@ -99,7 +100,7 @@ class Assembly:
         return pieces
 
     def release(self, now_ns: int) -> list[Piece]:
-        """Pieces that have waited long enough for a missing one."""
+        """Pieces that waited longer than ``wait_s`` for a missing message."""
         pieces: list[Piece] = []
         while self._held and (
             len(self._held) > HELD_MAX or now_ns - min(t for _, t in self._held.values()) >= self._wait_ns
@@ -113,9 +114,9 @@ class Assembly:
         """Messages wait for a missing one."""
         return bool(self._held)
 
-    def troubles(self) -> list[Trouble]:
-        """What was found wrong since the last call."""
-        found, self._troubles = self._troubles, []
+    def problems(self) -> list[FeedProblem]:
+        """Problems found since the last call."""
+        found, self._problems = self._problems, []
         return found
 
     def _in_epoch(self, window: EcgWindow, append_ns: int) -> list[Piece]:
@@ -162,7 +163,7 @@ class Assembly:
         self._held.clear()
         self._kept.clear()
         self._last = None
-        self.section += 1
+        self.segment_index += 1
 
     def _older_epoch(self, window: EcgWindow, append_ns: int) -> list[Piece]:
         """A message of an epoch that a newer one has followed: late, or its producer still runs."""
@@ -173,7 +174,7 @@ class Assembly:
 
     def _second_source(self, window: EcgWindow, append_ns: int) -> list[Piece]:
         """Two producers send: the bed stays with the one it has, until that one falls silent."""
-        self._trouble("DUPLICATE_SOURCE", window)
+        self._note_problem("DUPLICATE_SOURCE", window)
         if append_ns - self._taken_ns < TAKEOVER_S * S:
             self.dropped += 1
             return []
@@ -182,7 +183,7 @@ class Assembly:
         return [self._take(window, append_ns)]
 
     def _take(self, window: EcgWindow, append_ns: int) -> Piece:
-        missing = self._follow(window)
+        missing = self._samples_missing(window)
         if window.patient and not self.patient:
             self.patient = window.patient
         self._last, self._next, self._taken_ns = window, window.sequence + 1, append_ns
@@ -190,12 +191,12 @@ class Assembly:
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         if window.patient and window.patient != self.patient:
-            self._trouble("PATIENT_MISMATCH", window)
+            self._note_problem("PATIENT_MISMATCH", window)
         assert self.clock_offset_ns is not None  # set with the first message
-        return Piece(window, self.section, missing, self.clock_offset_ns)
+        return Piece(window, self.segment_index, missing, self.clock_offset_ns)
 
-    def _follow(self, window: EcgWindow) -> int:
-        """How the message goes on from the last one: samples missing in between; a new section where it does not."""
+    def _samples_missing(self, window: EcgWindow) -> int:
+        """Samples missing between the last message and this one; begins a new signal segment where they do not join."""
         last = self._last
         if last is None:
             return 0
@@ -203,17 +204,17 @@ class Assembly:
         ahead_s = (window.device_time_ns - expected_ns) / S
         if _jumped(last, window, ahead_s):
             self.clock_offset_ns = _whole_us(window.clock_offset_ns)
-            self.section += 1
-            self._trouble("CLOCK_JUMP", window)
+            self.segment_index += 1
+            self._note_problem("CLOCK_JUMP", window)
             return 0
-        if window.leads != last.leads or window.fs_hz != last.fs_hz or ahead_s > SECTION_GAP_S:
-            self.section += 1
+        if window.leads != last.leads or window.fs_hz != last.fs_hz or ahead_s > SEGMENT_GAP_S:
+            self.segment_index += 1
             return 0
         return round(ahead_s * window.fs_hz) if ahead_s > JITTER_S else 0
 
-    def _trouble(self, code: str, window: EcgWindow) -> None:
+    def _note_problem(self, code: str, window: EcgWindow) -> None:
         offset_ns = self.clock_offset_ns if code != "DUPLICATE_SOURCE" else window.clock_offset_ns
-        self._troubles.append(Trouble(code, _whole_us(window.device_time_ns + (offset_ns or 0))))
+        self._problems.append(FeedProblem(code, _whole_us(window.device_time_ns + (offset_ns or 0))))
 
 
 def _jumped(last: EcgWindow, window: EcgWindow, ahead_s: float) -> bool:

@@ -88,17 +88,17 @@ class Reporter:
         return out
 
     def _report(self, bed: Bed, analysis: Analysis, episode: Episode, live: bool) -> ConditionReport:
-        ring, fs_hz = analysis.ring, analysis.fs_hz
-        onset_ns = ring.instant_ns(episode.onset)
-        last_ns = max(onset_ns, ring.instant_ns(episode.last_held))
+        buffer, fs_hz = analysis.buffer, analysis.fs_hz
+        onset_ns = buffer.instant_ns(episode.onset)
+        last_ns = max(onset_ns, buffer.instant_ns(episode.last_held))
         newest = None if analysis.last is None else analysis.last.piece.window
         priority = None if newest is None else priority_of(episode.code, newest.leads_off, newest.leads)
         report = ConditionReport(
             episode.code,
             onset_ns,
-            max(onset_ns, ring.instant_ns(episode.detected)),
+            max(onset_ns, buffer.instant_ns(episode.detected)),
             last_ns,
-            end_ns=None if episode.end is None else max(onset_ns, ring.instant_ns(episode.end)),
+            end_ns=None if episode.end is None else max(onset_ns, buffer.instant_ns(episode.end)),
             held=episode.held,
             live=live,
             priority=priority,
@@ -111,12 +111,12 @@ class Reporter:
     def _with_evidence(
         self, bed: Bed, analysis: Analysis, episode: Episode, report: ConditionReport, fs_hz: float
     ) -> ConditionReport:
-        ring = analysis.ring
-        start, stop = choose_span(ring, episode.evidence, episode.detected, fs_hz, self._strip_s)
+        buffer = analysis.buffer
+        start, stop = choose_span(buffer, episode.evidence, episode.detected, fs_hz, self._strip_s)
         if stop <= start:
             return report
         window, derived = self.window(bed, analysis, start, stop)
-        start_ns = ring.instant_ns(start)
+        start_ns = buffer.instant_ns(start)
         segment = segment_of(start_ns, window.n_samples, fs_hz)
         epoch, first, last = analysis.messages(start, stop)
         self._windows[episode.code, ns_of_time(segment.start)] = window
@@ -129,13 +129,13 @@ class Reporter:
         )
 
     def window(self, bed: Bed, analysis: Analysis, start: int, stop: int) -> tuple[EcgWindow, tuple[str, ...]]:
-        """Samples ``start`` to ``stop`` of the ring as a message, as recorded; and the leads that could be derived."""
-        shown = analysis.ring.span(start, stop)
+        """Samples ``start`` to ``stop`` of the buffer as a message, as recorded, and the derived leads."""
+        shown = analysis.buffer.span(start, stop)
         last_ns = shown.start_ns + round((shown.n_samples - 1) / shown.fs_hz * 1e9)
         epoch, first, _ = analysis.messages(start, stop)
         gains = {round(float(x), 6) for x in analysis.lsb_uv}
         window = window_of_ecg(
-            replace(shown, start_ns=shown.start_ns - (analysis.assembly.clock_offset_ns or 0)),
+            replace(shown, start_ns=shown.start_ns - (analysis.reassembly.clock_offset_ns or 0)),
             bed_stream=bed.bed_stream,
             unit=bed.unit,
             bed=bed.bed,
@@ -147,26 +147,26 @@ class Reporter:
         )
         return window, shown.derived
 
-    def strips_again(self, bed: Bed, analysis: Analysis) -> list[Strip]:
+    def strips_at_hand(self, bed: Bed, analysis: Analysis) -> list[Strip]:
         """The strips of the alerts whose segment is still at hand: one that was lost with a worker comes back so."""
-        ring, out = analysis.ring, []
+        buffer, out = analysis.buffer, []
         for alert in bed.alerts:
             if alert.segment is None or analysis.last is None or alert.segment.sampling_rate != analysis.fs_hz:
                 continue
-            start = ring.sample_at(ns_of_time(alert.segment.start))
+            start = buffer.sample_at(ns_of_time(alert.segment.start))
             stop = start + round(alert.segment.duration_s * analysis.fs_hz)
-            if ring.begin <= start and stop <= ring.end:
+            if buffer.begin <= start and stop <= buffer.end:
                 out.append(Strip(alert.id, self.window(bed, analysis, start, stop)[0]))
         return out
 
     def of_the_encoder(self, bed: Bed, analysis: Analysis, raised: Raised) -> ConditionReport | None:
         """An `INTERPRETATION` over the window that the encoder looked at; None where it is not at hand any more."""
-        ring = analysis.ring
-        start, stop = ring.sample_at(raised.start_ns), ring.sample_at(raised.stop_ns)
-        if start < ring.begin or stop > ring.end or stop <= start:
+        buffer = analysis.buffer
+        start, stop = buffer.sample_at(raised.start_ns), buffer.sample_at(raised.stop_ns)
+        if start < buffer.begin or stop > buffer.end or stop <= start:
             return None
         window, derived = self.window(bed, analysis, start, stop)
-        segment = segment_of(ring.instant_ns(start), window.n_samples, analysis.fs_hz)
+        segment = segment_of(buffer.instant_ns(start), window.n_samples, analysis.fs_hz)
         self._windows["INTERPRETATION", ns_of_time(segment.start)] = window
         epoch, first, last = analysis.messages(start, stop)
         return ConditionReport(

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5  # half of the second that the promises about time are kept to
 ENCODER_LAG_S = 1.0  # at more lag the encoder gets nothing: it thins out before the rhythm tier waits
 PASS_OVER_FROM = 12  # windows a bed that must wait before any is passed over: a handful is judged faster than skipped
-TELL_AGAIN_S = 30.0  # the monitor that holds `_system` may be a new one
+REPORT_INTERVAL_S = 30.0  # the monitor that holds `_system` may be a new one
 SERVICES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
 D = TypeVar("D", Action, InterpretationMessage)
 
@@ -136,7 +136,7 @@ class Monitor(Worker):
                     if partition.beds:
                         await self._warm(partition, partition.next_offset)
                     for bed in partition.beds.values():
-                        await self.delivery.strips_again(bed)
+                        await self.delivery.republish_strips(bed)
                     partition.ready.set()
                     self._start_behind(partition)
             self.ready.set()
@@ -151,7 +151,7 @@ class Monitor(Worker):
         partition.beds = {name: self._monitor_of(partition, bed) for name, bed in documents.items()}
         partition.hold_in(self.lease.generation, max((bed.generation for bed in documents.values()), default=-1))
         for bed in partition.beds.values():
-            await self.delivery.alerts_again(bed)
+            await self.delivery.republish_alerts(bed)
 
     async def _warm(self, partition: Partition, committed: int) -> None:
         """Bring the signal state of a partition's beds up to the committed offset; nothing comes out."""
@@ -171,7 +171,7 @@ class Monitor(Worker):
                     bed = partition.beds.get(window.bed_stream)
                     if bed is not None:
                         began = loop.time()
-                        bed.push(window, message.offset, message.append_ns, warm=True)
+                        bed.apply_window(window, message.offset, message.append_ns, replay=True)
                         self.warm.took(loop.time() - began, window.duration_s)
                         self.progressed()
                     await asyncio.sleep(0)
@@ -226,7 +226,7 @@ class Monitor(Worker):
             return
         bed = self._bed(partition, window, message.append_ns)
         with self.metrics.step.time():
-            outputs = bed.push(window, message.offset, message.append_ns)
+            outputs = bed.apply_window(window, message.offset, message.append_ns)
         self.metrics.windows.inc()
         await self.deliver(bed, outputs)
 
@@ -254,7 +254,7 @@ class Monitor(Worker):
         if (bed is not None and message.offset > bed.offset) or (bed and bed.bed.bed_stream in passing.tails):
             assert bed is not None
             if bed.bed.bed_stream not in passing.tails:
-                await self.deliver(bed, bed.pass_over(message.offset, passing.until - 1))
+                await self.deliver(bed, bed.skip_to_latest(message.offset, passing.until - 1))
             passing.keep(bed, message)
         if message.offset >= passing.until - 1:
             await self._newest(partition, passing)
@@ -265,7 +265,7 @@ class Monitor(Worker):
         partition.passing = None
         for name, tail in passing.tails.items():
             bed = partition.beds[name]
-            await self.deliver(bed, bed.take_back(tail[0].offset))
+            await self.deliver(bed, bed.reclaim_tail(tail[0].offset))
         for message in sorted((m for tail in passing.tails.values() for m in tail), key=lambda m: m.offset):
             await self._judge(partition, message)
         self._start_behind(partition)
@@ -291,7 +291,7 @@ class Monitor(Worker):
                     f"({_place(message)})",
                 )
             elif message.offset > bed.bed.applied.get(self.topics.actions, -1):
-                outputs, outcome = bed.act(action, message.offset)
+                outputs, outcome = bed.apply_action(action, message.offset)
                 if not outcome.applied:
                     log.info("%s on %s changed nothing: %s", action.action, action.bed_stream, outcome.reason)
                 await self.deliver(bed, outputs)
@@ -307,7 +307,7 @@ class Monitor(Worker):
             if bed is None:
                 await self.reject(message, f"bed_stream {reading.bed_stream!r} is no bed here ({_place(message)})")
             elif message.offset > bed.bed.applied.get(self.topics.interpretations, -1):
-                outputs, outcome = bed.interpret(reading, message.offset)
+                outputs, outcome = bed.apply_interpretation(reading, message.offset)
                 if not outcome.applied:
                     log.info("interpretation of %s changed nothing: %s", reading.alert_id, outcome.reason)
                 await self.deliver(bed, outputs)
@@ -348,7 +348,7 @@ class Monitor(Worker):
         if there and alert is None:
             return
         report = ConditionReport(code, onset_ns, onset_ns, max(onset_ns, at_ns), at_ns if there else None)
-        await self.deliver(bed, bed.report([report], {self.topics.interpretations: offset}))
+        await self.deliver(bed, bed.apply_reports([report], {self.topics.interpretations: offset}))
 
     # ---- what goes out -------------------------------------------------------------------------------------------
 
@@ -369,7 +369,7 @@ class Monitor(Worker):
         async with self.turn(partition) as held:
             bed = partition.beds.get(bed_stream)
             if bed is not None and held:
-                await self.deliver(bed, bed.look(ecg, findings, trained=True))
+                await self.deliver(bed, bed.apply_encoder_result(ecg, findings, trained=True))
 
     async def reject(self, message: Incoming, reason: str) -> None:
         log.warning("dead letter: %s", reason)
@@ -402,9 +402,9 @@ class Monitor(Worker):
         while True:
             reason = self.encoder.unavailable
             if reason or told != reason:
-                await self.tell_service("ENCODER_UNAVAILABLE", reason)
+                await self.report_service("ENCODER_UNAVAILABLE", reason)
                 told = reason
-            await asyncio.sleep(TELL_AGAIN_S if reason else 1.0)
+            await asyncio.sleep(REPORT_INTERVAL_S if reason else 1.0)
 
     # ---- helpers -------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ US = 1000
 ANCHORS = 4096  # messages whose device time is kept: over an hour at 1 s; conditions may begin five minutes back
 
 
-class Ring:
+class SignalBuffer:
     """Parameters
     ----------
     keep_s : float

@@ -21,29 +21,29 @@ class VitalsMaker:
 
     def __init__(self, bed_stream: str) -> None:
         self._bed_stream = bed_stream
-        self._ring: object = None
+        self._buffer: object = None
         self._sent = 0
 
     def of(self, analysis: Analysis) -> Vitals | None:
         """The vitals as they are now; None where less than a second has passed since the last ones."""
         if analysis.last is None:
             return None
-        ring, fs_hz, hop = analysis.ring, analysis.fs_hz, analysis.last.hop
-        if ring is not self._ring:
-            self._ring, self._sent = ring, 0
-        if ring.end - self._sent < round(fs_hz) - 1:
+        buffer, fs_hz, rhythm = analysis.buffer, analysis.fs_hz, analysis.last.rhythm
+        if buffer is not self._buffer:
+            self._buffer, self._sent = buffer, 0
+        if buffer.end - self._sent < round(fs_hz) - 1:
             return None
-        stretch = ring.span(max(self._sent, ring.end - round(WAVE_S * fs_hz)), ring.end)
-        self._sent = ring.end
+        stretch = buffer.span(max(self._sent, buffer.end - round(WAVE_S * fs_hz)), buffer.end)
+        self._sent = buffer.end
         return Vitals(
             bed_stream=self._bed_stream,
-            at=time_of_ns(ring.instant_ns(ring.end)),
-            hr=_finite(hop.hr),
-            rhythm=hop.rhythm,
-            pvc_per_min=_finite(hop.pvc_per_min),
-            st={lead: round(mv, 3) for lead, mv in hop.st.items() if math.isfinite(mv)},
-            quality={lead: round(min(1.0, max(0.0, q)), 3) for lead, q in hop.quality.items() if math.isfinite(q)},
-            wave=_wave(stretch, _lead(stretch, dict(hop.quality))),
+            at=time_of_ns(buffer.instant_ns(buffer.end)),
+            hr=_finite(rhythm.hr),
+            rhythm=rhythm.rhythm,
+            pvc_per_min=_finite(rhythm.pvc_per_min),
+            st={lead: round(mv, 3) for lead, mv in rhythm.st.items() if math.isfinite(mv)},
+            quality={lead: round(min(1.0, max(0.0, q)), 3) for lead, q in rhythm.quality.items() if math.isfinite(q)},
+            wave=_wave(stretch, _lead(stretch, dict(rhythm.quality))),
         )
 
 

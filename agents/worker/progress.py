@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 1.0
+SAMPLE_INTERVAL_S = 1.0
 STUCK_STATUS = 1
 
 
-class Look(NamedTuple):
-    """What a look at the worker shows.
+class ProgressSample(NamedTuple):
+    """What a sample at the worker shows.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 
 class StuckWatch:
-    """Judges one look after another.
+    """Judges one sample after another.
 
     Parameters
     ----------
@@ -50,29 +50,29 @@ class StuckWatch:
         self._stuck_after_s = stuck_after_s
         self._moved_s = now_s
         self._turned_s = now_s
-        self._last: Look | None = None
+        self._last: ProgressSample | None = None
 
-    def judge(self, look: Look, now_s: float) -> str:
+    def judge(self, sample: ProgressSample, now_s: float) -> str:
         """Why the worker is stuck; empty where it is not."""
-        last, self._last = self._last, look
-        if last is None or look.handled != last.handled or not look.waiting:
+        last, self._last = self._last, sample
+        if last is None or sample.handled != last.handled or not sample.waiting:
             self._moved_s = now_s
-        if last is None or look.beats != last.beats:
+        if last is None or sample.beats != last.beats:
             self._turned_s = now_s
         if now_s - self._turned_s > self._stuck_after_s:
             return f"its loop has not turned for {now_s - self._turned_s:.0f} s"
         if now_s - self._moved_s > self._stuck_after_s:
-            return f"nothing was finished for {now_s - self._moved_s:.0f} s while {look.waiting} messages wait"
+            return f"nothing was finished for {now_s - self._moved_s:.0f} s while {sample.waiting} messages wait"
         return ""
 
 
-def watch(look: Callable[[], Look], stuck_after_s: float, stop: threading.Event) -> threading.Thread:
-    """Look once a second from a thread; end the process with status 1 when the worker is stuck."""
+def watch(sample: Callable[[], ProgressSample], stuck_after_s: float, stop: threading.Event) -> threading.Thread:
+    """ProgressSample once a second from a thread; end the process with status 1 when the worker is stuck."""
 
     def run() -> None:
         judge = StuckWatch(stuck_after_s, time.monotonic())
-        while not stop.wait(LOOK_S):
-            reason = judge.judge(look(), time.monotonic())
+        while not stop.wait(SAMPLE_INTERVAL_S):
+            reason = judge.judge(sample(), time.monotonic())
             if reason:
                 log.critical("this worker is stuck: %s; it ends with status %d", reason, STUCK_STATUS)
                 logging.shutdown()

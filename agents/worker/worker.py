@@ -129,7 +129,7 @@ class Worker:
         self._positions[place] = max(self._positions.get(place, 0), message.offset + 1)
         self.progressed()
 
-    async def tell_service(self, code: str, reason: str) -> None:
+    async def report_service(self, code: str, reason: str) -> None:
         """Tell the monitor that holds `_system` that a service is not there, or (no reason) that it is."""
         now_ns = self.clock.now_ns()
         state = Interpretation(

@@ -1,6 +1,6 @@
 """A bed for the tests of the alarm life cycle: time in seconds, one line an event, everything that was published kept.
 
-Every turn goes through the bed document as JSON, as it would through Kafka: what is not in the document is lost.
+Every transition goes through the bed document as JSON, as it would through Kafka: what is not in the document is lost.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from agents.lifecycle.actions import act
+from agents.lifecycle.actions import apply_action
 from agents.lifecycle.condition import ConditionReport
 from agents.lifecycle.rules import Rules, seconds_ns
-from agents.lifecycle.state_machine import Outcome, interpret, step, tick
+from agents.lifecycle.state_machine import ApplyResult, apply_interpretation, step, tick
 from streams.alert import Alert, InterpretationMessage, Phase, State
 from streams.bed import Action, Bed
 from streams.document import time_of_ns
@@ -66,7 +66,7 @@ class Bedside:
         self._actions = 0
 
     def at(self, now: float, *reports: ConditionReport) -> None:
-        """A hop: the reports of all conditions that are on, or have just ended."""
+        """An update: the reports of all conditions that are on, or have just ended."""
         self._keep(now, step(self.bed, ns(now), reports, rules=self.rules))
 
     def wait(self, now: float) -> None:
@@ -75,7 +75,7 @@ class Bedside:
             self._keep(self.now + 1, tick(self.bed, ns(self.now + 1), rules=self.rules))
         self._keep(now, tick(self.bed, ns(now), rules=self.rules))
 
-    def do(self, now: float, action: str, alert: Alert | None = None, *, by: str = "rn-12", **args: Any) -> Outcome:
+    def do(self, now: float, action: str, alert: Alert | None = None, *, by: str = "rn-12", **args: Any) -> ApplyResult:
         """A person acts."""
         self._actions += 1
         identity = args.pop("action_id", f"action-{self._actions}")
@@ -89,13 +89,13 @@ class Bedside:
             at=time_of_ns(ns(at)),
             args=args,
         )
-        bed, alerts, outcome = act(self.bed, asked, ns(now), rules=self.rules)
+        bed, alerts, outcome = apply_action(self.bed, asked, ns(now), rules=self.rules)
         self._keep(now, (bed, alerts))
         return outcome
 
-    def read(self, now: float, message: InterpretationMessage) -> Outcome:
+    def read(self, now: float, message: InterpretationMessage) -> ApplyResult:
         """The interpreter's message arrives."""
-        bed, alerts, outcome = interpret(self.bed, message, ns(now), rules=self.rules)
+        bed, alerts, outcome = apply_interpretation(self.bed, message, ns(now), rules=self.rules)
         self._keep(now, (bed, alerts))
         return outcome
 

@@ -27,14 +27,14 @@ class BedUnderTest:
         self.outputs: list[Outputs] = []
         self.offset = -1
 
-    def feed(self, windows: Iterable[EcgWindow], *, delay_s: float = 0.05, warm: bool = False) -> BedUnderTest:
+    def feed(self, windows: Iterable[EcgWindow], *, delay_s: float = 0.05, replay: bool = False) -> BedUnderTest:
         """Each window arrives when the gateway has it, the clock with it; a tick follows."""
         for window in windows:
             self.offset += 1
             arrival_ns = window.gateway_time_ns + round(delay_s * S)
             self.clock.set_ns(max(self.clock.now_ns(), arrival_ns))
-            self.outputs += self.monitor.push(window, self.offset, arrival_ns, warm=warm)
-            if not warm:
+            self.outputs += self.monitor.apply_window(window, self.offset, arrival_ns, replay=replay)
+            if not replay:
                 self.outputs += self.monitor.tick(caught_up=True)
         return self
 

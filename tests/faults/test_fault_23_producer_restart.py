@@ -51,6 +51,6 @@ def test_what_the_old_producer_still_had_under_way_is_no_second_source() -> None
 def acknowledge(bed: BedUnderTest) -> None:
     alert = bed.of("ASYSTOLE")[-1]
     ack = Action(id="a", action="acknowledge", bed_stream="icu-3/07", alert_id=alert.id, by="rn-1", at=bed.clock_time)
-    outputs, outcome = bed.monitor.act(ack, 0)
+    outputs, outcome = bed.monitor.apply_action(ack, 0)
     assert outcome.applied
     bed.outputs += outputs

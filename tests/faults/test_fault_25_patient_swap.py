@@ -37,7 +37,7 @@ def test_admitting_the_patient_who_is_there_ends_it() -> None:
     admit = Action(
         id="a", action="admit", bed_stream="icu-3/07", by="rn-1", at=bed.clock_time, args={"patient": "p-9999"}
     )
-    outputs, outcome = bed.monitor.act(admit, 0)
+    outputs, outcome = bed.monitor.apply_action(admit, 0)
     assert outcome.applied
     bed.outputs += outputs
     bed.feed(of("p-9999", windows[30:]))

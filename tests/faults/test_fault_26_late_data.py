@@ -15,7 +15,7 @@ def test_messages_that_come_three_minutes_late_do_not_disturb_the_newest_signal(
     known = len(bed.alerts)
     bed.offset += 1
     for window in standstill:
-        bed.outputs += bed.monitor.push(window, bed.offset, bed.clock.now_ns())
+        bed.outputs += bed.monitor.apply_window(window, bed.offset, bed.clock.now_ns())
         bed.offset += 1
     bed.feed(windows[210:])
     assert not any(a.sounding for a in bed.alerts[known:])
@@ -28,7 +28,7 @@ def test_a_device_that_was_cut_off_sends_what_it_kept_and_then_what_is_now() -> 
     bed = BedUnderTest().feed(windows[:30]).wait(120)
     for window in windows[30:150]:
         bed.offset += 1
-        bed.outputs += bed.monitor.push(window, bed.offset, T0_NS + 150 * S)
+        bed.outputs += bed.monitor.apply_window(window, bed.offset, T0_NS + 150 * S)
     bed.feed(windows[150:])
     first = bed.of("ASYSTOLE")[0]
     assert (first.late, first.sounded) == (True, False)
@@ -40,7 +40,7 @@ def test_an_asystole_of_now_sounds_though_old_data_came_before_it() -> None:
     bed = BedUnderTest().feed(windows[:30]).wait(120)
     for window in windows[30:150]:
         bed.offset += 1
-        bed.outputs += bed.monitor.push(window, bed.offset, T0_NS + 150 * S)
+        bed.outputs += bed.monitor.apply_window(window, bed.offset, T0_NS + 150 * S)
     bed.feed(windows[150:])
     old, new = {a.id: a for a in bed.of("ASYSTOLE")}.values()
     assert (old.late, old.sounded) == (True, False)
@@ -52,7 +52,7 @@ def test_a_gateway_whose_clock_runs_a_minute_behind_is_no_history() -> None:
     bed = BedUnderTest()
     for k, window in enumerate(slow):
         bed.clock.set_ns(T0_NS + (k + 1) * S)
-        bed.outputs += bed.monitor.push(window, k, bed.clock.now_ns())
+        bed.outputs += bed.monitor.apply_window(window, k, bed.clock.now_ns())
         bed.clock.advance_s(0.6)
         bed.outputs += bed.monitor.tick(caught_up=True)
     first = bed.of("ASYSTOLE")[0]

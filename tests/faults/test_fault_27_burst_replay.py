@@ -22,7 +22,7 @@ def burst(silent: list[tuple[float, float]], length_s: int = OUTAGE_S) -> BedUnd
     for k, window in enumerate(windows[20:]):
         bed.offset += 1
         bed.clock.set_ns(T0_NS + length_s * S + k * 3_000_000)
-        bed.outputs += bed.monitor.push(window, bed.offset, bed.clock.now_ns())
+        bed.outputs += bed.monitor.apply_window(window, bed.offset, bed.clock.now_ns())
     return bed
 
 
@@ -49,7 +49,7 @@ def test_the_record_is_the_same_however_fast_the_burst_comes(factor: int) -> Non
     bed = BedUnderTest()
     for k, window in enumerate(windows):
         bed.clock.set_ns(T0_NS + 220 * S + k * factor * 10_000_000)
-        bed.outputs += bed.monitor.push(window, k, bed.clock.now_ns())
+        bed.outputs += bed.monitor.apply_window(window, k, bed.clock.now_ns())
         bed.outputs += bed.monitor.tick(caught_up=False)
     late = {a.id for a in bed.of("ASYSTOLE")}
     on_time = {a.id for a in BedUnderTest().feed(windows).of("ASYSTOLE")}

@@ -48,7 +48,7 @@ def run(record: Record, windows: list[EcgWindow], budget: int | None) -> int:
         for alert in record.bed.alerts:
             send()
             record.alerts.append(alert)
-    worker.feed(windows[: record.committed], warm=True)
+    worker.feed(windows[: record.committed], replay=True)
     for window in windows[record.committed :]:
         worker.outputs.clear()
         worker.feed([window])

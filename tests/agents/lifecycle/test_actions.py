@@ -69,7 +69,7 @@ def test_the_bed_remembers_the_last_256_ids() -> None:
         ("limits", {"BRADY": {"rate": 45}, "TACHY": {"rate": 500}}, "100…200"),
     ],
 )
-def test_a_refused_action_leaves_a_line_that_says_why_and_changes_nothing_else(
+def test_a_rejected_action_adds_an_audit_line_with_the_reason_and_changes_nothing_else(
     action: str, args: dict[str, Any], why: str
 ) -> None:
     bed = sick()
@@ -82,7 +82,7 @@ def test_a_refused_action_leaves_a_line_that_says_why_and_changes_nothing_else(
     assert len(bed.record) == published
 
 
-def test_acknowledging_an_alert_that_is_not_there_is_refused() -> None:
+def test_acknowledging_an_alert_that_is_not_there_is_rejected() -> None:
     bed = sick()
     unknown = bed.only("ASYSTOLE").changed(id="0" * 32)
     outcome = bed.do(21, "acknowledge", unknown)
@@ -90,7 +90,7 @@ def test_acknowledging_an_alert_that_is_not_there_is_refused() -> None:
     assert len(bed.sounding()) == 2
 
 
-def test_acknowledging_an_alert_that_is_off_is_refused() -> None:
+def test_acknowledging_an_alert_that_is_off_is_rejected() -> None:
     bed = sick()
     bed.at(30, condition("QT_LONG", 2, 24, end=24))
     assert "is off" in bed.do(31, "acknowledge", bed.only("QT_LONG")).reason

@@ -17,7 +17,7 @@ from agents.lifecycle.rules import (
     REALARM_S,
     REMINDER_S,
 )
-from agents.monitor.encoder_flags import AGAIN_AFTER_S, LOOKS_IN_A_ROW
+from agents.monitor.encoder_flags import AGAIN_AFTER_S, RESULTS_IN_A_ROW
 from agents.monitor.flags import ALL_MOST, BED_MOST, SAME_CODE_S
 from models.arrhythmia.codes import ALARM_GROUPS, CODES
 from models.arrhythmia.episodes import END_AFTER_S, INSTANT_STAYS_S
@@ -87,4 +87,4 @@ def test_the_budgets_are_those_of_the_code() -> None:
     text = section("What GEM reads")
     assert f"after {SAME_CODE_S:g} s" in text
     assert f"for {AGAIN_AFTER_S / 60:g} minutes" in text
-    assert (LOOKS_IN_A_ROW, "five looks in a row" in text) == (5, True)
+    assert (RESULTS_IN_A_ROW, "five looks in a row" in text) == (5, True)

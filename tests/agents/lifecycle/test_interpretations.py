@@ -86,7 +86,7 @@ def test_what_is_worded_from_the_measurements_does_not_replace_gem() -> None:
     assert bed.only("ASYSTOLE").version == 2
 
 
-def test_a_reading_whose_citations_do_not_go_on_from_the_alerts_is_refused() -> None:
+def test_a_reading_whose_citations_do_not_go_on_from_the_alerts_is_rejected() -> None:
     bed = asystole()
     identity = bed.only("ASYSTOLE").id
     assert "begin at 2" in bed.read(22, message(identity, citation(2), name="a")).reason
@@ -96,6 +96,6 @@ def test_a_reading_whose_citations_do_not_go_on_from_the_alerts_is_refused() -> 
     assert bed.bed.applied_ids == ["a", "b", "c"]
 
 
-def test_a_reading_of_an_alert_that_is_gone_is_refused() -> None:
+def test_a_reading_of_an_alert_that_is_gone_is_rejected() -> None:
     bed = asystole()
     assert "no alert" in bed.read(22, message("0" * 32)).reason

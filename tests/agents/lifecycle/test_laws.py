@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.lifecycle.condition import ConditionReport
-from agents.lifecycle.groups import share_chain, worse
+from agents.lifecycle.groups import outranks, share_group
 from agents.lifecycle.state_machine import step
 from models.arrhythmia.codes import ALARM_GROUPS, CODES, LETHAL
 from models.arrhythmia.episodes import END_AFTER_S
@@ -75,7 +75,7 @@ people = st.lists(
 )
 
 
-def act(bed: Bedside, now: float, action: str, pick: int) -> None:
+def apply_action(bed: Bedside, now: float, action: str, pick: int) -> None:
     """Let a person act; which open alert is acknowledged follows from ``pick``."""
     if action == "acknowledge":
         known = bed.alerts()
@@ -97,7 +97,7 @@ def play(history: list[Truth], doings: list[tuple[int, str, int]], until: int = 
         bed.at(now, *(report for truth in history if (report := truth.report(now))))
         for second, action, pick in doings:
             if second == now:
-                act(bed, now, action, pick)
+                apply_action(bed, now, action, pick)
     return bed
 
 
@@ -135,13 +135,13 @@ def test_no_lethal_condition_is_without_a_sounding_or_latched_alarm_unless_a_per
                     assert_heard(bed, truth.code, now)
         for second, action, pick in doings:
             if second == now:
-                act(bed, now, action, pick)
+                apply_action(bed, now, action, pick)
 
 
 def assert_heard(bed: Bedside, code: str, now: float) -> None:
-    """A lethal condition that is present sounds, or a worse one of its chain does, or a person acknowledged it."""
+    """A lethal condition that is present sounds, or a outranks one of its chain does, or a person acknowledged it."""
     open_alerts = [a for a in bed.alerts() if a.state is not State.OFF]
-    speaking = [a for a in open_alerts if a.code == code or worse(a.code, code)]
+    speaking = [a for a in open_alerts if a.code == code or outranks(a.code, code)]
     assert any(a.sounding or a.acknowledged for a in speaking), f"{code} is present at {now} s and nothing sounds"
     assert any(a.code == code for a in open_alerts), f"{code} is present at {now} s and has no open alert"
 
@@ -156,17 +156,17 @@ def test_of_what_is_present_only_the_worst_of_a_chain_sounds_and_what_is_latched
         bed.at(now, *(report for truth in history if (report := truth.report(now))))
         sounding = [a for a in bed.alerts() if a.sounding]
         for a in sounding:
-            others = [b for b in sounding if b.id != a.id and share_chain(a.code, b.code)]
+            others = [b for b in sounding if b.id != a.id and share_group(a.code, b.code)]
             assert all(State.LATCHED in (a.state, b.state) and "PH" not in present_of(a, b) for b in others)
             present = [b for b in bed.alerts() if b.state in (State.ON, State.ACKNOWLEDGED) and b.end is None]
             if a.state is State.ON:
-                assert not any(worse(b.code, a.code) for b in present)
+                assert not any(outranks(b.code, a.code) for b in present)
         for b in bed.alerts():
             above = next((a for a in bed.alerts() if a.id == b.superseded_by), None)
             assert b.superseded_by is None or (above is not None and above.state is not State.OFF)
         for second, action, pick in doings:
             if second == now:
-                act(bed, now, action, pick)
+                apply_action(bed, now, action, pick)
 
 
 def present_of(*alerts: Alert) -> set[str]:
@@ -253,7 +253,7 @@ def test_a_worker_that_goes_on_from_any_bed_document_says_the_same_and_nothing_s
         bed.at(now, *(report for truth in history if (report := truth.report(now))))
         for second, action, pick in doings:
             if second == now:
-                act(bed, now, action, pick)
+                apply_action(bed, now, action, pick)
     assert {a.id for a in bed.alerts()} == {a.id for a in untouched.alerts()}
     assert [(a.id, a.sounded, a.state) for a in bed.alerts()] == [
         (a.id, a.sounded, a.state) for a in untouched.alerts()

@@ -212,7 +212,7 @@ def test_a_lethal_alarm_that_begins_during_the_pause_sounds_and_others_do_not() 
     assert bed.sounding() == ["VFIB"]
 
 
-def test_a_pause_that_was_refused_moves_nothing() -> None:
+def test_a_pause_that_was_rejected_moves_nothing() -> None:
     bed = Bedside()
     bed.do(10, "silence", seconds=120)
     bed.at(30, condition("VFIB", 26, 30, detected=30))

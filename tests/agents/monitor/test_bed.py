@@ -37,11 +37,11 @@ def test_an_asystole_that_is_over_stays_latched_until_somebody_acknowledges_it()
     last = bed.of("ASYSTOLE")[-1]
     assert (last.state, last.sounded) == (State.LATCHED, True)
     ack = Action(id="a1", action="acknowledge", bed_stream="icu-3/07", alert_id=last.id, by="rn-12", at=bed.clock_time)
-    outputs, outcome = bed.monitor.act(ack, 0)
+    outputs, outcome = bed.monitor.apply_action(ack, 0)
     assert outcome.applied
     assert outputs[0].alerts[0].state is State.OFF
     assert outputs[0].bed is not None and outputs[0].bed.applied["ecg.actions"] == 0
-    again, outcome = bed.monitor.act(ack, 1)
+    again, outcome = bed.monitor.apply_action(ack, 1)
     assert not outcome.applied and not [a for o in again for a in o.alerts]
 
 
@@ -71,7 +71,7 @@ def test_a_second_worker_goes_on_as_if_it_had_been_there(cut_s: int) -> None:
     alone = BedUnderTest().feed(windows)
     before = BedUnderTest().feed(windows[:cut_s])
     after = BedUnderTest(before.monitor.bed, generation=2)
-    after.feed(windows[:cut_s], warm=True).feed(windows[cut_s:])
+    after.feed(windows[:cut_s], replay=True).feed(windows[cut_s:])
     both = before.alerts + after.alerts
     assert {a.id for a in both} == {a.id for a in alone.alerts}
     assert [(a.id, a.version, a.state) for a in both] == [(a.id, a.version, a.state) for a in alone.alerts]
@@ -122,7 +122,7 @@ def test_a_burst_of_old_signal_is_recorded_and_does_not_sound() -> None:
     bed.clock.set_ns(T0_NS + 300 * S)
     for window in messages(PAUSED):  # a gateway sends what it has kept: five minutes old, all at once
         bed.offset += 1
-        bed.outputs += bed.monitor.push(window, bed.offset, T0_NS + 300 * S)
+        bed.outputs += bed.monitor.apply_window(window, bed.offset, T0_NS + 300 * S)
     (first, *_) = bed.of("ASYSTOLE")
     assert first.late and not first.sounded
     assert not any(alert.sounded for alert in bed.alerts)
@@ -133,7 +133,7 @@ def test_what_holds_in_the_newest_signal_sounds_however_old_that_is() -> None:
     bed.clock.set_ns(T0_NS + 300 * S)
     for window in messages(PAUSED)[:28]:  # and in the last of it the heart stands still
         bed.offset += 1
-        bed.outputs += bed.monitor.push(window, bed.offset, T0_NS + 300 * S)
+        bed.outputs += bed.monitor.apply_window(window, bed.offset, T0_NS + 300 * S)
     assert bed.of("ASYSTOLE") == []
     first = bed.wait(2).of("ASYSTOLE")[0]
     assert first.sounding and not first.late
@@ -143,14 +143,14 @@ def test_the_gap_that_live_first_leaves_is_recorded_then_analysed_behind() -> No
     windows = messages(ecg(200, silent=[(60.0, 72.0)]))
     bed = BedUnderTest().feed(windows[:30])
     bed.clock.set_ns(T0_NS + 200 * S)
-    (gap,) = bed.monitor.pass_over(30, 179)
+    (gap,) = bed.monitor.skip_to_latest(30, 179)
     assert gap.bed is not None and gap.bed.skipped == [Skipped(first=30, last=179)]
     for k in range(180, 200):
-        bed.outputs += bed.monitor.push(windows[k], k, T0_NS + (k + 1) * S)
+        bed.outputs += bed.monitor.apply_window(windows[k], k, T0_NS + (k + 1) * S)
     assert bed.alerts == [], "the newest signal is quiet"
     for k in range(30, 180):
-        bed.outputs += bed.monitor.push_behind(windows[k], T0_NS + (k + 1) * S)
-    bed.outputs += bed.monitor.done_behind(179)
+        bed.outputs += bed.monitor.backfill_window(windows[k], T0_NS + (k + 1) * S)
+    bed.outputs += bed.monitor.record_backfilled(179)
     first = bed.of("ASYSTOLE")[0]
     assert first.late and not first.sounded
     assert ns_of_time(first.onset) - T0_NS == pytest.approx(59.6 * S, abs=0.05 * S)
@@ -201,7 +201,7 @@ def test_limits_changed_at_the_bed_hold_from_the_next_second() -> None:
         at=bed.clock_time,
         args={"SILENT_FEED": {"seconds": 5}},
     )
-    bed.monitor.act(limits, 0)
+    bed.monitor.apply_action(limits, 0)
     assert bed.wait(6).of("SILENT_FEED")
 
 
@@ -222,7 +222,7 @@ def test_every_document_carries_the_generation_of_the_worker() -> None:
 
 def test_a_bed_in_standby_raises_nothing() -> None:
     bed = BedUnderTest().feed(messages(PAUSED)[:10])
-    bed.monitor.act(Action(id="s1", action="standby", bed_stream="icu-3/07", by="rn-12", at=bed.clock_time), 0)
+    bed.monitor.apply_action(Action(id="s1", action="standby", bed_stream="icu-3/07", by="rn-12", at=bed.clock_time), 0)
     bed.feed(messages(PAUSED)[10:]).wait(20)
     assert bed.alerts == []
 

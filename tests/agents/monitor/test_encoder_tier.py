@@ -41,23 +41,23 @@ async def test_the_shipped_encoder_is_named_in_the_provenance_and_takes_windows(
 
 def test_findings_that_five_looks_agree_on_become_an_interpretation_alert_that_never_sounds() -> None:
     bed = BedUnderTest().feed(messages(ecg(40, leads=INDEPENDENT_8, fs_hz=250.0)))
-    windows = [output.encode for output in bed.outputs if output.encode is not None]
+    windows = [output.encoder_window for output in bed.outputs if output.encoder_window is not None]
     assert len(windows) >= 12, "one every two seconds, once ten seconds are there"
-    raised = [o for _ in range(5) for o in bed.monitor.look(windows[-1], {"LBBB": 0.93}, trained=True)]
+    raised = [o for _ in range(5) for o in bed.monitor.apply_encoder_result(windows[-1], {"LBBB": 0.93}, trained=True)]
     (output,) = raised
     (alert,) = output.alerts
     assert (alert.code, alert.kind, alert.priority, alert.sounding) == ("INTERPRETATION", "advisory", "PN", False)
     assert alert.segment is not None and alert.segment.duration_s == 10.0
     assert output.strips[0].alert_id == alert.id
-    assert "left bundle branch block 0.93" in output.found
+    assert "left bundle branch block 0.93" in output.flag_reason
 
 
 def test_an_encoder_that_was_never_trained_raises_nothing() -> None:
     bed = BedUnderTest().feed(messages(ecg(40, leads=INDEPENDENT_8, fs_hz=250.0)))
-    window = next(output.encode for output in reversed(bed.outputs) if output.encode is not None)
-    assert [o for _ in range(9) for o in bed.monitor.look(window, {"LBBB": 0.93}, trained=False)] == []
+    window = next(output.encoder_window for output in reversed(bed.outputs) if output.encoder_window is not None)
+    assert [o for _ in range(9) for o in bed.monitor.apply_encoder_result(window, {"LBBB": 0.93}, trained=False)] == []
 
 
 def test_a_bed_with_few_leads_gives_the_encoder_nothing() -> None:
     bed = BedUnderTest().feed(messages(ecg(40, leads=("I", "II", "V1"))))
-    assert not any(output.encode for output in bed.outputs)
+    assert not any(output.encoder_window for output in bed.outputs)

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from agents.monitor.encoder_flags import LOOKS_IN_A_ROW, NOT_NEWS, Look, Raised, Watch, supports, weigh
+from agents.monitor.encoder_flags import (
+    NOT_NEWS,
+    RESULTS_IN_A_ROW,
+    EncoderHistory,
+    EncoderResult,
+    Raised,
+    decide_flag,
+    supports,
+)
 from agents.monitor.flags import BED_MOST, Budget, Flag, choose, flag
 from models.finding_names import FINDINGS, TITLES
 from streams.alert import Alert, Citation, CriterionDoc, Segment
@@ -142,14 +150,19 @@ def test_history_is_read_last_and_out_of_the_least_urgent_part() -> None:
 
 
 def looks(
-    bed: Bedside, findings: dict[str, float], n: int, start: float = 100, watch: Watch | None = None, **more: Any
-) -> tuple[Watch, list[Raised]]:
+    bed: Bedside,
+    findings: dict[str, float],
+    n: int,
+    start: float = 100,
+    watch: EncoderHistory | None = None,
+    **more: Any,
+) -> tuple[EncoderHistory, list[Raised]]:
     """``n`` looks, one every 2 s."""
-    watch = watch or Watch()
+    watch = watch or EncoderHistory()
     out = []
     for k in range(n):
         now = start + 2 * k
-        watch, raised = weigh(bed.bed, Look(findings, ns(now - 10), ns(now), **more), watch, ns(now))
+        watch, raised = decide_flag(bed.bed, EncoderResult(findings, ns(now - 10), ns(now), **more), watch, ns(now))
         if raised is not None:
             out.append(raised)
     return watch, out
@@ -170,9 +183,9 @@ def test_a_finding_is_raised_when_five_looks_in_a_row_agree_and_then_not_again()
 
 def test_a_look_that_disagrees_begins_the_count_anew() -> None:
     bed = Bedside()
-    watch, raised = looks(bed, {"MI": 0.9}, LOOKS_IN_A_ROW - 1)
+    watch, raised = looks(bed, {"MI": 0.9}, RESULTS_IN_A_ROW - 1)
     watch, none = looks(bed, {}, 1, 108, watch)
-    watch, more = looks(bed, {"MI": 0.9}, LOOKS_IN_A_ROW - 1, 110, watch)
+    watch, more = looks(bed, {"MI": 0.9}, RESULTS_IN_A_ROW - 1, 110, watch)
     assert raised + none + more == []
 
 

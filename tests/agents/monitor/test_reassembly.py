@@ -1,4 +1,4 @@
-"""Assembly: whatever order the messages come in, the signal comes out in one order, and what is wrong has a name."""
+"""Message reassembly: messages in any order give one signal in one order, and each feed problem has its code."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from agents.monitor.reassembly import Assembly, Piece
+from agents.monitor.reassembly import MessageReassembly, Piece
 from streams.wire import EcgWindow
 from tests.agents.signals import T0_NS, S, ecg, messages
 
 
-def taken(assembly: Assembly, arrivals: list[tuple[EcgWindow, float]]) -> list[Piece]:
-    return [piece for window, at_s in arrivals for piece in assembly.push(window, T0_NS + round(at_s * S))]
+def taken(reassembly: MessageReassembly, arrivals: list[tuple[EcgWindow, float]]) -> list[Piece]:
+    return [piece for window, at_s in arrivals for piece in reassembly.add(window, T0_NS + round(at_s * S))]
 
 
 def in_time(windows: list[EcgWindow]) -> list[tuple[EcgWindow, float]]:
@@ -23,37 +23,37 @@ def sequences(pieces: list[Piece]) -> list[int]:
     return [piece.window.sequence for piece in pieces]
 
 
-def codes(assembly: Assembly) -> list[str]:
-    return [trouble.code for trouble in assembly.troubles()]
+def codes(reassembly: MessageReassembly) -> list[str]:
+    return [problem.code for problem in reassembly.problems()]
 
 
 def test_messages_out_of_order_within_a_second_come_out_in_order() -> None:
     w = messages(ecg(4))
-    assembly = Assembly()
-    pieces = taken(assembly, [(w[0], 1.0), (w[2], 2.0), (w[1], 2.5), (w[3], 3.0)])
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, [(w[0], 1.0), (w[2], 2.0), (w[1], 2.5), (w[3], 3.0)])
     assert sequences(pieces) == [0, 1, 2, 3]
     assert [piece.missing for piece in pieces] == [0, 0, 0, 0]
-    assert codes(assembly) == []
+    assert codes(reassembly) == []
 
 
 def test_a_message_that_comes_twice_counts_once() -> None:
     w = messages(ecg(3))
-    assembly = Assembly()
-    assert sequences(taken(assembly, [(w[0], 1), (w[1], 2), (w[1], 2.1), (w[0], 2.2), (w[2], 3)])) == [0, 1, 2]
-    assert assembly.dropped == 2
-    assert codes(assembly) == []
+    reassembly = MessageReassembly()
+    assert sequences(taken(reassembly, [(w[0], 1), (w[1], 2), (w[1], 2.1), (w[0], 2.2), (w[2], 3)])) == [0, 1, 2]
+    assert reassembly.dropped == 2
+    assert codes(reassembly) == []
 
 
 def test_a_missing_message_is_waited_for_one_second_and_then_a_gap() -> None:
     w = messages(ecg(5))
-    assembly = Assembly()
-    assert sequences(taken(assembly, [(w[0], 1.0), (w[2], 3.0)])) == [0]
-    assert assembly.release(T0_NS + round(3.9 * S)) == []
-    (piece,) = assembly.release(T0_NS + round(4.0 * S))
-    assert (piece.window.sequence, piece.missing, piece.section) == (2, 250, 1)
-    assert assembly.push(w[1], T0_NS + round(4.2 * S)) == [], "too late: its place has been passed"
-    assert sequences(assembly.push(w[3], T0_NS + 5 * S)) == [3]
-    assert codes(assembly) == []
+    reassembly = MessageReassembly()
+    assert sequences(taken(reassembly, [(w[0], 1.0), (w[2], 3.0)])) == [0]
+    assert reassembly.release(T0_NS + round(3.9 * S)) == []
+    (piece,) = reassembly.release(T0_NS + round(4.0 * S))
+    assert (piece.window.sequence, piece.missing, piece.segment_index) == (2, 250, 1)
+    assert reassembly.add(w[1], T0_NS + round(4.2 * S)) == [], "too late: its place has been passed"
+    assert sequences(reassembly.add(w[3], T0_NS + 5 * S)) == [3]
+    assert codes(reassembly) == []
 
 
 @pytest.mark.parametrize(
@@ -63,115 +63,115 @@ def test_a_missing_message_is_waited_for_one_second_and_then_a_gap() -> None:
 )
 def test_another_rate_or_other_leads_begin_a_new_section(second: object) -> None:
     w = messages(ecg(3)) + messages(second, first=3)  # type: ignore[arg-type]
-    pieces = taken(Assembly(), in_time(w))
-    assert [piece.section for piece in pieces] == [1, 1, 1, 2, 2, 2]
+    pieces = taken(MessageReassembly(), in_time(w))
+    assert [piece.segment_index for piece in pieces] == [1, 1, 1, 2, 2, 2]
 
 
 def test_a_producer_that_starts_anew_begins_a_new_section_without_a_trouble() -> None:
     w = messages(ecg(3)) + messages(ecg(3, start_ns=T0_NS + 5 * S), epoch=2)
-    assembly = Assembly()
-    pieces = taken(assembly, in_time(w))
-    assert [(p.section, p.window.sequence) for p in pieces] == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
-    assert codes(assembly) == []
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, in_time(w))
+    assert [(p.segment_index, p.window.sequence) for p in pieces] == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+    assert codes(reassembly) == []
 
 
 def test_late_messages_of_the_old_epoch_are_dropped() -> None:
     old, new = messages(ecg(3)), messages(ecg(3, start_ns=T0_NS + 3 * S), epoch=2)
-    assembly = Assembly()
-    assert sequences(taken(assembly, [(old[0], 1), (old[1], 2), (new[0], 3), (old[2], 3.5), (new[1], 4)])) == [
+    reassembly = MessageReassembly()
+    assert sequences(taken(reassembly, [(old[0], 1), (old[1], 2), (new[0], 3), (old[2], 3.5), (new[1], 4)])) == [
         0,
         1,
         0,
         1,
     ]
-    assert codes(assembly) == []
+    assert codes(reassembly) == []
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 6.0, -6.0])
 def test_a_device_clock_that_jumps_is_named_and_documents_keep_their_time(jump_s: float) -> None:
     w = messages(ecg(6))
     jumped = [replace(x, device_time_ns=x.device_time_ns + round(jump_s * S)) for x in w[3:]]
-    assembly = Assembly()
-    pieces = taken(assembly, in_time(w[:3] + jumped))
-    assert codes(assembly) == ["CLOCK_JUMP"]
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, in_time(w[:3] + jumped))
+    assert codes(reassembly) == ["CLOCK_JUMP"]
     instants = [piece.window.device_time_ns + piece.clock_offset_ns for piece in pieces]
     assert instants == [T0_NS + k * S for k in range(6)]
-    assert [piece.section for piece in pieces] == [1, 1, 1, 2, 2, 2]
+    assert [piece.segment_index for piece in pieces] == [1, 1, 1, 2, 2, 2]
 
 
 def test_a_clock_that_is_a_little_off_has_not_jumped() -> None:
     w = messages(ecg(4))
     slewed = [replace(x, device_time_ns=x.device_time_ns + round(0.05 * S)) for x in w[2:]]
-    assembly = Assembly()
-    pieces = taken(assembly, in_time(w[:2] + slewed))
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, in_time(w[:2] + slewed))
     assert [piece.missing for piece in pieces] == [0, 0, 0, 0]
-    assert codes(assembly) == []
+    assert codes(reassembly) == []
 
 
 def test_a_device_that_pauses_leaves_a_gap_not_a_jump() -> None:
     w = messages(ecg(2)) + messages(ecg(2, start_ns=T0_NS + 22 * S), first=2)
-    assembly = Assembly()
-    pieces = taken(assembly, in_time(w))
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, in_time(w))
     assert [piece.missing for piece in pieces] == [0, 0, 20 * 250, 0]
-    assert codes(assembly) == []
+    assert codes(reassembly) == []
 
 
 def test_messages_that_a_gateway_sends_together_after_an_outage_are_one_signal() -> None:
     w = [replace(x, gateway_time_ns=T0_NS + 30 * S) for x in messages(ecg(20))]
-    assembly = Assembly()
-    pieces = taken(assembly, [(x, 30.0) for x in w])
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, [(x, 30.0) for x in w])
     assert sequences(pieces) == list(range(20))
-    assert {piece.section for piece in pieces} == {1}
-    assert codes(assembly) == []
+    assert {piece.segment_index for piece in pieces} == {1}
+    assert codes(reassembly) == []
 
 
 def test_two_producers_in_one_epoch_are_named_and_one_of_them_is_heard() -> None:
     one, other = messages(ecg(4)), messages(ecg(4, bpm=90, seed=2))
-    assembly = Assembly()
-    pieces = taken(assembly, [x for k in range(4) for x in ((one[k], k + 1.0), (other[k], k + 1.2))])
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, [x for k in range(4) for x in ((one[k], k + 1.0), (other[k], k + 1.2))])
     assert sequences(pieces) == [0, 1, 2, 3]
     assert all((piece.window.samples == one[k].samples).all() for k, piece in enumerate(pieces))
-    assert codes(assembly) == ["DUPLICATE_SOURCE"] * 4
+    assert codes(reassembly) == ["DUPLICATE_SOURCE"] * 4
 
 
 def test_an_older_epoch_that_goes_on_into_a_newer_is_a_second_source() -> None:
     old, new = messages(ecg(20)), messages(ecg(20), epoch=2)
-    assembly = Assembly()
-    taken(assembly, in_time(old[:5]))
+    reassembly = MessageReassembly()
+    taken(reassembly, in_time(old[:5]))
     for k in range(5, 20):
-        assembly.push(new[k], T0_NS + (k + 1) * S)
-        assembly.push(old[k], T0_NS + (k + 1) * S)
-    found = assembly.troubles()
-    assert {trouble.code for trouble in found} == {"DUPLICATE_SOURCE"}
+        reassembly.add(new[k], T0_NS + (k + 1) * S)
+        reassembly.add(old[k], T0_NS + (k + 1) * S)
+    found = reassembly.problems()
+    assert {problem.code for problem in found} == {"DUPLICATE_SOURCE"}
     assert found[0].at_ns - (T0_NS + 5 * S) == pytest.approx(5 * S, abs=S), "named once it has gone on for 5 s"
 
 
 def test_the_other_source_is_heard_once_the_first_falls_silent() -> None:
     one, other = messages(ecg(20)), messages(ecg(20, seed=2), epoch=2)
-    assembly = Assembly()
-    assembly.push(one[0], T0_NS + S)
-    assembly.push(other[1], T0_NS + 2 * S)  # the newer epoch is heard …
-    pieces = [p for k in range(2, 20) for p in assembly.push(one[k], T0_NS + (k + 1) * S)]  # … and never again
+    reassembly = MessageReassembly()
+    reassembly.add(one[0], T0_NS + S)
+    reassembly.add(other[1], T0_NS + 2 * S)  # the newer epoch is heard …
+    pieces = [p for k in range(2, 20) for p in reassembly.add(one[k], T0_NS + (k + 1) * S)]  # … and never again
     assert sequences(pieces)[-1] == 19, "a bed is never deaf while somebody sends"
     assert sequences(pieces)[0] <= 8
 
 
 def test_a_pseudonym_that_changes_inside_an_epoch_is_named_and_one_that_changes_with_it_is_not() -> None:
     w = messages(ecg(3))
-    assembly = Assembly()
-    taken(assembly, [(w[0], 1), (replace(w[1], patient="p-9999"), 2), (w[2], 3)])
-    assert codes(assembly) == ["PATIENT_MISMATCH"]
-    taken(assembly, in_time(messages(ecg(2, start_ns=T0_NS + 4 * S), epoch=2, patient="p-9999")))
-    assert codes(assembly) == []
-    assert assembly.patient == "p-9999"
+    reassembly = MessageReassembly()
+    taken(reassembly, [(w[0], 1), (replace(w[1], patient="p-9999"), 2), (w[2], 3)])
+    assert codes(reassembly) == ["PATIENT_MISMATCH"]
+    taken(reassembly, in_time(messages(ecg(2, start_ns=T0_NS + 4 * S), epoch=2, patient="p-9999")))
+    assert codes(reassembly) == []
+    assert reassembly.patient == "p-9999"
 
 
 def test_a_worker_that_goes_on_inside_an_epoch_keeps_the_clock_offset_of_the_bed() -> None:
     w = messages(ecg(6), clock_offset_s=2.0)
     drifted = [replace(x, gateway_time_ns=x.gateway_time_ns + round(0.3 * S)) for x in w[3:]]
-    whole = Assembly()
+    whole = MessageReassembly()
     pieces = taken(whole, in_time(w[:3] + drifted))
-    again = Assembly(clock_offset_ns=whole.clock_offset_ns, patient="p-81f3")
+    again = MessageReassembly(clock_offset_ns=whole.clock_offset_ns, patient="p-81f3")
     assert (
         [p.clock_offset_ns for p in taken(again, in_time(drifted))]
         == [p.clock_offset_ns for p in pieces[3:]]

@@ -5,40 +5,40 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from agents.worker.progress import Look, StuckWatch
+from agents.worker.progress import ProgressSample, StuckWatch
 
 
-def verdicts(looks: list[Look], after_s: float = 5.0) -> list[str]:
+def verdicts(looks: list[ProgressSample], after_s: float = 5.0) -> list[str]:
     watch = StuckWatch(after_s, 0.0)
     return [watch.judge(look, float(k)) for k, look in enumerate(looks)]
 
 
 def test_a_worker_that_finishes_nothing_while_messages_wait_is_stuck() -> None:
-    told = verdicts([Look(7, 10 + k, k) for k in range(10)])
+    told = verdicts([ProgressSample(7, 10 + k, k) for k in range(10)])
     assert told[:6] == [""] * 6
     assert "nothing was finished" in told[6]
 
 
 def test_one_that_has_nothing_to_do_is_not() -> None:
-    assert not any(verdicts([Look(7, 0, k) for k in range(60)]))
+    assert not any(verdicts([ProgressSample(7, 0, k) for k in range(60)]))
 
 
 def test_one_that_is_slow_but_goes_on_is_not() -> None:
-    assert not any(verdicts([Look(k // 4, 1000, k) for k in range(60)]))
+    assert not any(verdicts([ProgressSample(k // 4, 1000, k) for k in range(60)]))
 
 
 def test_one_that_does_not_know_what_waits_is_not() -> None:
-    assert not any(verdicts([Look(7, None, k) for k in range(60)])), "the broker is away: no reason to end"
+    assert not any(verdicts([ProgressSample(7, None, k) for k in range(60)])), "the broker is away: no reason to end"
 
 
 def test_one_whose_loop_does_not_turn_is_stuck_whatever_waits() -> None:
-    assert "loop has not turned" in verdicts([Look(7, None, 3)] * 10)[6]
+    assert "loop has not turned" in verdicts([ProgressSample(7, None, 3)] * 10)[6]
 
 
 BLOCKED = """
 import threading, time
-from agents.worker.progress import Look, watch
-watch(lambda: Look(0, 5, 0), 1.0, threading.Event())
+from agents.worker.progress import ProgressSample, watch
+watch(lambda: ProgressSample(0, 5, 0), 1.0, threading.Event())
 time.sleep(60)  # the loop stands still; heartbeats to Kafka would come from another thread
 """
 
