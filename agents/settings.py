@@ -183,6 +183,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     @property
+    def weights_fold(self) -> str | None:
+        """`fold`, as `models` takes it."""
+        return None if self.fold is None else str(self.fold)
+
+    @property
     def rhythm(self) -> RhythmSettings:
         """The times to confirm, as the rhythm tier takes them."""
         return RhythmSettings(af_confirm_s=self.af_confirm_s, qt_confirm_s=self.qt_confirm_s)

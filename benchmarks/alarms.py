@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -73,11 +72,10 @@ def mitdb(options: argparse.Namespace) -> dict[str, Any]:
     for header in sorted((options.data / "mitdb" / "data").glob("*.hea"))[: options.limit or None]:
         path = header.with_suffix("")
         ecg, marks = read_record(path), wfdb.rdann(str(path), "atr")
-        if options.fold_of_mitdb:
-            os.environ["GEM_BEDSIDE_FOLD"] = options.fold_of_mitdb[path.name]
+        fold = options.fold_of_mitdb[path.name] if options.fold_of_mitdb else None
         seconds += ecg.duration_s
         known = explained(np.asarray(marks.sample) / ecg.fs_hz, list(marks.symbol))
-        for e in find_episodes(ecg):
+        for e in find_episodes(ecg, fold=fold):
             if e.code in LETHAL:
                 counts[e.code] += 1
                 at = e.onset / ecg.fs_hz

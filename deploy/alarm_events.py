@@ -27,7 +27,7 @@ _HOP_S = 1.0
 
 
 def alarm_events(
-    ecg: Ecg, limits: Limits, settings: RhythmSettings, until_s: float | None = None
+    ecg: Ecg, limits: Limits, settings: RhythmSettings, until_s: float | None = None, *, fold: str | None = None
 ) -> list[dict[str, Any]]:
     """Every condition of a record, by onset.
 
@@ -39,6 +39,8 @@ def alarm_events(
         As of a live bed.
     until_s : float, optional
         Stop there: what comes later is not looked at.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
 
     Returns
     -------
@@ -47,7 +49,7 @@ def alarm_events(
     """
     fs = ecg.fs_hz
     stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))
-    tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced)
+    tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced, fold=fold)
     bed = Bed(bed_stream=BED_STREAM, unit="", bed="", since=time_of_ns(0))
     found: dict[tuple[str, int], Episode] = {}
     sounded: dict[str, bool] = {}

@@ -83,28 +83,32 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     """
     from agents.interpreter.gem_reader import load_gem
     from agents.settings import Settings
+    from deploy.fold import fold_asked
     from models.gem.errors import GemUnavailable
 
+    fold = fold_asked()
     settings = Settings() if folder is None else Settings(model=Path(folder))
     if measured or not settings.gem:
-        return partial(_worded, reason="asked for" if measured else "GEM is switched off")
+        return partial(_worded, reason="asked for" if measured else "GEM is switched off", fold=fold)
     try:
         with needs_extra("gem"):
             gem = load_gem(settings)
     except (GemUnavailable, ServiceMissing) as missing:
         if settings.model is not None:
             raise ServiceMissing(str(missing)) from missing
-        return partial(_worded, reason=str(missing))
-    return partial(_read_by_gem, gem=gem, settings=settings)
+        return partial(_worded, reason=str(missing), fold=fold)
+    return partial(_read_by_gem, gem=gem, settings=settings, fold=fold)
 
 
-def _worded(window: Ecg, given: Sequence[Evidence], reason: str) -> Reading:
+def _worded(window: Ecg, given: Sequence[Evidence], reason: str, fold: str | None) -> Reading:
     from models.grounding.rule_based_report import interpret_measured
 
-    return interpret_measured(window, reason=reason, first_citation=len(given) + 1, given=given)
+    return interpret_measured(window, reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
 
 
-def _read_by_gem(window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings) -> Reading:
+def _read_by_gem(
+    window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings, fold: str | None
+) -> Reading:
     """As the interpreter worker reads a flagged segment."""
     from models.gem.errors import GemUnavailable
     from models.grounding.ground import ground
@@ -113,11 +117,13 @@ def _read_by_gem(window: Ecg, given: Sequence[Evidence], gem: GemReader, setting
 
     leads = independent_leads(window.leads)
     if leads < gem.independent_leads:
-        return _worded(window, given, f"GEM needs {gem.independent_leads} independent leads, the record has {leads}")
+        return _worded(
+            window, given, f"GEM needs {gem.independent_leads} independent leads, the record has {leads}", fold
+        )
     window = with_derived_leads(window)
     asked = gem.read(window, given, deadline_s=settings.gem_deadline_s, priority="PM", tokens=settings.gem_tokens)
     try:
         text, seconds = asyncio.run(asked)
     except GemUnavailable as missing:
-        return _worded(window, given, str(missing))
-    return ground(text, window, given, len(given) + 1, model=gem.identity, seconds=seconds)
+        return _worded(window, given, str(missing), fold)
+    return ground(text, window, given, len(given) + 1, model=gem.identity, seconds=seconds, fold=fold)

@@ -31,7 +31,9 @@ Reader = Callable[[Ecg, Sequence[Evidence]], Reading]
 """Reads a window, given the alert's own evidence in samples of the window (cited as 1…k)."""
 
 
-def window_alert(ecg: Ecg, start_s: float, limits: Limits, settings: RhythmSettings, read: Reader) -> Alert:
+def window_alert(
+    ecg: Ecg, start_s: float, limits: Limits, settings: RhythmSettings, read: Reader, *, fold: str | None = None
+) -> Alert:
     """The alert of the window that begins at ``start_s``; the last one of a record may be shorter.
 
     Raises
@@ -45,7 +47,7 @@ def window_alert(ecg: Ecg, start_s: float, limits: Limits, settings: RhythmSetti
     if start < 0 or window.n_samples == 0:
         raise ValueError(f"--start {start_s:g} lies outside of the record, which lasts {ecg.duration_s:.2f} s")
     stop = start + window.n_samples
-    episode = worst_episode(find_episodes(ecg, limits, settings, until_s=stop / fs), start, stop)
+    episode = worst_episode(find_episodes(ecg, limits, settings, until_s=stop / fs, fold=fold), start, stop)
     given = () if episode is None else _shown(episode.evidence, start, stop)
     window = ecg.slice(start, stop)
     start_ns = _ns(start, fs)

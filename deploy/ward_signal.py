@@ -25,7 +25,7 @@ _SETTLE_S = 1.5  # ECGSYN starts off its orbit and off its baseline
 _STRONG = 100.0  # far above the model's own breathing baseline of 0.005; each lead is scaled to its mV afterwards
 _QRS_HALF_MS = 44.0  # QRS onset before R and offset after it, for the Q, R and S placed below
 _P_SD_MS = 20.0
-_P_HALF_MS = 52.0  # onset of a Gaussian P of that width, as a caliper sees it
+_P_HALF_MS = 52.0  # onset of a Gaussian P of that width, as the delineation network measures it
 _T_END_SD = 2.3  # offset of a Gaussian T behind its peak, in its standard deviations
 
 # Peak of each wave (P, Q, R, S, T) in mV; a healthy adult's progression. The other limb leads follow from I and II.
@@ -45,7 +45,7 @@ Beat = NDArray[np.float32]  # [12, BEFORE_R + AFTER_R] mV
 
 @dataclass(frozen=True, slots=True)
 class Waves:
-    """Where the waves of a beat lie: PR and QT as a caliper should read them, and the width of T."""
+    """Where the waves of a beat lie: PR and QT as they should be measured, and the width of T."""
 
     pr_ms: float = 156.0
     qt_ms: float = 390.0

@@ -71,7 +71,7 @@ class Evidence:
     confidence : float
         0 to 1.
     method : str
-        Name and version of the caliper.
+        Name and version of the measurement method.
     """
 
     measure: str

@@ -73,7 +73,7 @@ def load_gem(settings: Settings) -> GemReader:
     leads = int(document.get("independent_leads", INDEPENDENT_LEADS))
     if not document.get("evidence_in_prompt", False):
         return EngineReader(engine, leads)
-    return PromptContextReader(engine, leads, _findings(settings))
+    return PromptContextReader(engine, leads, _findings(settings), settings.weights_fold)
 
 
 def _findings(settings: Settings) -> FindingReader | None:
@@ -127,9 +127,12 @@ class EngineReader:
 class PromptContextReader(EngineReader):
     """A GEM that is told what was measured and found: the compact one, which is asked as it was taught."""
 
-    def __init__(self, engine: GemEngine, independent_leads: int, findings: FindingReader | None) -> None:
+    def __init__(
+        self, engine: GemEngine, independent_leads: int, findings: FindingReader | None, fold: str | None
+    ) -> None:
         super().__init__(engine, independent_leads)
+        self._fold = fold
         self._findings = findings
 
     def _told(self, ecg: Ecg, alarmed: bool) -> Telling:
-        return tell(ecg, self._findings, alarmed=alarmed)
+        return tell(ecg, self._findings, alarmed=alarmed, fold=self._fold)

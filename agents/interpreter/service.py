@@ -153,12 +153,16 @@ class Interpreter(Worker):
             await self._measured(segment, event, f"GEM: {missing}")
             return
         self._why_no_gem = ""
-        reading = await asyncio.get_running_loop().run_in_executor(self._threads, _grounded, gem, answer, ecg, given)
+        reading = await asyncio.get_running_loop().run_in_executor(
+            self._threads, _grounded, gem, answer, ecg, given, self.settings.weights_fold
+        )
         await self._send(segment, event, reading)
 
     async def _measured(self, segment: FlaggedSegment, event: Any, reason: str) -> None:
         """The measurements, in words."""
-        reading = await asyncio.get_running_loop().run_in_executor(self._threads, _worded, segment, reason)
+        reading = await asyncio.get_running_loop().run_in_executor(
+            self._threads, _worded, segment, reason, self.settings.weights_fold
+        )
         await self._send(segment, event, reading)
 
     async def _send(self, segment: FlaggedSegment, event: Any, reading: Reading) -> None:
@@ -197,15 +201,17 @@ def _ecg_of(segment: FlaggedSegment) -> Ecg:
     return with_derived_leads(segment.window.to_ecg(segment.start_ns))
 
 
-def _worded(segment: FlaggedSegment, reason: str) -> Reading:
+def _worded(segment: FlaggedSegment, reason: str, fold: str | None) -> Reading:
     from models.grounding.rule_based_report import interpret_measured
 
     given = [evidence_of(c) for c in segment.citations]
-    return interpret_measured(_ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given)
+    return interpret_measured(_ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
 
 
-def _grounded(gem: GemReader, answer: tuple[str, float], ecg: Ecg, given: Sequence[Evidence]) -> Reading:
+def _grounded(
+    gem: GemReader, answer: tuple[str, float], ecg: Ecg, given: Sequence[Evidence], fold: str | None
+) -> Reading:
     from models.grounding.ground import ground
 
     text, seconds = answer
-    return ground(text, ecg, given, len(given) + 1, model=gem.identity, seconds=seconds)
+    return ground(text, ecg, given, len(given) + 1, model=gem.identity, seconds=seconds, fold=fold)

@@ -53,6 +53,8 @@ class Analysis:
         Of the bed, where it is known.
     reassembly : MessageReassembly
         Order of the messages, with the clock offset and pseudonym of the bed.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
     """
 
     def __init__(
@@ -61,7 +63,10 @@ class Analysis:
         limits: Limits,
         settings: RhythmSettings,
         baseline: RhythmBaseline | None = None,
+        *,
+        fold: str | None = None,
     ) -> None:
+        self._fold = fold
         self.reassembly = reassembly
         self._limits = limits
         self._settings = settings
@@ -156,7 +161,13 @@ class Analysis:
         self._messages = []
         self._usable_since = None
         self._tier = RhythmTier(
-            chunk.leads, chunk.fs_hz, limits=self._limits, settings=self._settings, baseline=baseline, paced=chunk.paced
+            chunk.leads,
+            chunk.fs_hz,
+            limits=self._limits,
+            settings=self._settings,
+            baseline=baseline,
+            paced=chunk.paced,
+            fold=self._fold,
         )
 
     def messages(self, start: int, stop: int) -> tuple[int, int, int]:

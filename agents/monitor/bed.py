@@ -338,7 +338,7 @@ class BedMonitor:
         known = self.bed.baseline
         baseline = None if known is None else RhythmBaseline(known.st_mv, known.qrs_ms, known.pr_ms)
         limits = self._rules.checked_limits(self.bed.limits)
-        return Analysis(reassembly, limits, self._settings.rhythm, baseline)
+        return Analysis(reassembly, limits, self._settings.rhythm, baseline, fold=self._settings.weights_fold)
 
     def _rules_of(self, bed: Bed) -> Rules:
         site = self._settings.site

@@ -23,21 +23,24 @@ def command(
 ) -> None:
     """Run the alarms over records, as a bed would."""
     from agents.settings import Settings
+    from deploy.fold import fold_asked
     from deploy.output import Output
     from deploy.record_answers import answer_records
 
     settings = Settings()
     limits = settings.limits_of("", "", {})
     out = Output(as_json)
-    work = partial(alarmed, limits=limits, settings=settings.rhythm, until_s=until_s)
+    work = partial(alarmed, limits=limits, settings=settings.rhythm, until_s=until_s, fold=fold_asked())
     answer_records(records, fs, work, out, partial(_show, out), jobs)
 
 
-def alarmed(ecg: Ecg, limits: Limits, settings: RhythmSettings, until_s: float | None = None) -> dict[str, Any]:
+def alarmed(
+    ecg: Ecg, limits: Limits, settings: RhythmSettings, until_s: float | None = None, *, fold: str | None = None
+) -> dict[str, Any]:
     """The answer for one ECG, without the key ``record``."""
     from deploy.alarm_events import alarm_events
 
-    return {"fs": ecg.fs_hz, "events": alarm_events(ecg, limits, settings, until_s)}
+    return {"fs": ecg.fs_hz, "events": alarm_events(ecg, limits, settings, until_s, fold=fold)}
 
 
 _COLOURS = {"PH": "bold white on red", "PM": "black on yellow", "PL": "black on cyan", "PN": ""}

@@ -29,6 +29,7 @@ def command(
     """Interpret one 10-s window of each record."""
     from agents.settings import Settings
     from deploy.failures import CommandFailed, WrongUse
+    from deploy.fold import fold_asked
     from deploy.model_loading import load_reader
     from deploy.output import Output, complain
     from deploy.record_alert import window_alert
@@ -44,7 +45,7 @@ def command(
     for record in records:
         try:
             ecg = read_record(record, fs)
-            alert = window_alert(ecg, start_s, limits, settings.rhythm, read)
+            alert = window_alert(ecg, start_s, limits, settings.rhythm, read, fold=fold_asked())
         except (OSError, ValueError) as error:
             failed += 1
             out.line({"record": record, "error": str(error)}) if as_json else complain(f"{record}: {error}")

@@ -23,6 +23,7 @@ def command(
 ) -> None:
     """Measure beats, waves and intervals."""
     from deploy.failures import WrongUse
+    from deploy.fold import fold_asked
     from deploy.output import Output
     from deploy.record_answers import answer_records
 
@@ -31,14 +32,17 @@ def command(
             f"--from {start_s or 0:g} --to {stop_s if stop_s is not None else 'the end'} names no stretch of time"
         )
     out = Output(as_json)
-    answer_records(records, fs, partial(measured, start_s=start_s, stop_s=stop_s), out, partial(_show, out), jobs)
+    work = partial(measured, start_s=start_s, stop_s=stop_s, fold=fold_asked())
+    answer_records(records, fs, work, out, partial(_show, out), jobs)
 
 
-def measured(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None) -> dict[str, Any]:
+def measured(
+    ecg: Ecg, start_s: float | None = None, stop_s: float | None = None, *, fold: str | None = None
+) -> dict[str, Any]:
     """The answer for one ECG, without the key ``record``."""
     from models.measurement.measure import measure
 
-    return dict(measure(ecg, start_s=start_s, stop_s=stop_s).to_json())
+    return dict(measure(ecg, start_s=start_s, stop_s=stop_s, fold=fold).to_json())
 
 
 def _show(out: Any, answer: dict[str, Any]) -> None:

@@ -60,6 +60,8 @@ class RhythmTier:
         The patient has a pacemaker.
     start_sample : int
         Absolute number of the first sample pushed.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
     """
 
     def __init__(
@@ -72,17 +74,19 @@ class RhythmTier:
         baseline: RhythmBaseline | None = None,
         paced: bool = False,
         start_sample: int = 0,
+        fold: str | None = None,
     ) -> None:
+        self._fold = fold
         self.leads = tuple(leads)
         self.fs_hz = float(fs_hz)
         self.paced = paced
         self.settings = settings or RhythmSettings()
         self._limits = limits or Limits()
-        self._stream = BeatStream(self.leads, self.fs_hz, paced=paced, start_sample=start_sample)
+        self._stream = BeatStream(self.leads, self.fs_hz, paced=paced, start_sample=start_sample, fold=fold)
         self._tracker = EpisodeTracker(self.fs_hz)
         self._signals = TechnicalConditions(self.leads, self.fs_hz)
-        self._waves = WaveHistory(self.leads, self.fs_hz, baseline)
-        self._atrial = AtrialRhythm(self.fs_hz)
+        self._waves = WaveHistory(self.leads, self.fs_hz, baseline, fold=fold)
+        self._atrial = AtrialRhythm(self.fs_hz, fold)
         self._block = AvBlockDetector(self.fs_hz)
         self._conditions = ConditionEvaluator(self.fs_hz)
         self._silence = AsystolePlausibility(self.leads, self.fs_hz)
@@ -160,7 +164,7 @@ class RhythmTier:
         self._blind.append((self._now, self._now + n_samples))
         self._now += n_samples
         self._boundary += n_samples
-        self._stream = BeatStream(self.leads, self.fs_hz, paced=self.paced, start_sample=self._now)
+        self._stream = BeatStream(self.leads, self.fs_hz, paced=self.paced, start_sample=self._now, fold=self._fold)
         self._signal = np.zeros((len(self.leads), 0), np.float32)
         self._silence = AsystolePlausibility(self.leads, self.fs_hz)
         self._tracker.skip(self._now)
@@ -201,7 +205,7 @@ class RhythmTier:
             track = replace(track, blind=(*track.blind, (track.silent_from, now)))
         self._waves.update(window, now, self._beats, usable)
         self._block.update(window, now - window.n_samples, self._waves.beats, usable)
-        views = RhythmViews(replace(window, mv=signal), track.leads)
+        views = RhythmViews(replace(window, mv=signal), track.leads, self._fold)
         self._atrial.update(track, self._waves.beats, views)
         findings, unusable = self._conditions.present(
             RhythmContext(
@@ -296,7 +300,12 @@ class RhythmTier:
 
 
 def find_episodes(
-    ecg: Ecg, limits: Limits | None = None, settings: RhythmSettings | None = None, until_s: float | None = None
+    ecg: Ecg,
+    limits: Limits | None = None,
+    settings: RhythmSettings | None = None,
+    until_s: float | None = None,
+    *,
+    fold: str | None = None,
 ) -> list[Episode]:
     """Every episode of a record, by onset; the same code as for a live bed, fed second by second.
 
@@ -308,6 +317,8 @@ def find_episodes(
         As of a bed; defaults where they are left out.
     until_s : float, optional
         Stop there: later samples are not looked at.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
 
     Returns
     -------
@@ -316,7 +327,7 @@ def find_episodes(
     """
     fs = ecg.fs_hz
     stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))
-    tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced)
+    tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced, fold=fold)
     found: Mapping[tuple[str, int], Episode] = {}
     step = round(UPDATE_INTERVAL_S * fs)
     for start in range(0, stop, step):

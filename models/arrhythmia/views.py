@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from models.arrhythmia.fibrillation_features import WINDOW_S, fibrillation_features, may_fibrillate
 from models.arrhythmia.stillness import Stillness
 from models.ecg import Ecg
-from models.networks.atrial import atrial_net
-from models.networks.rhythm import rhythm_net
+from models.networks.atrial import AtrialNetwork
+from models.networks.rhythm import RhythmNetwork
 from models.signal.quality import lead_quality
 
 
@@ -24,9 +24,12 @@ class RhythmViews:
         The newest seconds of signal, all leads.
     usable : tuple of str
         Leads to look at, best first.
+    fold : str, optional
+        Use network weights trained without this fold.
     """
 
-    def __init__(self, window: Ecg, usable: tuple[str, ...]) -> None:
+    def __init__(self, window: Ecg, usable: tuple[str, ...], fold: str | None = None) -> None:
+        self._fold = fold
         self._window = window
         self._rows = [window.leads.index(lead) for lead in usable]
         self._stillness: Stillness | None = None
@@ -60,12 +63,12 @@ class RhythmViews:
     @cached_property
     def network(self) -> dict[str, float]:
         """Probabilities of the rhythm network over the last 16 s."""
-        return rhythm_net()(self._window.mv, self._window.fs_hz, self._rows)
+        return RhythmNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._rows)
 
     @cached_property
     def atrial(self) -> float:
         """Log odds of atrial fibrillation, by the atrial network over all of the window."""
-        return atrial_net()(self._window.mv, self._window.fs_hz, self._rows)
+        return AtrialNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._rows)
 
     def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
         """Steepness of the signal between the beats ``r``; made once a moment."""

@@ -31,9 +31,14 @@ class WaveHistory:
         Samples a second; below 100 Hz no waves are measured.
     baseline : RhythmBaseline, optional
         Where it is known already.
+    fold : str, optional
+        Use network weights trained without this fold.
     """
 
-    def __init__(self, leads: Sequence[str], fs_hz: float, baseline: RhythmBaseline | None) -> None:
+    def __init__(
+        self, leads: Sequence[str], fs_hz: float, baseline: RhythmBaseline | None, *, fold: str | None = None
+    ) -> None:
+        self._fold = fold
         self._leads = tuple(leads)
         self._fs = fs_hz
         self._done = -1
@@ -94,7 +99,7 @@ class WaveHistory:
         part = window.select(usable).slice(first - start, window.n_samples)
         inside = [replace(b, sample=b.sample - first) for b in beats if first <= b.sample < now]
         wanted = {b.sample - first for b in due}
-        for measured in delineate(part, inside):
+        for measured in delineate(part, inside, fold=self._fold):
             if measured.beat.sample in wanted:
                 found = wave_beat(part, measured)
                 moved = replace(found, beat=_moved(measured, first))

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.ecg import Ecg, Millivolts
-from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, Caliper, scaled
+from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
+from models.networks.scaling import scaled
 from models.networks.segments import Runs, runs_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 from models.signal.pacing_pulses import PacingPulses
@@ -129,6 +130,8 @@ class BeatStream:
         Absolute sample number of the first sample.
     schedule : UpdateSchedule
         `LIVE` at the bedside, `RECORDED` for records.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
 
     Attributes
     ----------
@@ -151,6 +154,8 @@ class BeatStream:
         paced: bool = False,
         start_sample: int = 0,
         schedule: UpdateSchedule = LIVE,
+        *,
+        fold: str | None = None,
     ) -> None:
         self.leads = tuple(leads)
         self.fs_hz = float(fs_hz)
@@ -161,7 +166,7 @@ class BeatStream:
         self.pending: list[Beat] = []
         self.quality: dict[str, LeadQuality] = {lead: LeadQuality(0.0, ABSENT) for lead in self.leads}
         self.pulses = PacingPulses(self.fs_hz)
-        self._delineator = Caliper.load()
+        self._delineator = DelineationNetwork.load(fold)
         self._buffer: Millivolts = np.zeros((len(self.leads), 0), np.float32)
         self._leads_off: tuple[str, ...] = ()
         self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -282,7 +287,7 @@ class BeatStream:
         self.pulses.look(signal, self.end_sample, self._schedule.update_s, self._marks)
         filled, missing = fill_gaps(self.pulses.without(signal, start))
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
-        x = scaled(flat)
+        x, _ = scaled(flat, NET_FS_HZ)
         skipped = max(0, x.shape[1] - round(self._schedule.network_s * NET_FS_HZ))
         network = self._delineator(x[:, skipped:])
         runs = _apart(runs_of(network.beat[None], MIN_BEAT_S))
@@ -387,7 +392,7 @@ def _qrs_ms(complexes: Runs, at_s: float) -> float:
     return round(statistics.median(widths.tolist()) * 1000.0, 1) if len(widths) else float("nan")
 
 
-def find_beats(ecg: Ecg, schedule: UpdateSchedule = LIVE) -> list[Beat]:
+def find_beats(ecg: Ecg, schedule: UpdateSchedule = LIVE, *, fold: str | None = None) -> list[Beat]:
     """Beats of a whole record, by the same code as for a live bed.
 
     Parameters
@@ -396,6 +401,8 @@ def find_beats(ecg: Ecg, schedule: UpdateSchedule = LIVE) -> list[Beat]:
         The record, float32 [leads, samples] in mV.
     schedule : UpdateSchedule
         `LIVE` gives the beats of a live bed; `RECORDED` is faster.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
 
     Returns
     -------
@@ -410,5 +417,5 @@ def find_beats(ecg: Ecg, schedule: UpdateSchedule = LIVE) -> list[Beat]:
     >>> [beat.sample for beat in find_beats(ecg)][:4]
     [125, 343, 552, 748]
     """
-    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, schedule=schedule)
+    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, schedule=schedule, fold=fold)
     return stream.push(ecg) + stream.close()

@@ -18,7 +18,7 @@ from models.evidence import BeatSpan, Criterion, Evidence
 
 Span = tuple[int, int]
 LIKE_FROM = 0.88  # likeness of a bed's own beats to their dominant one (0.95 and more, most of them)
-METHOD = "beats 1"  # name and version of the caliper, as cited
+METHOD = "beats 1"  # name and version of the beat detector, as cited
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What the calipers find in the records of the corpus, measured once and kept: every stage of training reads it here.
+"""Measurements of the records of the corpus, made once and kept: every stage of training reads it here.
 
 Measuring takes some 150 ms a record of twelve leads. Single-lead records are not measured here.
 """

@@ -20,7 +20,7 @@ from models.grounding.feature_vector import expanded
 Floats = NDArray[np.float32]
 
 FILE = "finding_heads.npz"
-FAR = 5.0  # spreads from the mean at which a number counts no further: an outlier of the caliper must not decide alone
+FAR = 5.0  # spreads from the mean at which a number counts no further: an outlying measurement must not decide alone
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,6 +77,7 @@ def tell(
     *,
     millivolts: bool = True,
     alarmed: bool = False,
+    fold: str | None = None,
 ) -> Telling:
     """What a prompt states of a segment.
 
@@ -89,8 +90,10 @@ def tell(
         False: the record's scale is unknown, and no voltage is told.
     alarmed : bool
         An alarm rests on this segment: no normal ECG is told of it.
+    fold : str, optional
+        Measure with network weights trained without this fold (evaluation).
     """
-    facts = facts or gather(ecg)
+    facts = facts or gather(ecg, fold=fold)
     evidence, words = tuple(stated(facts, millivolts)), shown(facts, millivolts)
     if not evidence:
         return Telling((), (), None, "the compact GEM speaks of beats, and none can be read here")

@@ -104,6 +104,7 @@ def ground(
     model: ModelIdentity | None = None,
     seconds: float = 0.0,
     facts: Facts | None = None,
+    fold: str | None = None,
 ) -> Reading:
     """Check a text claim by claim.
 
@@ -123,6 +124,8 @@ def ground(
         Time that writing it took; checking is added.
     facts : Facts, optional
         Of ``ecg``, where they have been gathered already.
+    fold : str, optional
+        Measure with network weights trained without this fold (evaluation).
 
     Returns
     -------
@@ -133,9 +136,9 @@ def ground(
     began = perf_counter()
     problem = unusable(text)
     if problem is not None:
-        return interpret_measured(ecg, reason=problem, first_citation=first_citation, given=given)
+        return interpret_measured(ecg, reason=problem, first_citation=first_citation, given=given, fold=fold)
     text = said_once(without_marks(text))
-    facts = facts or gather(ecg)
+    facts = facts or gather(ecg, fold=fold)
     numbering = Numbering(first_citation, given)
     judged = [judge(claim, facts, given) for claim in read_claims(text)]
     shown, claims = mark(text, judged, numbering)

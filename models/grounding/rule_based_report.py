@@ -146,7 +146,12 @@ class Prose:
 
 
 def interpret_measured(
-    ecg: Ecg, *, reason: str | None, first_citation: int = 1, given: Sequence[Evidence] = ()
+    ecg: Ecg,
+    *,
+    reason: str | None,
+    first_citation: int = 1,
+    given: Sequence[Evidence] = (),
+    fold: str | None = None,
 ) -> Reading:
     """Word the measured facts of a segment.
 
@@ -160,6 +165,8 @@ def interpret_measured(
         Number of the first new citation.
     given : sequence of Evidence
         The alert's own citations, numbered 1…k, in samples of ``ecg``: they are worded first and keep their numbers.
+    fold : str, optional
+        Measure with network weights trained without this fold (evaluation).
 
     Returns
     -------
@@ -167,7 +174,7 @@ def interpret_measured(
         Source ``measured``; every claim supported.
     """
     began = perf_counter()
-    facts = gather(ecg)
+    facts = gather(ecg, fold=fold)
     prose = Prose(first_citation, given)
     for evidence in given:
         _word_given(prose, evidence)

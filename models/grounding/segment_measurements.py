@@ -146,7 +146,7 @@ class Facts:
         return r is None or -q.mv >= Q_SHARE * r.mv
 
 
-def gather(ecg: Ecg) -> Facts:
+def gather(ecg: Ecg, *, fold: str | None = None) -> Facts:
     """Measure a segment and lay its facts out.
 
     Examples
@@ -158,7 +158,7 @@ def gather(ecg: Ecg) -> Facts:
     """
     if ecg.n_samples == 0 or not ecg.leads:
         return Facts(ecg, {}, {}, {}, (), {}, {}, 0, {}, 0, 0, None, None)
-    measurement = measure(ecg)
+    measurement = measure(ecg, fold=fold)
     usable = tuple(x for x in ecg.leads if measurement.quality[x].usable)
     states = {x: q.state for x, q in measurement.quality.items()}
     scores = {x: q.score for x, q in measurement.quality.items()}

@@ -1,6 +1,6 @@
 """Delineation: onset, peak and offset of P, QRS and T, for each beat in each lead and over the leads.
 
-The caliper network says for every lead and every 8 ms which wave it lies in; a mark is where a wave's probability
+The delineation network gives for every lead and every 8 ms the wave it lies in; a mark is where a wave's probability
 crosses one half. Runs of one wave are handed to the beats: a QRS to the beat it holds, a T wave to the beat before it,
 a P wave to the beat after it. A wave that is not seen is None, never a guess: no P waves in atrial fibrillation.
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from models.beats.detector import Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg, Millivolts
-from models.networks.delineator import NET_FS_HZ, QRS, Caliper, P, T, net_input
+from models.networks.delineator import NET_FS_HZ, QRS, DelineationNetwork, P, T
+from models.networks.scaling import net_input
 from models.networks.segments import Runs, joined, runs_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 
@@ -66,7 +67,7 @@ class MeasuredBeat:
     leads: Mapping[str, Fiducials]
 
 
-def wave_probabilities(mv: Millivolts, fs_hz: float) -> NDArray[np.float32]:
+def wave_probabilities(mv: Millivolts, fs_hz: float, *, fold: str | None = None) -> NDArray[np.float32]:
     """Probability of none, P, QRS and T in each lead of a stretch of any length.
 
     Parameters
@@ -79,22 +80,22 @@ def wave_probabilities(mv: Millivolts, fs_hz: float) -> NDArray[np.float32]:
     float32 [leads, 4, cells]
         Cell ``k`` is centred ``k * CELL_S`` after the first sample.
     """
-    caliper = Caliper.load()
+    network = DelineationNetwork.load(fold)
     x = resample(fill_gaps(mv)[0], fs_hz, NET_FS_HZ)
     n = x.shape[1]
     piece, overlap = round(PIECE_S * NET_FS_HZ), round(OVERLAP_S * NET_FS_HZ)
     if n <= piece + 2 * overlap:
-        return caliper(net_input(x)).waves
+        return network(net_input(x, NET_FS_HZ)[0]).waves
     out = np.zeros((len(x), 4, (n + 1) // 2), np.float32)
     for at in range(0, n, piece):
         lo, hi = max(0, at - overlap) // 2 * 2, min(n, at + piece + overlap)
-        waves = caliper(net_input(x[:, lo:hi])).waves
+        waves = network(net_input(x[:, lo:hi], NET_FS_HZ)[0]).waves
         first, last = at // 2, min(n, at + piece + 1) // 2
         out[:, :, first:last] = waves[:, :, first - lo // 2 : last - lo // 2]
     return out
 
 
-def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
+def delineate(ecg: Ecg, beats: Sequence[Beat], *, fold: str | None = None) -> list[MeasuredBeat]:
     """Measure the waves of the given beats.
 
     Parameters
@@ -103,6 +104,8 @@ def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
         The stretch that holds them, best with 1 s on either side.
     beats : sequence of Beat
         Positions are samples of ``ecg``, ascending.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
 
     Returns
     -------
@@ -119,7 +122,7 @@ def delineate(ecg: Ecg, beats: Sequence[Beat]) -> list[MeasuredBeat]:
     around = round(AROUND_S * ecg.fs_hz)
     first, last = max(0, beats[0].sample - around), beats[-1].sample + around
     mv = ecg.select(leads).mv[:, first:last]
-    probabilities = wave_probabilities(mv, ecg.fs_hz)
+    probabilities = wave_probabilities(mv, ecg.fs_hz, fold=fold)
     marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / ecg.fs_hz)
     samples = _in_samples(marks, mv, ecg.fs_hz) + first
     overall = over_leads(samples)

@@ -21,7 +21,7 @@ from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
 from models.signal.quality import lead_quality
 
-METHOD = "caliper 1"
+METHOD = "delineation 1"
 FIBRILLATION = "fibrillation"  # the wave whose AMPLITUDE is peak to peak over its span: there is no beat to hang it on
 ST_AFTER_J_S = 0.060  # J + 60 ms
 PR_SEGMENT_S = 0.016  # the level is the median of this stretch before the QRS onset
@@ -111,7 +111,9 @@ def _evidence(name: str, value: float, leads: tuple[str, ...], start: int, end: 
     return Evidence(name, value, leads, start, end, beats=beats, method=METHOD)
 
 
-def remeasure(ecg: Ecg, evidence: Evidence, measurement: Measurement | None = None) -> float:
+def remeasure(
+    ecg: Ecg, evidence: Evidence, measurement: Measurement | None = None, *, fold: str | None = None
+) -> float:
     """The value that the signal shows now at the span of ``evidence``; NaN where it shows none.
 
     Parameters
@@ -125,7 +127,7 @@ def remeasure(ecg: Ecg, evidence: Evidence, measurement: Measurement | None = No
     fs, start, end = ecg.fs_hz, evidence.start, evidence.end
     if evidence.measure == "AMPLITUDE" and evidence.wave == FIBRILLATION:
         return float(np.ptp(ecg.lead(evidence.leads[0])[start:end]))
-    measured = measurement or measure(ecg)
+    measured = measurement or measure(ecg, fold=fold)
     if evidence.measure == "AMPLITUDE":
         return _height(ecg, evidence, measured)
     near = round(0.08 * fs)

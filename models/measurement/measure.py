@@ -83,13 +83,15 @@ class Measurement:
         }
 
 
-def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None) -> Measurement:
+def measure(
+    ecg: Ecg, start_s: float | None = None, stop_s: float | None = None, *, fold: str | None = None
+) -> Measurement:
     """Measure a record, or the stretch of it from ``start_s`` to ``stop_s``.
 
     Beats are found over the whole record, so that a stretch has no edges of its own; positions stay
     those of the record. Where no lead is usable, beats are told but no waves and no intervals.
     """
-    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, schedule=RECORDED)
+    stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, schedule=RECORDED, fold=fold)
     beats = stream.push(ecg) + stream.close()
     first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
     last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
@@ -98,7 +100,7 @@ def measure(ecg: Ecg, start_s: float | None = None, stop_s: float | None = None)
     else:
         marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
     if any(mark.usable for mark in marks):
-        measured = without_passing_p(delineate(ecg, beats), ecg.fs_hz)
+        measured = without_passing_p(delineate(ecg, beats, fold=fold), ecg.fs_hz)
     else:
         measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
     inside = tuple(m for m in measured if first <= m.beat.sample < last)

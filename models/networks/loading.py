@@ -1,41 +1,64 @@
-"""The small networks that ship with the project: where their files lie, which fold is asked for, how one is opened."""
+"""The small networks that ship with the project: one base class that names, finds and opens their weights.
+
+A weight file is ``models/weights/<name>.<suffix>``; ``<name>_fold<k>.<suffix>`` holds the weights that were trained
+without the records of fold ``k``. The fold is always an argument: nothing in `models` reads an environment variable.
+"""
 
 from __future__ import annotations
 
-import os
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-FOLD_SETTING = "GEM_BEDSIDE_FOLD"
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
-def fold_asked() -> str | None:
-    """The fold whose records the answer must never have seen; None for the shipped weights."""
-    return os.environ.get(FOLD_SETTING) or None
+class SmallNetwork:
+    """A network with shipped weights and a file for each fold; subclasses say its name and how it is called.
 
-
-def file_of(name: str, fold: str | None, kind: str = "onnx") -> Path:
-    """A network's file: the shipped one, or the one that never saw ``fold``.
-
-    >>> file_of("rhythm", None).name, file_of("afib", "2", "npz").name
-    ('rhythm.onnx', 'afib_fold2.npz')
+    Parameters
+    ----------
+    path : Path
+        Weight file.
     """
-    return WEIGHTS / (f"{name}.{kind}" if fold is None else f"{name}_fold{fold}.{kind}")
+
+    name: ClassVar[str]
+    made_by: ClassVar[str]  # the module that trains it
+    suffix: ClassVar[str] = "onnx"
+
+    def __init__(self, path: Path) -> None:
+        self._session = open_session(path)
+
+    @classmethod
+    def weights_path(cls, fold: str | None = None) -> Path:
+        """The weight file: the shipped one, or the one trained without ``fold``."""
+        return WEIGHTS / (f"{cls.name}.{cls.suffix}" if fold is None else f"{cls.name}_fold{fold}.{cls.suffix}")
+
+    @classmethod
+    def load(cls, fold: str | None = None) -> Self:
+        """The network with the weights of ``fold``, opened once a process.
+
+        Raises
+        ------
+        FileNotFoundError
+            The weights are missing; the message names the command that makes them.
+        """
+        return _loaded(cls, fold)  # type: ignore[arg-type, return-value]
 
 
-def open_net(path: Path, made_by: str) -> Any:
-    """An ONNX Runtime session on one thread: beds run side by side, and threads inside one would only fight.
+@lru_cache(maxsize=32)
+def _loaded(network: type[SmallNetwork], fold: str | None) -> SmallNetwork:
+    path = network.weights_path(fold)
+    if not path.is_file():
+        command = f"python -m {network.made_by}" + ("" if fold is None else f" --fold {fold}")
+        raise FileNotFoundError(f"no {path.name} in models/weights: make it with `{command}`")
+    return network(path)
 
-    Raises
-    ------
-    FileNotFoundError
-        The file is missing; the text names the module that makes it.
-    """
+
+def open_session(path: Path) -> Any:
+    """An ONNX Runtime session on one thread: beds run side by side, and threads inside one would only compete."""
     import onnxruntime
 
-    if not path.is_file():
-        raise FileNotFoundError(f"no {path.name} in {path.parent.name}: run python -m {made_by}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +20,10 @@ import soundfile
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
-from models.arrhythmia.criteria.atrial import FEATURES, LOOK_S, MIN_RRS, REGULAR_BELOW, classifier_path, rr_features
+from models.arrhythmia.criteria.atrial import FEATURES, LOOK_S, MIN_RRS, REGULAR_BELOW, AtrialClassifier, rr_features
 from models.beats.series import BeatTrack
 from models.ecg import Ecg
 from models.measurement.measure import measure
-from models.networks.loading import FOLD_SETTING
 
 NATURAL = {"N": 5050, "A": 738, "O": 2456}  # of the whole challenge set
 EVERY_S, FIRST_S = 4, 8
@@ -42,9 +40,9 @@ class Row:
     features: NDArray[np.float64]
 
 
-def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float) -> list[Row]:
+def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float, fold: str | None) -> list[Row]:
     """Features of a recording, a row each four seconds, of the beats up to then."""
-    measured = measure(Ecg(("I",), fs_hz, mv))
+    measured = measure(Ecg(("I",), fs_hz, mv), fold=fold)
     if not measured.quality["I"].usable:
         return []
     r = np.array(measured.r_peaks, np.int64)
@@ -67,8 +65,8 @@ def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float) -> lis
     return out
 
 
-def gather(data: Path, names: set[str] | None) -> list[Row]:
-    """Rows of every recording wanted."""
+def gather(data: Path, names: set[str] | None, fold: str | None) -> list[Row]:
+    """Rows of every recording wanted, measured with the weights of ``fold``."""
     folder, out = data / "cinc2017", []
     with (folder / "manifest.csv").open() as f:
         table = [r for r in csv.DictReader(f) if names is None or r["record"] in names]
@@ -76,7 +74,7 @@ def gather(data: Path, names: set[str] | None) -> list[Row]:
         for row in table:
             flac.seek(int(row["start"]))
             mv = (flac.read(int(row["length"]), dtype="int16").astype(np.float32) / 1000.0)[None]
-            out += rows_of(row["record"], row["label"], mv, 300.0)
+            out += rows_of(row["record"], row["label"], mv, 300.0, fold)
     return out
 
 
@@ -131,11 +129,10 @@ def main() -> None:
     names, fold = None, None
     if options.fold is not None:
         fold = str(options.fold)
-        os.environ[FOLD_SETTING] = fold
         with (options.folds / "cinc2017.csv").open() as f:
             names = {r["record"] for r in csv.DictReader(f) if r["fold"] != fold}
-    rows = gather(options.data, names)
-    path = classifier_path(fold)
+    rows = gather(options.data, names, fold)
+    path = AtrialClassifier.weights_path(fold)
     np.savez(path, **fit(rows))  # type: ignore[arg-type]
     print(f"{path.name}: {len(rows)} rows of {len(FEATURES)} features", file=sys.stderr)
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, SHORTEST_S, weights_path
-from models.networks.rhythm import net_input
+from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, SHORTEST_S, AtrialNetwork
+from models.networks.scaling import net_input
 from models.training.rhythm_corpus import Corpus, Record
 from models.training.weight_averaging import Residual, train_averaged
 
@@ -83,7 +83,7 @@ class Sampler:
             else:
                 mv, label = self._cut(record.mv, n), record.label
                 coarse.append(False)
-            rows.append(net_input(self._augment(mv))[0])
+            rows.append(net_input(self._augment(mv), FS_HZ)[0])
             target.append(CLASSES.index(label))
         return torch.from_numpy(np.stack(rows)), torch.tensor(target), torch.tensor(coarse)
 
@@ -177,7 +177,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = train(Corpus(options.data, options.folds, options.fold), options.seed, options.epochs)
-    path = options.out or weights_path(None if options.fold is None else str(options.fold))
+    path = options.out or AtrialNetwork.weights_path(None if options.fold is None else str(options.fold))
     export(model, path)
     print(f"{path.name}: {path.stat().st_size} bytes, classes {', '.join(CLASSES)}", file=sys.stderr)
 

@@ -2,7 +2,7 @@
 
 Losses (`losses`): symmetric InfoNCE of pooled ECG and text features, caption cross-entropy (weights 1 and 2, as
 ECG-CoCa was trained), binary cross-entropy of the findings that a record's labels speak of, and two that this project
-adds because its corpus is hundreds of times smaller: the record's average beat and what the calipers measured of it
+adds because its corpus is hundreds of times smaller: the record's average beat and the measurements of it
 (rate, intervals, scatter of RR, share of beats without a P wave, axis), read off the pooled feature.
 """
 

@@ -1,9 +1,9 @@
-"""Train the caliper network: ``python -m models.training.delineator [--fold K] --data DIR --folds DIR``.
+"""Train the delineation network: ``python -m models.training.delineator [--fold K] --data DIR --folds DIR``.
 
 Without ``--fold`` every record is learnt from; with it fold ``K`` of ``ludb.csv`` and ``mitdb.csv`` in the folds folder
-(columns record, fold) is left out. The shipped weights are those of ``--fold 0`` (``models/weights/caliper.md``). About
-ten minutes on one idle core; the same seed gives the same batches. Writes ``models/weights/caliper.onnx`` or
-``caliper_foldK.onnx`` (opset 17, about 600 kB).
+(columns record, fold) is left out. The shipped weights are those of ``--fold 0`` (``models/weights/delineator.md``).
+About ten minutes on one idle core; the same seed gives the same batches. Writes ``models/weights/delineator.onnx`` or
+``delineator_foldK.onnx`` (opset 17, about 600 kB).
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.networks.delineator import PAD_TO
-from models.networks.loading import file_of
+from models.networks.delineator import PAD_TO, DelineationNetwork
 from models.training.delineator_data import Batch, Examples
-from models.training.delineator_net import CaliperNet, Exported
+from models.training.delineator_net import DelineationModel, Exported
 
 STEPS = 6000
 PEAK_RATE = 4e-3
@@ -36,7 +35,7 @@ BEAT_WEIGHT, VENTRICULAR_WEIGHT = 2.0, 0.5
 MARKED_SHARE = 0.55  # of the steps; the others are MIT-BIH
 
 
-def loss_of(net: CaliperNet, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def loss_of(net: DelineationModel, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """Cross entropies of waves, beats and ventricular beats, each where it is known."""
     waves, beats = net(torch.from_numpy(batch.x))
     parts: dict[str, Tensor] = {}
@@ -60,7 +59,7 @@ def train(data: Path, skip: Mapping[str, frozenset[str]], steps: int, path: Path
     """Train on everything but the records in ``skip``; write the network every `SAVE_EVERY` steps and at the end."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    examples, net = Examples(data, skip, seed), CaliperNet()
+    examples, net = Examples(data, skip, seed), DelineationModel()
     print(f"{len(examples.ludb)} LUDB and {len(examples.mitdb)} MIT-BIH records", file=sys.stderr)
     mean = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
@@ -92,7 +91,7 @@ def train(data: Path, skip: Mapping[str, frozenset[str]], steps: int, path: Path
             export(mean, path)
 
 
-def export(net: CaliperNet, path: Path) -> None:
+def export(net: DelineationModel, path: Path) -> None:
     """Write ONNX with free numbers of records, leads and samples."""
     axes = {
         "x": {0: "records", 1: "leads", 2: "samples"},
@@ -135,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="default: models/weights/")
     options = parser.parse_args(arguments)
     skip = {} if options.fold is None else records_of_fold(options.folds, options.fold)
-    path = options.out or file_of("caliper", None if options.fold is None else str(options.fold))
+    path = options.out or DelineationNetwork.weights_path(None if options.fold is None else str(options.fold))
     train(options.data, skip, options.steps, path)
     print(f"wrote {path}", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Training examples for the caliper network: LUDB marks and MIT-BIH beats, bent as the ward would bend them.
+"""Training examples for the delineation network: LUDB marks and MIT-BIH beats, bent as the ward would bend them.
 
 Every example is cut anew from a record: time stretched, leads dropped, mixed or turned over, gain changed, noise from
 the MIT-BIH Noise Stress Test recordings added at a random signal-to-noise ratio, mains hum, silence spliced in. Of the
@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.networks.delineator import CELL_S, NET_FS_HZ, net_input
+from models.networks.delineator import CELL_S, NET_FS_HZ
+from models.networks.scaling import net_input
 from models.signal.conditioning import fill_gaps, resample
 
 SAMPLES = 2048
@@ -208,7 +209,15 @@ class Examples:
         beat, seen = _beat_target(r), coverage(np.array([[r.min() - 12, r.max() + 12]])) if len(r) else np.zeros(CELLS)
         v_known = beat if np.isfinite(record.ventricular) else np.zeros(CELLS, np.float32)
         x = self._bend(x, mix=0.1)
-        return (net_input(x), waves, known, beat, seen.astype(np.float32), np.zeros(CELLS, np.float32), v_known)
+        return (
+            net_input(x, NET_FS_HZ)[0],
+            waves,
+            known,
+            beat,
+            seen.astype(np.float32),
+            np.zeros(CELLS, np.float32),
+            v_known,
+        )
 
     def _beats_one(self, n_leads: int) -> tuple[Floats, ...]:
         rng = self.rng
@@ -240,7 +249,7 @@ class Examples:
             known = np.ones(CELLS, np.float32)
         beat = _beat_target(r)
         ventricular, v_known = _beat_target(r[v == 1]), _beat_target(r[np.isfinite(v)])
-        x = net_input(self._bend(mv, mix=0.0))
+        x = net_input(self._bend(mv, mix=0.0), NET_FS_HZ)[0]
         empty = np.zeros((len(x), 4, CELLS), np.float32)
         return (x, empty, np.zeros((len(x), CELLS), np.float32), beat, known, ventricular, v_known)
 

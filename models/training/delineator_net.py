@@ -1,4 +1,4 @@
-"""The caliper network: a small U-Net that sees every lead alike and lets the leads speak with each other.
+"""The delineation network: a small U-Net that sees every lead alike and lets the leads speak with each other.
 
 Each lead passes through the same convolutions; at every depth the mean and the maximum over the leads go back to each
 lead. So any number of leads in any order will do, a lead may be missing, and a wave that is lost in one lead is found
@@ -59,7 +59,7 @@ class Consult(nn.Module):
         return x + common
 
 
-class CaliperNet(nn.Module):
+class DelineationModel(nn.Module):
     """Input [records, leads, samples] at 250 Hz; samples divide by 16.
 
     Output: wave logits [records, leads, 4, samples / 2] and beat logits (beat, ventricular) [records, 2, samples / 2].
@@ -101,7 +101,7 @@ class CaliperNet(nn.Module):
 class Exported(nn.Module):
     """The network as it is shipped: probabilities instead of logits."""
 
-    def __init__(self, net: CaliperNet) -> None:
+    def __init__(self, net: DelineationModel) -> None:
         super().__init__()
         self.net = net
 

@@ -1,6 +1,6 @@
 """Heads over measurements and feature: ``python -m models.training.finding_heads --data DIR --folds DIR``.
 
-In: the encoder folder that `pretrain` wrote and what the calipers found in the corpus. Out: ``finding_heads.npz`` in
+In: the encoder folder that `pretrain` wrote and the measurements of the corpus. Out: ``finding_heads.npz`` in
 that folder. The line over the numbers is fitted on the training records. The encoder has seen those, so what its
 feature adds is weighed on the tuning fold alone, with one weight for all findings: 185 records bear no more. A
 finding's threshold is where F1 is best over the training records, each judged by a line that was fitted without it,

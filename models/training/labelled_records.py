@@ -23,7 +23,7 @@ from models.corpus.measurement_cache import SETS, Measured, measure_records
 from models.training.report_text import Story, grounding_record
 from models.training.simulate import simulate
 
-MEASURED = "measured.json"  # in the training folder: what the calipers found in the corpus
+MEASURED = "measured.json"  # in the training folder: the measurements of the corpus
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,8 @@ import wfdb
 from numpy.typing import NDArray
 
 from models.arrhythmia.fibrillation_features import fibrillation_features
-from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES, net_input
+from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES
+from models.networks.scaling import net_input
 from models.signal.conditioning import fill_gaps, resample
 
 Array = NDArray[np.float32]
@@ -218,7 +219,8 @@ class Sampler:
             keep = self._rng.permutation(len(mv))[:2]
             if len(keep) == 2 and self._rng.random() < 0.3:
                 keep = keep[:1]
-            x[row, : len(keep)], amplitude[row, : len(keep)] = net_input(mv[keep])
+            x[row, : len(keep)], unit_mv = net_input(mv[keep], FS_HZ)
+            amplitude[row, : len(keep)] = np.log10(unit_mv[:, 0])
             present[row, : len(keep)] = 1.0
         return Windows(x, present, amplitude, np.stack([d[1] for d in drawn]), np.stack([d[2] for d in drawn]))
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES, weights_path
+from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES, RhythmNetwork
 from models.training.rhythm_corpus import Corpus, Sampler, Windows
 from models.training.weight_averaging import Residual, train_averaged
 
@@ -110,7 +110,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model = train(Corpus(options.data, options.folds, options.fold), epochs=options.epochs)
     fold = None if options.fold is None else str(options.fold)
-    path = options.out or weights_path(fold)
+    path = options.out or RhythmNetwork.weights_path(fold)
     export(model, path)
     print(f"{path.name}: {path.stat().st_size} bytes, {SAMPLES / FS_HZ:g} s: {', '.join(OUTPUTS)}", file=sys.stderr)
 

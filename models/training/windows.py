@@ -130,7 +130,7 @@ def pool_of_records(records: Iterable[Record], measured: Mapping[str, Mapping[st
     Parameters
     ----------
     measured : mapping, optional
-        Record key to what the calipers found, by the names of `INTERVALS`.
+        Record key to its measurements, by the names of `INTERVALS`.
     """
     found = measured or {}
     parts = [(r, *twelve(r.ecg)) for r in records]

@@ -11,7 +11,6 @@ rhythm network.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from models.arrhythmia.criteria.waves import WaveBeat
 from models.arrhythmia.views import RhythmViews
 from models.beats.series import METHOD, BeatTrack
 from models.evidence import Criterion, Evidence
-from models.networks.loading import file_of, fold_asked
+from models.networks.loading import SmallNetwork
 
 LOOK_S = 30.0  # beats of this time are judged together
 MIN_RRS = 8
@@ -47,10 +46,19 @@ FEATURES = (
 
 
 class AtrialRhythm:
-    """Irregularity and fibrillation of one bed, as of the last hop."""
+    """Irregularity and fibrillation of one bed, as of the last hop.
 
-    def __init__(self, fs_hz: float) -> None:
+    Parameters
+    ----------
+    fs_hz : float
+        Samples a second of the stream.
+    fold : str, optional
+        Use weights trained without this fold.
+    """
+
+    def __init__(self, fs_hz: float, fold: str | None = None) -> None:
         self._fs = fs_hz
+        self._fold = fold
         self.irregular: bool | None = None
         self.fibrillating: bool | None = None
         self.onset: int | None = None
@@ -77,7 +85,9 @@ class AtrialRhythm:
         if scatter[0] < REGULAR_BELOW:
             self.irregular = self.fibrillating = False
             return
-        odds = atrial_classifier()(np.array([*scatter, 0.5 if np.isnan(self._absent_p) else self._absent_p]))
+        odds = AtrialClassifier.load(self._fold)(
+            np.array([*scatter, 0.5 if np.isnan(self._absent_p) else self._absent_p])
+        )
         if odds > ASK_NETWORK_ABOVE:
             if views.network["noise"] > NOISY_ABOVE:
                 return
@@ -157,14 +167,14 @@ def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:
     )
 
 
-class AtrialClassifier:
+class AtrialClassifier(SmallNetwork):
     """One hidden layer on standardised features, read from an ``.npz``."""
 
+    name = "afib"
+    made_by = "models.training.atrial_classifier"
+    suffix = "npz"
+
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"no {path.name} in {path.parent.name}: run python -m models.training.atrial_classifier"
-            )
         with np.load(path) as stored:
             self._mean, self._scale = stored["mean"], stored["scale"]
             self._w1, self._b1, self._w2, self._b2 = (stored[k] for k in ("w1", "b1", "w2", "b2"))
@@ -173,21 +183,6 @@ class AtrialClassifier:
         """Log odds of atrial fibrillation."""
         hidden = np.maximum((features - self._mean) / self._scale @ self._w1 + self._b1, 0.0)
         return float((hidden @ self._w2 + self._b2).item())
-
-
-def classifier_path(fold: str | None = None) -> Path:
-    """The classifier's file: the shipped one, or the one that never saw ``fold``."""
-    return file_of("afib", fold, "npz")
-
-
-@lru_cache(maxsize=8)
-def _load(fold: str | None) -> AtrialClassifier:
-    return AtrialClassifier(classifier_path(fold))
-
-
-def atrial_classifier() -> AtrialClassifier:
-    """The classifier that the environment asks for; FileNotFoundError where a fold's weights are missing."""
-    return _load(fold_asked())
 
 
 def logit(p: float) -> float:

@@ -10,8 +10,7 @@ import sleepecg
 
 from models.beats.detector import Beat, BeatStream, find_beats
 from models.ecg import Ecg
-from models.networks.delineator import Caliper, WeightsMissingError
-from models.networks.loading import FOLD_SETTING
+from models.networks.delineator import DelineationNetwork
 
 
 def recording(seconds: float) -> Ecg:
@@ -86,10 +85,9 @@ def test_any_sampling_rate_counts_the_same(fs: float) -> None:
     assert abs(len(find_beats(other)) - len(find_beats(ecg))) <= 1
 
 
-def test_weights_of_a_fold_that_is_not_there_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FOLD_SETTING, "7")
-    with pytest.raises(WeightsMissingError, match=r"caliper_fold7\.onnx.*--fold 7"):
-        Caliper.load()
+def test_weights_of_a_fold_that_is_not_there_are_an_error() -> None:
+    with pytest.raises(FileNotFoundError, match=r"delineator_fold7\.onnx.*--fold 7"):
+        DelineationNetwork.load("7")
 
 
 @pytest.mark.data

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, AtrialNet
+from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, AtrialNetwork
 from models.training.atrial_network import BATCH, AtrialModel, Sampler, export, loss_of
 from models.training.rhythm_corpus import Record
 
@@ -66,12 +66,12 @@ def test_the_file_answers_as_the_model_does_at_any_length(tmp_path: Path) -> Non
     model = AtrialModel().eval()
     export(model, tmp_path / "atrial.onnx")
     mv = RNG.standard_normal((1, 2000)).astype(np.float32)
-    net = AtrialNet(tmp_path / "atrial.onnx")
+    net = AtrialNetwork(tmp_path / "atrial.onnx")
     for n in (2000, 1200, 500):
         assert np.isfinite(net(mv[:, :n], FS_HZ, [0]))
-    from models.networks.rhythm import net_input
+    from models.networks.scaling import net_input
 
-    x = np.concatenate([s * net_input(mv[:, -1000:])[0][:, None] for s in (1.0, -1.0)]).astype(np.float32)
+    x = np.concatenate([s * net_input(mv[:, -1000:], 100.0)[0][:, None] for s in (1.0, -1.0)]).astype(np.float32)
     logits = model(torch.from_numpy(x)).detach().numpy()
     odds = [row[FIBRILLATION] - np.log(np.exp(np.delete(row, FIBRILLATION)).sum()) for row in logits]
     assert net(mv[:, -1000:], FS_HZ, [0]) == pytest.approx(float(np.mean(odds)), abs=1e-4)

@@ -1,4 +1,4 @@
-"""The caliper network's training: targets that cross one half at the mark, folds left out, weights that load."""
+"""The delineation network's training: targets that cross one half at the mark, folds left out, weights that load."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.networks.delineator import CELL_S, Caliper
+from models.networks.delineator import CELL_S, DelineationNetwork
 from models.networks.segments import runs_of
 
 torch = pytest.importorskip("torch", reason="training needs the extra gem")
 
 from models.training.delineator import export, loss_of, records_of_fold  # noqa: E402
 from models.training.delineator_data import SAMPLES, Batch, Examples, coverage  # noqa: E402
-from models.training.delineator_net import CaliperNet  # noqa: E402
+from models.training.delineator_net import DelineationModel  # noqa: E402
 
 
 def test_a_target_crosses_one_half_where_the_mark_is() -> None:
@@ -33,12 +33,12 @@ def test_folds_are_kept_apart_by_data_set(tmp_path: Path) -> None:
 
 def test_exported_weights_say_what_the_network_says(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = CaliperNet().eval()
+    net = DelineationModel().eval()
     export(net, tmp_path / "c.onnx")
     x = np.random.default_rng(0).normal(0, 1, (3, 640)).astype(np.float32)
     with torch.no_grad():
         waves, beats = net(torch.from_numpy(x[None]))
-    said = Caliper(tmp_path / "c.onnx")(x)
+    said = DelineationNetwork(tmp_path / "c.onnx")(x)
     assert np.allclose(said.waves, torch.softmax(waves, dim=2)[0].numpy(), atol=1e-4)
     assert np.allclose(said.beat, torch.sigmoid(beats)[0, 0].numpy(), atol=1e-4)
     assert np.allclose(said.waves.sum(axis=1), 1.0, atol=1e-4)
@@ -46,7 +46,7 @@ def test_exported_weights_say_what_the_network_says(tmp_path: Path) -> None:
 
 def test_leads_may_come_in_any_order_and_number() -> None:
     torch.manual_seed(0)
-    net = CaliperNet().eval()
+    net = DelineationModel().eval()
     x = torch.randn(1, 4, 320)
     with torch.no_grad():
         waves, beats = net(x)
@@ -64,7 +64,7 @@ def test_examples_are_finite_and_can_be_learnt_from(data_home: Path) -> None:
     }
     examples = Examples(data_home, few, seed=3)
     assert len(examples.mitdb) == 1
-    net = CaliperNet().train()
+    net = DelineationModel().train()
     for batch in (examples.marked(lead_budget=4), examples.beats(lead_budget=4)):
         assert isinstance(batch, Batch)
         assert batch.x.shape[2] == SAMPLES

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from models.arrhythmia.criteria.atrial import FEATURES, atrial_classifier, classifier_path, rr_features
+from models.arrhythmia.criteria.atrial import FEATURES, AtrialClassifier, rr_features
 from models.beats.series import BeatTrack
-from models.networks.loading import FOLD_SETTING
 from tests.models.arrhythmia.tracks import track
 
 RNG = np.random.default_rng(3)
@@ -21,7 +18,7 @@ PREMATURE = [0.8, 0.8, 0.8, 0.55, 1.05] * 8
 def odds(t: BeatTrack, absent_p: float) -> float:
     features = rr_features(t, 0)
     assert features is not None and len(features) == len(FEATURES) - 1
-    return atrial_classifier()(np.array([*features, absent_p]))
+    return AtrialClassifier.load()(np.array([*features, absent_p]))
 
 
 def test_irregular_rrs_without_p_waves_are_fibrillation_and_sinus_rhythm_is_not() -> None:
@@ -43,8 +40,7 @@ def test_too_few_beats_tell_nothing() -> None:
     assert rr_features(track(FIBRILLATING[:6]), 0) is None
 
 
-def test_the_weights_of_a_fold_that_are_missing_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(FOLD_SETTING, "7")
+def test_the_weights_of_a_fold_that_are_missing_are_an_error() -> None:
     with pytest.raises(FileNotFoundError, match=r"no afib_fold7\.npz"):
-        atrial_classifier()
-    assert classifier_path("3").is_file() and classifier_path().is_file()
+        AtrialClassifier.load("7")
+    assert AtrialClassifier.weights_path("3").is_file() and AtrialClassifier.weights_path().is_file()
