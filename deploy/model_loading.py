@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.ecg import Ecg
     from models.encoder.session import EncoderSession
     from models.evidence import Evidence
-    from models.grounding.rule_based_report import Reading
+    from models.grounding.interpretation import GroundedInterpretation
 
 
 def load_encoder(folder: str | None) -> EncoderSession:
@@ -100,15 +100,15 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     return partial(_read_by_gem, gem=gem, settings=settings, fold=fold)
 
 
-def _worded(window: Ecg, given: Sequence[Evidence], reason: str, fold: str | None) -> Reading:
-    from models.grounding.rule_based_report import interpret_measured
+def _worded(window: Ecg, given: Sequence[Evidence], reason: str, fold: str | None) -> GroundedInterpretation:
+    from models.grounding.rule_based_report import rule_based_report
 
-    return interpret_measured(window, reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
+    return rule_based_report(window, reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
 
 
 def _read_by_gem(
     window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings, fold: str | None
-) -> Reading:
+) -> GroundedInterpretation:
     """As the interpreter worker reads a flagged segment."""
     from models.gem.errors import GemUnavailable
     from models.grounding.ground import ground

@@ -19,7 +19,7 @@ from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import find_episodes
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.rule_based_report import Reading
+from models.grounding.interpretation import GroundedInterpretation
 from streams.alert import Alert, Phase, Provenance, State, alert_id
 from streams.document import time_of_ns
 
@@ -27,7 +27,7 @@ WINDOW_S = 10.0
 BED_STREAM = "record"
 _ORDER = ("PH", "PM", "PL", "PN")
 
-Reader = Callable[[Ecg, Sequence[Evidence]], Reading]
+Reader = Callable[[Ecg, Sequence[Evidence]], GroundedInterpretation]
 """Reads a window, given the alert's own evidence in samples of the window (cited as 1…k)."""
 
 

@@ -16,7 +16,7 @@ from models.ecg import Ecg
 from models.encoder.session import EncoderUnavailable
 from models.evidence import Evidence
 from models.gem.errors import GemUnavailable
-from models.gem.prompt_context import FindingReader, Telling, tell
+from models.gem.prompt_context import FindingPredictor, PromptContext, build_prompt_context
 from models.grounding.interpretation import ModelIdentity
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def load_gem(settings: Settings) -> GemReader:
     return PromptContextReader(engine, leads, _findings(settings), settings.weights_fold)
 
 
-def _findings(settings: Settings) -> FindingReader | None:
+def _findings(settings: Settings) -> FindingPredictor | None:
     """The encoder's heads that tell a compact GEM what they found; without them it is told the measurements alone."""
     try:
-        return FindingReader.load(settings.encoder, threads=CPU_THREADS)
+        return FindingPredictor.load(settings.encoder, threads=CPU_THREADS)
     except (EncoderUnavailable, ValueError) as missing:
         log.warning("GEM is not told findings: %s", missing)
         return None
@@ -100,14 +100,14 @@ class EngineReader:
         """Ask the engine; a request that it could not take is told as one that came too late."""
         from models.gem.request import GemRequest
 
-        told = await asyncio.to_thread(self._told, ecg, bool(given))
-        if told.unfit:
-            raise GemUnavailable(told.unfit, lasting=False)
+        context = await asyncio.to_thread(self._prompt_context, ecg, bool(given))
+        if context.unsuitable:
+            raise GemUnavailable(context.unsuitable, lasting=False)
         request = GemRequest(
             ecg,
-            evidence=told.evidence,
-            shown=told.shown,
-            found=told.found,
+            evidence=context.measurements,
+            shown=context.descriptors,
+            found=context.findings,
             deadline_s=deadline_s,
             max_new_tokens=tokens,
             urgency=len(URGENCY) - URGENCY[priority],
@@ -119,20 +119,20 @@ class EngineReader:
         """Stop the engine."""
         await asyncio.to_thread(self._engine.close)
 
-    def _told(self, ecg: Ecg, alarmed: bool) -> Telling:
+    def _prompt_context(self, ecg: Ecg, alarmed: bool) -> PromptContext:
         """What the prompt states of a segment: nothing."""
-        return Telling((), (), None)
+        return PromptContext((), (), None)
 
 
 class PromptContextReader(EngineReader):
     """A GEM that is told what was measured and found: the compact one, which is asked as it was taught."""
 
     def __init__(
-        self, engine: GemEngine, independent_leads: int, findings: FindingReader | None, fold: str | None
+        self, engine: GemEngine, independent_leads: int, findings: FindingPredictor | None, fold: str | None
     ) -> None:
         super().__init__(engine, independent_leads)
         self._fold = fold
         self._findings = findings
 
-    def _told(self, ecg: Ecg, alarmed: bool) -> Telling:
-        return tell(ecg, self._findings, alarmed=alarmed, fold=self._fold)
+    def _prompt_context(self, ecg: Ecg, alarmed: bool) -> PromptContext:
+        return build_prompt_context(ecg, self._findings, alarmed=alarmed, fold=self._fold)

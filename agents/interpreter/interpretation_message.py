@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 
 from agents.lifecycle.citation_documents import citation_of
-from models.grounding.interpretation import Reading
+from models.grounding.interpretation import GroundedInterpretation
 from streams.alert import Claim, ClaimCounts, Interpretation, InterpretationMessage, ModelInfo
 from streams.document import time_of_ns
 from streams.wire import FlaggedSegment
 
 
-def interpretation_of(reading: Reading, at_ns: int) -> Interpretation:
+def interpretation_of(reading: GroundedInterpretation, at_ns: int) -> Interpretation:
     """The reading as a document, made at ``at_ns``."""
     model = reading.model
     return Interpretation(
@@ -31,7 +31,7 @@ def interpretation_of(reading: Reading, at_ns: int) -> Interpretation:
     )
 
 
-def message_of(segment: FlaggedSegment, reading: Reading, now_ns: int) -> InterpretationMessage:
+def message_of(segment: FlaggedSegment, reading: GroundedInterpretation, now_ns: int) -> InterpretationMessage:
     """The reading of a segment as a message to the monitor; the same reading of the same segment has the same id."""
     return InterpretationMessage(
         id=hashlib.sha256(f"{segment.alert_id}|{reading.source}".encode()).hexdigest()[:32],

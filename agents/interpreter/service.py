@@ -27,7 +27,7 @@ from agents.worker.worker import Worker, incoming_of
 from models.ecg import Ecg
 from models.evidence import Evidence
 from models.gem.errors import GemUnavailable
-from models.grounding.interpretation import Reading
+from models.grounding.interpretation import GroundedInterpretation
 from models.leads import independent_leads
 from models.signal.derived_leads import with_derived_leads
 from streams.wire import FlaggedSegment, RejectedMessage, decode_flagged
@@ -165,7 +165,7 @@ class Interpreter(Worker):
         )
         await self._send(segment, event, reading)
 
-    async def _send(self, segment: FlaggedSegment, event: Any, reading: Reading) -> None:
+    async def _send(self, segment: FlaggedSegment, event: Any, reading: GroundedInterpretation) -> None:
         message = message_of(segment, reading, self.clock.now_ns())
         await self.sender.send([Outgoing(self.topics.interpretations, segment.window.bed_stream, message.to_json())])
         self.metrics.interpretations.labels(reading.source).inc()
@@ -201,16 +201,16 @@ def _ecg_of(segment: FlaggedSegment) -> Ecg:
     return with_derived_leads(segment.window.to_ecg(segment.start_ns))
 
 
-def _worded(segment: FlaggedSegment, reason: str, fold: str | None) -> Reading:
-    from models.grounding.rule_based_report import interpret_measured
+def _worded(segment: FlaggedSegment, reason: str, fold: str | None) -> GroundedInterpretation:
+    from models.grounding.rule_based_report import rule_based_report
 
     given = [evidence_of(c) for c in segment.citations]
-    return interpret_measured(_ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
+    return rule_based_report(_ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
 
 
 def _grounded(
     gem: GemReader, answer: tuple[str, float], ecg: Ecg, given: Sequence[Evidence], fold: str | None
-) -> Reading:
+) -> GroundedInterpretation:
     from models.grounding.ground import ground
 
     text, seconds = answer

@@ -19,9 +19,9 @@ from rich.progress import track
 from models.corpus.datasets import Record
 from models.corpus.rule_findings import findings_by_rule
 from models.evidence import Evidence
-from models.grounding.feature_vector import NAMES, fact_numbers
-from models.grounding.prompt_measurements import shown, stated
-from models.grounding.segment_measurements import Facts, gather
+from models.grounding.feature_vector import NAMES, feature_vector
+from models.grounding.prompt_measurements import prompt_descriptors, prompt_measurements
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 
 Floats = NDArray[np.float32]
 
@@ -51,9 +51,12 @@ class Measured:
     shown: tuple[str, ...]
 
     @classmethod
-    def of(cls, facts: Facts, millivolts: bool = True) -> Measured:
+    def of(cls, measured: SegmentMeasurements, millivolts: bool = True) -> Measured:
         return cls(
-            fact_numbers(facts), findings_by_rule(facts), tuple(stated(facts, millivolts)), shown(facts, millivolts)
+            feature_vector(measured),
+            findings_by_rule(measured),
+            tuple(prompt_measurements(measured, millivolts)),
+            prompt_descriptors(measured, millivolts),
         )
 
     @property
@@ -69,7 +72,7 @@ def measure_records(records: Iterable[Record], kept: Path) -> dict[str, Measured
     wanted = [r for r in records if r.source in SETS]
     fresh = [r for r in wanted if r.key not in known]
     for record in track(fresh, description="measuring", console=Console(stderr=True), disable=not fresh):
-        known[record.key] = _written(Measured.of(gather(record.ecg), record.millivolts))
+        known[record.key] = _written(Measured.of(measure_segment(record.ecg), record.millivolts))
     if fresh:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(known))

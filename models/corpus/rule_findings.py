@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.finding_names import FINDINGS
-from models.grounding.claim import ReadClaim
+from models.grounding.claims import ExtractedClaim
 from models.grounding.finding_rules import judge_finding
-from models.grounding.segment_measurements import Facts
+from models.grounding.segment_measurements import SegmentMeasurements
 
 Floats = NDArray[np.float32]
 
@@ -36,14 +36,14 @@ _RULES = {  # finding -> the rule of the grounding that decides it from the meas
 }
 
 
-def findings_by_rule(facts: Facts) -> Floats:
+def findings_by_rule(measured: SegmentMeasurements) -> Floats:
     """[FINDINGS] 1 said, 0 not said: what the limits give; a finding without a rule is never said."""
     out = np.zeros(len(FINDINGS), np.float32)
     for finding, subject in _RULES.items():
-        verdict, _, _ = judge_finding(ReadClaim("", 0, 0, "finding", subject), facts)
+        verdict, _, _ = judge_finding(ExtractedClaim("", 0, 0, "finding", subject), measured)
         out[FINDINGS.index(finding)] = verdict == "supported"
     said = {f: out[FINDINGS.index(f)] for f in FINDINGS}
     out[FINDINGS.index("CD")] = max(said["AVB1"], said["LBBB"], said["RBBB"], said["LAFB"])
     out[FINDINGS.index("STTC")] = max(said["T_INVERTED"], said["ST_DEPRESSED"], said["QT_LONG"])
-    out[FINDINGS.index("IRREGULAR_SINUS")] = float(facts.p_waves is True and facts.regular is False)
+    out[FINDINGS.index("IRREGULAR_SINUS")] = float(measured.p_waves is True and measured.regular is False)
     return out

@@ -1,10 +1,9 @@
-"""A judge that is code, not a model: what a text says, held against the signal and the label.
+"""Judge in code, not a model: claims of a text checked by the measurements of the signal and by the record's label.
 
-In: a text, the record's facts, its findings. Out: `Judgement`: numbers within tolerance of the measurement, verdicts of
-all claims, and the diagnoses that the text makes beside those of the label. `Scores` sums up over records: share of
-numbers right, before and after verification; macro-F1 of the diagnoses; how many leads it names, and the share of
-intervals in the right 10-ms bucket (the idea of ECG-Reasoning-Benchmark, arXiv 2603.14326). Unlike the reference's
-judge, the same text always gets the same score.
+Input: a text, the record's measurements, its findings. Output: `Judgement`: the verdict on each claim, and the
+diagnoses that the text states. `Scores` sums over records: share of numbers within tolerance, before and after
+verification; macro-F1 of the diagnoses; leads named; share of intervals in the right 10-ms bucket (after
+ECG-Reasoning-Benchmark, arXiv 2603.14326). Unlike the reference's LLM judge, the same text always gets the same score.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from models.corpus.finding_labels import Labels
 from models.ecg import Ecg
 from models.finding_names import FINDINGS
 from models.grounding.citations import without_marks
-from models.grounding.claim import ReadClaim
-from models.grounding.claims import read_claims
-from models.grounding.segment_measurements import Facts, gather
-from models.grounding.verdicts import Judged, judge
+from models.grounding.claim_extraction import extract_claims
+from models.grounding.claims import ExtractedClaim
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
+from models.grounding.verdicts import JudgedClaim, judge_claim
 
 NUMBERS = ("HR", "PR", "QRS", "QT", "QTc", "QTcF")
 BUCKET_MS = 10.0
 
-_SAYS: dict[str, tuple[str, ...]] = {  # subject of a claim -> findings that saying it makes
+_DIAGNOSES: dict[str, tuple[str, ...]] = {  # subject of a claim -> findings that it states
     "NORMAL_ECG": ("NORM",),
     "MI": ("MI",),
     "SINUS": ("SINUS",),
@@ -59,14 +58,14 @@ _SAYS: dict[str, tuple[str, ...]] = {  # subject of a claim -> findings that say
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """One text on one record."""
+    """JudgedClaim claims and stated diagnoses of one text on one record."""
 
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedClaim, ...]
     diagnoses: frozenset[str]
 
     @property
-    def numbers(self) -> list[Judged]:
-        """Claims about rate and intervals that could be checked against a measurement."""
+    def numbers(self) -> list[JudgedClaim]:
+        """Claims about rate and intervals that have a measurement to be checked by."""
         return [
             j
             for j in self.judged
@@ -74,13 +73,13 @@ class Judgement:
         ]
 
 
-def diagnoses_of(claims: Iterable[ReadClaim]) -> frozenset[str]:
-    """The findings that a text makes: said to be there, by its claims."""
-    return frozenset(f for c in claims if c.kind == "finding" and c.present for f in _SAYS.get(c.subject, ()))
+def diagnoses_of(claims: Iterable[ExtractedClaim]) -> frozenset[str]:
+    """Findings that the claims state as present."""
+    return frozenset(f for c in claims if c.kind == "finding" and c.present for f in _DIAGNOSES.get(c.subject, ()))
 
 
-def judge_text(text: str, ecg: Ecg, facts: Facts | None = None) -> Judgement:
-    """Everything that a text says, judged.
+def judge_text(text: str, ecg: Ecg, measured: SegmentMeasurements | None = None) -> Judgement:
+    """Judge all claims of a text.
 
     Examples
     --------
@@ -90,18 +89,18 @@ def judge_text(text: str, ecg: Ecg, facts: Facts | None = None) -> Judgement:
     >>> [(j.claim.subject, j.verdict) for j in judgement.judged]
     [('ASYSTOLE', 'supported'), ('SINUS', 'contradicted')]
     """
-    facts = facts or gather(ecg)
-    claims = read_claims(without_marks(text))
-    return Judgement(tuple(judge(c, facts) for c in claims), diagnoses_of(claims))
+    measured = measured or measure_segment(ecg)
+    claims = extract_claims(without_marks(text))
+    return Judgement(tuple(judge_claim(c, measured) for c in claims), diagnoses_of(claims))
 
 
 @dataclass
 class Scores:
-    """Sums over records; ``table`` gives the figures."""
+    """Sums over records; `table` gives the shares."""
 
     records: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
-    numbers_said: int = 0
+    numbers_stated: int = 0
     numbers_right: int = 0
     published: int = 0
     published_right: int = 0
@@ -109,15 +108,15 @@ class Scores:
     bucketed: int = 0
     leads_named: int = 0
     hits: Counter[str] = field(default_factory=Counter)
-    said: Counter[str] = field(default_factory=Counter)
-    there: Counter[str] = field(default_factory=Counter)
+    stated: Counter[str] = field(default_factory=Counter)
+    present: Counter[str] = field(default_factory=Counter)
 
     def add(self, judgement: Judgement, labels: Labels) -> None:
-        """Count one record; findings that its labels do not speak of are left out."""
+        """Count one record; findings without a label are left out."""
         self.records += 1
         self.verdicts.update(j.verdict for j in judgement.judged)
         for j in judgement.numbers:
-            self.numbers_said += 1
+            self.numbers_stated += 1
             self.numbers_right += j.verdict == "supported"
             if j.verdict == "supported" and j.evidence:
                 self.published += 1
@@ -126,15 +125,15 @@ class Scores:
                 self.bucketed += 1
                 self.in_bucket += j.claim.value // BUCKET_MS == j.evidence[0].value // BUCKET_MS
         self.leads_named += len({lead for j in judgement.judged for lead in j.claim.leads})
-        for finding, there in labels.items():
-            says = finding in judgement.diagnoses
-            self.hits[finding] += says and there
-            self.said[finding] += says
-            self.there[finding] += there
+        for finding, present in labels.items():
+            stated = finding in judgement.diagnoses
+            self.hits[finding] += stated and present
+            self.stated[finding] += stated
+            self.present[finding] += present
 
     def f1(self, finding: str) -> float:
-        """F1 of one finding; 0 where it is there and never said."""
-        return 2 * self.hits[finding] / max(1, self.said[finding] + self.there[finding])
+        """F1 of one finding; 0 where it is present and never stated."""
+        return 2 * self.hits[finding] / max(1, self.stated[finding] + self.present[finding])
 
     def macro_f1(self, findings: Sequence[str]) -> float:
         """Mean F1 over the findings."""
@@ -146,8 +145,8 @@ class Scores:
             "records": self.records,
             "claims": sum(self.verdicts.values()),
             **{v: self.verdicts[v] for v in ("supported", "contradicted", "unsupported")},
-            "numbers": self.numbers_said,
-            "numbers_right": _share(self.numbers_right, self.numbers_said),
+            "numbers": self.numbers_stated,
+            "numbers_right": _share(self.numbers_right, self.numbers_stated),
             "published_right": _share(self.published_right, self.published),
             "bucket_10_ms": _share(self.in_bucket, self.bucketed),
             "leads_a_record": _share(self.leads_named, self.records),
@@ -159,10 +158,10 @@ def _share(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else float("nan")
 
 
-def _within(j: Judged) -> bool:
+def _within(j: JudgedClaim) -> bool:
     limits: Mapping[str, float] = {"HR": 3.0, "PR": 10.0, "QRS": 10.0, "QT": 20.0, "QTc": 20.0, "QTcF": 20.0}
     claim, measured = j.claim, j.evidence[0].value
     assert claim.value is not None
     if claim.relation != "=" or claim.high is not None:
-        return True  # a bound or a range has no single value to be off by
+        return True  # a bound or a range has no single value to compare
     return abs(claim.value - measured) <= limits[claim.subject]

@@ -1,9 +1,9 @@
-"""Grounded ECG Understanding: a judge's verdict read and scored as the reference does, and a strict variant beside it.
+"""Grounded ECG Understanding: scores of an LLM judge's answer as the reference aggregates them, and strictly.
 
-A judge answers with a JSON object: for each dimension a list of entries with a score. The reference's aggregation
-counts a half-right diagnosis as right and does not clip the accuracy of leads; its prompt file names two dimensions as
-its own notebook does not, so that they are lost. Those figures carry the plain names here (``reference_scores``);
-``strict_scores`` counts halves as halves, clips, and knows both names.
+The judge answers with a JSON object: for each dimension a list of entries with a score. The reference's aggregation
+counts a half-right diagnosis as right and does not clip the accuracy of leads; its prompt file and its
+notebook name two dimensions differently, so that these are lost. `reference_scores` keeps this behaviour;
+`strict_scores` counts halves as halves, clips, and accepts both names.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ OLD_NAMES = {
     "RealisticDiagnosticProcess": "ClinicalDiagnosticFidelity",
 }
 
-Verdict = Mapping[str, Sequence[Mapping[str, Any]]]
+JudgeAnswer = Mapping[str, Sequence[Mapping[str, Any]]]
 Scores = dict[str, float | None]
 
 
-def read_verdict(text: str) -> dict[str, list[dict[str, Any]]]:
+def parse_judge_answer(text: str) -> dict[str, list[dict[str, Any]]]:
     """The JSON object in a judge's answer: fences and text around it are dropped, ``+2`` is read as 2.
 
     Raises
@@ -47,7 +47,7 @@ def read_verdict(text: str) -> dict[str, list[dict[str, Any]]]:
     if not found:
         raise ValueError(f"the judge's answer holds no JSON object: {text[:80]!r}")
     repaired = re.sub(r'("Score"\s*:\s*)\+(\d)', r"\1\2", found[0])
-    repaired = re.sub(r",(\s*[\]}])", r"\1", repaired)  # judges leave commas behind the last entry
+    repaired = re.sub(r",(\s*[\]}])", r"\1", repaired)  # judges leave a comma after the last entry
     try:
         document: dict[str, list[dict[str, Any]]] = json.loads(repaired)
     except json.JSONDecodeError:
@@ -55,20 +55,20 @@ def read_verdict(text: str) -> dict[str, list[dict[str, Any]]]:
     return document
 
 
-def points(verdict: Verdict, dimension: str) -> list[float] | None:
+def points(answer: JudgeAnswer, dimension: str) -> list[float] | None:
     """The scores of a dimension; None where the judge did not give it."""
-    entries = verdict.get(dimension)
+    entries = answer.get(dimension)
     return None if entries is None else [float(entry["Score"]) for entry in entries]
 
 
-def reference_scores(verdict: Verdict) -> Scores:
+def reference_scores(answer: JudgeAnswer) -> Scores:
     """One record's scores by the reference's own aggregation."""
-    return {name: None if (p := points(verdict, name)) is None else _aggregate(name, p) for name in DIMENSIONS}
+    return {name: None if (p := points(answer, name)) is None else _aggregate(name, p) for name in DIMENSIONS}
 
 
-def strict_scores(verdict: Verdict) -> Scores:
+def strict_scores(answer: JudgeAnswer) -> Scores:
     """The same with halves counted as halves, leads clipped to twelve, and the prompt file's names understood."""
-    renamed = {OLD_NAMES.get(name, name): entries for name, entries in verdict.items()}
+    renamed = {OLD_NAMES.get(name, name): entries for name, entries in answer.items()}
     out: Scores = {}
     for name in DIMENSIONS:
         p = points(renamed, name)
@@ -86,13 +86,13 @@ def mean_scores(records: Iterable[Scores]) -> Scores:
     records = list(records)
     out: Scores = {}
     for name in DIMENSIONS:
-        there = [value for r in records if (value := r.get(name)) is not None]
-        out[name] = round(sum(there) / len(there), 2) if there else None
+        values = [value for r in records if (value := r.get(name)) is not None]
+        out[name] = round(sum(values) / len(values), 2) if values else None
     return out
 
 
 def _python_literal(text: str) -> dict[str, list[dict[str, Any]]]:
-    """What a judge wrote with single quotes, as Python would; literals only, nothing is evaluated."""
+    """An answer in Python's notation (single quotes); literals only, nothing is evaluated."""
     try:
         value = ast.literal_eval(text)
     except (SyntaxError, ValueError) as error:

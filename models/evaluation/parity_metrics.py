@@ -38,14 +38,14 @@ def compare_ecgbench(folder: Path, to: Comparison) -> None:
 
 
 def compare_grounding(folder: Path, to: Comparison) -> None:
-    """Judges' verdicts parsed, scored and averaged."""
+    """Judges' answers parsed, scored and averaged."""
     expected = json.loads((folder / "grounding_scores.json").read_text())
-    verdicts = {name: _verdict(text) for name, text in expected["raw_judge_outputs"].items()}
-    scores = {name: grounded.reference_scores(verdict) for name, verdict in verdicts.items()}
+    answers = {name: _judge_answer(text) for name, text in expected["raw_judge_outputs"].items()}
+    scores = {name: grounded.reference_scores(answer) for name, answer in answers.items()}
     for name, dimensions in expected.get("parsed", {}).items():
         to.same(
             f"parsed.{name}",
-            [grounded.points(verdicts[name], d) for d in dimensions],
+            [grounded.points(answers[name], d) for d in dimensions],
             [dimensions[d]["Scores"] for d in dimensions],
         )
     for name, theirs in expected["per_id"].items():
@@ -53,10 +53,10 @@ def compare_grounding(folder: Path, to: Comparison) -> None:
     to.near("final", _numbers(grounded.mean_scores(scores.values())), _numbers(expected["final"]), METRIC)
 
 
-def _verdict(text: str) -> grounded.Verdict:
-    """A judge's verdict, without any dimension where it cannot be read."""
+def _judge_answer(text: str) -> grounded.JudgeAnswer:
+    """A judge's answer; empty where it cannot be parsed."""
     try:
-        return grounded.read_verdict(text)
+        return grounded.parse_judge_answer(text)
     except ValueError:
         return {}
 

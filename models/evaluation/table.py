@@ -4,8 +4,8 @@ On records that training never saw (PTB-XL part fold 8, LUDB fold 4), by patient
 
 * findings by the encoder's heads, alone and with the measurements, beside two plain baselines (textbook limits on
   measured intervals; logistic regression on the measured numbers, fitted on the training records): macro-AUC, macro-F1;
-* texts of the measured interpreter and, where its weights are there, of the compact GEM, told what the heads found and
-  not told: numbers within tolerance of the measurement, verdicts, macro-F1 of the diagnoses.
+* texts of the rule-based report and, where its weights are there, of the compact GEM, with and without the heads'
+  findings in its prompt: numbers within tolerance of the measurement, verdicts, macro-F1 of the diagnoses.
 
 Writes JSON and prints a table; `gem-bedside evaluate findings` calls it.
 """
@@ -34,28 +34,30 @@ from models.evaluation.binary_scores import MIN_EXAMPLES, best_threshold, macro_
 from models.evaluation.code_judge import Scores, judge_text
 from models.finding_names import FINDINGS
 from models.gem.finding_heads import FindingHeads
-from models.gem.prompt_context import OF_ANY_LEAD, FindingReader, tell
-from models.grounding.rule_based_report import interpret_measured
-from models.grounding.segment_measurements import Facts, gather
+from models.gem.prompt_context import OF_ANY_LEAD, FindingPredictor, build_prompt_context
+from models.grounding.rule_based_report import rule_based_report
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 
 Floats = NDArray[np.float32]
 
 SETS = ("ptbxl", "ludb")
-WORK = Path(".gem-bedside/training")  # where training keeps what it measured: the same records
+WORK = Path(".gem-bedside/training")  # the training's cache of measurements, for the same records
 FEW_LEADS = {"limb leads and V1": ("I", "II", "III", "aVR", "aVL", "aVF", "V1"), "II alone": ("II",)}
 TOKENS = 300  # of an answer, at most
+Writer = Callable[[Record, SegmentMeasurements], str]
+"""Text on a record, given its measurements."""
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A record with what was measured of it."""
+    """A record with its measurements."""
 
     record: Record
     measured: Measured
 
 
 def known_records(data: Path, folds: Path, work: Path = WORK) -> list[Known]:
-    """Records of PTB-XL and LUDB, of every split; what was measured is kept in ``work`` for the next time."""
+    """Records of PTB-XL and LUDB, all splits; their measurements are cached in ``work``."""
     records = [r for r in real_records(data, folds) if r.source in SETS]
     measured = measure_records(records, work / "measured.json")
     return [Known(r, measured[r.key]) for r in records]
@@ -68,12 +70,12 @@ def labels_of(records: list[Known]) -> Floats:
     )
 
 
-def macro_f1(said: Floats, labels: Floats, columns: list[int]) -> float:
+def macro_f1(predicted: Floats, labels: Floats, columns: list[int]) -> float:
     """Mean F1 over the columns; unknown labels are left out."""
     scores = []
     for k in columns:
         known = np.isfinite(labels[:, k])
-        y, p = labels[known, k] == 1, said[known, k] > 0.5
+        y, p = labels[known, k] == 1, predicted[known, k] > 0.5
         scores.append(2 * (y & p).sum() / max(1, y.sum() + p.sum()))
     return float(np.mean(scores))
 
@@ -106,19 +108,19 @@ def findings_table(records: list[Known], encoder: Path | None = None) -> dict[st
     out["heads"] = _head_row(heads.labels, heads.probabilities(pooled), heads.threshold, labels, columns)
     both = FindingHeads.read(session.folder, heads)
     if both is not None:
-        said = both.probabilities(numbers, pooled)
-        out["heads with measurements"] = _head_row(both.labels, said, both.threshold, labels, columns)
+        predicted = both.probabilities(numbers, pooled)
+        out["heads with measurements"] = _head_row(both.labels, predicted, both.threshold, labels, columns)
     return out
 
 
 def _head_row(
     names: Sequence[str], probability: Floats, threshold: Floats, labels: Floats, columns: list[int]
 ) -> dict[str, Any]:
-    """What heads say of report rows; a finding without a head is never said."""
-    said, present = np.zeros_like(labels), np.zeros_like(labels)
+    """Scores of heads on report rows; a finding without a head has probability 0."""
+    predicted, present = np.zeros_like(labels), np.zeros_like(labels)
     places = [FINDINGS.index(name) for name in names]
-    said[:, places], present[:, places] = probability, probability >= threshold
-    mean, each = macro_auc(said[:, columns], labels[:, columns])
+    predicted[:, places], present[:, places] = probability, probability >= threshold
+    mean, each = macro_auc(predicted[:, columns], labels[:, columns])
     return {
         "macro_auc": mean,
         "macro_f1": macro_f1(present, labels, columns),
@@ -130,11 +132,11 @@ def _head_row(
 def _logistic_row(x: Floats, y: Floats, report: Floats, labels: Floats, columns: list[int]) -> dict[str, Any]:
     """A logistic regression fitted on training rows, its thresholds too, scored on report rows."""
     plain = LogisticBaseline.fit(x, y)
-    fitted, said = plain.probabilities(x), plain.probabilities(report)
+    fitted, predicted = plain.probabilities(x), plain.probabilities(report)
     limits = np.array([_threshold(fitted[:, k], y[:, k]) for k in range(len(FINDINGS))])
     return {
-        "macro_auc": macro_auc(said[:, columns], labels[:, columns])[0],
-        "macro_f1": macro_f1((said >= limits).astype(np.float32), labels, columns),
+        "macro_auc": macro_auc(predicted[:, columns], labels[:, columns])[0],
+        "macro_f1": macro_f1((predicted >= limits).astype(np.float32), labels, columns),
     }
 
 
@@ -145,49 +147,51 @@ def _threshold(probability: Floats, y: Floats) -> float:
     return best_threshold(probability[known].astype(np.float64), y[known].astype(np.float64))
 
 
-def texts_table(records: list[Known], write: Callable[[Record, Facts], str], columns: list[str]) -> dict[str, Any]:
+def texts_table(records: list[Known], write: Writer, columns: list[str]) -> dict[str, Any]:
     """Texts of one writer over the report records, judged by code."""
     scores = Scores()
     report = [m for m in records if m.record.split == REPORT]
     for m in track(report, description="judging", console=Console(stderr=True)):
-        facts = gather(m.record.ecg)
+        measured = measure_segment(m.record.ecg)
         if not m.record.millivolts:
-            facts = replace(facts, st={})  # its scale is unknown, so no voltage is a fact
-        scores.add(judge_text(write(m.record, facts), m.record.ecg, facts), m.record.labels)
+            measured = replace(measured, st={})  # its scale is unknown: no voltage can be judged
+        scores.add(judge_text(write(m.record, measured), m.record.ecg, measured), m.record.labels)
     return dict(scores.table(columns))
 
 
-def measured_writer(record: Record, facts: Facts) -> str:
-    """The measured interpreter's text."""
-    return interpret_measured(record.ecg, reason=None).text
+def measured_writer(record: Record, measured: SegmentMeasurements) -> str:
+    """Text of the rule-based report."""
+    return rule_based_report(record.ecg, reason=None).text
 
 
-def gem_writers(
-    folder: Path, encoder: Path | None, device: str
-) -> tuple[dict[str, Callable[[Record, Facts], str]], list[float]]:
-    """A GEM's text, asked as the interpreter asks it, and without what the heads found; seconds of each answer."""
+def gem_writers(folder: Path, encoder: Path | None, device: str) -> tuple[dict[str, Writer], list[float]]:
+    """Writers that ask GEM with and without the heads' findings, and the seconds of each answer."""
     from models.gem.engine import GemEngine
     from models.gem.request import GemRequest
 
     engine = GemEngine.load(folder, device, threads=1)
-    reader = FindingReader.load(encoder)
+    predictor = FindingPredictor.load(encoder)
     seconds: list[float] = []
 
-    def write(record: Record, facts: Facts, told: FindingReader | None) -> str:
-        known = tell(record.ecg, told, facts, millivolts=record.millivolts)
-        if known.unfit:
-            return interpret_measured(record.ecg, reason=None).text
+    def write(record: Record, measured: SegmentMeasurements, findings: FindingPredictor | None) -> str:
+        context = build_prompt_context(record.ecg, findings, measured, millivolts=record.millivolts)
+        if context.unsuitable:
+            return rule_based_report(record.ecg, reason=None).text
         request = GemRequest(
-            record.ecg, evidence=known.evidence, shown=known.shown, found=known.found, deadline_s=60.0,
+            record.ecg,
+            evidence=context.measurements,
+            shown=context.descriptors,
+            found=context.findings,
+            deadline_s=60.0,
             max_new_tokens=TOKENS,
-        )  # fmt: skip
+        )
         answer = engine.submit(request).result()
         seconds.append(answer.seconds)
         return answer.text
 
     return {
-        "gem": lambda record, facts: write(record, facts, reader),
-        "gem, findings not told": lambda record, facts: write(record, facts, None),
+        "gem": lambda record, measured: write(record, measured, predictor),
+        "gem, without findings": lambda record, measured: write(record, measured, None),
     }, seconds
 
 
@@ -207,7 +211,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
     parser.add_argument("--encoder", type=Path)
-    parser.add_argument("--model", type=Path, help="folder of a GEM; without it only the measured texts are scored")
+    parser.add_argument("--model", type=Path, help="folder of a GEM; without it only the rule-based reports are scored")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     result = evaluate(options.data, options.folds, options.encoder, options.model)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder.heads import Heads
-from models.grounding.feature_vector import expanded
+from models.grounding.feature_vector import expand_features
 
 Floats = NDArray[np.float32]
 
@@ -54,7 +54,7 @@ class FindingHeads:
 
     def standardised(self, numbers: Floats) -> Floats:
         """[n, NAMES] measured numbers, NaN where nothing was measured, to [n, numbers]."""
-        x = expanded(numbers)
+        x = expand_features(numbers)
         z = (np.where(np.isfinite(x), x, self.median) - self.mean) / self.scale
         out: Floats = np.clip(z, -FAR, FAR).astype(np.float32)
         return out

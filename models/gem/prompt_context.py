@@ -20,9 +20,9 @@ from models.evidence import Evidence
 from models.finding_names import RHYTHM, TITLES
 from models.gem.finding_heads import FindingHeads
 from models.gem.inputs import ecg_window
-from models.grounding.feature_vector import fact_numbers
-from models.grounding.prompt_measurements import consistent, shown, stated
-from models.grounding.segment_measurements import Facts, gather
+from models.grounding.feature_vector import feature_vector
+from models.grounding.prompt_measurements import consistent_findings, prompt_descriptors, prompt_measurements
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.leads import independent_leads
 
 ALL_INDEPENDENT = 8  # directions of the twelve leads
@@ -32,17 +32,17 @@ OF_ANY_LEAD = frozenset({*RHYTHM, "AVB1"})
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class PromptContext:
     """What a prompt states; ``unfit`` says why a compact GEM must not be asked of the segment, empty where it may."""
 
-    evidence: tuple[Evidence, ...]
-    shown: tuple[str, ...]
-    found: tuple[str, ...] | None
-    unfit: str = ""
+    measurements: tuple[Evidence, ...]
+    descriptors: tuple[str, ...]
+    findings: tuple[str, ...] | None
+    unsuitable: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class FindingReader:
+class FindingPredictor:
     """An encoder with its heads over measurements and feature.
 
     Parameters
@@ -62,29 +62,29 @@ class FindingReader:
         read = None if heads is None else FindingHeads.read(session.folder, heads)
         return None if read is None else cls(session, read)
 
-    def called(self, ecg: Ecg, facts: Facts) -> dict[str, float]:
+    def predict(self, ecg: Ecg, measured: SegmentMeasurements) -> dict[str, float]:
         """Findings (keys of `TITLES`) of a segment's first ten seconds, with their probabilities."""
         window = ecg_window(ecg)[None]
-        numbers: NDArray[np.float32] = fact_numbers(facts)[None]
+        numbers: NDArray[np.float32] = feature_vector(measured)[None]
         (found,) = self.heads.called(numbers, self.session.pooled(window))
         return found
 
 
-def tell(
+def build_prompt_context(
     ecg: Ecg,
-    reader: FindingReader | None,
-    facts: Facts | None = None,
+    predictor: FindingPredictor | None,
+    measured: SegmentMeasurements | None = None,
     *,
     millivolts: bool = True,
     alarmed: bool = False,
     fold: str | None = None,
-) -> Telling:
+) -> PromptContext:
     """What a prompt states of a segment.
 
     Parameters
     ----------
-    reader : FindingReader or None
-    facts : Facts, optional
+    predictor : FindingPredictor or None
+    measured : SegmentMeasurements, optional
         Of ``ecg``, where they have been gathered already.
     millivolts : bool
         False: the record's scale is unknown, and no voltage is told.
@@ -93,17 +93,19 @@ def tell(
     fold : str, optional
         Measure with network weights trained without this fold (evaluation).
     """
-    facts = facts or gather(ecg, fold=fold)
-    evidence, words = tuple(stated(facts, millivolts)), shown(facts, millivolts)
+    measured = measured or measure_segment(ecg, fold=fold)
+    evidence, words = tuple(prompt_measurements(measured, millivolts)), prompt_descriptors(measured, millivolts)
     if not evidence:
-        return Telling((), (), None, "the compact GEM speaks of beats, and none can be read here")
-    pause = facts.longest_rr
+        return PromptContext((), (), None, "the compact GEM speaks of beats, and none can be read here")
+    pause = measured.longest_rr
     if pause is not None and pause.value >= PAUSE_S:
-        return Telling((), (), None, f"the compact GEM was not taught pauses, and here is one of {pause.value:.1f} s")
-    if reader is None:
-        return Telling(evidence, words, None)
-    called = set(reader.called(ecg, facts)) - ({"NORM"} if alarmed else set())
+        return PromptContext(
+            (), (), None, f"the compact GEM was not trained on pauses; this segment has one of {pause.value:.1f} s"
+        )
+    if predictor is None:
+        return PromptContext(evidence, words, None)
+    called = set(predictor.predict(ecg, measured)) - ({"NORM"} if alarmed else set())
     if independent_leads(ecg.leads, ecg.derived) < ALL_INDEPENDENT:
         called &= OF_ANY_LEAD
-    kept = consistent(called, evidence, words)
-    return Telling(evidence, words, tuple(TITLES[f] for f in kept))
+    kept = consistent_findings(called, evidence, words)
+    return PromptContext(evidence, words, tuple(TITLES[f] for f in kept))

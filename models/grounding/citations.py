@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from models.grounding.interpretation import CheckedClaim, Numbering
-from models.grounding.verdicts import Judged
+from models.grounding.interpretation import CheckedClaim, CitationNumbers
+from models.grounding.verdicts import JudgedClaim
 
 STRIKE = "~~"
 MOST_CITATIONS = 4  # behind one claim; the others stay in the record of the segment
@@ -27,25 +27,25 @@ def without_marks(text: str) -> str:
     return re.sub(r"[ \t]+", " ", _OWN_MARKS.sub("", text)).strip()
 
 
-def said_once(text: str) -> str:
+def without_repeats(text: str) -> str:
     """The text without what repeats the item before it, word for word.
 
-    >>> said_once("Conclusion: sinus rhythm, sinus rhythm, left axis.")
+    >>> without_repeats("Conclusion: sinus rhythm, sinus rhythm, left axis.")
     'Conclusion: sinus rhythm, left axis.'
     """
     return _AGAIN.sub(r"\1", text)
 
 
-def mark(text: str, judged: Sequence[Judged], numbering: Numbering) -> tuple[str, list[CheckedClaim]]:
+def mark(text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers) -> tuple[str, list[CheckedClaim]]:
     """The text to be shown, and every claim at its place in it.
 
     Parameters
     ----------
     text : str
         Without marks; the claims' positions are in it.
-    judged : sequence of Judged
+    judged : sequence of JudgedClaim
         In order of their place.
-    numbering : Numbering
+    numbering : CitationNumbers
         Gives out the citation numbers, in order of the text.
 
     Returns
@@ -98,7 +98,7 @@ def mark(text: str, judged: Sequence[Judged], numbering: Numbering) -> tuple[str
     return shown, claims
 
 
-def _opens(k: int, judged: Sequence[Judged]) -> bool:
+def _opens(k: int, judged: Sequence[JudgedClaim]) -> bool:
     return any(j.claim.start == k and j.verdict == "contradicted" for j in judged)
 
 

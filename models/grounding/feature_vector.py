@@ -1,8 +1,9 @@
-"""A segment's facts as one row of numbers: what the heads that know the measurements, and the plain baselines, read.
+"""Feature vector of a segment: the input of the encoder's measurement heads and of the plain baselines.
 
-In: `Facts`. Out: one value for each of `NAMES`, NaN where nothing was measured: rate, regularity, P waves and
-intervals, the axis as cosine and sine, shares of the kinds of beats, and in each lead the heights of P, Q, R, S, T and
-ST against the lead's own largest wave. So they hold for records in millivolts and for z-scored ones. No torch.
+Input: `SegmentMeasurements`. Output: float32 ``[len(NAMES)]``, NaN where nothing was measured: rate (bpm), regularity,
+share of beats without P wave, intervals (ms), axis as cosine and sine, shares of the beat kinds, and in each lead the
+heights of P, Q, R, S, T and ST divided by the lead's largest wave. The division makes the vector valid for records in
+millivolts and for z-scored records. NumPy alone, no torch.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.grounding.segment_measurements import Facts
+from models.grounding.segment_measurements import SegmentMeasurements
 from models.leads import STANDARD_12
 
 MEASURES = ("HR", "REGULARITY", "ABSENT_P", "P", "PR", "QRS", "QT", "QTcF")
@@ -26,15 +27,15 @@ NAMES = (
 """What each number is."""
 
 
-def fact_numbers(facts: Facts) -> NDArray[np.float32]:
+def feature_vector(measured: SegmentMeasurements) -> NDArray[np.float32]:
     """[len(NAMES)] numbers, NaN where nothing was measured."""
-    out = [np.nan if (value := facts.value(m)) is None else value for m in MEASURES]
-    axis = facts.axis_deg
+    out = [np.nan if (value := measured.value(m)) is None else value for m in MEASURES]
+    axis = measured.axis_deg
     out += [np.nan, np.nan] if axis is None else [np.cos(np.radians(axis)), np.sin(np.radians(axis))]
-    out += [facts.kinds.get(kind, 0) / max(1, facts.beats) for kind in KINDS]
+    out += [measured.kinds.get(kind, 0) / max(1, measured.beats) for kind in KINDS]
     for lead in STANDARD_12:
-        heights = [facts.waves[lead, w].mv if (lead, w) in facts.waves else np.nan for w in WAVES]
-        st = facts.st[lead].value if lead in facts.st else np.nan
+        heights = [measured.waves[lead, w].mv if (lead, w) in measured.waves else np.nan for w in WAVES]
+        st = measured.st[lead].value if lead in measured.st else np.nan
         size = np.nanmax(np.abs(heights)) if np.isfinite(heights).any() else np.nan
         out += [h / size if size else np.nan for h in (*heights, st)]
     return np.array(out, np.float32)
@@ -65,7 +66,7 @@ _STEPS = (
 )
 
 
-def expanded(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+def expand_features(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
     """The numbers [n, NAMES] with their distances from the limits of textbooks, [n, features]; NaN stays NaN.
 
     A straight line over a heart rate cannot say "under 60"; over what is under 60 it can.

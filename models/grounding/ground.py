@@ -12,12 +12,12 @@ from time import perf_counter
 
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.citations import mark, said_once, without_marks
-from models.grounding.claims import read_claims
-from models.grounding.interpretation import ModelIdentity, Numbering, Reading
-from models.grounding.rule_based_report import interpret_measured
-from models.grounding.segment_measurements import Facts, gather
-from models.grounding.verdicts import judge
+from models.grounding.citations import mark, without_marks, without_repeats
+from models.grounding.claim_extraction import extract_claims
+from models.grounding.interpretation import CitationNumbers, GroundedInterpretation, ModelIdentity
+from models.grounding.rule_based_report import rule_based_report
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
+from models.grounding.verdicts import judge_claim
 
 _ENGLISH = frozenset(
     (
@@ -90,7 +90,7 @@ def unusable(text: str) -> str | None:
         return "GEM did not answer in English"
     if sum(word.lower() in _ENGLISH for word in found) < ENGLISH_SHARE * len(found):
         return "GEM did not answer in English"
-    if not read_claims(text):
+    if not extract_claims(text):
         return "GEM said nothing that could be checked"
     return None
 
@@ -103,9 +103,9 @@ def ground(
     *,
     model: ModelIdentity | None = None,
     seconds: float = 0.0,
-    facts: Facts | None = None,
+    measured: SegmentMeasurements | None = None,
     fold: str | None = None,
-) -> Reading:
+) -> GroundedInterpretation:
     """Check a text claim by claim.
 
     Parameters
@@ -122,24 +122,26 @@ def ground(
         Which weights wrote the text.
     seconds : float
         Time that writing it took; checking is added.
-    facts : Facts, optional
+    measured : SegmentMeasurements, optional
         Of ``ecg``, where they have been gathered already.
     fold : str, optional
         Measure with network weights trained without this fold (evaluation).
 
     Returns
     -------
-    Reading
+    GroundedInterpretation
         Source ``gem``: supported claims cited, contradicted ones struck. Source ``measured``, with the reason, when the
         text cannot be used.
     """
     began = perf_counter()
     problem = unusable(text)
     if problem is not None:
-        return interpret_measured(ecg, reason=problem, first_citation=first_citation, given=given, fold=fold)
-    text = said_once(without_marks(text))
-    facts = facts or gather(ecg, fold=fold)
-    numbering = Numbering(first_citation, given)
-    judged = [judge(claim, facts, given) for claim in read_claims(text)]
+        return rule_based_report(ecg, reason=problem, first_citation=first_citation, given=given, fold=fold)
+    text = without_repeats(without_marks(text))
+    measured = measured or measure_segment(ecg, fold=fold)
+    numbering = CitationNumbers(first_citation, given)
+    judged = [judge_claim(claim, measured, given) for claim in extract_claims(text)]
     shown, claims = mark(text, judged, numbering)
-    return Reading("gem", None, shown, tuple(claims), tuple(numbering.cited), model, seconds + perf_counter() - began)
+    return GroundedInterpretation(
+        "gem", None, shown, tuple(claims), tuple(numbering.cited), model, seconds + perf_counter() - began
+    )

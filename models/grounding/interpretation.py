@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.evidence import Evidence
-
-Verdict = Literal["supported", "contradicted", "unsupported"]
+from models.grounding.claims import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class CheckedClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Cited:
+class NumberedEvidence:
     """Evidence under its number."""
 
     n: int
@@ -42,7 +41,7 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class GroundedInterpretation:
     """An interpretation.
 
     Attributes
@@ -53,7 +52,7 @@ class Reading:
     text : str
         Prose with ``[n]``; what the signal contradicts is struck (~~so~~).
     claims : tuple of CheckedClaim
-    evidence : tuple of Cited
+    evidence : tuple of NumberedEvidence
         New citations only, numbered on from those that were given.
     model : ModelIdentity or None
         None for ``measured``.
@@ -65,7 +64,7 @@ class Reading:
     reason: str | None
     text: str
     claims: tuple[CheckedClaim, ...] = ()
-    evidence: tuple[Cited, ...] = ()
+    evidence: tuple[NumberedEvidence, ...] = ()
     model: ModelIdentity | None = None
     seconds: float = 0.0
 
@@ -78,7 +77,7 @@ class Reading:
         }
 
 
-class Numbering:
+class CitationNumbers:
     """Numbers for citations: those of the alert first, new ones from there on, one number a measurement.
 
     Parameters
@@ -92,7 +91,7 @@ class Numbering:
     def __init__(self, first: int = 1, given: Sequence[Evidence] = ()) -> None:
         self.given = tuple(given)
         self._next = max(first, len(self.given) + 1)
-        self.cited: list[Cited] = []
+        self.cited: list[NumberedEvidence] = []
 
     def number(self, evidence: Evidence) -> int:
         """The number of evidence: that of the same measurement if it is cited already, else the next."""
@@ -105,6 +104,6 @@ class Numbering:
             )
             if same_place and known.measure == evidence.measure:
                 return n
-        self.cited.append(Cited(self._next, evidence))
+        self.cited.append(NumberedEvidence(self._next, evidence))
         self._next += 1
         return self._next - 1

@@ -11,18 +11,18 @@ from collections.abc import Callable, Collection, Sequence
 
 from models.evidence import Evidence
 from models.finding_names import FINDINGS
-from models.grounding.claim import ReadClaim
+from models.grounding.claims import ExtractedClaim
 from models.grounding.finding_rules import NORMAL_FROM_BPM, judge_finding
-from models.grounding.segment_measurements import Facts
+from models.grounding.segment_measurements import SegmentMeasurements
 
-ST_STATED_MV = 0.1  # a lead's ST is stated from here on
+ST_LISTED_MV = 0.1  # a lead's ST is stated from here on
 MOST_ST_LEADS = 4
-T_STATED_MV = -0.05  # inverted T waves are stated by their depth
+T_LISTED_MV = -0.05  # inverted T waves are stated by their depth
 T_LEADS = ("I", "II", "V3", "V4", "V5", "V6")
 _ORDER = ("HR", "PR", "QRS", "QT", "QTcF")
 NO_ST = "no ST deviation"
 
-WORDS: tuple[tuple[tuple[str, str, bool], ...], ...] = (
+DESCRIPTORS: tuple[tuple[tuple[str, str, bool], ...], ...] = (
     (("P waves", "P_WAVES", True), ("no P waves", "P_WAVES", False)),
     (("regular", "REGULAR", True), ("irregular", "REGULAR", False)),
     (("slow rate", "BRADY", True), ("fast rate", "TACHY", True), ("normal rate", "RATE_NORMAL", True)),
@@ -44,7 +44,7 @@ _BEYOND: dict[str, tuple[str, Callable[[float], bool]]] = {
 """The grounding leaves a band round each limit; what is told lies beyond the limit itself, as its number shows."""
 
 
-def stated(facts: Facts, millivolts: bool = True) -> list[Evidence]:
+def prompt_measurements(measured: SegmentMeasurements, millivolts: bool = True) -> list[Evidence]:
     """The values, in the order in which they are told; empty when no beat can be read.
 
     Parameters
@@ -52,31 +52,31 @@ def stated(facts: Facts, millivolts: bool = True) -> list[Evidence]:
     millivolts : bool
         False: the record's scale is unknown, and no voltage is told.
     """
-    if not facts.readable or facts.fibrillation is not None or facts.beats == 0:
+    if not measured.readable or measured.fibrillation is not None or measured.beats == 0:
         return []
-    names = [n for n in _ORDER if n in facts.evidence and (n != "PR" or facts.p_waves is True)]
-    out = [facts.evidence[n] for n in names]
+    names = [n for n in _ORDER if n in measured.evidence and (n != "PR" or measured.p_waves is True)]
+    out = [measured.evidence[n] for n in names]
     if not millivolts:
         return out
-    st = [e for lead, e in facts.st.items() if abs(e.value) >= ST_STATED_MV and lead != "aVR"]
+    st = [e for lead, e in measured.st.items() if abs(e.value) >= ST_LISTED_MV and lead != "aVR"]
     largest = sorted(st, key=lambda e: -abs(e.value))[:MOST_ST_LEADS]
     out += sorted(largest, key=lambda e: -e.value)  # elevation first, as a text tells it
-    waves = [e for lead in T_LEADS if (e := facts.wave_evidence(lead, "T")) is not None]
-    return out + [e for e in waves if e.value <= T_STATED_MV]
+    waves = [e for lead in T_LEADS if (e := measured.wave_evidence(lead, "T")) is not None]
+    return out + [e for e in waves if e.value <= T_LISTED_MV]
 
 
-def shown(facts: Facts, millivolts: bool = True) -> tuple[str, ...]:
-    """What the measurements show, in the words of `WORDS`."""
-    if not stated(facts, millivolts):
+def prompt_descriptors(measured: SegmentMeasurements, millivolts: bool = True) -> tuple[str, ...]:
+    """What the measurements show, in the words of `DESCRIPTORS`."""
+    if not prompt_measurements(measured, millivolts):
         return ()
     out = []
-    for group in WORDS:
+    for group in DESCRIPTORS:
         for words, subject, present in group:
-            if words == NO_ST and not (millivolts and facts.st):
+            if words == NO_ST and not (millivolts and measured.st):
                 continue
-            verdict, _, _ = judge_finding(ReadClaim("", 0, 0, "finding", subject, present=present), facts)
+            verdict, _, _ = judge_finding(ExtractedClaim("", 0, 0, "finding", subject, present=present), measured)
             measure, beyond = _BEYOND.get(words, ("", None))
-            if verdict == "supported" and (beyond is None or beyond(facts.evidence[measure].value)):
+            if verdict == "supported" and (beyond is None or beyond(measured.evidence[measure].value)):
                 out.append(words)
                 break
     return tuple(out)
@@ -90,7 +90,7 @@ NOT_NORMAL = frozenset(FINDINGS) - {"NORM", "SINUS", "BRADY", "IRREGULAR_SINUS"}
 """Findings beside which no ECG is called normal."""
 
 
-def consistent(findings: Collection[str], evidence: Sequence[Evidence], shown: Sequence[str]) -> list[str]:
+def consistent_findings(findings: Collection[str], evidence: Sequence[Evidence], shown: Sequence[str]) -> list[str]:
     """Of findings (keys of `models.finding_names.TITLES`) those that no measurement contradicts, in fixed order."""
     values = {e.measure: e.value for e in evidence}
     pr, qrs = values.get("PR"), values.get("QRS")

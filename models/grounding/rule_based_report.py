@@ -1,6 +1,6 @@
 """The reading of a segment: prose, its claims, and the evidence that they cite.
 
-`interpret_measured` words what was measured in a clinician's order (rhythm, rate, axis, intervals, ST and T, what could
+`rule_based_report` words what was measured in a clinician's order (rhythm, rate, axis, intervals, ST and T, what could
 not be read), each statement with the ``[n]`` of the place where it was measured. It is the interpreter that always
 answers: one lead or twelve, asystole, noise or a flat line. Absent things are said to be absent, nothing is invented.
 `locate` turns evidence into plain values for a citation document. No torch.
@@ -18,12 +18,8 @@ from time import perf_counter
 
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.interpretation import CheckedClaim as CheckedClaim
-from models.grounding.interpretation import Cited as Cited
-from models.grounding.interpretation import ModelIdentity as ModelIdentity
-from models.grounding.interpretation import Numbering
-from models.grounding.interpretation import Reading as Reading
-from models.grounding.segment_measurements import Facts, gather
+from models.grounding.interpretation import CheckedClaim, CitationNumbers, GroundedInterpretation
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.leads import lead_order
 
 SLOW_BPM, FAST_BPM = 60.0, 100.0
@@ -126,7 +122,7 @@ class Prose:
     """Text under construction: sentences, the claims in them, and the citations they take up."""
 
     def __init__(self, first_citation: int, given: Sequence[Evidence]) -> None:
-        self.numbering = Numbering(first_citation, given)
+        self.numbering = CitationNumbers(first_citation, given)
         self.text = ""
         self.claims: list[CheckedClaim] = []
 
@@ -145,15 +141,15 @@ class Prose:
         self.text += "".join(f" [{n}]" for n in numbers)
 
 
-def interpret_measured(
+def rule_based_report(
     ecg: Ecg,
     *,
     reason: str | None,
     first_citation: int = 1,
     given: Sequence[Evidence] = (),
     fold: str | None = None,
-) -> Reading:
-    """Word the measured facts of a segment.
+) -> GroundedInterpretation:
+    """Word the measured measured of a segment.
 
     Parameters
     ----------
@@ -170,26 +166,26 @@ def interpret_measured(
 
     Returns
     -------
-    Reading
+    GroundedInterpretation
         Source ``measured``; every claim supported.
     """
     began = perf_counter()
-    facts = gather(ecg, fold=fold)
+    measured = measure_segment(ecg, fold=fold)
     prose = Prose(first_citation, given)
     for evidence in given:
         _word_given(prose, evidence)
-    if facts.fibrillation is not None:
-        _word_fibrillation(prose, facts.fibrillation)
-    elif facts.beats == 0:
-        _word_no_beats(prose, facts)
+    if measured.fibrillation is not None:
+        _word_fibrillation(prose, measured.fibrillation)
+    elif measured.beats == 0:
+        _word_no_beats(prose, measured)
     else:
-        _word_rhythm(prose, facts)
-        _word_axis(prose, facts)
-        _word_intervals(prose, facts)
-        _word_st(prose, facts)
-        _word_t(prose, facts)
-    _word_unread(prose, facts)
-    return Reading(
+        _word_rhythm(prose, measured)
+        _word_axis(prose, measured)
+        _word_intervals(prose, measured)
+        _word_st(prose, measured)
+        _word_t(prose, measured)
+    _word_unread(prose, measured)
+    return GroundedInterpretation(
         "measured",
         reason,
         prose.text.strip(),
@@ -234,12 +230,12 @@ def _word_fibrillation(prose: Prose, waves: Evidence) -> None:
     prose.say(f", {waves.value:.2f} mV from top to bottom. No QRS complexes, P waves or intervals are stated. ")
 
 
-def _word_no_beats(prose: Prose, facts: Facts) -> None:
-    if not facts.readable or facts.longest_rr is None:
+def _word_no_beats(prose: Prose, measured: SegmentMeasurements) -> None:
+    if not measured.readable or measured.longest_rr is None:
         prose.say("No lead can be read: rhythm, rate and intervals are not stated. ")
         return
-    silence = facts.longest_rr
-    flat = all(facts.states[x] == "flat" for x in facts.usable)
+    silence = measured.longest_rr
+    flat = all(measured.states[x] == "flat" for x in measured.usable)
     prose.claim(
         f"No beat is found for {silence.value:.1f} s in {leads_words(silence.leads)}",
         "no beat found in any usable lead",
@@ -249,9 +245,9 @@ def _word_no_beats(prose: Prose, facts: Facts) -> None:
     prose.say("P waves, intervals, ST and T cannot be stated without beats. ")
 
 
-def _word_rhythm(prose: Prose, facts: Facts) -> None:
-    rate, scatter, absent = (facts.evidence.get(x) for x in ("HR", "REGULARITY", "ABSENT_P"))
-    name, rule, rests = rhythm_name(facts)
+def _word_rhythm(prose: Prose, measured: SegmentMeasurements) -> None:
+    rate, scatter, absent = (measured.evidence.get(x) for x in ("HR", "REGULARITY", "ABSENT_P"))
+    name, rule, rests = rhythm_name(measured)
     prose.claim(name, rule, *[e for e in rests if e is not None])
     if rate is not None:
         prose.say(", rate ")
@@ -259,40 +255,42 @@ def _word_rhythm(prose: Prose, facts: Facts) -> None:
         if rate.value < SLOW_BPM or rate.value > FAST_BPM:
             prose.say(f" ({'slow' if rate.value < SLOW_BPM else 'fast'})")
     prose.say(". ")
-    if facts.p_waves is None and absent is not None and facts.beats_judged:
+    if measured.p_waves is None and absent is not None and measured.beats_judged:
         prose.claim(
-            f"A P wave is seen before {facts.beats_with_p} of {facts.beats_judged} beats", "P waves counted", absent
+            f"A P wave is seen before {measured.beats_with_p} of {measured.beats_judged} beats",
+            "P waves counted",
+            absent,
         )
         prose.say(". ")
-    wide = facts.kinds.get("V", 0)
-    if wide and scatter is not None and wide < facts.beats:
+    wide = measured.kinds.get("V", 0)
+    if wide and scatter is not None and wide < measured.beats:
         prose.claim(
-            f"{wide} ventricular beat{'s' if wide > 1 else ''} among {facts.beats}", "beat kinds counted", scatter
+            f"{wide} ventricular beat{'s' if wide > 1 else ''} among {measured.beats}", "beat kinds counted", scatter
         )
         prose.say(". ")
-    pause = facts.longest_rr
+    pause = measured.longest_rr
     if pause is not None and pause.value >= PAUSE_S:
         prose.claim(f"The longest time without a beat is {pause.value:.2f} s", "longest RR", pause)
         prose.say(". ")
 
 
-def rhythm_name(facts: Facts) -> tuple[str, str, tuple[Evidence | None, ...]]:
+def rhythm_name(measured: SegmentMeasurements) -> tuple[str, str, tuple[Evidence | None, ...]]:
     """What the rhythm may be called by what was measured: the words, the rule, the evidence (or None) it rests on."""
-    scatter, absent = facts.evidence.get("REGULARITY"), facts.evidence.get("ABSENT_P")
-    regular = {True: "Regular ", False: "Irregular ", None: ""}[facts.regular]
-    if facts.kinds.get("P", 0) > facts.beats / 2:
+    scatter, absent = measured.evidence.get("REGULARITY"), measured.evidence.get("ABSENT_P")
+    regular = {True: "Regular ", False: "Irregular ", None: ""}[measured.regular]
+    if measured.kinds.get("P", 0) > measured.beats / 2:
         return "Paced rhythm", "most beats follow a pacing mark", (scatter,)
-    if facts.kinds.get("V", 0) > facts.beats / 2:
+    if measured.kinds.get("V", 0) > measured.beats / 2:
         name, rule, rests = (
             "wide-complex rhythm",
             "most beats are ventricular in shape",
-            (scatter, facts.evidence.get("QRS")),
+            (scatter, measured.evidence.get("QRS")),
         )
-    elif facts.p_waves is True:
+    elif measured.p_waves is True:
         name, rule = "rhythm with P waves before the beats", "P waves lead 70 % of the beats or more"
-        rests = (scatter, facts.evidence.get("PR"))
-    elif facts.p_waves is False:
-        like = ", as in atrial fibrillation" if facts.regular is False else ""
+        rests = (scatter, measured.evidence.get("PR"))
+    elif measured.p_waves is False:
+        like = ", as in atrial fibrillation" if measured.regular is False else ""
         name, rule, rests = (
             f"rhythm without P waves{like}",
             "P waves lead 20 % of the beats or fewer",
@@ -304,10 +302,10 @@ def rhythm_name(facts: Facts) -> tuple[str, str, tuple[Evidence | None, ...]]:
     return words[0].upper() + words[1:], rule, rests
 
 
-def _word_axis(prose: Prose, facts: Facts) -> None:
-    if facts.axis_deg is None or "QRS" not in facts.evidence:
+def _word_axis(prose: Prose, measured: SegmentMeasurements) -> None:
+    if measured.axis_deg is None or "QRS" not in measured.evidence:
         return
-    deg = facts.axis_deg
+    deg = measured.axis_deg
     word = (
         "left"
         if -90 <= deg < LEFT_AXIS_DEG
@@ -317,13 +315,15 @@ def _word_axis(prose: Prose, facts: Facts) -> None:
         if deg >= -30
         else "extreme"
     )
-    prose.claim(f"The QRS axis is {deg:.0f}° ({word})".replace("-", "−"), "net QRS of I and aVF", facts.evidence["QRS"])
+    prose.claim(
+        f"The QRS axis is {deg:.0f}° ({word})".replace("-", "−"), "net QRS of I and aVF", measured.evidence["QRS"]
+    )
     prose.say(". ")
 
 
-def _word_intervals(prose: Prose, facts: Facts) -> None:
-    parts = [(name, facts.evidence[name]) for name in ("PR", "QRS", "QT", "QTcF") if name in facts.evidence]
-    if facts.p_waves is not True:
+def _word_intervals(prose: Prose, measured: SegmentMeasurements) -> None:
+    parts = [(name, measured.evidence[name]) for name in ("PR", "QRS", "QT", "QTcF") if name in measured.evidence]
+    if measured.p_waves is not True:
         parts = [part for part in parts if part[0] != "PR"]
     if not parts:
         prose.say("No interval could be measured. ")
@@ -331,7 +331,7 @@ def _word_intervals(prose: Prose, facts: Facts) -> None:
     for k, (name, evidence) in enumerate(parts):
         prose.say(", " if k else "")
         prose.claim(f"{name} {evidence.value:.0f} ms", f"{name} measured", evidence)
-        note = interval_note(name, evidence.value, facts.ecg.sex)
+        note = interval_note(name, evidence.value, measured.ecg.sex)
         if note:
             prose.say(f" ({note})")
     prose.say(". ")
@@ -352,24 +352,26 @@ def interval_note(name: str, value_ms: float, sex: str = "") -> str:
     return ""
 
 
-def _word_st(prose: Prose, facts: Facts) -> None:
-    if not facts.st:
+def _word_st(prose: Prose, measured: SegmentMeasurements) -> None:
+    if not measured.st:
         return
     for word, sign in (("elevated", 1), ("depressed", -1)):
-        leads = [x for x, e in facts.st.items() if sign * e.value >= ST_MV and x != "aVR"]
+        leads = [x for x, e in measured.st.items() if sign * e.value >= ST_MV and x != "aVR"]
         if leads:
-            most = max(leads, key=lambda x: abs(facts.st[x].value))
+            most = max(leads, key=lambda x: abs(measured.st[x].value))
             prose.claim(
                 f"ST is {word} by 0.1 mV or more in {leads_words(leads)}, "
-                f"most in {most} ({_signed(facts.st[most].value)} mV)",
+                f"most in {most} ({_signed(measured.st[most].value)} mV)",
                 "ST at J + 60 ms against the PR segment",
-                *[facts.st[x] for x in [most, *[y for y in leads if y != most]]],
+                *[measured.st[x] for x in [most, *[y for y in leads if y != most]]],
             )
             prose.say(". ")
-    if all(abs(e.value) < ST_MV for x, e in facts.st.items() if x != "aVR"):
-        widest = max(facts.st, key=lambda x: abs(facts.st[x].value) if x != "aVR" else -1.0)
+    if all(abs(e.value) < ST_MV for x, e in measured.st.items() if x != "aVR"):
+        widest = max(measured.st, key=lambda x: abs(measured.st[x].value) if x != "aVR" else -1.0)
         prose.claim(
-            f"ST is within 0.1 mV in {leads_words(tuple(facts.st))}", "ST at J + 60 ms in each lead", facts.st[widest]
+            f"ST is within 0.1 mV in {leads_words(tuple(measured.st))}",
+            "ST at J + 60 ms in each lead",
+            measured.st[widest],
         )
         prose.say(". ")
 
@@ -378,8 +380,8 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _word_t(prose: Prose, facts: Facts) -> None:
-    seen = {x: e for x in facts.usable if (e := facts.wave_evidence(x, "T")) is not None}
+def _word_t(prose: Prose, measured: SegmentMeasurements) -> None:
+    seen = {x: e for x in measured.usable if (e := measured.wave_evidence(x, "T")) is not None}
     inverted = [x for x in T_LEADS if x in seen and seen[x].value < 0]
     if inverted:
         prose.claim(
@@ -390,10 +392,10 @@ def _word_t(prose: Prose, facts: Facts) -> None:
         prose.say(". ")
 
 
-def _word_unread(prose: Prose, facts: Facts) -> None:
+def _word_unread(prose: Prose, measured: SegmentMeasurements) -> None:
     unread: dict[str, list[str]] = {}
-    for lead, state in facts.states.items():
-        if lead not in facts.usable:
+    for lead, state in measured.states.items():
+        if lead not in measured.usable:
             unread.setdefault(state, []).append(lead)
     for state, leads in unread.items():
         words = leads_words(leads)

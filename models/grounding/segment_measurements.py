@@ -1,8 +1,8 @@
-"""What a segment shows, measured once: the facts that prose is worded from and judged by.
+"""Measurements of one segment, made once: the basis of the rule-based report and of every verdict on a claim.
 
-In: an `Ecg` of a few seconds, any leads. Out: `Facts`: evidence with lead and span for every interval, the heights of
-the waves in each usable lead, and the few judgements (P waves or none, regular or not, axis) that qualitative claims
-rest on. What could not be measured is None or missing, never filled in. No torch.
+Input: an `Ecg` of a few seconds, any leads, mV. Output: `SegmentMeasurements`: evidence with lead and span for each
+interval, the wave heights in each usable lead, and the qualitative decisions (P waves, regularity, axis) that claims
+are judged by. A value that could not be measured is None or missing, never filled in. No torch.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class WaveHeight:
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
-    """A segment's measured facts.
+class SegmentMeasurements:
+    """The measurements of one segment.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Facts:
         The longest time without a beat: RR between two beats, SILENCE where an edge of the segment ends it.
     fibrillation : Evidence or None
         Four seconds whose waves look like ventricular fibrillation in most usable leads: there are no QRS complexes to
-        measure then, and nothing else is in these facts.
+        measure then, and no other measurement is present.
     rr_change : float or None
         Median change from one RR to the next, as a share of the mean RR.
     """
@@ -146,18 +146,18 @@ class Facts:
         return r is None or -q.mv >= Q_SHARE * r.mv
 
 
-def gather(ecg: Ecg, *, fold: str | None = None) -> Facts:
+def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements:
     """Measure a segment and lay its facts out.
 
     Examples
     --------
     >>> flat = Ecg(("II",), 250.0, np.zeros((1, 2500), np.float32))
-    >>> facts = gather(flat)
-    >>> facts.beats, facts.longest_rr.measure, facts.longest_rr.value
+    >>> measured = measure_segment(flat)
+    >>> measured.beats, measured.longest_rr.measure, measured.longest_rr.value
     (0, 'SILENCE', 10.0)
     """
     if ecg.n_samples == 0 or not ecg.leads:
-        return Facts(ecg, {}, {}, {}, (), {}, {}, 0, {}, 0, 0, None, None)
+        return SegmentMeasurements(ecg, {}, {}, {}, (), {}, {}, 0, {}, 0, 0, None, None)
     measurement = measure(ecg, fold=fold)
     usable = tuple(x for x in ecg.leads if measurement.quality[x].usable)
     states = {x: q.state for x, q in measurement.quality.items()}
@@ -166,7 +166,7 @@ def gather(ecg: Ecg, *, fold: str | None = None) -> Facts:
     if (
         not usable or fibrillation is not None
     ):  # beats are guessed in noise and in fibrillation; nothing is said of them
-        return Facts(ecg, {}, {}, {}, usable, states, scores, 0, {}, 0, 0, None, None, fibrillation)
+        return SegmentMeasurements(ecg, {}, {}, {}, usable, states, scores, 0, {}, 0, 0, None, None, fibrillation)
     evidence: dict[str, Evidence] = {}
     st: dict[str, Evidence] = {}
     for found in interval_evidence(ecg, measurement):
@@ -181,7 +181,7 @@ def gather(ecg: Ecg, *, fold: str | None = None) -> Facts:
         evidence["ABSENT_P"] = Evidence(
             "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
         )
-    return Facts(
+    return SegmentMeasurements(
         ecg,
         evidence,
         st,

@@ -1,4 +1,4 @@
-"""Judges claims against measured facts: supported, contradicted or unsupported, with the rule and the evidence.
+"""Verdicts on claims by the segment's measurements: supported, contradicted or unsupported, with rule and evidence.
 
 Numbers hold within a tolerance of the measurement: HR 3 bpm; PR, QRS, P 10 ms; QT, QTc, QTcF 20 ms; RR 20 ms;
 ST 0.05 mV; amplitudes 0.1 mV or 15 %; axis 15°. Beyond it they are contradicted. What the signal cannot decide is
@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from models.evidence import Evidence
-from models.grounding.claim import ReadClaim
+from models.grounding.claims import ExtractedClaim, Verdict
 from models.grounding.finding_rules import judge_finding
-from models.grounding.segment_measurements import Facts
-
-Verdict = Literal["supported", "contradicted", "unsupported"]
+from models.grounding.segment_measurements import SegmentMeasurements
 
 TOLERANCE = {
     "HR": 3.0,
@@ -48,65 +45,67 @@ AMPLITUDE_SHARE = 0.15  # of the measured height, where that is more than 0.1 mV
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedClaim:
     """A claim with its verdict, the rule in words, and the evidence (none where nothing was measured)."""
 
-    claim: ReadClaim
+    claim: ExtractedClaim
     verdict: Verdict
     rule: str
     evidence: tuple[Evidence, ...] = ()
 
 
-def judge(claim: ReadClaim, facts: Facts, given: Sequence[Evidence] = ()) -> Judged:
+def judge_claim(claim: ExtractedClaim, measured: SegmentMeasurements, given: Sequence[Evidence] = ()) -> JudgedClaim:
     """The verdict on one claim.
 
     Parameters
     ----------
-    claim : ReadClaim
-    facts : Facts
+    claim : ExtractedClaim
+    measured : SegmentMeasurements
         Of the segment that the text speaks of.
     given : sequence of Evidence
         The alert's own citations: a number that one of them states is supported by it.
     """
-    absent = [x for x in claim.leads if x not in facts.ecg.leads]
+    absent = [x for x in claim.leads if x not in measured.ecg.leads]
     if absent and len(claim.leads) < 12:
-        return Judged(claim, "contradicted", f"lead {absent[0]} was not recorded")
+        return JudgedClaim(claim, "contradicted", f"lead {absent[0]} was not recorded")
     if claim.kind == "number":
         own = [e for e in given if e.measure == claim.subject and _fits(claim, e)]
         if own and claim.present:
-            return Judged(claim, "supported", _rule(claim.subject, "the alert's own citation"), (own[0],))
-        return _judge_number(claim, facts)
-    verdict, rule, evidence = judge_finding(claim, facts)
-    return Judged(claim, verdict, rule, evidence)
+            return JudgedClaim(claim, "supported", _rule(claim.subject, "the alert's own citation"), (own[0],))
+        return _judge_number(claim, measured)
+    verdict, rule, evidence = judge_finding(claim, measured)
+    return JudgedClaim(claim, verdict, rule, evidence)
 
 
-def _judge_number(claim: ReadClaim, facts: Facts) -> Judged:
-    if not facts.readable:
-        return Judged(claim, "unsupported", "no lead can be read")
-    if facts.fibrillation is not None:
+def _judge_number(claim: ExtractedClaim, measured: SegmentMeasurements) -> JudgedClaim:
+    if not measured.readable:
+        return JudgedClaim(claim, "unsupported", "no lead can be read")
+    if measured.fibrillation is not None:
         verdict: Verdict = (
             "contradicted" if claim.present and claim.subject in ("PR", "QRS", "QT", "QTc") else "unsupported"
         )
-        return Judged(claim, verdict, "waves of fibrillation: no complexes to measure", (facts.fibrillation,))
+        return JudgedClaim(claim, verdict, "waves of fibrillation: no complexes to measure", (measured.fibrillation,))
     if claim.subject not in TOLERANCE:
-        return Judged(claim, "unsupported", f"{claim.subject.replace('_', ' ').lower()} is not measured")
+        return JudgedClaim(claim, "unsupported", f"{claim.subject.replace('_', ' ').lower()} is not measured")
     if claim.beats:
-        return Judged(claim, "unsupported", "said of single beats, measured over all of them")
-    if claim.subject == "PR" and facts.p_waves is False:
-        return Judged(claim, "contradicted", "no P waves, so no PR interval", _present(facts.evidence.get("ABSENT_P")))
+        return JudgedClaim(claim, "unsupported", "said of single beats, measured over all of them")
+    if claim.subject == "PR" and measured.p_waves is False:
+        return JudgedClaim(
+            claim, "contradicted", "no P waves, so no PR interval", _present(measured.evidence.get("ABSENT_P"))
+        )
     if claim.subject == "AXIS":
-        return _judge_axis(claim, facts)
-    candidates = _candidates(claim, facts)
+        return _judge_axis(claim, measured)
+    candidates = _candidates(claim, measured)
     if not candidates:
-        return Judged(claim, "unsupported", f"{claim.subject} could not be measured")
+        return JudgedClaim(claim, "unsupported", f"{claim.subject} could not be measured")
     if not claim.present:
         verdict = "contradicted" if any(_fits(claim, e) for e in candidates) else "supported"
-        return Judged(claim, verdict, _rule(claim.subject, "denied"), tuple(candidates[:1]))
+        return JudgedClaim(claim, verdict, _rule(claim.subject, "denied"), tuple(candidates[:1]))
     if len(claim.leads) > 1 and claim.subject in ("ST", "AMPLITUDE"):  # one number for several leads holds in each
         wrong = [e for e in candidates if not _fits(claim, e)]
         if len(candidates) < len(claim.leads) and not wrong:
-            return Judged(claim, "unsupported", f"{claim.subject} was not measured in every lead named")
-        return Judged(
+            return JudgedClaim(claim, "unsupported", f"{claim.subject} was not measured in every lead named")
+        return JudgedClaim(
             claim,
             "contradicted" if wrong else "supported",
             _rule(claim.subject, "in each lead named"),
@@ -114,9 +113,9 @@ def _judge_number(claim: ReadClaim, facts: Facts) -> Judged:
         )
     fitting = [e for e in candidates if _fits(claim, e)]
     if fitting:
-        return Judged(claim, "supported", _rule(claim.subject), (fitting[0],))
+        return JudgedClaim(claim, "supported", _rule(claim.subject), (fitting[0],))
     digits = 2 if UNITS[claim.subject] in ("s", "mV") else 0
-    return Judged(
+    return JudgedClaim(
         claim,
         "contradicted",
         f"{_rule(claim.subject)}; measured {candidates[0].value:.{digits}f}",
@@ -124,26 +123,26 @@ def _judge_number(claim: ReadClaim, facts: Facts) -> Judged:
     )
 
 
-def _candidates(claim: ReadClaim, facts: Facts) -> list[Evidence]:
+def _candidates(claim: ExtractedClaim, measured: SegmentMeasurements) -> list[Evidence]:
     """What the claim may be held against: the segment's value, each lead's own heights, any RR that was measured."""
     subject = claim.subject
     if subject == "ST":
-        leads = claim.leads or tuple(facts.st)
-        found = [facts.st[x] for x in leads if x in facts.st]
+        leads = claim.leads or tuple(measured.st)
+        found = [measured.st[x] for x in leads if x in measured.st]
         return found if claim.leads else sorted(found, key=lambda e: -abs(e.value))[:1]
     if subject == "AMPLITUDE":
         wave = claim.wave or "R"
-        return [e for x in claim.leads if (e := facts.wave_evidence(x, wave)) is not None]
+        return [e for x in claim.leads if (e := measured.wave_evidence(x, wave)) is not None]
     if subject == "RR":
-        return list(_present(facts.evidence.get("RR"))) + list(_present(facts.longest_rr))
-    return list(_present(facts.evidence.get(subject)))
+        return list(_present(measured.evidence.get("RR"))) + list(_present(measured.longest_rr))
+    return list(_present(measured.evidence.get(subject)))
 
 
 def _present(evidence: Evidence | None) -> tuple[Evidence, ...]:
     return () if evidence is None else (evidence,)
 
 
-def _fits(claim: ReadClaim, evidence: Evidence) -> bool:
+def _fits(claim: ExtractedClaim, evidence: Evidence) -> bool:
     value, measured = claim.value, evidence.value
     assert value is not None
     tolerance = TOLERANCE.get(claim.subject, 0.0)
@@ -158,16 +157,16 @@ def _fits(claim: ReadClaim, evidence: Evidence) -> bool:
     return low - tolerance <= measured <= high + tolerance
 
 
-def _judge_axis(claim: ReadClaim, facts: Facts) -> Judged:
-    if facts.axis_deg is None or claim.value is None:
-        return Judged(claim, "unsupported", "the axis could not be measured")
-    evidence = _present(facts.evidence.get("QRS"))
+def _judge_axis(claim: ExtractedClaim, measured: SegmentMeasurements) -> JudgedClaim:
+    if measured.axis_deg is None or claim.value is None:
+        return JudgedClaim(claim, "unsupported", "the axis could not be measured")
+    evidence = _present(measured.evidence.get("QRS"))
     high = claim.high if claim.high is not None else claim.value
-    off = min(abs((facts.axis_deg - v + 180) % 360 - 180) for v in (claim.value, high))
-    inside = min(claim.value, high) <= facts.axis_deg <= max(claim.value, high)
+    off = min(abs((measured.axis_deg - v + 180) % 360 - 180) for v in (claim.value, high))
+    inside = min(claim.value, high) <= measured.axis_deg <= max(claim.value, high)
     fits = inside or off <= TOLERANCE["AXIS"]
-    return Judged(
-        claim, "supported" if fits else "contradicted", f"axis within 15°, measured {facts.axis_deg:.0f}°", evidence
+    return JudgedClaim(
+        claim, "supported" if fits else "contradicted", f"axis within 15°, measured {measured.axis_deg:.0f}°", evidence
     )
 
 

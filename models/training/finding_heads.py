@@ -26,7 +26,7 @@ from models.evaluation.binary_scores import best_threshold, macro_auc
 from models.evaluation.logistic_regression import logistic
 from models.finding_names import FINDINGS
 from models.gem.finding_heads import FAR, FindingHeads
-from models.grounding.feature_vector import expanded
+from models.grounding.feature_vector import expand_features
 from models.training.labelled_records import MEASURED
 from models.training.linear_heads import MIN_POSITIVE
 from models.training.pretrain import ENCODER, WORK
@@ -58,7 +58,7 @@ def rows_of(records: list[Record], measured: dict[str, Any], session: EncoderSes
 
 def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHeads, dict[str, float]]:
     """The heads, and what was seen on the tuning records."""
-    x = expanded(train.numbers)
+    x = expand_features(train.numbers)
     median = np.nan_to_num(np.nanmedian(x, axis=0)).astype(np.float32)
     filled = np.where(np.isfinite(x), x, median)
     mean, scale = filled.mean(axis=0), filled.std(axis=0) + 1e-6

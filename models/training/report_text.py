@@ -23,7 +23,7 @@ from models.finding_names import FINDINGS, TITLES
 from models.gem.conversation import GROUNDED_QUESTION
 from models.gem.inputs import stated_evidence
 from models.gem.special_tokens import IMAGE_MARK
-from models.grounding.prompt_measurements import NO_ST, WORDS, consistent
+from models.grounding.prompt_measurements import DESCRIPTORS, NO_ST, consistent_findings
 from models.leads import STANDARD_12
 
 
@@ -44,7 +44,7 @@ class Story:
     evidence : tuple of Evidence
         Values that the prompt states.
     shown : tuple of str
-        What they show, in the words of `models.grounding.prompt_measurements.WORDS`.
+        What they show, in the words of `models.grounding.prompt_measurements.DESCRIPTORS`.
     labels : dict
         Findings of the reference, or what the encoder's heads found.
     """
@@ -186,7 +186,7 @@ def _t(story: Story, rng: np.random.Generator) -> list[Sentence]:
 
 def consistent_labels(story: Story) -> list[str]:
     """The findings of the label that the measurement does not contradict, in the order in which they are told."""
-    return consistent([f for f, there in story.labels.items() if there], story.evidence, story.shown)
+    return consistent_findings([f for f, there in story.labels.items() if there], story.evidence, story.shown)
 
 
 def _conclusion(story: Story, rng: np.random.Generator) -> list[Sentence]:
@@ -296,7 +296,7 @@ def invented_story(rng: np.random.Generator) -> Story:
             if rng.random() < 0.4:
                 height = -rng.uniform(0.05, 0.5 if rng.random() < 0.8 else 1.5)
                 evidence.append(Evidence("AMPLITUDE", round(float(height), 2), (lead,), 0, 1, wave="T"))
-    shown = [str(rng.choice([words for words, _, _ in group])) for group in WORDS if rng.random() < 0.8]
+    shown = [str(rng.choice([words for words, _, _ in group])) for group in DESCRIPTORS if rng.random() < 0.8]
     if any(e.measure == "ST" for e in evidence):
         shown = [words for words in shown if words != NO_ST]
     if "PR" not in names:

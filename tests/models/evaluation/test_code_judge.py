@@ -9,35 +9,35 @@ from models.corpus.rule_findings import findings_by_rule
 from models.evaluation.baselines import LogisticBaseline
 from models.evaluation.code_judge import Scores, diagnoses_of, judge_text
 from models.finding_names import FINDINGS
-from models.grounding.claims import read_claims
-from models.grounding.feature_vector import fact_numbers
-from models.grounding.segment_measurements import gather
+from models.grounding.claim_extraction import extract_claims
+from models.grounding.feature_vector import feature_vector
+from models.grounding.segment_measurements import measure_segment
 from models.training.simulate import simulate
 
 NORMAL = {"conduction": "normal", "repolarisation": "normal"}
 
 
 @pytest.fixture(scope="module")
-def facts() -> object:
-    return gather(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
+def measured() -> object:
+    return measure_segment(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
 
 
-def test_right_and_wrong_numbers_are_told_apart(facts) -> None:  # type: ignore[no-untyped-def]
-    qrs, rate = facts.value("QRS"), facts.value("HR")
+def test_right_and_wrong_numbers_are_told_apart(measured) -> None:  # type: ignore[no-untyped-def]
+    qrs, rate = measured.value("QRS"), measured.value("HR")
     scores = Scores()
-    scores.add(judge_text(f"Rate {rate:.0f} bpm, QRS {qrs:.0f} ms.", facts.ecg, facts), {})
-    scores.add(judge_text(f"Rate {rate + 20:.0f} bpm, QRS {qrs + 30:.0f} ms.", facts.ecg, facts), {})
+    scores.add(judge_text(f"Rate {rate:.0f} bpm, QRS {qrs:.0f} ms.", measured.ecg, measured), {})
+    scores.add(judge_text(f"Rate {rate + 20:.0f} bpm, QRS {qrs + 30:.0f} ms.", measured.ecg, measured), {})
     table = scores.table()
     assert (table["numbers"], table["numbers_right"], table["published_right"]) == (4, 0.5, 1.0)
     assert (table["supported"], table["contradicted"]) == (2, 2)
 
 
 def test_a_number_in_the_right_bucket_of_10_ms() -> None:
-    facts = gather(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
-    low = facts.value("QT") // 10 * 10
+    measured = measure_segment(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
+    low = measured.value("QT") // 10 * 10
     scores = Scores()
-    scores.add(judge_text(f"QT {low + 1:.0f} ms.", facts.ecg, facts), {})
-    scores.add(judge_text(f"QT {low - 5:.0f} ms.", facts.ecg, facts), {})
+    scores.add(judge_text(f"QT {low + 1:.0f} ms.", measured.ecg, measured), {})
+    scores.add(judge_text(f"QT {low - 5:.0f} ms.", measured.ecg, measured), {})
     assert scores.table()["bucket_10_ms"] == 0.5
 
 
@@ -51,13 +51,13 @@ def test_a_number_in_the_right_bucket_of_10_ms() -> None:
     ],
 )
 def test_diagnoses_are_words_not_substrings(text: str, said: set[str]) -> None:
-    assert diagnoses_of(read_claims(text)) == said
+    assert diagnoses_of(extract_claims(text)) == said
 
 
-def test_macro_f1_by_hand(facts) -> None:  # type: ignore[no-untyped-def]
+def test_macro_f1_by_hand(measured) -> None:  # type: ignore[no-untyped-def]
     scores = Scores()
-    scores.add(judge_text("Sinus rhythm. LBBB.", facts.ecg, facts), {"SINUS": True, "LBBB": False})
-    scores.add(judge_text("Sinus rhythm.", facts.ecg, facts), {"SINUS": True, "LBBB": True})
+    scores.add(judge_text("Sinus rhythm. LBBB.", measured.ecg, measured), {"SINUS": True, "LBBB": False})
+    scores.add(judge_text("Sinus rhythm.", measured.ecg, measured), {"SINUS": True, "LBBB": True})
     assert scores.f1("SINUS") == 1.0 and scores.f1("LBBB") == 0.0
     assert scores.macro_f1(["SINUS", "LBBB"]) == 0.5
 
@@ -65,11 +65,11 @@ def test_macro_f1_by_hand(facts) -> None:  # type: ignore[no-untyped-def]
 def test_the_plain_baselines_see_what_is_plain() -> None:
     kinds = ["sinus", "afib"] * 10
     made = [simulate(np.random.default_rng([2, k]), rhythm=kind, **NORMAL) for k, kind in enumerate(kinds)]
-    all_facts = [gather(m.ecg) for m in made]
-    x = np.stack([fact_numbers(f) for f in all_facts])
+    all_measured = [measure_segment(m.ecg) for m in made]
+    x = np.stack([feature_vector(f) for f in all_measured])
     labels = np.array([[float(m.findings.get(f, np.nan)) for f in FINDINGS] for m in made], np.float32)
     afib = FINDINGS.index("AFIB")
     probability = LogisticBaseline.fit(x[:14], labels[:14]).probabilities(x[14:])[:, afib]
     assert probability[1::2].min() > probability[0::2].max()
-    said = np.stack([findings_by_rule(f) for f in all_facts])[:, afib]
+    said = np.stack([findings_by_rule(f) for f in all_measured])[:, afib]
     assert said[0::2].max() == 0.0 and said[1::2].mean() >= 0.4  # the limits are sure rather than sensitive

@@ -11,10 +11,10 @@ from agents.interpreter.gem_reader import COMPACT_FOLDER
 from models.ecg import Ecg
 from models.evaluation.code_judge import judge_text
 from models.gem.engine import GemEngine
-from models.gem.prompt_context import FindingReader, tell
+from models.gem.prompt_context import FindingPredictor, build_prompt_context
 from models.gem.request import GemAnswer, GemRequest
 from models.grounding.ground import ground
-from models.grounding.segment_measurements import gather
+from models.grounding.segment_measurements import measure_segment
 from models.training.simulate import simulate
 
 KINDS = (("sinus", "normal"), ("afib", "normal"), ("avb1", "normal"), ("sinus", "lbbb"), ("sinus", "rbbb"))
@@ -28,8 +28,10 @@ def engine() -> Iterator[GemEngine]:
 
 
 def _asked(engine: GemEngine, ecg: Ecg) -> GemAnswer:
-    told = tell(ecg, FindingReader.load())
-    request = GemRequest(ecg, evidence=told.evidence, shown=told.shown, found=told.found, deadline_s=60.0)
+    context = build_prompt_context(ecg, FindingPredictor.load())
+    request = GemRequest(
+        ecg, evidence=context.measurements, shown=context.descriptors, found=context.findings, deadline_s=60.0
+    )
     return engine.submit(request).result(60.0)
 
 
@@ -38,12 +40,12 @@ def test_numbers_are_those_that_were_measured_and_claims_are_cited(
     engine: GemEngine, rhythm: str, conduction: str
 ) -> None:
     ecg = simulate(np.random.default_rng(11), rhythm=rhythm, conduction=conduction, repolarisation="normal").ecg
-    facts = gather(ecg)
+    measured = measure_segment(ecg)
     answer = _asked(engine, ecg)
-    judged = judge_text(answer.text, ecg, facts)
+    judged = judge_text(answer.text, ecg, measured)
     assert answer.finish == "stop" and len(judged.numbers) >= 3
     assert all(j.verdict == "supported" for j in judged.numbers)
-    reading = ground(answer.text, ecg, facts=facts)
+    reading = ground(answer.text, ecg, measured=measured)
     assert reading.source == "gem" and len(reading.evidence) >= 3 and "[1]" in reading.text
 
 

@@ -1,4 +1,4 @@
-"""Heads over measurements and feature: limits that a line can say, the feature's share, what is told of a bed."""
+"""Heads over measurements and feature: limits that a line can say, the feature's share, prompt context."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from models.encoder.heads import Heads, load_heads
 from models.encoder.session import EncoderSession
 from models.finding_names import RHYTHM, TITLES
 from models.gem.finding_heads import FindingHeads
-from models.gem.prompt_context import FindingReader, tell
-from models.grounding.feature_vector import NAMES, expanded, fact_numbers
-from models.grounding.segment_measurements import gather
+from models.gem.prompt_context import FindingPredictor, build_prompt_context
+from models.grounding.feature_vector import NAMES, expand_features, feature_vector
+from models.grounding.segment_measurements import measure_segment
 from models.training.simulate import simulate
 
 NORMAL = {"conduction": "normal", "repolarisation": "normal"}
@@ -24,17 +24,19 @@ def _simulated(seed: int = 3, **how: object) -> object:
 
 
 def test_numbers_are_those_of_the_facts_and_nothing_is_filled_in() -> None:
-    facts = gather(_simulated(rhythm="sinus", rate=80.0))
-    numbers = dict(zip(NAMES, fact_numbers(facts).tolist(), strict=True))
-    assert numbers["HR"] == pytest.approx(facts.value("HR")) and numbers["QRS"] == pytest.approx(facts.value("QRS"))
-    one_lead = dict(zip(NAMES, fact_numbers(gather(facts.ecg.select(("II",)))).tolist(), strict=True))
+    measured = measure_segment(_simulated(rhythm="sinus", rate=80.0))
+    numbers = dict(zip(NAMES, feature_vector(measured).tolist(), strict=True))
+    assert numbers["HR"] == pytest.approx(measured.value("HR")) and numbers["QRS"] == pytest.approx(
+        measured.value("QRS")
+    )
+    one_lead = dict(zip(NAMES, feature_vector(measure_segment(measured.ecg.select(("II",)))).tolist(), strict=True))
     assert np.isnan(one_lead["R V1"]) and np.isnan(one_lead["AXIS_X"]) and one_lead["HR"] == pytest.approx(80.0, abs=2)
 
 
 def test_a_line_over_the_expanded_numbers_can_say_under_sixty() -> None:
     rows = np.full((3, len(NAMES)), np.nan, np.float32)
     rows[:, NAMES.index("HR")] = (45.0, 80.0, 130.0)
-    slow = expanded(rows)[:, len(NAMES)]
+    slow = expand_features(rows)[:, len(NAMES)]
     assert slow[0] < slow[1] == slow[2] == 0.0
 
 
@@ -48,7 +50,7 @@ def test_the_features_share_decides_where_the_numbers_do_not() -> None:
         np.full(1, 0.5, np.float32),
         "sha256:x",
     )
-    n = expanded(np.zeros((1, len(NAMES)), np.float32)).shape[1]
+    n = expand_features(np.zeros((1, len(NAMES)), np.float32)).shape[1]
     zeros, ones = np.zeros(n, np.float32), np.ones(n, np.float32)
     heads = FindingHeads(
         ("MI", "SINUS"),
@@ -77,34 +79,36 @@ def test_heads_of_another_encoder_are_refused(tmp_path: Path) -> None:
         FindingHeads.read(tmp_path, other)
 
 
-def test_fibrillation_is_found_and_told_and_a_bed_with_one_lead_is_told_rhythm_alone() -> None:
-    reader = FindingReader.load()
-    assert reader is not None
+def test_the_prompt_context_of_one_lead_has_rhythm_findings_alone() -> None:
+    predictor = FindingPredictor.load()
+    assert predictor is not None
     fibrillating = _simulated(rhythm="afib")
-    told = tell(fibrillating, reader)
-    assert told.found is not None and TITLES["AFIB"] in told.found and "no P waves" in told.shown
+    context = build_prompt_context(fibrillating, predictor)
+    assert context.findings is not None and TITLES["AFIB"] in context.findings and "no P waves" in context.descriptors
     blocked = _simulated(4, rhythm="sinus", conduction="lbbb")
-    assert TITLES["LBBB"] in (tell(blocked, reader).found or ())
-    one_lead = tell(blocked.select(("II",)), reader)  # type: ignore[attr-defined]
-    assert one_lead.evidence and set(one_lead.found or ()) <= {TITLES[f] for f in (*RHYTHM, "AVB1")}
+    assert TITLES["LBBB"] in (build_prompt_context(blocked, predictor).findings or ())
+    one_lead = build_prompt_context(blocked.select(("II",)), predictor)  # type: ignore[attr-defined]
+    assert one_lead.measurements and set(one_lead.findings or ()) <= {TITLES[f] for f in (*RHYTHM, "AVB1")}
 
 
-def test_without_heads_nothing_is_said_of_findings_and_without_beats_nothing_at_all() -> None:
-    assert tell(_simulated(rhythm="sinus"), None).found is None
+def test_the_prompt_context_has_no_findings_without_heads_and_no_measurements_without_beats() -> None:
+    assert build_prompt_context(_simulated(rhythm="sinus"), None).findings is None
     flat = _simulated(rhythm="sinus")
     flat.mv[:] = 0.0  # type: ignore[attr-defined]
-    told = tell(flat, FindingReader.load())
-    assert told.evidence == () and "none can be read" in told.unfit
+    context = build_prompt_context(flat, FindingPredictor.load())
+    assert context.measurements == () and "none can be read" in context.unsuitable
 
 
 def test_beside_an_alarm_and_below_50_a_minute_no_ecg_is_called_normal() -> None:
-    reader, normal = FindingReader.load(), TITLES["NORM"]
+    predictor, normal = FindingPredictor.load(), TITLES["NORM"]
     ecg = _simulated(6, rhythm="sinus", rate=75.0)
-    assert normal in (tell(ecg, reader).found or ()) and normal not in (tell(ecg, reader, alarmed=True).found or ())
-    assert normal not in (tell(_simulated(6, rhythm="sinus", rate=42.0), reader).found or ())
+    assert normal in (build_prompt_context(ecg, predictor).findings or ()) and normal not in (
+        build_prompt_context(ecg, predictor, alarmed=True).findings or ()
+    )
+    assert normal not in (build_prompt_context(_simulated(6, rhythm="sinus", rate=42.0), predictor).findings or ())
 
 
 def test_a_pause_is_not_left_to_a_model_that_never_saw_one() -> None:
     ecg = _simulated(rhythm="sinus", rate=72.0)
     ecg.mv[:, 2000:3800] = 0.0  # type: ignore[attr-defined]
-    assert "pauses" in tell(ecg, None).unfit
+    assert "pauses" in build_prompt_context(ecg, None).unsuitable

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from models.grounding.claim import ReadClaim
-from models.grounding.claims import read_claims
+from models.grounding.claim_extraction import extract_claims
+from models.grounding.claims import ExtractedClaim
 
 SENTENCES = [json.loads(line) for line in (Path(__file__).parent / "sentences.jsonl").read_text().splitlines()]
 
 
-def _same(read: ReadClaim, label: dict[str, Any]) -> bool:
+def _same(read: ExtractedClaim, label: dict[str, Any]) -> bool:
     """Subject, leads and polarity for a finding; for a number also value, range, relation and wave."""
     if (read.kind, read.subject, set(read.leads)) != (label["kind"], label["subject"], set(label.get("leads", ()))):
         return False
@@ -39,7 +39,7 @@ def test_there_are_150_sentences_in_several_styles() -> None:
 def test_recall_and_precision_on_the_labelled_sentences() -> None:
     found, labelled, read_in_all, right = Counter[str](), Counter[str](), 0, 0
     for sentence in SENTENCES:
-        left = read_claims(sentence["text"])
+        left = extract_claims(sentence["text"])
         read_in_all += len(left)
         for label in sentence["claims"]:
             labelled[label["kind"]] += 1
@@ -56,14 +56,14 @@ def test_recall_and_precision_on_the_labelled_sentences() -> None:
 @pytest.mark.parametrize("sentence", SENTENCES, ids=lambda s: s["text"][:40])
 def test_positions_are_code_points_of_the_claims_own_words(sentence: dict[str, Any]) -> None:
     text = "♥ " + sentence["text"]
-    assert all(text[c.start : c.end] == c.text and c.text for c in read_claims(text))
+    assert all(text[c.start : c.end] == c.text and c.text for c in extract_claims(text))
 
 
 def test_positions_run_on_over_sentences() -> None:
     text = "Sinus rhythm, 72 bpm.\nThe PR interval is 0.16 s. QRS 88 ms."
-    read = [(c.subject, c.value) for c in read_claims(text)]
+    read = [(c.subject, c.value) for c in extract_claims(text)]
     assert read == [("SINUS", None), ("HR", 72.0), ("PR", 160.0), ("QRS", 88.0)]
-    assert all(text[c.start : c.end] == c.text for c in read_claims(text))
+    assert all(text[c.start : c.end] == c.text for c in extract_claims(text))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_positions_run_on_over_sentences() -> None:
     ],
 )
 def test_a_negation_turns_the_finding_round(text: str, present: bool) -> None:
-    claim = next(c for c in read_claims(text) if c.subject == "ST_ELEVATED")
+    claim = next(c for c in extract_claims(text) if c.subject == "ST_ELEVATED")
     assert (claim.present, claim.leads) == (present, ("V2",))
 
 
@@ -85,4 +85,4 @@ def test_a_negation_turns_the_finding_round(text: str, present: bool) -> None:
     "text", ["", "   ", "心房細動です。", "Sinusrhythmus, Normaltyp.", "[1] [2] ~~", "1 2 3 4 5", "V1 V2 V3"]
 )
 def test_text_without_claims_gives_none(text: str) -> None:
-    assert read_claims(text) == []
+    assert extract_claims(text) == []

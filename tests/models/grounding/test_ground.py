@@ -10,12 +10,12 @@ import pytest
 
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.citations import STRIKE, said_once
-from models.grounding.claims import read_claims
+from models.grounding.citations import STRIKE, without_repeats
+from models.grounding.claim_extraction import extract_claims
 from models.grounding.ground import ground, unusable
-from models.grounding.rule_based_report import interpret_measured
-from models.grounding.segment_measurements import Facts, gather
-from models.grounding.verdicts import judge
+from models.grounding.rule_based_report import rule_based_report
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
+from models.grounding.verdicts import judge_claim
 from models.measurement.intervals import remeasure
 from models.measurement.measure import measure
 from models.training.simulate import simulate
@@ -23,57 +23,57 @@ from models.training.simulate import simulate
 NORMAL = {"conduction": "normal", "repolarisation": "normal"}
 
 
-def _records() -> list[Facts]:
+def _records() -> list[SegmentMeasurements]:
     made = [simulate(np.random.default_rng(k), rhythm="sinus", **NORMAL).ecg for k in range(6)]
     made += [simulate(np.random.default_rng(k), rhythm="afib", **NORMAL).ecg for k in range(20, 23)]
     made += [
         simulate(np.random.default_rng(k), rhythm="sinus", conduction="normal", repolarisation=r).ecg
         for k, r in enumerate(["ste_anterior", "ste_inferior", "t_inverted", "std", "qt_long"], 40)
     ]
-    return [gather(ecg) for ecg in made]
+    return [measure_segment(ecg) for ecg in made]
 
 
-FACTS = _records()
+MEASURED = _records()
 
 
-def _planted(facts: Facts) -> Iterator[tuple[str, str]]:
-    """(kind of falsehood, sentence) that the facts contradict."""
+def _planted(measured: SegmentMeasurements) -> Iterator[tuple[str, str]]:
+    """(kind of falsehood, sentence) that the measured contradict."""
     for name, off in (("PR", 40), ("QRS", 30), ("QT", 60), ("QTcF", 60)):
-        value = facts.value(name)
+        value = measured.value(name)
         if value is not None:
             yield "number", f"The {name} is {value + off:.0f} ms."
             yield "number", f"A {name} of {value - off:.0f} ms is seen."
-    rate = facts.value("HR")
+    rate = measured.value("HR")
     if rate is not None:
         yield "number", f"The heart rate is {rate + 12:.0f} bpm."
         yield "number", f"Rate {rate - 12:.0f}/min."
-    flat = [x for x, e in facts.st.items() if abs(e.value) < 0.05 and x != "aVR"]
-    up = [x for x, e in facts.st.items() if e.value > 0.15]
+    flat = [x for x, e in measured.st.items() if abs(e.value) < 0.05 and x != "aVR"]
+    up = [x for x, e in measured.st.items() if e.value > 0.15]
     if flat:
         yield "lead", f"There is ST elevation in {flat[0]}."
         yield "lead", f"ST depression of 0.2 mV in lead {flat[-1]}."
     if up:
         yield "negation", f"No ST elevation in {up[0]}."
     for lead in ("V5", "II"):
-        t = facts.waves.get((lead, "T"))
+        t = measured.waves.get((lead, "T"))
         if t is not None and abs(t.mv) > 0.1:
             yield "lead", f"The T wave is {'inverted' if t.mv > 0 else 'upright'} in {lead}."
-        if not facts.q_wave(lead) and (lead, "R") in facts.waves:
+        if not measured.q_wave(lead) and (lead, "R") in measured.waves:
             yield "wave", f"Pathological Q waves are present in {lead}."
-    if facts.p_waves is not None:
-        yield ("negation", "There are no P waves.") if facts.p_waves else ("wave", "P waves precede each QRS.")
-        yield "wave", "Atrial fibrillation." if facts.p_waves else "Sinus rhythm."
-    if facts.regular is not None:
-        yield "negation", "The rhythm is irregular." if facts.regular else "The rhythm is regular."
-    if facts.kinds.get("V", 0) == 0:
+    if measured.p_waves is not None:
+        yield ("negation", "There are no P waves.") if measured.p_waves else ("wave", "P waves precede each QRS.")
+        yield "wave", "Atrial fibrillation." if measured.p_waves else "Sinus rhythm."
+    if measured.regular is not None:
+        yield "negation", "The rhythm is irregular." if measured.regular else "The rhythm is regular."
+    if measured.kinds.get("V", 0) == 0:
         yield "wave", "Frequent PVCs are seen."
 
 
 def test_planted_falsehoods_are_caught() -> None:
     caught: dict[str, list[bool]] = {}
-    for facts in FACTS:
-        for kind, sentence in _planted(facts):
-            judged = [judge(claim, facts) for claim in read_claims(sentence)]
+    for measured in MEASURED:
+        for kind, sentence in _planted(measured):
+            judged = [judge_claim(claim, measured) for claim in extract_claims(sentence)]
             caught.setdefault(kind, []).append(bool(judged) and all(j.verdict != "supported" for j in judged))
     assert set(caught) == {"number", "lead", "wave", "negation"}
     assert sum(map(len, caught.values())) >= 100
@@ -82,32 +82,34 @@ def test_planted_falsehoods_are_caught() -> None:
 
 
 def test_what_is_supported_can_be_measured_again_within_tolerance() -> None:
-    for facts in FACTS[:4]:
-        values = {name: facts.value(name) for name in ("QRS", "QT") if facts.value(name) is not None}
-        if facts.p_waves and facts.value("PR") is not None:
-            values["PR"] = facts.value("PR")
-        text = "Rate " + f"{facts.value('HR'):.0f} bpm. " + " ".join(f"{k} {v + 4:.0f} ms." for k, v in values.items())
-        reading = ground(text, facts.ecg, facts=facts)
+    for measured in MEASURED[:4]:
+        values = {name: measured.value(name) for name in ("QRS", "QT") if measured.value(name) is not None}
+        if measured.p_waves and measured.value("PR") is not None:
+            values["PR"] = measured.value("PR")
+        text = (
+            "Rate " + f"{measured.value('HR'):.0f} bpm. " + " ".join(f"{k} {v + 4:.0f} ms." for k, v in values.items())
+        )
+        reading = ground(text, measured.ecg, measured=measured)
         assert reading.counts == {"supported": 1 + len(values), "contradicted": 0, "unsupported": 0}
         limits = {"PR": 10.0, "QRS": 10.0, "QT": 20.0, "HR": 3.0}
         for cited in reading.evidence:
             said = next(c for c in reading.claims if c.citation == cited.n)
             number = float(re.findall(r"\d+", said.text)[-1])
-            assert abs(number - remeasure(facts.ecg, cited.evidence)) <= limits[cited.evidence.measure]
+            assert abs(number - remeasure(measured.ecg, cited.evidence)) <= limits[cited.evidence.measure]
 
 
-@pytest.mark.parametrize("facts", FACTS[::4])
-def test_the_height_of_a_wave_can_be_measured_again_at_its_span(facts: Facts) -> None:
-    heights = [e for lead, wave in facts.waves if (e := facts.wave_evidence(lead, wave)) is not None]
+@pytest.mark.parametrize("measured", MEASURED[::4])
+def test_the_height_of_a_wave_can_be_measured_again_at_its_span(measured: SegmentMeasurements) -> None:
+    heights = [e for lead, wave in measured.waves if (e := measured.wave_evidence(lead, wave)) is not None]
     assert len(heights) >= 20
-    again = measure(facts.ecg)
-    assert all(remeasure(facts.ecg, e, again) == pytest.approx(e.value, abs=0.002) for e in heights)
+    again = measure(measured.ecg)
+    assert all(remeasure(measured.ecg, e, again) == pytest.approx(e.value, abs=0.002) for e in heights)
 
 
 def test_a_contradicted_claim_is_struck_kept_and_counted() -> None:
-    facts = FACTS[0]
-    text = f"Rate {facts.value('HR'):.0f} bpm. QRS is {facts.value('QRS') + 60:.0f} ms. The rhythm is regular."
-    reading = ground(text, facts.ecg, facts=facts)
+    measured = MEASURED[0]
+    text = f"Rate {measured.value('HR'):.0f} bpm. QRS is {measured.value('QRS') + 60:.0f} ms. The rhythm is regular."
+    reading = ground(text, measured.ecg, measured=measured)
     struck = [c for c in reading.claims if c.verdict == "contradicted"]
     assert len(struck) == reading.counts["contradicted"] == 1
     assert f"{STRIKE}{struck[0].text}{STRIKE}" in reading.text
@@ -116,7 +118,7 @@ def test_a_contradicted_claim_is_struck_kept_and_counted() -> None:
 
 
 def test_a_lead_that_was_not_recorded_is_contradicted() -> None:
-    single = FACTS[0].ecg.select(["II"])
+    single = MEASURED[0].ecg.select(["II"])
     reading = ground("T wave inversion in V2. The rhythm is regular.", single)
     assert reading.claims[0].verdict == "contradicted" and reading.claims[0].rule == "lead V2 was not recorded"
 
@@ -142,13 +144,13 @@ def test_the_alerts_own_citation_supports_the_number_that_it_states() -> None:
 )
 def test_text_that_cannot_be_used_gives_the_measured_reading_with_the_reason(text: str, reason: str) -> None:
     assert unusable(text) == reason
-    reading = ground(text, FACTS[0].ecg)
+    reading = ground(text, MEASURED[0].ecg)
     assert (reading.source, reading.reason) == ("measured", reason)
     assert reading.counts["supported"] >= 3
 
 
 def test_citation_numbers_of_the_models_own_are_not_citations() -> None:
-    reading = ground(f"Rate {FACTS[0].value('HR'):.0f} bpm [7].", FACTS[0].ecg, first_citation=3)
+    reading = ground(f"Rate {MEASURED[0].value('HR'):.0f} bpm [7].", MEASURED[0].ecg, first_citation=3)
     assert "[7]" not in reading.text and reading.text.endswith("bpm [3].")
 
 
@@ -159,12 +161,12 @@ def test_what_a_model_says_twice_in_a_row_is_shown_once() -> None:
     )
     assert reading.text.lower().count("sinus rhythm") == 1
     same = "Lead I, lead II and V1 show upright T waves; PR 160 ms, QRS 90 ms."
-    assert said_once(same) == same
+    assert without_repeats(same) == same
 
 
 def test_an_invented_interval_in_atrial_fibrillation_is_contradicted() -> None:
-    facts = next(f for f in FACTS if f.p_waves is False)
-    reading = ground("The PR interval is 160 ms.", facts.ecg, facts=facts)
+    measured = next(f for f in MEASURED if f.p_waves is False)
+    reading = ground("The PR interval is 160 ms.", measured.ecg, measured=measured)
     assert reading.counts["contradicted"] == 1 and reading.claims[0].rule == "no P waves, so no PR interval"
 
 
@@ -175,8 +177,8 @@ def test_noise_supports_nothing_and_contradicts_nothing() -> None:
 
 
 def test_our_own_words_are_read_as_they_were_meant() -> None:
-    for facts in FACTS:
-        reading = ground(interpret_measured(facts.ecg, reason=None).text, facts.ecg, facts=facts)
+    for measured in MEASURED:
+        reading = ground(rule_based_report(measured.ecg, reason=None).text, measured.ecg, measured=measured)
         assert reading.counts["contradicted"] == 0, [c for c in reading.claims if c.verdict == "contradicted"]
         assert reading.counts["supported"] >= 5
 
@@ -188,6 +190,6 @@ def test_fibrillation_has_no_intervals_and_no_sinus_rhythm() -> None:
     reading = ground("Ventricular fibrillation. Sinus rhythm with a PR interval of 160 ms.", ecg)
     assert [c.verdict for c in reading.claims] == ["supported", "contradicted", "contradicted"]
     assert [c.evidence.wave for c in reading.evidence] == ["fibrillation"]
-    measured = interpret_measured(ecg, reason=None)
+    measured = rule_based_report(ecg, reason=None)
     assert measured.text.startswith("Waves as in ventricular fibrillation in lead II [1]")
     assert "ms" not in measured.text and "bpm" not in measured.text

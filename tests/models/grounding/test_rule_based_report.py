@@ -9,7 +9,7 @@ import pytest
 
 from models.ecg import Ecg
 from models.evidence import Criterion, Evidence
-from models.grounding.rule_based_report import citation_line, interpret_measured, leads_words, locate
+from models.grounding.rule_based_report import citation_line, leads_words, locate, rule_based_report
 from models.leads import STANDARD_12
 from models.training.simulate import simulate
 
@@ -26,7 +26,7 @@ def _ecg(mv: np.ndarray, leads: tuple[str, ...] = ("II",)) -> Ecg:
 
 
 def test_a_sinus_rhythm_is_worded_with_a_place_for_every_number() -> None:
-    reading = interpret_measured(_sinus(), reason="no weights")
+    reading = rule_based_report(_sinus(), reason="no weights")
     assert reading.source == "measured" and reading.reason == "no weights" and reading.model is None
     assert "72 bpm" in reading.text and "Regular rhythm" in reading.text
     numbers = {int(n) for n in re.findall(r"\[(\d+)\]", reading.text)}
@@ -35,13 +35,13 @@ def test_a_sinus_rhythm_is_worded_with_a_place_for_every_number() -> None:
 
 
 def test_claims_are_where_they_say_in_code_points() -> None:
-    reading = interpret_measured(_sinus(), reason=None)
+    reading = rule_based_report(_sinus(), reason=None)
     assert len(reading.claims) >= 4
     assert all(reading.text[c.start : c.end] == c.text for c in reading.claims)
 
 
 def test_a_flat_attached_lead_is_told_as_a_time_without_beats() -> None:
-    reading = interpret_measured(_ecg(np.zeros((1, 2500))), reason="1 lead")
+    reading = rule_based_report(_ecg(np.zeros((1, 2500))), reason="1 lead")
     assert "No beat is found for 10.0 s in lead II [1]" in reading.text
     assert re.search(r"\b(PR|QRS|QT|axis)\b \d", reading.text) is None
     assert reading.evidence[0].evidence.measure == "SILENCE"
@@ -57,13 +57,13 @@ def test_a_flat_attached_lead_is_told_as_a_time_without_beats() -> None:
     ids=["no samples", "noise", "empty"],
 )
 def test_a_signal_that_cannot_be_read_gets_no_numbers(mv: np.ndarray) -> None:
-    reading = interpret_measured(_ecg(mv), reason=None)
+    reading = rule_based_report(_ecg(mv), reason=None)
     assert "No lead can be read" in reading.text
     assert reading.claims == () and reading.evidence == ()
 
 
 def test_one_lead_names_no_axis_and_no_chest_leads() -> None:
-    reading = interpret_measured(_sinus().select(["II"]), reason="1 lead")
+    reading = rule_based_report(_sinus().select(["II"]), reason="1 lead")
     assert "axis" not in reading.text and not re.search(r"\bV[1-6]\b|aV[RLF]", reading.text)
     assert all(c.evidence.leads == ("II",) for c in reading.evidence)
 
@@ -71,7 +71,7 @@ def test_one_lead_names_no_axis_and_no_chest_leads() -> None:
 def test_the_alerts_own_citations_come_first_and_keep_their_numbers() -> None:
     criterion = Criterion("no beat for 4.0 s or longer", 4.0, "DFM100")
     given = [Evidence("RR", 4.62, ("II",), 785, 1940, criterion=criterion)]
-    reading = interpret_measured(_sinus(), reason=None, first_citation=2, given=given)
+    reading = rule_based_report(_sinus(), reason=None, first_citation=2, given=given)
     assert reading.text.startswith(
         "The alarm rests on an RR interval of 4.62 s in lead II (no beat for 4.0 s or longer) [1]. "
     )
@@ -81,7 +81,7 @@ def test_the_alerts_own_citations_come_first_and_keep_their_numbers() -> None:
 
 def test_st_elevation_is_named_where_it_is() -> None:
     ecg = simulate(np.random.default_rng(5), rhythm="sinus", conduction="normal", repolarisation="ste_anterior").ecg
-    reading = interpret_measured(ecg, reason=None)
+    reading = rule_based_report(ecg, reason=None)
     assert re.search(r"ST is elevated by 0\.1 mV or more in leads [^.]*V\d–V\d, most in V[2-4]", reading.text)
     assert {c.evidence.leads[0] for c in reading.evidence if c.evidence.measure == "ST"} >= {"V2", "V3"}
 
@@ -90,7 +90,7 @@ def test_twelve_leads_two_unreadable_are_said_so() -> None:
     ecg = _sinus()
     mv = ecg.mv.copy()
     mv[[3, 7]] = np.nan
-    text = interpret_measured(Ecg(STANDARD_12, ecg.fs_hz, mv), reason=None).text
+    text = rule_based_report(Ecg(STANDARD_12, ecg.fs_hz, mv), reason=None).text
     assert "Leads aVR and V2 are not judged: absent." in text
 
 
@@ -112,5 +112,5 @@ def test_a_rate_that_changes_is_not_called_an_irregular_rhythm() -> None:
     slow, fast = (simulate(np.random.default_rng(3), rate=rate, **normal).ecg for rate in (60.0, 105.0))
     changed = Ecg(slow.leads, slow.fs_hz, np.concatenate([slow.mv, fast.mv], axis=1))
     fibrillating = simulate(np.random.default_rng(3), rhythm="afib", conduction="normal").ecg
-    assert "rregular" not in interpret_measured(changed, reason=None).text
-    assert "Irregular" in interpret_measured(fibrillating, reason=None).text
+    assert "rregular" not in rule_based_report(changed, reason=None).text
+    assert "Irregular" in rule_based_report(fibrillating, reason=None).text

@@ -11,10 +11,10 @@ pytest.importorskip("torch")
 
 from models.evaluation.code_judge import diagnoses_of
 from models.evidence import Evidence
-from models.grounding.claims import read_claims
+from models.grounding.claim_extraction import extract_claims
 from models.grounding.ground import ground
-from models.grounding.prompt_measurements import shown, stated
-from models.grounding.segment_measurements import gather
+from models.grounding.prompt_measurements import prompt_descriptors, prompt_measurements
+from models.grounding.segment_measurements import measure_segment
 from models.training.report_text import (
     Story,
     consistent_labels,
@@ -31,8 +31,11 @@ KINDS = ["sinus", "sinus", "afib", "avb1", "sinus_arrhythmia", "junctional"]
 @pytest.fixture(scope="module")
 def told() -> list[tuple[Story, object]]:
     made = [simulate(np.random.default_rng([5, k]), rhythm=rhythm) for k, rhythm in enumerate(KINDS)]
-    facts = [gather(m.ecg) for m in made]
-    return [(Story(tuple(stated(f)), shown(f), m.findings), f) for f, m in zip(facts, made, strict=True)]
+    measured = [measure_segment(m.ecg) for m in made]
+    return [
+        (Story(tuple(prompt_measurements(f)), prompt_descriptors(f), m.findings), f)
+        for f, m in zip(measured, made, strict=True)
+    ]
 
 
 def _evidence(**values: float) -> tuple[Evidence, ...]:
@@ -41,11 +44,11 @@ def _evidence(**values: float) -> tuple[Evidence, ...]:
 
 def test_nothing_that_is_told_is_contradicted_by_the_signal(told: list) -> None:
     supported = 0
-    for story, facts in told:
+    for story, measured in told:
         for seed in range(3):
             sentences = narrate(story, np.random.default_rng(seed))
             text = " ".join(s.text for s in sentences if "label" not in str(s.rests_on))
-            reading = ground(text, facts.ecg, facts=facts)
+            reading = ground(text, measured.ecg, measured=measured)
             assert reading.counts["contradicted"] == 0, [c for c in reading.claims if c.verdict == "contradicted"]
             supported += reading.counts["supported"]
     assert supported > 5 * 3 * len(told)
@@ -62,7 +65,7 @@ def test_every_number_told_is_one_that_the_prompt_states() -> None:
 def test_the_claim_reader_finds_every_value_and_every_finding_that_is_told() -> None:
     for seed in range(60):
         story = invented_story(np.random.default_rng(seed))
-        claims = read_claims(" ".join(s.text for s in narrate(story, np.random.default_rng(seed))))
+        claims = extract_claims(" ".join(s.text for s in narrate(story, np.random.default_rng(seed))))
         numbers = {(c.subject, c.value, c.leads) for c in claims if c.kind == "number"}
         assert {(e.measure, e.value, e.leads) for e in story.evidence} <= numbers
         assert set(consistent_labels(story)) <= diagnoses_of(claims)
@@ -87,13 +90,14 @@ def test_order_is_a_clinicians() -> None:
     text = " ".join(s.text for s in narrate(story, np.random.default_rng(3)))
     places = [text.index(w) for w in ("P waves", "52 bpm", "220 ms", "0.21 mV in V3", "sinus rhythm")]
     assert places == sorted(places)
-    assert {c.subject for c in read_claims(text)} >= {"HR", "PR", "QRS", "ST", "PR_LONG", "AVB1"}
+    assert {c.subject for c in extract_claims(text)} >= {"HR", "PR", "QRS", "ST", "PR_LONG", "AVB1"}
 
 
 def test_a_word_is_told_where_its_number_lies_beyond_the_limit() -> None:
     normal = {"rhythm": "sinus", "conduction": "normal", "repolarisation": "normal", "noise": 0.0}
     words = {
-        rate: shown(gather(simulate(np.random.default_rng(2), rate=rate, **normal).ecg)) for rate in (50.0, 60.6, 120.0)
+        rate: prompt_descriptors(measure_segment(simulate(np.random.default_rng(2), rate=rate, **normal).ecg))
+        for rate in (50.0, 60.6, 120.0)
     }
     assert [("slow rate" in w, "normal rate" in w, "fast rate" in w) for w in words.values()] == [
         (True, False, False),

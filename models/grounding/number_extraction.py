@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from models.grounding import lexicon as words
-from models.grounding.claim import ReadClaim
+from models.grounding.claims import ExtractedClaim
 from models.grounding.locations import LeadGroup, named_beats
 
 _PLAUSIBLE = {
@@ -34,7 +34,7 @@ _JOINT = re.compile(
 )
 
 
-def read_numbers(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[ReadClaim]:
+def extract_numbers(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[ExtractedClaim]:
     masked = re.sub(r"\[\d+\]", lambda m: " " * len(m.group()), low)
     masked = re.sub(
         r"\b12[- ]leads?\b|\b\d+[- ]?(?:s|sec(?:ond)?s?)[- ](?:strip|window|segment|recording|record|ecg|"
@@ -191,7 +191,7 @@ def _number_claim(
     end: int,
     groups: list[LeadGroup],
     upper: re.Match[str] | None = None,
-) -> ReadClaim | None:
+) -> ExtractedClaim | None:
     value = float(match["low"]) * factor
     top = match["high"] or (upper["low"] if upper else None)
     high = float(top) * factor if top else None
@@ -228,7 +228,7 @@ def _number_claim(
     relation: Literal["=", "<", ">"] = "<" if below else ">" if above else "="
     hedged = bool(re.search(r"\b(?:possibl[ey]|may|might|could)\b", around))
     denied = bool(re.search(r"\bno (?:\w+ ){0,2}$|\bnot (?:\w+ ){0,1}$", low[:start]))
-    return ReadClaim(
+    return ExtractedClaim(
         sentence[start:end],
         start,
         end,

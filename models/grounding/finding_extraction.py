@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from models.grounding import lexicon as words
-from models.grounding.claim import ReadClaim
+from models.grounding.claims import ExtractedClaim
 from models.grounding.locations import LeadGroup, named_beats
 from models.leads import STANDARD_12
 
 
-def read_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[ReadClaim]:
+def extract_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[ExtractedClaim]:
     found: list[tuple[int, int, str, bool]] = []
     short, place = _without_leads(low, groups)
     for name, there, pattern in words.FINDING_WORDS:
@@ -57,7 +57,7 @@ def read_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[
         said = (name, there != denied, leads)
         if said not in seen:  # "irregularly irregular", "Mobitz I (Wenckebach)" say one thing once
             seen.add(said)
-            yield ReadClaim(
+            yield ExtractedClaim(
                 sentence[start:end],
                 start,
                 end,

@@ -1,0 +1,55 @@
+"""Extraction of claims from ECG prose: numbers with measure, unit, leads and beats, and findings with their leads.
+
+Input: any text in the style of GEM (prose of the 7-B model, reports, ``key: value`` lists, the rule-based report).
+Output: `ExtractedClaim` objects in text order; positions count Unicode code points. Quoted normal limits
+("normal 120–200 ms"), definitions and advice are not claims. The method is a set of rules, not a model: the same text
+gives the same claims everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from models.grounding import lexicon as words
+from models.grounding.claims import ExtractedClaim
+from models.grounding.finding_extraction import extract_findings
+from models.grounding.locations import lead_groups
+from models.grounding.number_extraction import extract_numbers
+
+
+def extract_claims(text: str) -> list[ExtractedClaim]:
+    """The claims of a text, in order.
+
+    Examples
+    --------
+    >>> for claim in extract_claims("PR interval is 212 ms in lead II; no ST elevation in V2-V4."):
+    ...     print(claim.kind, claim.subject, claim.value, claim.leads, claim.present)
+    number PR 212.0 ('II',) True
+    finding ST_ELEVATED None ('V2', 'V3', 'V4') False
+    """
+    out: list[ExtractedClaim] = []
+    for start, sentence in _sentences(text):
+        low = sentence.lower() if len(sentence.lower()) == len(sentence) else sentence
+        if words.RULE_SENTENCE.match(low):
+            continue
+        groups = lead_groups(sentence)
+        findings = list(extract_findings(sentence, low, groups))
+        numbers = list(extract_numbers(sentence, low, groups))
+        for claim in (*findings, *numbers):
+            out.append(_moved(claim, start))
+    return sorted(out, key=lambda c: (c.start, c.end))
+
+
+def _moved(claim: ExtractedClaim, by: int) -> ExtractedClaim:
+    return replace(claim, start=claim.start + by, end=claim.end + by)
+
+
+def _sentences(text: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    for stop in re.finditer(r"(?<=[.!?])(?<!\d\.)(?=\s)|(?<=\d\.)(?=\s+[A-Z])|\n+|$", text):
+        piece = text[start : stop.start()]
+        if piece.strip():
+            yield start, piece
+        start = stop.end()
