@@ -24,13 +24,13 @@ import onnxruntime
 import torch
 
 from models.ecg import Ecg
-from models.encoder.config import COMPACT, PUBLISHED, TowerConfig
+from models.encoder.configuration import COMPACT, PUBLISHED, TowerConfig
 from models.encoder.export import random_state, write_encoder
 from models.encoder.session import CUDA, EncoderSession
 from models.encoder.tower import EcgTower
-from models.gem.build import compact_config, published_config, random_gem, train_tokenizer
 from models.gem.checkpoint import save_checkpoint
 from models.gem.decoding import TorchDecoder
+from models.gem.initialization import compact_config, published_config, random_gem, train_tokenizer
 from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.page import people_page, reference_page
 from models.gem.processing import GemProcessor

@@ -139,10 +139,10 @@ def _encoder(settings: Settings) -> Check:
 
 
 def _gem(settings: Settings) -> Check:
-    from models.gem.onnx_decoder import cannot_run
+    from models.gem.onnx_decoder import unsupported_reason
 
     folder = settings.model or GEM_COMPACT
-    needed = GEM_PACKAGES if cannot_run(folder) else ONNX_PACKAGES
+    needed = GEM_PACKAGES if unsupported_reason(folder) else ONNX_PACKAGES
     missing = [name for name in needed if _installed(name) is None]
     if not (folder / "config.json").is_file():
         return Check(

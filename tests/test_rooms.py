@@ -23,7 +23,7 @@ NETWORK = {"kafka", "aiokafka", "faust", "redis", "starlette", "uvicorn"}
 TRAINING = {"torch", "transformers", "safetensors", "onnx"}
 MAY_NEED_TORCH = (
     "models/encoder/tower.py",
-    "models/encoder/text.py",
+    "models/encoder/coca.py",
     "models/encoder/export.py",
     "models/encoder/import_checkpoint.py",
     "models/gem/",

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.config import COMPACT, SPREAD_FLOOR_MV, TowerConfig, wander_basis
+from models.encoder.configuration import COMPACT, SPREAD_FLOOR_MV, TowerConfig, wander_basis
 from models.encoder.graph import GraphBuilder, serialized
 from models.encoder.tower_checkpoint import read_tower
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.config import LAYER_NORM_EPS
+from models.encoder.configuration import LAYER_NORM_EPS
 
 Array = NDArray[Any]
 OPSET = 20  # the first with Gelu

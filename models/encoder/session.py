@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.config import TowerConfig
+from models.encoder.configuration import TowerConfig
 from models.encoder.weights_digest import file_digest
 
 Floats = NDArray[np.float32]
@@ -187,10 +187,10 @@ def choose_provider(device: str) -> str:
     return CUDA
 
 
-def refuse_fallback(asked: str, given: Sequence[str]) -> None:
+def reject_fallback(asked: str, given: Sequence[str]) -> None:
     """Raises when a session does not run where it was asked to.
 
-    >>> refuse_fallback("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    >>> reject_fallback("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
     """
     if not given or given[0] != asked:
         raise EncoderUnavailable(
@@ -211,7 +211,7 @@ def _open_session(graph: Path, provider: str, threads: int | None) -> Any:
         session = onnxruntime.InferenceSession(str(graph), options, providers=asked)
     except Exception as error:  # ONNX Runtime raises its own unrelated classes for each way a graph can be broken
         raise EncoderUnavailable(f"{graph} cannot be run on {provider}: {error}") from error
-    refuse_fallback(provider, session.get_providers())
+    reject_fallback(provider, session.get_providers())
     return session
 
 

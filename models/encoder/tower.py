@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.encoder.config import LAYER_NORM_EPS, SPREAD_FLOOR_MV, TowerConfig, wander_basis
+from models.encoder.configuration import LAYER_NORM_EPS, SPREAD_FLOOR_MV, TowerConfig, wander_basis
 
 
 class TowerOutput(NamedTuple):
@@ -131,7 +131,7 @@ class EcgTower(nn.Module):
 
     Examples
     --------
-    >>> from models.encoder.config import COMPACT
+    >>> from models.encoder.configuration import COMPACT
     >>> EcgTower(COMPACT)(torch.zeros(2, 12, 5000)).tokens.shape
     torch.Size([2, 101, 128])
     """

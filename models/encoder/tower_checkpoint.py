@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.config import TowerConfig
+from models.encoder.configuration import TowerConfig
 from models.encoder.safetensors_folder import CheckpointError, Shapes, read_tensors, tensor_shapes
 
 GEM_TOWER = "model.ecg_tower.ecg_tower."  # prefix of the tower's tensors in a GEM checkpoint

@@ -12,15 +12,16 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.encoder.config import TowerConfig
-from models.encoder.text import Coca
+from models.encoder.coca import Coca
+from models.encoder.configuration import TowerConfig
 from models.encoder.tower import EcgTower
 from models.evaluation.comparison import PIXELS, Comparison
 from models.evaluation.fixture_weights import fixture_state
 from models.gem.checkpoint import compare_layout, complete_config, layout, load_checkpoint
 from models.gem.conversation import gem_prompt
+from models.gem.ecg_window import fixed_length
 from models.gem.modeling import GemForCausalLM
-from models.gem.processing import GemProcessor, fixed_length
+from models.gem.processing import GemProcessor
 
 SMALL = 10_000_000  # parameters below which several threads only wait for each other
 BEAM_TOKENS = 16  # new tokens of the fixtures' beam searches, where they did not end before

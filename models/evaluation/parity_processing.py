@@ -16,8 +16,9 @@ from models.evaluation.comparison import PIXELS, Comparison
 from models.gem.anyres import best_resolution, crop_grid, tuple_of, unpadded
 from models.gem.configuration import IMAGE_ASPECTS
 from models.gem.conversation import TEMPLATES
+from models.gem.ecg_window import fixed_length
 from models.gem.page import PAGE_S, PX_PER_MV, PX_PER_S, reference_layout, reference_page
-from models.gem.processing import PagePreprocessor, fixed_length
+from models.gem.processing import PagePreprocessor
 from models.records import read_record
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import CLIPVisionConfig, LlamaConfig
 
-from models.encoder.config import TowerConfig
+from models.encoder.configuration import TowerConfig
 
 IMAGE_ASPECTS = ("ori", "pad", "anyres")  # anything else is treated as the reference treats it: like "ori"
 PROJECTORS = ("linear", "mlp2x_gelu", "identity")  # mlp<n>x_gelu for any n

@@ -1,6 +1,8 @@
-"""Prompt templates of LLaVA's conversations; GEM is trained and asked with ``llava_v1``.
+"""Prompt strings: LLaVA's conversation templates, and the question with its prompt context.
 
-Strings as the reference builds them (parity fixture ``prompts``). Standard library alone.
+GEM is trained and prompted with ``llava_v1``. The template strings equal the reference's (parity fixture ``prompts``).
+The prompt context (measured values, descriptors, findings) is this project's own: the published GEM has none.
+No torch.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.evidence import Evidence
 from models.gem.special_tokens import IMAGE_MARK
 
 GROUNDED_QUESTION = (
@@ -24,16 +27,16 @@ _CHAT = (
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """How the turns of a dialogue are strung together.
+    """Separators of a conversation's turns.
 
     Attributes
     ----------
     opening : str
-        What comes before the first turn.
+        Before the first turn.
     human, assistant : str
-        What comes before a message of each side.
+        Before a message of each side.
     after_human, after_assistant : str
-        What comes after one.
+        After a message of each side.
     """
 
     opening: str
@@ -43,7 +46,7 @@ class Template:
     after_assistant: str
 
     def prompt(self, turns: Sequence[tuple[str, str | None]]) -> str:
-        """The string of a dialogue of (question, answer); an answer of None is the one that is asked for."""
+        """String of a conversation of (question, answer); the prompt ends at the first answer that is None."""
         out = self.opening
         for question, answer in turns:
             out += f"{self.human}{question}{self.after_human}"
@@ -81,7 +84,42 @@ TEMPLATES = {
 
 
 def gem_prompt(question: str = GROUNDED_QUESTION, *, template: str = "llava_v1", mark: bool = True) -> str:
-    """The prompt of one question, with the mark of ECG and page in front of it unless it has one."""
+    """Prompt of one question; ``<image>``, the place of ECG and page, is put in front unless the question has it."""
     if mark and IMAGE_MARK not in question:
         question = f"{IMAGE_MARK}\n{question}"
     return TEMPLATES[template].prompt([(question, None)])
+
+
+def question_with_context(
+    question: str, evidence: Sequence[Evidence], descriptors: Sequence[str] = (), findings: Sequence[str] | None = None
+) -> str:
+    """Question followed by the prompt context, as the compact GEM was trained (``GemConfig.evidence_in_prompt``).
+
+    Parameters
+    ----------
+    question : str
+    evidence : sequence of Evidence
+        Measured values; without any, the question is returned as it is.
+    descriptors : sequence of str
+        Descriptors of the measurements ("P waves", "normal rate").
+    findings : sequence of str or None
+        Findings of the encoder's heads. Empty: the heads found nothing; None: no heads were run.
+
+    Examples
+    --------
+    >>> question_with_context("What is the rhythm?", [Evidence("HR", 71.6, ("II",), 0, 5000)])
+    'What is the rhythm?\\nMeasured: HR 72 bpm in II.'
+    >>> question_with_context("What is it?", [Evidence("HR", 71.6, (), 0, 5000)], ("P waves",), ("sinus rhythm",))
+    'What is it?\\nMeasured: HR 72 bpm; P waves.\\nFound: sinus rhythm.'
+    """
+    if not evidence:
+        return question
+    out = f"{question}\nMeasured: {'; '.join([*(_value_text(e) for e in evidence), *descriptors])}."
+    return out if findings is None else f"{out}\nFound: {'; '.join(findings) or 'nothing'}."
+
+
+def _value_text(e: Evidence) -> str:
+    """One value with its unit; the lead is named where the value belongs to one lead."""
+    name = f"{e.wave} wave" if e.wave else e.measure
+    digits = ".2f" if e.unit in ("s", "mV", "") else ".0f"
+    return f"{name} {e.value:{digits}} {e.unit}".rstrip() + (f" in {e.leads[0]}" if len(e.leads) == 1 else "")

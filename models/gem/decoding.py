@@ -22,7 +22,7 @@ from torch.nn import functional
 from models.encoder.weights_digest import checked_digest
 from models.gem.checkpoint import load_checkpoint
 from models.gem.errors import DeviceLost, OutOfMemory
-from models.gem.fused import FusedLayer, rotation
+from models.gem.fused_layer import FusedLayer, rotation
 from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard

@@ -24,7 +24,7 @@ from typing import Any, Protocol, Self
 
 from models.encoder.session import NVIDIA_DEVICE
 from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
-from models.gem.onnx_decoder import OnnxDecoder, cannot_run
+from models.gem.onnx_decoder import OnnxDecoder, unsupported_reason
 from models.gem.request import GemAnswer, GemRequest, ModelCard
 
 QUEUE_LIMIT = 32  # waiting segments; past it the oldest could not be answered before its deadline anyway
@@ -172,7 +172,7 @@ class GemEngine:
         folder = Path(folder)
         if runtime == "auto":
             on_gpu = device.startswith("cuda") or (device == "auto" and NVIDIA_DEVICE.exists())
-            runtime = "torch" if on_gpu or dtype not in ("auto", "fp32") or cannot_run(folder) else "onnx"
+            runtime = "torch" if on_gpu or dtype not in ("auto", "fp32") or unsupported_reason(folder) else "onnx"
         try:
             decoder: Decoder
             if runtime == "onnx":
@@ -182,7 +182,7 @@ class GemEngine:
 
                 decoder = TorchDecoder.load(folder, device, dtype, slots=slots, longest=longest, threads=threads)
         except ImportError as error:
-            why = f"GEM needs the extra 'gem' (pip install 'gem-bedside[gem]'): {error}; {cannot_run(folder)}"
+            why = f"GEM needs the extra 'gem' (pip install 'gem-bedside[gem]'): {error}; {unsupported_reason(folder)}"
             raise GemUnavailable(why.rstrip("; "), lasting=True) from error
         except (ValueError, KeyError, OSError, OutOfMemory, DeviceLost) as error:
             raise GemUnavailable(f"GEM could not be loaded: {error}", lasting=True) from error

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from models.encoder.config import TowerConfig
+from models.encoder.configuration import TowerConfig
 from models.encoder.export import tower_graph
 from models.encoder.graph import GraphBuilder, serialized
 from models.encoder.tower_checkpoint import GEM_TOWER
 from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
-from models.gem.inputs import ecg_window
+from models.gem.ecg_window import ecg_window
 from models.gem.request import GemRequest, ModelCard
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
@@ -172,7 +172,7 @@ class OnnxDecoder:
         """From a checkpoint folder; ValueError where it is not an ECG-only GEM of a compact size."""
         from safetensors.numpy import load
 
-        reason = cannot_run(folder)
+        reason = unsupported_reason(folder)
         if reason:
             raise ValueError(reason)
         digest = checked_digest(folder)
@@ -245,7 +245,7 @@ class OnnxDecoder:
         return out
 
 
-def cannot_run(folder: Path) -> str:
+def unsupported_reason(folder: Path) -> str:
     """Why a folder's GEM is not for this run-time; empty where it is."""
     path, weights = folder / "config.json", folder / "model.safetensors"
     if not path.is_file() or not weights.is_file():

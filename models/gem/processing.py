@@ -23,13 +23,11 @@ from models.ecg import Ecg
 from models.gem.anyres import PINPOINTS, Size, best_resolution, fitted, tuple_of
 from models.gem.configuration import GemConfig
 from models.gem.conversation import TEMPLATES, gem_prompt
-from models.gem.inputs import ecg_window, fixed_length, stated_evidence
+from models.gem.ecg_window import ecg_window
 from models.gem.merge import IGNORED
 from models.gem.page import as_image, reference_page
 from models.gem.special_tokens import IMAGE_MARK
 from models.gem.tokenizer import GemTokenizer
-
-__all__ = ["GemProcessor", "PagePreprocessor", "ecg_window", "fixed_length", "stated_evidence"]
 
 Floats = NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
 from models.evidence import Evidence
 from models.finding_names import RHYTHM, TITLES
+from models.gem.ecg_window import ecg_window
 from models.gem.finding_heads import FindingHeads
-from models.gem.inputs import ecg_window
 from models.grounding.feature_vector import feature_vector
 from models.grounding.prompt_measurements import consistent_findings, prompt_descriptors, prompt_measurements
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.gem.conversation import GROUNDED_QUESTION
-from models.gem.inputs import stated_evidence
+from models.gem.conversation import GROUNDED_QUESTION, question_with_context
 
 DEADLINE_S = 20.0  # an interpretation that comes later than that is of no use beside an alarm that sounds
 MAX_NEW_TOKENS = 512  # the reference's answers are paragraphs of up to 300 words
@@ -50,7 +49,7 @@ class GemRequest:
     @property
     def stated(self) -> str:
         """The question with all that is known behind it."""
-        return stated_evidence(self.question, self.evidence, self.shown, self.found)
+        return question_with_context(self.question, self.evidence, self.shown, self.found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from torch import nn
 
 from models.corpus.datasets import TRAIN, TUNE, real_records
 from models.gem.checkpoint import save_checkpoint
-from models.gem.inputs import stated_evidence
+from models.gem.conversation import question_with_context
 from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor
 from models.training.conversations import Course, Example, collate, fit
@@ -60,7 +60,7 @@ def diagnosis_example(processor: GemProcessor, told: Told, rng: np.random.Genera
     if not sentences or not any(r.startswith("label") for r in sentences[-1].rests_on):
         return None
     last = sentences[-1]
-    question = stated_evidence("What is the diagnosis?", told.story.evidence, told.story.shown)
+    question = question_with_context("What is the diagnosis?", told.story.evidence, told.story.shown)
     return Example(*processor.training_example([(question, last.text)]), vary(rng, told.ecg, _ALL))
 
 

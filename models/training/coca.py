@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.corpus.measurement_cache import INTERVALS
-from models.encoder.config import TowerConfig
+from models.encoder.configuration import TowerConfig
 from models.encoder.tower import Block, Blocks, EcgTower
 from models.finding_names import FINDINGS
 from models.training.captions import CONTEXT, PAD, WORDS

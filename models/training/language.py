@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from models.encoder.config import COMPACT
+from models.encoder.configuration import COMPACT
 from models.finding_names import TITLES
 from models.gem.checkpoint import load_checkpoint, save_checkpoint
 from models.gem.configuration import GemConfig

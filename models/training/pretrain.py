@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.corpus.datasets import REPORT, TRAIN, TUNE, real_records
 from models.corpus.measurement_cache import measure_records
-from models.encoder.config import COMPACT, TowerConfig
+from models.encoder.configuration import COMPACT, TowerConfig
 from models.encoder.export import write_encoder
 from models.evaluation.binary_scores import macro_auc
 from models.finding_names import FINDINGS

@@ -20,8 +20,7 @@ import numpy as np
 from models.corpus.finding_labels import Labels
 from models.evidence import Evidence
 from models.finding_names import FINDINGS, TITLES
-from models.gem.conversation import GROUNDED_QUESTION
-from models.gem.inputs import stated_evidence
+from models.gem.conversation import GROUNDED_QUESTION, question_with_context
 from models.gem.special_tokens import IMAGE_MARK
 from models.grounding.prompt_measurements import DESCRIPTORS, NO_ST, consistent_findings
 from models.leads import STANDARD_12
@@ -218,7 +217,7 @@ def dialogue(story: Story, rng: np.random.Generator, *, told: bool | None = None
             question, answer = asked[int(rng.integers(len(asked)))]
     if told is None:
         told = bool(rng.random() < TOLD_SHARE)
-    return stated_evidence(question, story.evidence, story.shown, story.found if told else None), answer
+    return question_with_context(question, story.evidence, story.shown, story.found if told else None), answer
 
 
 DRILL = "Repeat what is stated."
@@ -261,7 +260,7 @@ def grounding_record(
 ) -> dict[str, Any]:
     """One record of ECG-Grounding's layout; ``grounding`` lists each sentence with what it rests on."""
     sentences = narrate(story, rng)
-    question = stated_evidence(GROUNDED_QUESTION, story.evidence, story.shown, story.found)
+    question = question_with_context(GROUNDED_QUESTION, story.evidence, story.shown, story.found)
     return {
         "id": key,
         "ecg": ecg,

@@ -19,7 +19,7 @@ from models.corpus.datasets import SAMPLES, Record, twelve
 from models.corpus.finding_labels import Labels
 from models.corpus.measurement_cache import INTERVALS
 from models.ecg import Ecg
-from models.encoder.config import SPREAD_FLOOR_MV, wander_basis
+from models.encoder.configuration import SPREAD_FLOOR_MV, wander_basis
 from models.finding_names import FINDINGS
 from models.leads import STANDARD_12
 from models.training.captions import caption, tokens

@@ -8,17 +8,17 @@ import onnxruntime
 import pytest
 import torch
 
-from models.encoder.session import CPU, CUDA, EncoderSession, EncoderUnavailable, refuse_fallback
+from models.encoder.session import CPU, CUDA, EncoderSession, EncoderUnavailable, reject_fallback
 from models.gem.engine import GemEngine
 from models.gem.errors import GemUnavailable
 
 
 def test_a_session_that_fell_back_is_refused() -> None:
     with pytest.raises(EncoderUnavailable, match="asked for CUDAExecutionProvider, but ONNX Runtime fell back to CPU"):
-        refuse_fallback(CUDA, [CPU])
+        reject_fallback(CUDA, [CPU])
     with pytest.raises(EncoderUnavailable, match="fell back to nothing"):
-        refuse_fallback(CUDA, [])
-    refuse_fallback(CUDA, [CUDA, CPU])
+        reject_fallback(CUDA, [])
+    reject_fallback(CUDA, [CUDA, CPU])
 
 
 @pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this onnxruntime has CUDA")

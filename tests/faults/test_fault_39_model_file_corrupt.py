@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from models.encoder.config import TowerConfig
+from models.encoder.configuration import TowerConfig
 from models.encoder.session import COMPACT_FOLDER, EncoderSession, EncoderUnavailable
-from models.gem.build import compact_config, random_gem
 from models.gem.checkpoint import save_checkpoint
 from models.gem.engine import GemEngine
 from models.gem.errors import GemUnavailable
+from models.gem.initialization import compact_config, random_gem
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.encoder.config import COMPACT, TowerConfig
+from models.encoder.configuration import COMPACT, TowerConfig
 from models.encoder.export import random_state, tower_graph, write_encoder
 from models.encoder.heads import load_heads
 from models.encoder.session import COMPACT_FOLDER, EncoderSession, EncoderUnavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.encoder.config import COMPACT, PUBLISHED, TowerConfig
+from models.encoder.configuration import COMPACT, PUBLISHED, TowerConfig
 from models.encoder.tower import EcgTower
 
 

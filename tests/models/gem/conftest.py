@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.gem.build import compact_config, random_gem, train_tokenizer
 from models.gem.checkpoint import save_checkpoint
+from models.gem.initialization import compact_config, random_gem, train_tokenizer
 
 WORDS = (
     "sinus",

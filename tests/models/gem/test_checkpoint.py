@@ -11,18 +11,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.encoder.config import TowerConfig
+from models.encoder.configuration import TowerConfig
 from models.encoder.export import random_state
 from models.encoder.import_checkpoint import import_checkpoint
 from models.encoder.safetensors_folder import CheckpointError
 from models.encoder.tower_checkpoint import read_tower
 from models.encoder.weights_digest import weights_digest
-from models.gem.build import compact_config, published_config, random_gem
 from models.gem.checkpoint import (
     layout,
     load_checkpoint,
     save_checkpoint,
 )
+from models.gem.initialization import compact_config, published_config, random_gem
 
 SMALL = {"hidden": 32, "layers": 1, "heads": 2, "tower": TowerConfig(32, 1, 8, 64, embed_dim=16)}
 CLIP = {

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
-from models.encoder.config import COMPACT
+from models.encoder.configuration import COMPACT
 from models.encoder.export import random_state, write_encoder
 from models.encoder.session import CUDA, EncoderSession
 from models.gem.decoding import WINDOW, TorchDecoder

@@ -13,11 +13,12 @@ from PIL import Image
 from models.ecg import Ecg
 from models.evidence import Evidence
 from models.gem.anyres import PINPOINTS, best_resolution, crop_grid, unpadded
-from models.gem.build import compact_config, random_gem
 from models.gem.checkpoint import load_checkpoint
-from models.gem.conversation import TEMPLATES, gem_prompt
+from models.gem.conversation import TEMPLATES, gem_prompt, question_with_context
+from models.gem.ecg_window import ecg_window, fixed_length
+from models.gem.initialization import compact_config, random_gem
 from models.gem.merge import IGNORED
-from models.gem.processing import GemProcessor, PagePreprocessor, ecg_window, fixed_length, stated_evidence
+from models.gem.processing import GemProcessor, PagePreprocessor
 from models.gem.tokenizer import GemTokenizer
 from models.leads import STANDARD_12
 from tests.models.gem.noise import noise_ecg
@@ -81,7 +82,9 @@ def test_a_dialogue_is_strung_together_as_the_template_says() -> None:
 
 
 def test_measured_values_are_stated_behind_the_question() -> None:
-    asked = stated_evidence("Rhythm?", [Evidence("HR", 71.6, ("II",), 0, 5000), Evidence("RR", 0.838, (), 0, 419)])
+    asked = question_with_context(
+        "Rhythm?", [Evidence("HR", 71.6, ("II",), 0, 5000), Evidence("RR", 0.838, (), 0, 419)]
+    )
     assert asked == "Rhythm?\nMeasured: HR 72 bpm in II; RR 0.84 s."
 
 

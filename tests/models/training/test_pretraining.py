@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.corpus.datasets import REPORT, TRAIN, TUNE  # noqa: E402
-from models.encoder.config import TowerConfig  # noqa: E402
+from models.encoder.configuration import TowerConfig  # noqa: E402
 from models.encoder.heads import load_heads  # noqa: E402
 from models.encoder.session import EncoderSession  # noqa: E402
 from models.evaluation.binary_scores import auc, best_threshold, macro_auc  # noqa: E402

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
-from models.encoder.config import LAYER_NORM_EPS, TowerConfig
+from models.encoder.configuration import LAYER_NORM_EPS, TowerConfig
 from models.encoder.tower import Block, EcgTower
 
 PAD = 0

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.encoder.config import COMPACT, PUBLISHED, TowerConfig
+from models.encoder.configuration import COMPACT, PUBLISHED, TowerConfig
 from models.gem.checkpoint import assign_parameter, empty_model, rebuild_buffers
 from models.gem.configuration import GemConfig
 from models.gem.modeling import GemForCausalLM
