@@ -1,1 +1,1 @@
-"""All that crosses a network: messages, topics, the telemetry producer, the alert document and the Redis alert bus."""
+"""Data exchanged over the network: messages, topics, telemetry producer, alert document and Redis alert bus."""

@@ -1,7 +1,7 @@
-"""People's actions: stations put them into an inbox in Redis, the publisher forwards each to ``ecg.actions``.
+"""The inbox of people's actions: stations write to a Redis stream, the publisher forwards to ``ecg.actions``.
 
-The publisher acknowledges an action only when Kafka has it, so none is lost; the monitor applies each id once, so none
-counts twice.
+The publisher acknowledges an action only when Kafka has it, so that none is lost. The monitor applies each id once, so
+that none takes effect twice.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from streams.keys import Keys
 from streams.redis_values import stream_entries, text
 
 GROUP = "publisher"
-RECLAIM_IDLE_MS = 10_000  # a publisher that died: its actions go on after this; a living one forwards within a second
+RECLAIM_IDLE_MS = 10_000  # another publisher takes over after this; without it a dead publisher's actions would be lost
 
 
 def submit_action(redis: Redis, site: str, action: Action) -> str:
-    """Put an action into the inbox; the id of its entry."""
+    """Add an action to the inbox; returns the id of its entry."""
     fields: dict[Any, Any] = {
         "id": action.id,
         "action": action.action,
@@ -39,7 +39,7 @@ def submit_action(redis: Redis, site: str, action: Action) -> str:
 
 @dataclass(frozen=True)
 class InboxItem:
-    """One entry of the inbox: the action, or why it cannot be read (``raw`` then goes to the dead letters)."""
+    """One entry of the inbox: the action, or the reason why ``raw`` is unreadable."""
 
     entry_id: str
     action: Action | None
@@ -48,7 +48,7 @@ class InboxItem:
 
 
 class ActionInbox:
-    """The publisher's side of the inbox; ``name`` is that of this publisher."""
+    """The publisher's side of the inbox; ``name`` is the consumer name of this publisher."""
 
     def __init__(self, redis: AsyncRedis | AsyncCluster, site: str, name: str) -> None:
         self.redis = redis
@@ -56,7 +56,7 @@ class ActionInbox:
         self.name = name
 
     async def read(self, *, block_s: float = 1.0, count: int = 100) -> list[InboxItem]:
-        """What a dead publisher left behind, then what is new; waits up to ``block_s``."""
+        """Entries that a dead publisher has not acknowledged, else new ones; waits up to ``block_s`` seconds."""
         try:
             answer: Any = await self.redis.xautoclaim(
                 self.stream, GROUP, self.name, min_idle_time=RECLAIM_IDLE_MS, start_id="0-0", count=count
@@ -75,7 +75,7 @@ class ActionInbox:
         return [_item(entry_id, fields) for entry_id, fields in stream_entries(answer)]
 
     async def ack(self, *items: InboxItem) -> None:
-        """Kafka has these: they leave the inbox."""
+        """Remove entries that Kafka has acknowledged."""
         if items:
             ids = [item.entry_id for item in items]
             await self.redis.xack(self.stream, GROUP, *ids)
@@ -101,7 +101,7 @@ def _item(entry_id: Any, fields: Mapping[Any, Any]) -> InboxItem:
 
 
 def _document_of(fields: Mapping[str, Any]) -> bytes:
-    """The document of an entry whose fields are the action's own keys (a station that writes no ``doc``)."""
+    """Document of an entry whose fields are the action's own keys (from a station that writes no ``doc``)."""
     doc: dict[str, Any] = {name: text(value) for name, value in fields.items()}
     try:
         doc["args"] = json.loads(doc.get("args") or "{}")

@@ -1,10 +1,11 @@
-"""The alert bus: messages of Kafka into Redis, where nurse stations read them.
+"""The alert bus writes messages of Kafka to Redis, where nurse stations read them.
 
-Every write is one call of one script (`publish.lua`), which writes the data together with the offset. So a message is
-applied once whatever is delivered twice, out of order, by a worker that lost its partition (generation), or to a Redis
-that was rolled back (`RolledBack`: go on from `AlertBus.applied_offsets`).
+Every write is one call of the script `publish.lua`, which writes the data together with the offset. A message is
+therefore applied once, also when it is delivered twice, out of order or by a worker that lost its partition
+(generation). Where Redis was rolled back to an older copy, `RolledBack` is raised: the publisher goes on from
+`AlertBus.applied_offsets`.
 
-Entries are built by plain functions and sent by `AlertBus.publish`, many in one round trip.
+Plain functions build the entries; `AlertBus.publish` sends many in one round trip.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ SCRIPT = (Path(__file__).parent / "publish.lua").read_text()
 
 NO_GENERATION = -1
 DAY_MS = 86_400_000
-STREAM_KEPT_MS = 2 * DAY_MS  # a station that was off for a weekend reads the active set; one restarted reads the stream
+STREAM_KEPT_MS = 2 * DAY_MS  # a restarted station reads the stream; one that was off for longer reads the active set
 HASH_KEPT_MS = 30 * DAY_MS  # after off
 STRIP_KEPT_MS = 3 * DAY_MS
 
 
 class PublishOutcome(StrEnum):
-    """What a message did in Redis; all but `APPLIED` changed nothing but the offset."""
+    """Effect of a message in Redis; all but `APPLIED` changed the offset alone."""
 
     APPLIED = "applied"
     OLD_VERSION = "version"
@@ -42,24 +43,23 @@ class PublishOutcome(StrEnum):
     OLD_OFFSET = "offset"
 
 
-class RolledBack(RuntimeError):  # noqa: N818  (what Redis did; the publisher acts on it)
-    """Redis holds a lower offset than was applied before: it was restored from an older copy.
+class RolledBack(RuntimeError):  # noqa: N818  (an event that the publisher handles)
+    """Redis holds a lower offset than the one applied before: it was restored from an older copy.
 
     Parameters
     ----------
     place : str
         ``<topic>/<partition>``.
     offset : int
-        What Redis has applied; -1: nothing. Read the partition again from the next one.
+        Highest offset in Redis; -1: none. Read the partition again from the next one.
     expected : int
-        What was applied before.
+        Offset applied before.
     """
 
     def __init__(self, place: str, offset: int, expected: int) -> None:
         super().__init__(
-            f"Redis has applied {place} up to offset {offset}, but {expected} was applied before: it was rolled back, "
-            "and is "
-            f"filled again from offset {offset + 1}"
+            f"Redis has applied {place} up to offset {offset}, but {expected} was applied before: Redis was rolled "
+            f"back, and the publisher fills it again from offset {offset + 1}"
         )
         self.place, self.offset, self.expected = place, offset, expected
 
@@ -76,7 +76,7 @@ class Entry:
     args: tuple[str | bytes, ...]
 
     def call(self, keys: Keys, *, after: int = -1, rebuild_from: str = "") -> tuple[list[str], list[str | bytes]]:
-        """KEYS and ARGV of the script."""
+        """KEYS and ARGV of the script; ``after``: the offset that the caller applied last."""
         head: list[str | bytes] = [
             self.kind,
             self.place,
@@ -89,14 +89,14 @@ class Entry:
 
 
 def place_of(topic: str, partition: int) -> str:
-    """``<topic>/<partition>``: the field of the offsets hash."""
+    """``<topic>/<partition>``, the field name in the hash of offsets."""
     return f"{topic}/{partition}"
 
 
 def alert_entry(
     keys: Keys, alert: Alert, place: str, offset: int, generation: int, stream_kept_ms: int = STREAM_KEPT_MS
 ) -> Entry:
-    """One version of an alert."""
+    """Entry for one version of an alert."""
     doc = alert.to_json()
     fields: tuple[str | bytes, ...] = (
         alert.id,
@@ -118,7 +118,7 @@ def alert_entry(
 
 
 def bed_entry(keys: Keys, bed: Bed, place: str, offset: int, generation: int) -> Entry:
-    """A bed, without its alerts: those have keys of their own."""
+    """Entry for a bed, without its alerts, which have keys of their own."""
     doc = bed.model_dump_json(by_alias=True, exclude={"alerts"}).encode()
     args = (
         bed.bed_stream,
@@ -133,32 +133,32 @@ def bed_entry(keys: Keys, bed: Bed, place: str, offset: int, generation: int) ->
 
 
 def vitals_entry(keys: Keys, vitals: Vitals, place: str, offset: int) -> Entry:
-    """The newest vitals of a bed."""
+    """Entry for the newest vitals of a bed."""
     doc = vitals.to_json()
     args = (doc, rfc3339(vitals.at), keys.live(""), _live("vitals", doc))
     return Entry("vitals", place, offset, NO_GENERATION, (keys.bed(vitals.bed_stream),), args)
 
 
 def strip_entry(keys: Keys, alert_id: str, window: bytes, place: str, offset: int, time_ms: int) -> Entry:
-    """The flagged segment of an alert; ``time_ms`` is the record's time in Kafka, from which it is kept 72 h."""
+    """Entry for the flagged segment of an alert; kept for 72 h from ``time_ms``, the record's time in Kafka."""
     args = (window, str(time_ms + STRIP_KEPT_MS))
     return Entry("strip", place, offset, NO_GENERATION, (keys.strip(alert_id),), args)
 
 
 def _live(kind: str, doc: bytes) -> bytes:
-    """The document with ``type`` beside its own keys."""
+    """The document with ``type`` added to its keys."""
     return b'{"type":"' + kind.encode() + b'",' + doc[1:]
 
 
 class AlertBus:
-    """Publishes to Redis; one for a publisher.
+    """The publisher's connection to Redis.
 
     Parameters
     ----------
     redis : redis.asyncio.Redis or RedisCluster
-        Connected without ``decode_responses``: strips are bytes.
+        Client without ``decode_responses``: strips are bytes.
     site : str
-        Site of the keys.
+        Site in the names of the keys.
     """
 
     def __init__(self, redis: Redis | RedisCluster, site: str = "main") -> None:
@@ -173,24 +173,24 @@ class AlertBus:
         Raises
         ------
         RolledBack
-            Redis lost what was applied before; the entries of that partition from there on changed nothing.
+            Redis holds a lower offset than the one applied before; the entries of that partition changed nothing.
         redis.RedisError
-            As it came; publishing the same entries again is safe.
+            Error of the client; publishing the same entries again is safe.
         """
         answers = await self._answers(entries)
         outcomes = []
         for entry, answer in zip(entries, answers, strict=True):
-            said = text(answer)
-            if said.startswith("behind "):
-                expected = self._applied.get(entry.place, entry.offset - 1)  # another call may have seen it just now
+            result = text(answer)
+            if result.startswith("rolled-back "):
+                expected = self._applied.get(entry.place, entry.offset - 1)  # a parallel call may have cleared it
                 self._applied.clear()  # all partitions of this Redis were rolled back together
-                raise RolledBack(entry.place, int(said.split()[1]), expected)
+                raise RolledBack(entry.place, int(result.split()[1]), expected)
             self._applied[entry.place] = max(entry.offset, self._applied.get(entry.place, -1))
-            outcomes.append(PublishOutcome(said))
+            outcomes.append(PublishOutcome(result))
         return outcomes
 
     async def applied_offsets(self) -> dict[str, int]:
-        """``<topic>/<partition>`` to the offset applied: a publisher goes on from the next one."""
+        """Highest offset applied, by ``<topic>/<partition>``; the publisher goes on from the next one."""
         held = await self.redis.hgetall(self.keys.offsets)
         return {text(place): int(offset) for place, offset in held.items()}
 
@@ -199,7 +199,7 @@ class AlertBus:
         self._applied = dict(applied)
 
     async def reset(self, topic_partition: str) -> None:
-        """Forget offset and generation of a partition whose log was replaced by a new, shorter one."""
+        """Delete offset and generation of a partition whose log was replaced by a new, shorter one."""
         self._applied.pop(topic_partition, None)
         await self.redis.hdel(self.keys.offsets, topic_partition)
         await self.redis.hdel(self.keys.generations, topic_partition)
@@ -209,7 +209,7 @@ class AlertBus:
         calls = []
         for entry in entries:
             calls.append(entry.call(self.keys, after=last.get(entry.place, -1)))
-            # Within a batch too: one entry behind leaves the rest of its partition untouched.
+            # Within a batch too: a rollback leaves the rest of the partition untouched.
             if entry.place in last:
                 last[entry.place] = max(last[entry.place], entry.offset)
         for attempt in (1, 2):

@@ -1,6 +1,6 @@
-"""What other systems call the states of an alert: FHIR R6 DeviceAlert and IHE PCD-04.
+"""States of an alert in the codes of other standards: FHIR R6 DeviceAlert and IHE PCD-04.
 
-In: an alert, and for a phase the version before it. Out: the words of those standards, for views and gateways.
+In: an alert, and for a phase the version before it. Out: codes of those standards, for views and gateways.
 
 =============  ====================  ====================  =====================  ==============  ==================
 state          FHIR status           FHIR condition        FHIR signal presence   PCD-04 state    PCD-04 inactivation
@@ -104,7 +104,7 @@ _ALARM_STATE: dict[State, Pcd04State] = {
 
 
 def fhir_states(alert: Alert, audio_paused: bool = False) -> FhirStates:
-    """FHIR's words for one version; ``audio_paused``: the bed's audio pause runs."""
+    """FHIR codes of one version; ``audio_paused``: the bed's audio pause is active."""
     activation: FhirActivation = "on" if alert.sounding else "off"
     if audio_paused and not alert.sounding and alert.state in (State.ON, State.LATCHED):
         activation = "paused"
@@ -118,7 +118,7 @@ def fhir_states(alert: Alert, audio_paused: bool = False) -> FhirStates:
 
 
 def pcd04_states(alert: Alert, before: Alert | None, audio_paused: bool = False) -> Pcd04States:
-    """PCD-04's words for one version; ``before``: the version before it, None for the first."""
+    """PCD-04 codes of one version; ``before``: the version before it, None for the first."""
     inactivation: Pcd04Inactivation = "enabled"
     if alert.state is State.ACKNOWLEDGED:
         inactivation = "alert-acknowledged"

@@ -15,13 +15,15 @@ APPLIED_IDS_KEPT = 256  # ids of actions and interpretations that a bed remember
 
 
 class Status(StrEnum):
+    """Monitoring status of a bed."""
+
     MONITORED = "monitored"
     STANDBY = "standby"
     DISCHARGED = "discharged"
 
 
 class BedChange(Document):
-    """Who changed what, and when: the audit line of a bed."""
+    """One entry of a bed's audit log: change, time and person."""
 
     what: str
     at: Time
@@ -38,14 +40,14 @@ class Baseline(Document):
 
 
 class Skipped(Document):
-    """Offsets of ``ecg.windows`` passed over so that the newest signal is judged first; analysed behind it."""
+    """Offsets of ``ecg.windows`` that were skipped to judge the newest signal first; they wait for backfill."""
 
     first: int
     last: int
 
 
 class Bed(Document):
-    """The state of one bed, its alerts included: what a worker needs to go on."""
+    """The state of one bed with its alerts, from which another worker resumes."""
 
     schema_: int = Field(default=1, alias="schema")
     generation: int = 0
@@ -71,7 +73,7 @@ ActionName = Literal["acknowledge", "silence", "admit", "discharge", "standby", 
 
 
 class Action(Document):
-    """What a person asks for; ``id`` is applied once."""
+    """An action of a person on a bed or an alert; ``id`` is applied once."""
 
     schema_: int = Field(default=1, alias="schema")
     id: str = Field(min_length=1, max_length=128)
@@ -84,7 +86,7 @@ class Action(Document):
 
 
 class Wave(Document):
-    """One lead for the station's live trace, at most 125 Hz."""
+    """One lead for the station's live trace, mV, at most 125 Hz."""
 
     lead: str
     sampling_rate: float
@@ -93,7 +95,7 @@ class Wave(Document):
 
 
 class Vitals(Document):
-    """A bed's numbers of one second; volatile: may be dropped, never late."""
+    """Vitals of a bed for one second; they may be dropped, and are never delivered late."""
 
     schema_: int = Field(default=1, alias="schema")
     bed_stream: str

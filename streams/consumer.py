@@ -1,8 +1,8 @@
-"""A nurse station's consumer: each version of each alert of a unit, at least once, over restarts and deaths.
+"""A nurse station's consumer: every version of every alert of a unit, at least once, also over restarts.
 
-Consumers of one group share the work; a station on its own uses a group of its own. What was read and not acknowledged
-stays pending: the same consumer gets it again when it starts, another one takes it over with `AlertConsumer.reclaim`.
-Readers act on ``state`` and drop versions that they have.
+Consumers of one group share the entries; a station on its own uses a group of its own. Entries that were read and not
+acknowledged stay pending: the same consumer gets them again at its start, another one takes them over with
+`AlertConsumer.reclaim`. Readers act on ``state`` and drop versions that they have.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from streams.alert import Alert
 from streams.keys import Keys
 from streams.redis_values import stream_entries, text
 
-RECLAIM_IDLE_S = (
-    30.0  # a living station acknowledges within seconds; without a bound a dead one's entries would wait forever
-)
+RECLAIM_IDLE_S = 30.0  # a running station acknowledges within seconds; without it a dead one's entries wait forever
 READ_COUNT = 100
 
 
 @dataclass(frozen=True)
 class Received:
-    """One entry of the stream: acknowledge it by its id when it has been acted on."""
+    """One entry of the stream; acknowledge it after it was handled."""
 
     entry_id: str
     alert: Alert
@@ -50,29 +48,29 @@ class AlertConsumer:
         self.stream = Keys(site).alerts(unit)
         self.group, self.name, self._from = group, name, "0" if from_start else "$"
         self.lost: list[str] = []
-        """Entries that were trimmed while they were pending: read the open alerts again (`streams.ward_view`)."""
-        self._pending_after: str | None = "0"  # where reading its own pending entries goes on; None: all were given
+        """Ids of entries that were trimmed while pending: read the open alerts again (`streams.ward_view`)."""
+        self._pending_after: str | None = "0"  # id after which its own pending entries go on; None: none is left
         self._join()
 
     def read(self, *, block_s: float = 1.0, count: int = READ_COUNT) -> list[Received]:
-        """What is new, oldest first, after waiting up to ``block_s``; first what this name had not acknowledged."""
+        """New entries, oldest first; waits up to ``block_s`` seconds. Own unacknowledged entries come first."""
         while self._pending_after is not None:
             lost = len(self.lost)
             pending = self._read(self._pending_after, None, count)
             if pending:
                 self._pending_after = pending[-1].entry_id
                 return pending
-            if len(self.lost) == lost:  # nothing was left at all, not even entries that were trimmed
+            if len(self.lost) == lost:  # no pending entry is left, trimmed ones included
                 self._pending_after = None
         return self._read(">", block_s, count)
 
     def ack(self, *received: Received) -> None:
-        """These were acted on."""
+        """Acknowledge entries that were handled."""
         if received:
             self.redis.xack(self.stream, self.group, *(x.entry_id for x in received))
 
     def reclaim(self, *, idle_s: float = RECLAIM_IDLE_S, count: int = READ_COUNT) -> list[Received]:
-        """Take over entries that a consumer of the group has held unacknowledged for ``idle_s``."""
+        """Take over entries that another consumer of the group has held unacknowledged for ``idle_s`` seconds."""
         taken: list[Received] = []
         cursor: Any = "0-0"
         while True:

@@ -1,7 +1,7 @@
-"""The dead letter: a message that could not be read, the bytes as they came, with the reason in its headers.
+"""The dead letter: the unchanged bytes of a rejected message, with the reason in its headers.
 
-The dead-letter topic takes 64 KiB more than the others, so whatever fitted its topic fits here with its headers. Only a
-message that was larger before its batch was compressed is cut; the header ``truncated`` then holds its whole length.
+The dead-letter topic allows 64 KiB more than the others, so that every message fits with its headers. A message that
+was larger before its batch was compressed is cut; the header ``truncated`` then holds its whole length in bytes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from streams.telemetry import Headers, message_size
 from streams.topics import DEAD_LETTER_EXTRA, MESSAGE_LIMIT
 
 DEAD_LETTER_LIMIT = MESSAGE_LIMIT + DEAD_LETTER_EXTRA
-KEPT_KEY = 1024  # bytes of a key that are kept: a bed stream has 64 at most
-KEPT_REASON = 4096  # bytes of a reason; ours are below 1,000
+KEPT_KEY = 1024  # bytes; a bed stream has 64 at most
+KEPT_REASON = 4096  # bytes; reasons of this package have fewer than 1,000
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """What goes to the dead-letter topic."""
+    """Key, value and headers of a message on the dead-letter topic."""
 
     key: bytes | None
     value: bytes | None
@@ -42,15 +42,15 @@ def dead_letter(
     Parameters
     ----------
     key, value : bytes
-        As they came.
+        Unchanged, as received.
     reason : str
         Reason of the rejection.
     topic, partition, offset
-        Where it came from.
+        Place of the message.
     time_ns : int
         Time of the rejection, UTC nanoseconds.
     limit_bytes : int
-        What the dead-letter topic takes.
+        Largest message of the dead-letter topic.
     """
     headers: list[tuple[str, bytes]] = [
         ("reason", reason.encode()[:KEPT_REASON].decode(errors="ignore").encode()),

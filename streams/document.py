@@ -1,4 +1,4 @@
-"""What all JSON documents share: snake_case, RFC 3339 UTC times with microseconds, null for unknown, never NaN."""
+"""Base of all JSON documents: snake_case, RFC 3339 UTC times with microseconds, null for unknown, no NaN."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rfc3339(time: datetime) -> str:
 
 def _utc(time: datetime) -> datetime:
     if time.tzinfo is None:
-        raise ValueError(f"time {time.isoformat()} has no zone: write it in UTC, ending in Z")
+        raise ValueError(f"time {time.isoformat()} has no time zone: write it in UTC, ending in Z")
     return time.astimezone(UTC)
 
 
@@ -41,7 +41,7 @@ Time = Annotated[
 
 
 class Document(BaseModel):
-    """Base of every JSON document: frozen, unknown fields ignored (a newer writer may add some), never NaN."""
+    """Base class: frozen, no NaN; unknown fields are ignored, because a newer writer may add some."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -53,7 +53,7 @@ class Document(BaseModel):
     )
 
     def to_json(self) -> bytes:
-        """UTF-8 JSON in the contract's field names."""
+        """UTF-8 JSON with the published field names (docs/schemas)."""
         return self.model_dump_json(by_alias=True).encode()
 
     @classmethod
@@ -62,5 +62,5 @@ class Document(BaseModel):
         return cls.model_validate_json(data)
 
     def changed(self, **fields: Any) -> Self:
-        """A copy with some fields replaced (not validated again: for values that this program made)."""
+        """A copy with some fields replaced; the values are not validated again."""
         return self.model_copy(update=fields)

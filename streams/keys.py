@@ -1,4 +1,4 @@
-"""The Redis keys of a site. The braces round the site are literal: they keep a site in one slot of a cluster."""
+"""The Redis keys of a site. The braces around the site are literal: a cluster keeps all keys of a site in one slot."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Keys:
 
     @property
     def prefix(self) -> str:
+        """``ecg:{<site>}:``, the beginning of every key."""
         return f"ecg:{{{self.site}}}:"
 
     def alerts(self, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""Which partition a key belongs on: Kafka's own murmur2, so that all topics of a bed meet in one worker."""
+"""Partition of a key by Kafka's own murmur2, so that one worker holds all topics of a bed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from kafka.partitioner import murmur2
 
-KEYS_REMEMBERED = 65_536  # a thousand beds fit many times over; the hash in Python costs some ten microseconds
+CACHED_KEYS = 65_536  # far more than the beds of a site; without the cache the hash in Python costs some 10 µs
 
 
-@lru_cache(maxsize=KEYS_REMEMBERED)
+@lru_cache(maxsize=CACHED_KEYS)
 def partition_of(key: bytes, n_partitions: int) -> int:
     """The partition that Kafka's Java client chooses for a key.
 

@@ -1,4 +1,4 @@
--- Applies one message of Kafka to Redis, all of it or nothing, together with its offset.
+-- Applies one message of Kafka to Redis atomically, together with its offset.
 --
 -- KEYS  1 offsets, 2 generations; then by kind
 --       alert: 3 hash, 4 stream, 5 active set    bed: 3 hash, 4 set of beds    vitals: 3 hash    strip: 3 string
@@ -6,14 +6,14 @@
 --       5 the offset that the caller applied last on this partition (-1: none yet)
 --       6 '' to publish; to rebuild, the offset that was applied when the rebuild began; then by kind
 --
--- Returns applied, or why nothing changed: version, generation, offset; or 'behind <offset>' when Redis has fallen
--- back behind what the caller applied before: the caller goes back to that offset.
+-- Returns applied, or the reason why nothing changed: version, generation, offset; or 'rolled-back <offset>' when Redis
+-- holds a lower offset than the caller applied before: the caller goes back to that offset.
 local kind, place, offset, generation = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local publishing = ARGV[6] == ''
 local applied = redis.call('HGET', KEYS[1], place) or '-1'
 
 if publishing then
-  if tonumber(applied) < tonumber(ARGV[5]) then return 'behind ' .. applied end
+  if tonumber(applied) < tonumber(ARGV[5]) then return 'rolled-back ' .. applied end
   if offset <= tonumber(applied) then return 'offset' end
   redis.call('HSET', KEYS[1], place, ARGV[3])
   local known = tonumber(redis.call('HGET', KEYS[2], place) or -1)

@@ -1,8 +1,8 @@
-"""Redis again out of Kafka: hashes, sets and strips up to the offsets that Redis says it has applied.
+"""Rebuild of Redis from Kafka: hashes, sets and strips, up to the offsets applied in Redis.
 
-For a Redis whose keys were lost or damaged while its offsets were not. Nothing is added to a stream and nothing is
-published: stations have seen it. A publisher may run meanwhile; what it writes is newer and stays. A Redis that lost
-its offsets too needs no rebuild: the publisher fills it from the beginning.
+The rebuild is for a Redis whose keys were lost or damaged while its offsets are intact. It adds nothing to a stream and
+publishes nothing, because stations have read those versions. A publisher may run meanwhile: its writes are newer and
+stay. A Redis that lost its offsets too needs no rebuild: the publisher fills it from the beginning.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from streams.redis_values import text
 from streams.topics import Topics
 
 POLL_MS = 500
-SILENT_POLLS = 40  # 20 s without a record although more are there: the broker is gone
+EMPTY_POLLS = 40  # 20 s without a record before the end: without the limit a lost broker would block the command
 
 
 def rebuild(redis: Redis, site: str, bootstrap: str, topics: Topics, **client_options: Any) -> dict[str, int]:
-    """Write hashes, sets and strips of a site again.
+    """Write the hashes, sets and strips of a site again.
 
     Parameters
     ----------
@@ -80,8 +80,7 @@ def rebuild(redis: Redis, site: str, bootstrap: str, topics: Topics, **client_op
 
 
 class _Gate:
-    """The gates that the publisher had: no lower generation of a partition, each version once, the first that "
-    "came."""
+    """The publisher's filter: no lower generation of a partition, and each version once, the first one."""
 
     def __init__(self) -> None:
         self._generation: dict[str, int] = {}
@@ -126,17 +125,18 @@ def _up_to(consumer: KafkaConsumer, place: TopicPartition, last: int) -> Iterato
     consumer.assign([place])
     consumer.seek_to_beginning(place)
     end = consumer.end_offsets([place])[place]
-    silent = 0
+    empty = 0
     while consumer.position(place) <= last:
         batches = consumer.poll(timeout_ms=POLL_MS)
-        # An empty answer is believed only at the end, and the end only with an empty answer: the embedded broker names
-        # an end inside its last batch.
-        silent = 0 if batches else silent + 1
-        if silent and consumer.position(place) >= end:
+        # The partition ends where a poll at or past ``end`` is empty: the embedded broker reports an end inside its
+        # last batch.
+        empty = 0 if batches else empty + 1
+        if empty and consumer.position(place) >= end:
             return
-        if silent >= SILENT_POLLS:
+        if empty >= EMPTY_POLLS:
             raise TimeoutError(
-                f"{place.topic}/{place.partition} stands still at offset {consumer.position(place)} of {end}"
+                f"no record of {place.topic}/{place.partition} within {EMPTY_POLLS * POLL_MS / 1000:g} s at offset "
+                f"{consumer.position(place)} of {end}: check the broker, then run the rebuild again"
             )
         for record in batches.get(place, ()):
             if record.offset <= last:

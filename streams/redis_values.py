@@ -1,4 +1,4 @@
-"""Answers of Redis in one shape, whichever protocol version and decoding the client was made with."""
+"""Answers of Redis in one form, independent of the client's protocol version (RESP2, RESP3) and decoding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def text(value: Any) -> str:
-    """A string of bytes or str."""
+    """``str`` from ``bytes`` or ``str``."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 

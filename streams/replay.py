@@ -1,8 +1,8 @@
-"""Replay: a recording sent to Kafka as a bed would send it, in real time or faster.
+"""Replay of a recording to Kafka as a bed would send it, in real time or faster.
 
-Device time runs with the signal from the moment of the start; gateway time is the clock's now. A message leaves when
-its last sample would have been measured. At N times the speed device time runs ahead of the clock N-fold, with the
-signal.
+The device time follows the signal from the start of the replay; the gateway time is the clock's present time. A message
+is sent when its last sample would have been measured. At N times the speed the device time runs N times as fast as the
+clock.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ S = 1_000_000_000
 
 
 class ReplayClock(Protocol):
-    """What a replay needs of a clock."""
+    """Clock of a replay: present time, and a wait."""
 
     def now_ns(self) -> int:
         """UTC nanoseconds."""
         ...
 
     def sleep_until(self, at_ns: int) -> None:
-        """Return at that instant; at once when it has passed."""
+        """Wait until that time, UTC nanoseconds; returns at once where it has passed."""
         ...
 
 
@@ -35,9 +35,11 @@ class WallClock:
     """The machine's clock."""
 
     def now_ns(self) -> int:
+        """UTC nanoseconds."""
         return time.time_ns()
 
     def sleep_until(self, at_ns: int) -> None:
+        """Wait until that time, UTC nanoseconds."""
         time.sleep(max(0, at_ns - time.time_ns()) / S)
 
 
@@ -53,21 +55,21 @@ def replay(
     message_s: float = 1.0,
     clock: ReplayClock | None = None,
 ) -> int:
-    """Send a recording, and wait until Kafka has it.
+    """Send a recording and wait until Kafka has acknowledged it.
 
     Parameters
     ----------
     ecg : Ecg
-        As `models.records.read_record` gives it.
+        The recording (`models.records.read_record`).
     speed : float
-        1: as fast as it was recorded; 10: a minute in 6 s; infinity: as fast as Kafka takes it.
+        1: real time; 10: a minute in 6 s; infinity: as fast as Kafka accepts it.
     message_s : float
-        Seconds of signal a message, 0.2 to 10; alarms within 10 s need 1 s at most.
+        Length of a message in seconds, 0.2 to 10; alarms within 10 s need 1 s at most.
 
     Returns
     -------
     int
-        Messages sent; each is one epoch's next sequence number from 0.
+        Number of messages sent, with sequence numbers from 0 in one epoch.
 
     Raises
     ------
@@ -75,9 +77,9 @@ def replay(
         A message did not reach Kafka.
     """
     if not speed > 0:
-        raise ValueError(f"speed {speed} is not above 0")
+        raise ValueError(f"speed {speed} is not above 0: 1 is real time")
     if not MIN_DURATION_S <= message_s <= MAX_DURATION_S:
-        raise ValueError(f"message_s {message_s} is not in {MIN_DURATION_S:g}…{MAX_DURATION_S:g} s")
+        raise ValueError(f"message_s {message_s} is not in {MIN_DURATION_S:g}…{MAX_DURATION_S:g} s: 1 s suits alarms")
     clock = clock or WallClock()
     start_ns = clock.now_ns()
     sequence = -1
@@ -101,7 +103,7 @@ def replay(
 
 
 def cuts(n_samples: int, fs_hz: float, message_s: float) -> Iterator[tuple[int, int]]:
-    """Sample ranges of the messages; an end too short for a message of its own goes with the one before it.
+    """Sample ranges of the messages; a rest too short for a message is added to the last one.
 
     >>> list(cuts(260, 100.0, 1.0)), list(cuts(210, 100.0, 1.0))
     ([(0, 100), (100, 200), (200, 260)], [(0, 100), (100, 210)])

@@ -1,6 +1,6 @@
-"""Writes the published JSON Schemas out of the document classes: ``python -m streams.schemas docs/schemas``.
+"""The published JSON Schemas, written from the document classes: ``python -m streams.schemas docs/schemas``.
 
-The schemas describe what is written (serialisation): every field is there, unknown values are null.
+The schemas describe written documents (serialisation): every field is present, unknown values are null.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """The JSON Schema of one document; actions are described as they are read, the others as they are written."""
+    """JSON Schema of one document; that of actions describes accepted input, the others written output."""
     mode = "validation" if name == "action" else "serialization"
     schema = DOCUMENTS[name].model_json_schema(by_alias=True, mode=mode)  # type: ignore[arg-type]
     return {"$schema": DIALECT, "$id": f"gem-bedside/{name}-1.json", **schema}
 
 
 def written(name: str) -> str:
-    """The text of a schema file."""
+    """Content of a schema file."""
     return json.dumps(schema_of(name), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def main(folder: str) -> None:
-    """Write one file a document."""
+    """Write one file for each document."""
     for name in DOCUMENTS:
         path = Path(folder) / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""The telemetry producer: windows, and anything else that is keyed by a bed stream, into Kafka with kafka-python.
+"""The telemetry producer: sends windows and other messages keyed by a bed stream to Kafka, with kafka-python.
 
-Idempotent, acknowledged by all in-sync replicas, batched and compressed. An error never stays unseen: the future of a
-message carries it, and `flush` raises it. A message over the broker's limit is an error that names both sizes.
+The producer is idempotent, waits for all in-sync replicas, batches and compresses. The future of a message carries its
+error, and `flush` raises it. A message over the broker's limit is an error that names both sizes.
 
 >>> with TelemetryProducer("127.0.0.1:9092") as producer:       # doctest: +SKIP
 ...     producer.send(window)
@@ -24,14 +24,10 @@ from kafka.partitioner import DefaultPartitioner
 from streams.topics import MESSAGE_LIMIT, Topics, broker_limits, topic_partitions
 from streams.wire import EcgWindow, encode_window
 
-LINGER_MS = 5  # windows of many beds that arrive together share a batch; a tenth of what the alarm's path may cost
+LINGER_MS = 5  # windows of many beds share a batch; adds at most 5 ms to the delay of an alarm
 BATCH_BYTES = 262_144  # twenty 12-lead seconds
-DELIVERY_TIMEOUT_S = (
-    120.0  # a broker's restart or a change of leader takes less; beyond it the message is reported lost
-)
-METADATA_TIMEOUT_S = (
-    10.0  # a topic that was just created shows up within this; a send to one that is not there fails after it
-)
+DELIVERY_TIMEOUT_S = 120.0  # longer than the restart of a broker; without it a message is never reported as lost
+METADATA_TIMEOUT_S = 10.0  # a new topic appears within this; without it a send to a missing topic blocks forever
 TOPIC_PROBE_S = 0.1
 RECORD_OVERHEAD = 512  # bytes that a record batch may add around key, value and headers
 
@@ -45,7 +41,7 @@ class DeliveryError(RuntimeError):
 
 @dataclass(frozen=True)
 class Delivered:
-    """Where a message lies."""
+    """Place of a message in Kafka."""
 
     topic: str
     partition: int
@@ -53,14 +49,14 @@ class Delivered:
 
 
 class KeyedProducer:
-    """Sends bytes under a key; the partition follows from the key by murmur2.
+    """Producer of bytes under a key; murmur2 of the key selects the partition.
 
     Parameters
     ----------
     bootstrap : str
         ``host:port,…``.
     limits : mapping, optional
-        Topic name to the largest message in bytes, `MESSAGE_LIMIT` for others; what is larger is never sent.
+        Largest message by topic name, in bytes; `MESSAGE_LIMIT` for others. A larger message is not sent.
     compression : {"lz4", "zstd"}
     **client_options
         Further settings of `kafka.KafkaProducer` (TLS, SASL, client_id).
@@ -100,7 +96,7 @@ class KeyedProducer:
         self._producer = KafkaProducer(**(options | client_options))
 
     def send_bytes(self, topic: str, key: str, value: bytes | None, headers: Headers = ()) -> Future[Delivered]:
-        """Queue one message; the future ends with its place, or with a `DeliveryError`."""
+        """Queue one message; the result of the future is its place, or a `DeliveryError`."""
         outcome: Future[Delivered] = Future()
         key_bytes = key.encode()
         size = message_size(key_bytes, value, headers)
@@ -119,11 +115,13 @@ class KeyedProducer:
         return outcome
 
     def flush(self, timeout_s: float | None = None) -> None:
-        """Wait until everything sent is acknowledged; raises the first `DeliveryError` since the last flush."""
+        """Wait until all messages are acknowledged; raises the first `DeliveryError` since the last flush."""
         try:
             self._producer.flush(timeout=timeout_s)
         except KafkaTimeoutError as e:
-            raise DeliveryError(f"messages were not acknowledged within {timeout_s} s: {e}") from e
+            raise DeliveryError(
+                f"messages were not acknowledged within {timeout_s} s: {e}; is the broker up (`gem-bedside doctor`)?"
+            ) from e
         with self._lock:
             failures, self._failures = self._failures, []
         if failures:
@@ -131,7 +129,7 @@ class KeyedProducer:
             raise DeliveryError(f"{failures[0]}{more}") from failures[0]
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Flush, then let go of the connections; a message that failed is raised here at the latest."""
+        """Flush, then close the connections; raises the `DeliveryError` of a failed message."""
         try:
             self.flush(timeout_s)
         finally:
@@ -143,12 +141,12 @@ class KeyedProducer:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self.close()
-        else:  # the error under way counts, not one of the messages that it left behind
-            with contextlib.suppress(KafkaError):  # a message still under way: its error must not hide the first one
+        else:  # the exception of the ``with`` block is reported, not that of a message still in flight
+            with contextlib.suppress(KafkaError):
                 self._producer.close(timeout=0)
 
     def _wait_for_topic(self, topic: str) -> None:
-        """Ask for a topic by a request that creates nothing.
+        """Wait until a topic exists, with a request that creates nothing.
 
         kafka-python's own metadata request lets the broker create the topic (3.0.12 does not hand its setting on), with
         the broker's default partition count instead of the site's.
@@ -158,7 +156,7 @@ class KeyedProducer:
         deadline = time.monotonic() + self._wait_s
         while not topic_partitions(self._bootstrap, [topic], **security_of(self._client_options)):
             if time.monotonic() > deadline:
-                raise KafkaTimeoutError(f"no topic {topic} after {self._wait_s:g} s")
+                raise KafkaTimeoutError(f"no topic {topic} within {self._wait_s:g} s")
             time.sleep(TOPIC_PROBE_S)
         self._seen_topics.add(topic)
 
@@ -166,7 +164,7 @@ class KeyedProducer:
         if isinstance(error, MessageSizeTooLargeError):
             limit = self._limits.get(topic, MESSAGE_LIMIT)
             return _too_large(
-                topic, key, size, f"the broker's max.message.bytes, though not over the {limit} bytes planned"
+                topic, key, size, f"the broker's max.message.bytes, which is below the planned {limit} bytes"
             )
         text = f"message of {key} ({size} bytes) did not reach {topic}: {type(error).__name__}: {error}"
         if isinstance(error, KafkaTimeoutError):
@@ -186,7 +184,7 @@ class KeyedProducer:
 
 
 class TelemetryProducer(KeyedProducer):
-    """Sends windows to ``ecg.windows``, each under its bed stream; the limit is the one that the broker shows."""
+    """Producer of windows on ``ecg.windows``, keyed by bed stream; the broker's own limit applies."""
 
     def __init__(self, bootstrap: str, topics: Topics | None = None, **options: Any) -> None:
         self.topics = topics or Topics()
@@ -200,16 +198,16 @@ class TelemetryProducer(KeyedProducer):
 
 
 def security_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a client's settings that its admin client needs too: TLS and SASL."""
+    """The client settings for TLS and SASL, which the admin client needs too."""
     return {name: value for name, value in options.items() if name.startswith(("security_", "ssl_", "sasl_"))}
 
 
 def message_size(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
-    """Bytes of a message as limits count them, before compression: key, value, headers and their framing."""
+    """Size of a message for the limits, in bytes before compression: key, value, headers and framing."""
     return len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(data) + 10 for name, data in headers) + 80
 
 
 def _too_large(topic: str, key: str, size: int, limit: str) -> DeliveryError:
     return DeliveryError(
-        f"message of {key} has {size} bytes, over {limit} ({topic}): send fewer seconds, leads or samples a message"
+        f"message of {key} has {size} bytes, over {limit} ({topic}): send fewer seconds, leads or samples per message"
     )

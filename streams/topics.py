@@ -1,7 +1,7 @@
-"""The nine topics of a site: their names, how long they keep, and creating or checking them on the broker.
+"""The nine topics of a site: names, retention, and their creation and check on the broker.
 
-All topics have the same number of partitions and share the key (the bed stream), so that one worker holds all of a bed.
-The number is fixed for the life of a site: another one would move beds to partitions that their history is not on.
+All topics have the same number of partitions and the same key, the bed stream, so that one worker holds all messages of
+a bed. The number is fixed for the life of a site: another one would separate beds from their history.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-MESSAGE_LIMIT = 1_048_588  # Kafka's own default of max.message.bytes, set by name so that every client can know it
-DEAD_LETTER_EXTRA = 65_536  # room for the headers, so that any message that fitted its topic fits as a dead letter
-METADATA_S = 30.0  # a new topic has its leaders within this, also on three brokers that have just started
+MESSAGE_LIMIT = 1_048_588  # bytes; Kafka's default of max.message.bytes, set explicitly so that clients can read it
+DEAD_LETTER_EXTRA = 65_536  # bytes for the headers, so that every message fits as a dead letter
+METADATA_S = 30.0  # new topics have their leaders within this; without it a broken cluster blocks the command
 
 
-class TopicMismatch(RuntimeError):  # noqa: N818  (what was found, told to the operator)
-    """A topic exists with another number of partitions than the site's."""
+class TopicMismatch(RuntimeError):  # noqa: N818  (a finding for the operator)
+    """A topic is missing, or has another number of partitions than the site."""
 
 
 @dataclass(frozen=True)
 class TopicPlan:
-    """One topic as it should be: its name and its settings on the broker."""
+    """The planned name and broker settings of one topic."""
 
     name: str
     settings: Mapping[str, str]
 
     @property
     def limit_bytes(self) -> int:
-        """The largest message that the broker takes."""
+        """Largest message, in bytes."""
         return int(self.settings["max.message.bytes"])
 
 
@@ -51,45 +51,54 @@ class Topics:
 
     @property
     def windows(self) -> str:
+        """ECG windows from telemetry."""
         return f"{self.prefix}windows"
 
     @property
     def actions(self) -> str:
+        """People's actions."""
         return f"{self.prefix}actions"
 
     @property
     def flagged(self) -> str:
+        """Segments for the interpreter."""
         return f"{self.prefix}flagged"
 
     @property
     def interpretations(self) -> str:
+        """The interpreter's answers."""
         return f"{self.prefix}interpretations"
 
     @property
     def beds(self) -> str:
+        """Bed documents (compacted)."""
         return f"{self.prefix}beds"
 
     @property
     def alerts(self) -> str:
+        """Alert versions."""
         return f"{self.prefix}alerts"
 
     @property
     def strips(self) -> str:
+        """The signal of alerts."""
         return f"{self.prefix}strips"
 
     @property
     def vitals(self) -> str:
+        """Vitals, once a second."""
         return f"{self.prefix}vitals"
 
     @property
     def dead_letter(self) -> str:
+        """Rejected messages."""
         return f"{self.prefix}dead-letter"
 
     @property
     def plans(self) -> tuple[TopicPlan, ...]:
-        """All topics with their settings; kept times are those of the contract."""
+        """All topics with their settings (docs/asyncapi.yaml)."""
         return (
-            # The append time is the broker's: silence and lateness are judged by it, whatever a producer's clock says.
+            # The broker sets the append time: silence and lateness are judged by it, not by a producer's clock.
             TopicPlan(self.windows, _kept(DAY_MS) | {"message.timestamp.type": "LogAppendTime"}),
             TopicPlan(self.actions, _kept(30 * DAY_MS)),
             TopicPlan(self.flagged, _kept(HOUR_MS)),
@@ -103,6 +112,7 @@ class Topics:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of all topics."""
         return tuple(plan.name for plan in self.plans)
 
     def plan(self, name: str) -> TopicPlan:
@@ -115,10 +125,10 @@ class Topics:
 
 @dataclass(frozen=True)
 class TopicState:
-    """What `ensure_topics` found or did for one topic.
+    """State of one topic after `ensure_topics`.
 
-    ``differs`` holds broker settings that are not as planned, as ``{name: (found, planned)}``; empty where the broker
-    shows none of its settings.
+    ``differs`` holds the broker settings that differ from the plan, as ``{name: (found, planned)}``; empty where the
+    broker does not return its settings.
     """
 
     name: str
@@ -130,7 +140,7 @@ class TopicState:
 def ensure_topics(
     bootstrap: str, topics: Topics, *, create: bool = True, replication: int = 1, **client_options: Any
 ) -> list[TopicState]:
-    """Create the topics that are missing and check those that are there.
+    """Create the missing topics and check the existing ones.
 
     Parameters
     ----------
@@ -146,7 +156,7 @@ def ensure_topics(
     Raises
     ------
     TopicMismatch
-        A topic has another number of partitions, or is missing with ``create=False``. Nothing was created then.
+        A topic has another number of partitions, or is missing with ``create=False``; no topic was created.
     """
     with KafkaAdminClient(bootstrap_servers=bootstrap, **client_options) as admin:
         found = _partition_counts(admin, topics.names)
@@ -157,7 +167,7 @@ def ensure_topics(
             raise TopicMismatch(f"topics are missing on {bootstrap}: {names}; create them with `gem-bedside topics`")
         if missing:
             _create(admin, missing, topics.partitions, replication)
-            # Another program may have been quicker with a partition count of its own.
+            # Another program may have created a topic meanwhile, with another number of partitions.
             _check_partition_counts(_partition_counts(admin, topics.names), topics)
         differs = _differences(admin, topics)
     created = {plan.name for plan in missing}
@@ -168,19 +178,18 @@ def ensure_topics(
 
 
 def topic_partitions(bootstrap: str, names: Sequence[str], **client_options: Any) -> dict[str, int]:
-    """How many partitions each topic has; topics that are not there are left out, and not created by asking."""
+    """Number of partitions by topic; missing topics are left out and not created."""
     with KafkaAdminClient(bootstrap_servers=bootstrap, **client_options) as admin:
         return _partition_counts(admin, names)
 
 
 def broker_limits(bootstrap: str, names: Sequence[str], **client_options: Any) -> dict[str, int]:
-    """The largest message of each topic in bytes, where the broker shows its settings; topics that are not "
-    "there are left out."""
+    """Largest message by topic, in bytes; missing topics and brokers that return no settings are left out."""
     with KafkaAdminClient(bootstrap_servers=bootstrap, **client_options) as admin:
-        shown = _shown_settings(admin, names)
+        described = _described_settings(admin, names)
     return {
         name: int(settings["max.message.bytes"]["value"])
-        for name, settings in shown.items()
+        for name, settings in described.items()
         if "max.message.bytes" in settings
     }
 
@@ -189,7 +198,7 @@ def _kept(retention_ms: int, limit_bytes: int = MESSAGE_LIMIT) -> dict[str, str]
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention_ms),
-        # Only closed segments expire: a twelfth of the time keeps what is kept close to what was promised.
+        # Kafka deletes closed segments only: a twelfth of the retention keeps the real one close to the planned one.
         "segment.ms": str(max(retention_ms // 12, 300_000)),
         "max.message.bytes": str(limit_bytes),
     }
@@ -198,7 +207,7 @@ def _kept(retention_ms: int, limit_bytes: int = MESSAGE_LIMIT) -> dict[str, str]
 def _compacted() -> dict[str, str]:
     return {
         "cleanup.policy": "compact",
-        # A worker reads this topic to its end before it watches its first bed: keep it short.
+        # A worker reads this topic to its end before it monitors its first bed: keep it short.
         "segment.ms": str(HOUR_MS),
         "min.cleanable.dirty.ratio": "0.1",
         "max.message.bytes": str(MESSAGE_LIMIT),
@@ -218,8 +227,7 @@ def _check_partition_counts(found: Mapping[str, int], topics: Topics) -> None:
     if wrong:
         raise TopicMismatch(
             f"every topic must have {topics.partitions} partitions, but {', '.join(wrong)}: set "
-            "GEM_BEDSIDE_PARTITIONS to the "
-            "number that the site began with, or use another topic prefix"
+            "GEM_BEDSIDE_PARTITIONS to the site's first number, or use another topic prefix"
         )
 
 
@@ -236,20 +244,20 @@ def _create(admin: KafkaAdminClient, missing: list[TopicPlan], partitions: int, 
     admin.wait_for_topics([plan.name for plan in missing], timeout_ms=METADATA_S * 1000)
 
 
-def _shown_settings(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _described_settings(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     try:
-        shown: dict[str, dict[str, Any]] = admin.describe_configs(resources, config_filter="all").get("topic", {})
-    except KafkaError:  # a broker that shows no settings (the embedded one)
+        described: dict[str, dict[str, Any]] = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    except KafkaError:  # the embedded broker returns no settings
         return {}
-    return shown
+    return described
 
 
 def _differences(admin: KafkaAdminClient, topics: Topics) -> dict[str, dict[str, tuple[str, str]]]:
-    shown = _shown_settings(admin, topics.names)
+    described = _described_settings(admin, topics.names)
     out = {}
     for plan in topics.plans:
-        settings = shown.get(plan.name, {})
+        settings = described.get(plan.name, {})
         out[plan.name] = {
             name: (str(settings[name]["value"]), planned)
             for name, planned in plan.settings.items()

@@ -1,7 +1,7 @@
-"""`EcgWindow`: one checked message of a bed's signal, as the wire holds it: int16 units with their microvolts.
+"""`EcgWindow`: one valid message of a bed's signal, int16 units [leads, samples] with their microvolts per unit.
 
-A value of this class is valid: every rule of the message is checked when it is made, by a producer as by a reader, and
-`InvalidWindow` names the field, its value and what to do. `streams.wire` turns it into bytes and back.
+The constructor checks every rule of the message (docs/produce.md#rejected-messages), for producers and readers alike;
+`InvalidWindow` names the field, its value and what to do. `streams.wire` encodes and decodes it.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from models.ecg import MAX_FS_HZ, MIN_FS_HZ, Ecg
 from models.leads import canonical_lead, lead_order
 
 WINDOW_SCHEMA = 1
-NO_SAMPLE = -32768  # the wire's mark for a missing sample
+NO_SAMPLE = -32768  # a missing sample
 MAX_UNITS = 32767  # the largest magnitude that is a sample
 MIN_DURATION_S, MAX_DURATION_S = 0.2, 10.0
-MAX_COUNT = 2**53  # JSON readers hold integers exactly below this
+MAX_COUNT = 2**53  # JSON readers represent integers exactly below this
 MAX_NAME = 64  # characters of a unit, bed or lead name
 MAX_AGE_YEARS = 150
 MAX_REASON = 600  # characters of the reason of a rejection
-MAX_TIME_NS = 7_258_118_400 * 10**9  # year 2200: later times come from a wrong unit, and would overflow with durations
-FINE_LSB_UV = 1.0  # resolution that is sent where the signal allows it: finer than any monitor's 2.5 to 5 microvolts
+MAX_TIME_NS = 7_258_118_400 * 10**9  # year 2200: a later time has a wrong unit, and would overflow with durations
+FINE_LSB_UV = 1.0  # default resolution; patient monitors have 2.5 to 5 microvolts
 BED_STREAM = re.compile(r"[A-Za-z0-9._/-]{1,64}")
-PATIENT_PATTERN = r"[a-z]{1,8}-[0-9a-z]{4,40}"
+PATIENT_PATTERN = r"[a-z]{1,8}-[0-9a-z]{4,40}"  # default of the setting GEM_BEDSIDE_PATIENT_PATTERN
 
 Units = NDArray[np.int16]
 
 
-class InvalidWindow(ValueError):  # noqa: N818  (reads as what it is: this window is invalid)
-    """A field breaks a rule of the message; the text names field, value and what to do.
+class InvalidWindow(ValueError):  # noqa: N818  (a state of the window)
+    """A field that breaks a rule of the message.
 
     Parameters
     ----------
     field_name : str
         The field of the message.
     text : str
-        What is wrong, with the value, and what to do.
+        Field, value and what to do.
     """
 
     def __init__(self, field_name: str, text: str) -> None:
@@ -112,8 +112,7 @@ class EcgWindow:
         if loose:
             raise InvalidWindow(
                 "leads_off",
-                f"leads_off names {', '.join(loose)}, but the leads are {', '.join(self.leads)}: name only leads "
-                "that are sent",
+                f"leads_off names {', '.join(loose)}, but the leads are {', '.join(self.leads)}: name sent leads only",
             )
         object.__setattr__(self, "lsb_uv", _checked_gain(self.lsb_uv, len(self.leads)))
         _check_signal(self)
@@ -121,29 +120,31 @@ class EcgWindow:
 
     @property
     def n_samples(self) -> int:
+        """Number of samples of each lead."""
         return int(self.samples.shape[1])
 
     @property
     def duration_s(self) -> float:
+        """Length of the message in seconds."""
         return self.n_samples / self.fs_hz
 
     @property
     def last_sample_ns(self) -> int:
-        """Device time of the last sample."""
+        """Device time of the last sample, UTC nanoseconds."""
         return self.device_time_ns + round((self.n_samples - 1) / self.fs_hz * 1e9)
 
     @property
     def clock_offset_ns(self) -> int:
-        """Gateway time less the device time of the last sample: what turns device time into the time of documents."""
+        """Gateway time less device time of the last sample, ns; device time plus this is the time of documents."""
         return self.gateway_time_ns - self.last_sample_ns
 
     def to_ecg(self, start_ns: int | None = None) -> Ecg:
-        """The signal in millivolts, leads in canonical order, NaN where there is no sample.
+        """The signal [leads, samples] in mV, leads in canonical order, NaN for missing samples.
 
         Parameters
         ----------
         start_ns : int, optional
-            UTC to give to the first sample; the device time by default.
+            UTC of the first sample; the device time by default.
         """
         order = lead_order(self.leads)
         rows = [self.leads.index(lead) for lead in order]
@@ -177,15 +178,15 @@ def window_of_ecg(
     gateway_time_ns: int,
     lsb_uv: float | None = None,
 ) -> EcgWindow:
-    """The message for a stretch of signal; derived leads are left out, since readers derive them again.
+    """The message of a signal; derived leads are left out, because readers derive them again.
 
     Parameters
     ----------
     ecg : Ecg
         Signal; its ``start_ns`` becomes the device time.
     lsb_uv : float, optional
-        Microvolts per unit for all leads; samples beyond the int16 range then saturate, as in a converter. By default
-        1 microvolt, and for a lead that would not fit as much more as it needs.
+        Microvolts per unit for all leads; samples beyond the int16 range saturate, as in a converter. By default
+        1 microvolt, and more for a lead that would exceed the range.
     """
     recorded = [k for k, lead in enumerate(ecg.leads) if lead not in ecg.derived]
     uv = ecg.mv[recorded].astype(np.float64) * 1e3
@@ -242,15 +243,14 @@ def _check_times_and_counts(window: EcgWindow) -> None:
     if not 0 <= window.device_time_ns < MAX_TIME_NS:
         raise InvalidWindow(
             "device_time_ns",
-            f"device_time_ns {window.device_time_ns} is not between 1970 and 2200: send UTC nanoseconds of the "
-            "first sample",
+            f"device_time_ns {window.device_time_ns} is not between 1970 and 2200: "
+            "send UTC nanoseconds of the first sample",
         )
     if not 0 < window.gateway_time_ns < MAX_TIME_NS:
         raise InvalidWindow(
             "gateway_time_ns",
-            f"gateway_time_ns {window.gateway_time_ns} is not between 1970 and 2200: send UTC nanoseconds of "
-            "when the last "
-            "sample reached the gateway",
+            f"gateway_time_ns {window.gateway_time_ns} is not between 1970 and 2200: "
+            "send UTC nanoseconds of the arrival of the last sample at the gateway",
         )
     for name in ("epoch", "sequence"):
         value: int = getattr(window, name)
@@ -300,18 +300,17 @@ def _check_signal(window: EcgWindow) -> None:
     if samples.dtype != np.int16 or samples.ndim != 2 or samples.shape[0] != len(window.leads):
         raise InvalidWindow(
             "samples",
-            f"samples are {samples.dtype}{list(samples.shape)} for {len(window.leads)} leads: send int16 [leads, "
-            "samples]",
+            f"samples are {samples.dtype}{list(samples.shape)} for {len(window.leads)} leads: "
+            "send int16 [leads, samples]",
         )
     n = samples.shape[1]
     _require(n > 0, "samples", "is empty: send 0.2 to 10 s of signal")
-    # Less than a sample of grace: 0.2 s at 257 Hz are 51.4 samples, sent as 51 or 52.
+    # Tolerance below one sample: 0.2 s at 257 Hz are 51.4 samples, sent as 51 or 52.
     if not MIN_DURATION_S * window.fs_hz - 1 < n < MAX_DURATION_S * window.fs_hz + 1:
         raise InvalidWindow(
             "samples",
-            f"samples last {n / window.fs_hz:.3f} s ({n} at {window.fs_hz:g} Hz), not {MIN_DURATION_S:g} to "
-            f"{MAX_DURATION_S:g} s: "
-            "cut the signal into messages of about 1 s",
+            f"samples last {n / window.fs_hz:.3f} s ({n} at {window.fs_hz:g} Hz), "
+            f"not {MIN_DURATION_S:g} to {MAX_DURATION_S:g} s: cut the signal into messages of about 1 s",
         )
 
 

@@ -1,8 +1,8 @@
-"""Bytes of the topics: `EcgWindow` and the flagged segment, encoded, and decoded with full validation.
+"""Encoding and validated decoding of `EcgWindow` and of the flagged segment (Protobuf).
 
-What cannot be read raises `RejectedMessage`, whose text names field, value and what to do, and where the message lies:
-``sampling_rate 0.0 is not in 50…2000 Hz: … (bed icu-3/07, ecg.windows/3 offset 1291)``. The worker puts the bytes with
-that text on the dead-letter topic (`streams.dead_letter`) and goes on.
+`RejectedMessage` reports an unreadable message; its text names field, value, what to do, and the place of the message:
+``sampling_rate 0.0 is not in 50…2000 Hz: … (bed icu-3/07, ecg.windows/3 offset 1291)``. The worker writes the bytes
+with that text to the dead-letter topic (`streams.dead_letter`) and goes on.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _CITATIONS = TypeAdapter(list[Citation])
 
 
 class RejectedMessage(Exception):  # noqa: N818  (an outcome that is logged and counted, not a failure of the program)
-    """A message that cannot be read.
+    """An unreadable message.
 
     Parameters
     ----------
     reason : str
         Field, value, what to do, and topic, partition and offset.
     field_name : str
-        The field at fault; ``""`` where the bytes as a whole cannot be read.
+        The invalid field; ``""`` where the bytes as a whole are unreadable.
     """
 
     def __init__(self, reason: str, field_name: str = "") -> None:
@@ -59,7 +59,7 @@ class RejectedMessage(Exception):  # noqa: N818  (an outcome that is logged and 
 
 
 def encode_window(window: EcgWindow) -> bytes:
-    """The Protobuf bytes of a window; fields of a newer writer that it came with are sent along."""
+    """The Protobuf bytes of a window, with the unknown fields that a newer writer sent in it."""
     gain = window.lsb_uv
     same_gain = gain.size > 1 and bool((gain == gain[0]).all())
     message = ecg_window_pb2.EcgWindow(
@@ -95,30 +95,30 @@ def decode_window(
     n_partitions: int | None = None,
     patient_pattern: str = PATIENT_PATTERN,
 ) -> EcgWindow:
-    """Read and check one message.
+    """Decode and check one message.
 
     Parameters
     ----------
     value : bytes
-        As it came.
+        The received bytes.
     topic, partition, offset
-        Where it came from; the reason of a rejection names them.
+        Place of the message; the reason of a rejection names it.
     key : bytes, optional
-        The message key; it must be the bed stream. Checked when given, or when ``n_partitions`` is.
+        The message key, which must be the bed stream; checked where it or ``n_partitions`` is given.
     n_partitions : int, optional
-        Partitions of the topic: the key's partition must be ``partition``.
+        Number of partitions of the topic; the partition of the key must be ``partition``.
     patient_pattern : str
-        What a pseudonym looks like.
+        Regular expression of a whole pseudonym.
 
     Raises
     ------
     RejectedMessage
-        With the reason for the dead letter.
+        The message breaks a rule; the reason goes to the dead letter.
     """
     where = f"{topic}/{partition} offset {offset}"
     message = ecg_window_pb2.EcgWindow()
     if value is None:
-        raise RejectedMessage(f"value is null, not an EcgWindow: send one message with each record ({where})")
+        raise RejectedMessage(f"value is null, not an EcgWindow: send an EcgWindow in every record ({where})")
     try:
         message.ParseFromString(value)
     except DecodeError as e:
@@ -169,9 +169,8 @@ def _units(samples: bytes, n_leads: int) -> np.ndarray[Any, np.dtype[np.int16]]:
     if len(samples) % (2 * n_leads):
         raise InvalidWindow(
             "samples",
-            f"samples has {len(samples)} bytes, not a multiple of 2 bytes × {n_leads} leads: send every lead "
-            "with the same "
-            "number of int16 samples",
+            f"samples has {len(samples)} bytes, not a multiple of 2 bytes × {n_leads} leads: "
+            "send the same number of int16 samples for every lead",
         )
     units = np.frombuffer(samples, _INT16_LE).reshape(n_leads, -1)
     return units if sys.byteorder == "little" else units.astype(np.int16)
@@ -181,8 +180,8 @@ def _check_schema(schema: int) -> None:
     if schema > WINDOW_SCHEMA:
         raise InvalidWindow(
             "schema",
-            f"schema {schema} is newer than {WINDOW_SCHEMA}, the newest read here: update the workers before the "
-            "producers",
+            f"schema {schema} is newer than {WINDOW_SCHEMA}, the newest supported one: "
+            "update the workers before the producers",
         )
     if schema != WINDOW_SCHEMA:
         raise InvalidWindow("schema", f"schema {schema} is not {WINDOW_SCHEMA}: set it in every message")
@@ -203,9 +202,9 @@ def _check_patient(patient: str, pattern: str) -> None:
 
 def _check_place(bed_stream: str, key: bytes | None, partition: int, n_partitions: int | None) -> None:
     if key != bed_stream.encode():
-        shown = "null" if key is None else repr(key.decode(errors="replace"))
+        key_text = "null" if key is None else repr(key.decode(errors="replace"))
         raise InvalidWindow(
-            "bed_stream", f"bed_stream {bed_stream!r} is not the message key {shown}: set the key to the bed stream"
+            "bed_stream", f"bed_stream {bed_stream!r} is not the message key {key_text}: set the key to the bed stream"
         )
     if n_partitions is None:
         return
@@ -213,19 +212,18 @@ def _check_place(bed_stream: str, key: bytes | None, partition: int, n_partition
     if partition != right:
         raise InvalidWindow(
             "bed_stream",
-            f"bed_stream {bed_stream!r} belongs on partition {right} of {n_partitions}, not {partition}: use "
-            "Kafka's own murmur2 "
-            "partitioner (librdkafka clients: partitioner=murmur2_random)",
+            f"bed_stream {bed_stream!r} belongs on partition {right} of {n_partitions}, not {partition}: "
+            "use Kafka's own murmur2 partitioner (librdkafka clients: partitioner=murmur2_random)",
         )
 
 
 def _unknown_bytes(message: ecg_window_pb2.EcgWindow) -> bytes:
-    fields: Any = UnknownFieldSet(message)  # iterable, though its type stubs do not say so
+    fields: Any = UnknownFieldSet(message)  # iterable, although its type stubs lack this
     return b"".join(_encoded(f) for f in fields) if len(fields) else b""
 
 
 def _encoded(unknown: Any) -> bytes:
-    """One unknown field in wire format again (Protobuf encoding, wire types 0, 1, 2, 3, 5)."""
+    """One unknown field in wire format (Protobuf encoding, wire types 0, 1, 2, 3, 5)."""
     tag = _varint(unknown.field_number << 3 | unknown.wire_type)
     match unknown.wire_type:
         case 0:
@@ -251,18 +249,18 @@ def _varint(value: int) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class FlaggedSegment:
-    """What the monitor asks the interpreter to read (internal, topic ``ecg.flagged``).
+    """A segment that the monitor sends to the interpreter (internal, topic ``ecg.flagged``).
 
     Parameters
     ----------
     window : EcgWindow
         The segment, leads as recorded.
     alert_id, code, priority, reason : str
-        The alert that it belongs to, and why it was flagged.
+        The alert of the segment, and the reason for the flag.
     start_ns, deadline_ns : int
-        UTC of the first sample as documents state it; UTC after which an answer comes too late.
+        UTC of the first sample in documents; UTC after which an interpretation comes too late.
     citations : tuple of Citation
-        The start version's, numbered 1 to k: the interpreter's own go on from k + 1.
+        Citations of the start version, numbered 1 to k; those of the interpreter go on from k + 1.
     """
 
     window: EcgWindow
@@ -291,7 +289,7 @@ def encode_flagged(segment: FlaggedSegment) -> bytes:
 
 
 def decode_flagged(value: bytes | None, *, topic: str, partition: int, offset: int) -> FlaggedSegment:
-    """Read one flagged segment; `RejectedMessage` names what does not fit and where it lies."""
+    """Decode one flagged segment; `RejectedMessage` names the invalid field and the place."""
     where = f"{topic}/{partition} offset {offset}"
     message = flagged_segment_pb2.FlaggedSegment()
     try:
@@ -301,7 +299,7 @@ def decode_flagged(value: bytes | None, *, topic: str, partition: int, offset: i
         raise RejectedMessage(f"value of {len(value or b'')} bytes is not a FlaggedSegment: {e} ({where})") from None
     except ValidationError as e:
         raise RejectedMessage(
-            f"citations do not fit: {json.dumps(e.errors(include_url=False), default=str)} ({where})", "citations"
+            f"citations are invalid: {json.dumps(e.errors(include_url=False), default=str)} ({where})", "citations"
         ) from None
     if message.schema != FLAGGED_SCHEMA:
         raise RejectedMessage(
