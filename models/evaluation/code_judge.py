@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from models.corpus.finding_labels import Labels
 from models.ecg import Ecg
 from models.finding_names import FINDINGS
-from models.grounding.citations import without_marks
+from models.grounding.citations import without_markup
 from models.grounding.claim_extraction import extract_claims
 from models.grounding.claims import ExtractedClaim
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
@@ -90,7 +90,7 @@ def judge_text(text: str, ecg: Ecg, measured: SegmentMeasurements | None = None)
     [('ASYSTOLE', 'supported'), ('SINUS', 'contradicted')]
     """
     measured = measured or measure_segment(ecg)
-    claims = extract_claims(without_marks(text))
+    claims = extract_claims(without_markup(text))
     return Judgement(tuple(judge_claim(c, measured) for c in claims), diagnoses_of(claims))
 
 

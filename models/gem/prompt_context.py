@@ -1,7 +1,8 @@
-"""All that a compact GEM is told of a segment: measured values, what they show, and what the encoder's heads found.
+"""Prompt context of a compact GEM: measured values, their descriptors, and the findings of the encoder's heads.
 
-One function for the interpreter, the evaluation and the command line, so that the model is asked everywhere as it was
-taught. Where the encoder or its heads are missing, nothing is said of findings (`found` is None). No torch.
+Input: an `Ecg` and a `FindingPredictor`. Output: `PromptContext`. The interpreter, the evaluation and the command line
+use this one function, so that the model is asked everywhere as it was trained. Without an encoder or its heads
+``findings`` is None. No torch.
 """
 
 from __future__ import annotations
@@ -26,14 +27,25 @@ from models.grounding.segment_measurements import SegmentMeasurements, measure_s
 from models.leads import independent_leads
 
 ALL_INDEPENDENT = 8  # directions of the twelve leads
-PAUSE_S = 2.0  # without a beat: the measurements word it, with its place
+PAUSE_S = 2.0  # without a beat: left to the rule-based report, which cites its span
 OF_ANY_LEAD = frozenset({*RHYTHM, "AVB1"})
-"""Findings that may be told of a bed with fewer leads: the others need leads that are not there."""
+"""Findings that a bed with fewer leads can have in its prompt: the others need the absent leads."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptContext:
-    """What a prompt states; ``unfit`` says why a compact GEM must not be asked of the segment, empty where it may."""
+    """Context of one segment in the prompt.
+
+    Attributes
+    ----------
+    measurements : tuple of Evidence
+    descriptors : tuple of str
+        Words for the measurements.
+    findings : tuple of str or None
+        Findings of the encoder's heads, in words; None without heads.
+    unsuitable : str
+        Why a compact GEM must not be asked about the segment; empty where it can be.
+    """
 
     measurements: tuple[Evidence, ...]
     descriptors: tuple[str, ...]
@@ -43,7 +55,7 @@ class PromptContext:
 
 @dataclass(frozen=True, eq=False)
 class FindingPredictor:
-    """An encoder with its heads over measurements and feature.
+    """Encoder with heads on its pooled feature and on the feature vector of the measurements.
 
     Parameters
     ----------
@@ -56,14 +68,14 @@ class FindingPredictor:
 
     @classmethod
     def load(cls, folder: Path | None = None, device: str = "cpu", threads: int | None = 1) -> Self | None:
-        """From an encoder folder, None for the shipped one; None where no such heads were trained."""
+        """Load from an encoder folder (None: the shipped one); None where no such heads were trained."""
         session = EncoderSession.load(folder, device, threads=threads)
         heads = load_heads(session.folder, session.weights) if session.trained else None
         read = None if heads is None else FindingHeads.read(session.folder, heads)
         return None if read is None else cls(session, read)
 
     def predict(self, ecg: Ecg, measured: SegmentMeasurements) -> dict[str, float]:
-        """Findings (keys of `TITLES`) of a segment's first ten seconds, with their probabilities."""
+        """Findings (keys of `TITLES`) in the first 10 s of a segment, with their probabilities."""
         window = ecg_window(ecg)[None]
         numbers: NDArray[np.float32] = feature_vector(measured)[None]
         (found,) = self.heads.called(numbers, self.session.pooled(window))
@@ -79,24 +91,24 @@ def build_prompt_context(
     alarmed: bool = False,
     fold: str | None = None,
 ) -> PromptContext:
-    """What a prompt states of a segment.
+    """Prompt context of a segment.
 
     Parameters
     ----------
     predictor : FindingPredictor or None
     measured : SegmentMeasurements, optional
-        Of ``ecg``, where they have been gathered already.
+        Of ``ecg``, where they are known already.
     millivolts : bool
-        False: the record's scale is unknown, and no voltage is told.
+        False: the scale of the record is unknown, and no voltage is listed.
     alarmed : bool
-        An alarm rests on this segment: no normal ECG is told of it.
+        The segment carries an alarm: "normal ECG" is never listed.
     fold : str, optional
         Measure with network weights trained without this fold (evaluation).
     """
     measured = measured or measure_segment(ecg, fold=fold)
     evidence, words = tuple(prompt_measurements(measured, millivolts)), prompt_descriptors(measured, millivolts)
     if not evidence:
-        return PromptContext((), (), None, "the compact GEM speaks of beats, and none can be read here")
+        return PromptContext((), (), None, "the compact GEM describes beats; none can be measured in this segment")
     pause = measured.longest_rr
     if pause is not None and pause.value >= PAUSE_S:
         return PromptContext(

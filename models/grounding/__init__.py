@@ -1,1 +1,1 @@
-"""Grounding: what a text says of an ECG, held against what the signal measures at a named lead and time."""
+"""Grounding: claims of a text about an ECG, checked by measurements at a named lead and time."""

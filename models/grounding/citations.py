@@ -1,7 +1,7 @@
-"""Puts verdicts into the text: ``[n]`` behind what the signal supports, strike-through round what it contradicts.
+"""Markup of verdicts in the text: ``[n]`` after a supported claim, strike-through around a contradicted one.
 
-Positions count Unicode code points of the text that is shown. What a text brings along of such marks itself is taken
-out first: numbers that a model wrote are not citations.
+Input: a text without markup and its judged claims. Output: the marked text and each claim at its position in it, in
+Unicode code points. Markup of the model's own is removed first: numbers that a model wrote are not citations.
 """
 
 from __future__ import annotations
@@ -13,49 +13,51 @@ from models.grounding.interpretation import CheckedClaim, CitationNumbers
 from models.grounding.verdicts import JudgedClaim
 
 STRIKE = "~~"
-MOST_CITATIONS = 4  # behind one claim; the others stay in the record of the segment
-_AGAIN = re.compile(r"\b([^,.;:\n]{4,}?)(?:,\s+\1)+(?=\s*(?:[,.;:\n]|$))", re.IGNORECASE)
-_OWN_MARKS = re.compile(r"\s*\[\s*\d+(?:\s*[,–-]\s*\d+)*\s*\](?!\()|~~")
+MAX_CITATIONS = 4  # after one claim; further evidence stays out of the text
+_REPEATED = re.compile(r"\b([^,.;:\n]{4,}?)(?:,\s+\1)+(?=\s*(?:[,.;:\n]|$))", re.IGNORECASE)
+_OWN_MARKUP = re.compile(r"\s*\[\s*\d+(?:\s*[,–-]\s*\d+)*\s*\](?!\()|~~")
 
 
-def without_marks(text: str) -> str:
-    """The text without citation numbers and strikes of its own, spaces tidied.
+def without_markup(text: str) -> str:
+    """The text without citation numbers and strike-through of its own, spaces normalized.
 
-    >>> without_marks("PR is 160 ms [1] [2],  ~~not~~ long.\\n")
+    >>> without_markup("PR is 160 ms [1] [2],  ~~not~~ long.\\n")
     'PR is 160 ms, not long.'
     """
-    return re.sub(r"[ \t]+", " ", _OWN_MARKS.sub("", text)).strip()
+    return re.sub(r"[ \t]+", " ", _OWN_MARKUP.sub("", text)).strip()
 
 
 def without_repeats(text: str) -> str:
-    """The text without what repeats the item before it, word for word.
+    """The text without items that repeat the previous one word for word.
 
     >>> without_repeats("Conclusion: sinus rhythm, sinus rhythm, left axis.")
     'Conclusion: sinus rhythm, left axis.'
     """
-    return _AGAIN.sub(r"\1", text)
+    return _REPEATED.sub(r"\1", text)
 
 
-def mark(text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers) -> tuple[str, list[CheckedClaim]]:
-    """The text to be shown, and every claim at its place in it.
+def mark_verdicts(
+    text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers
+) -> tuple[str, list[CheckedClaim]]:
+    """Mark the text, and place each claim in the marked text.
 
     Parameters
     ----------
     text : str
-        Without marks; the claims' positions are in it.
+        Without markup; the positions of the claims refer to it.
     judged : sequence of JudgedClaim
-        In order of their place.
+        In text order.
     numbering : CitationNumbers
-        Gives out the citation numbers, in order of the text.
+        Assigns the citation numbers, in text order.
 
     Returns
     -------
-    shown : str
+    marked : str
     claims : list of CheckedClaim
-        All of them, the contradicted ones too.
+        All claims, the contradicted ones as well.
     """
     before: dict[int, str] = {}
-    behind: dict[int, list[int]] = {}
+    after: dict[int, list[int]] = {}
     first: dict[int, int | None] = {}
     for start, end in _merged([(j.claim.start, j.claim.end) for j in judged if j.verdict == "contradicted"]):
         before[start] = before.get(start, "") + STRIKE
@@ -64,29 +66,29 @@ def mark(text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers) -
     for index, item in enumerate(judged):
         first[index] = None
         if item.verdict == "supported" and item.evidence:
-            numbers = list(dict.fromkeys(numbering.number(e) for e in item.evidence[:MOST_CITATIONS]))
+            numbers = list(dict.fromkeys(numbering.number(e) for e in item.evidence[:MAX_CITATIONS]))
             first[index] = numbers[0]
             stop = next(end for start, end in clusters if start <= item.claim.start < end or start == item.claim.start)
-            behind.setdefault(stop, []).extend(n for n in numbers if n not in behind.get(stop, []))
+            after.setdefault(stop, []).extend(n for n in numbers if n not in after.get(stop, []))
     out: list[str] = []
     starts: dict[int, int] = {}
     ends: dict[int, int] = {}
     length = 0
     for k in range(len(text) + 1):
         ends[k] = length
-        extra = before.get(k, "") + "".join(f" [{n}]" for n in behind.get(k, ()))
-        if before.get(k, "").startswith(STRIKE) and k in behind and not _opens(k, judged):
-            extra = STRIKE + "".join(f" [{n}]" for n in behind[k])
+        extra = before.get(k, "") + "".join(f" [{n}]" for n in after.get(k, ()))
+        if before.get(k, "").startswith(STRIKE) and k in after and not _opens(k, judged):
+            extra = STRIKE + "".join(f" [{n}]" for n in after[k])
         out.append(extra)
         length += len(extra)
         starts[k] = length
         if k < len(text):
             out.append(text[k])
             length += 1
-    shown = "".join(out)
+    marked = "".join(out)
     claims = [
         CheckedClaim(
-            shown[starts[j.claim.start] : ends[j.claim.end]],
+            marked[starts[j.claim.start] : ends[j.claim.end]],
             starts[j.claim.start],
             ends[j.claim.end],
             j.verdict,
@@ -95,7 +97,7 @@ def mark(text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers) -
         )
         for k, j in enumerate(judged)
     ]
-    return shown, claims
+    return marked, claims
 
 
 def _opens(k: int, judged: Sequence[JudgedClaim]) -> bool:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from models.grounding import lexicon as words
+from models.grounding import lexicon
 from models.grounding.claims import ExtractedClaim
 from models.grounding.finding_extraction import extract_findings
 from models.grounding.locations import lead_groups
@@ -20,7 +20,7 @@ from models.grounding.number_extraction import extract_numbers
 
 
 def extract_claims(text: str) -> list[ExtractedClaim]:
-    """The claims of a text, in order.
+    """Claims of a text, in text order.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def extract_claims(text: str) -> list[ExtractedClaim]:
     out: list[ExtractedClaim] = []
     for start, sentence in _sentences(text):
         low = sentence.lower() if len(sentence.lower()) == len(sentence) else sentence
-        if words.RULE_SENTENCE.match(low):
+        if lexicon.RULE_SENTENCE.match(low):
             continue
         groups = lead_groups(sentence)
         findings = list(extract_findings(sentence, low, groups))

@@ -1,4 +1,4 @@
-"""A claim as it was read out of prose, before anything is held against the signal."""
+"""Claims as extracted from prose, before any measurement, and the verdicts that they can get."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 Kind = Literal["number", "finding"]
 Verdict = Literal["supported", "contradicted", "unsupported"]
+"""Supported or contradicted by a measurement; unsupported where no measurement decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +17,9 @@ class ExtractedClaim:
     Attributes
     ----------
     text : str
-        Its words.
+        The words of the claim.
     start, end : int
-        Code points in the text.
+        Unicode code points in the text.
     kind : {"number", "finding"}
     subject : str
         A measure (``HR``, ``PR``, ``QRS``, ``QT``, ``QTc``, ``QTcF``, ``RR``, ``P``, ``ST``, ``AXIS``, ``AMPLITUDE``,
@@ -27,15 +28,15 @@ class ExtractedClaim:
         The number in the measure's own unit (ms, bpm, mV, degrees; RR in s), and the upper end of a range.
     relation : {"=", "<", ">"}
     wave : str or None
-        Of an amplitude or duration.
+        Wave of an amplitude or duration (``P``, ``Q``, ``R``, ``S``, ``T``).
     leads : tuple of str
-        Canonical; empty where none is named.
+        Canonical names; empty where none is named.
     beats : tuple of int
-        Beats that are named, counted from 1.
+        Beats named, counted from 1.
     present : bool
-        False: the text says that it is not there.
+        False: the text denies it.
     hedged : bool
-        Said as a possibility.
+        Stated as a possibility.
     """
 
     text: str

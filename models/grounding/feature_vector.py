@@ -24,11 +24,11 @@ NAMES = (
     *(f"kind {k}" for k in KINDS),
     *(f"{wave} {lead}" for lead in STANDARD_12 for wave in (*WAVES, "ST")),
 )
-"""What each number is."""
+"""Name of each number."""
 
 
 def feature_vector(measured: SegmentMeasurements) -> NDArray[np.float32]:
-    """[len(NAMES)] numbers, NaN where nothing was measured."""
+    """Feature vector, float32 [len(NAMES)], NaN where nothing was measured."""
     out = [np.nan if (value := measured.value(m)) is None else value for m in MEASURES]
     axis = measured.axis_deg
     out += [np.nan, np.nan] if axis is None else [np.cos(np.radians(axis)), np.sin(np.radians(axis))]
@@ -41,7 +41,7 @@ def feature_vector(measured: SegmentMeasurements) -> NDArray[np.float32]:
     return np.array(out, np.float32)
 
 
-_HINGES: tuple[tuple[str, float, float, float], ...] = (  # number, origin, and how far to each side it still counts
+_HINGES: tuple[tuple[str, float, float, float], ...] = (  # number, origin, and its range below and above
     ("HR", 60.0, 30.0, 0.0),
     ("HR", 100.0, 0.0, 40.0),
     ("PR", 200.0, 0.0, 80.0),
@@ -67,9 +67,9 @@ _STEPS = (
 
 
 def expand_features(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The numbers [n, NAMES] with their distances from the limits of textbooks, [n, features]; NaN stays NaN.
+    """Append distances from textbook limits: [n, NAMES] to [n, features]; NaN stays NaN.
 
-    A straight line over a heart rate cannot say "under 60"; over what is under 60 it can.
+    A linear model of the heart rate cannot separate "under 60 bpm"; one of the distance below 60 bpm can.
     """
     column = {name: numbers[:, k] for k, name in enumerate(NAMES)}
     out = [np.clip(column[name] - origin, -below, above) for name, origin, below, above in _HINGES]

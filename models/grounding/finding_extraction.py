@@ -1,21 +1,27 @@
-"""Reads findings out of one sentence: what is said to be there or not, in which leads, as fact or as possibility."""
+"""Extraction of findings from one sentence: which finding, stated or denied, in which leads, with or without hedge.
+
+Input: the sentence, its lower-case form and its lead groups. Output: `ExtractedClaim` objects of kind ``finding``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from models.grounding import lexicon as words
+from models.grounding import finding_lexicon, lexicon
 from models.grounding.claims import ExtractedClaim
 from models.grounding.locations import LeadGroup, named_beats
 from models.leads import STANDARD_12
 
 
 def extract_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[ExtractedClaim]:
+    """Findings of a sentence, each (finding, polarity, leads) once, in text order."""
     found: list[tuple[int, int, str, bool]] = []
-    short, place = _without_leads(low, groups)
-    for name, there, pattern in words.FINDING_WORDS:
-        found += [(place[m.start()], place[m.end() - 1] + 1, name, there) for m in re.finditer(pattern, short)]
+    short, position = _without_leads(low, groups)
+    for name, affirmative, pattern in finding_lexicon.FINDING_PATTERNS:
+        found += [
+            (position[m.start()], position[m.end() - 1] + 1, name, affirmative) for m in re.finditer(pattern, short)
+        ]
     for match in re.finditer(
         r"\bst(?:[ -]segments?)? (?:elevations?|depressions?)\s*(?:or|nor|and|/)\s*(elevation|depression)s?\b", low
     ):
@@ -30,33 +36,33 @@ def extract_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterat
             kept = [k for k in kept if k not in inside] + [item]
     kept.sort()
     seen: set[tuple[str, bool, tuple[str, ...]]] = set()
-    for index, (start, end, name, there) in enumerate(kept):
+    for index, (start, end, name, affirmative) in enumerate(kept):
         before, after = low[:start], low[end:]
-        if words.NOT_A_CLAIM.search(before) or words.NOT_A_CLAIM_AFTER.match(after) or _reference_list(before):
+        if lexicon.NOT_A_CLAIM.search(before) or lexicon.NOT_A_CLAIM_AFTER.match(after) or _reference_list(before):
             continue
         own = low[start:end]
         scope = before[_scope_start(before) :]
-        if name in words.NORMAL_WORDS or not there:
+        if name in finding_lexicon.NORMAL_FINDINGS or not affirmative:
             scope = re.split(r"\band\b", scope)[-1]
         denied = (
-            bool(words.NEGATION.search(scope))
+            bool(lexicon.NEGATION.search(scope))
             or bool(re.match(r"(?:no|without)\b", own))
-            or bool(words.NEGATION_AFTER.match(after))
-            or (there and bool(re.search(r"\bnot\b", own)))  # "the PR interval is not prolonged"
+            or bool(lexicon.NEGATION_AFTER.match(after))
+            or (affirmative and bool(re.search(r"\bnot\b", own)))  # "the PR interval is not prolonged"
         )
-        if there is False and re.match(r"(?:absen|lack|loss|missing)", own):
-            denied = bool(words.NEGATION.search(scope))
+        if not affirmative and re.match(r"(?:absen|lack|loss|missing)", own):
+            denied = bool(lexicon.NEGATION.search(scope))
         leads = (
             _leads_of(sentence, start, end, groups, [(a, b) for a, b, *_ in kept], index)
-            if name in words.TAKES_LEADS
+            if name in finding_lexicon.LEAD_FINDINGS
             else ()
         )
-        hedged = bool(words.HEDGE.search(before[_clause_start(before) :])) or bool(
+        hedged = bool(lexicon.HEDGE.search(before[_clause_start(before) :])) or bool(
             re.match(r"\s+(?:is|are) (?:possible|likely|probable|suspected)", after)
         )
-        said = (name, there != denied, leads)
-        if said not in seen:  # "irregularly irregular", "Mobitz I (Wenckebach)" say one thing once
-            seen.add(said)
+        statement = (name, affirmative != denied, leads)
+        if statement not in seen:  # "irregularly irregular", "Mobitz I (Wenckebach)" are one statement
+            seen.add(statement)
             yield ExtractedClaim(
                 sentence[start:end],
                 start,
@@ -65,20 +71,20 @@ def extract_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterat
                 name,
                 leads=leads,
                 beats=named_beats(low, start, end),
-                present=there != denied,
+                present=affirmative != denied,
                 hedged=hedged,
             )
 
 
 def _without_leads(low: str, groups: list[LeadGroup]) -> tuple[str, list[int]]:
-    """The sentence without "in leads …", so that "the ST in V2 is elevated" is one; and where each letter was."""
+    """The sentence without "in leads …" ("the ST in V2 is elevated"), and the original position of each character."""
     keep = [True] * len(low)
     for group in groups:
         lead_in = re.search(r"\s*(?:\b(?:in|at|on|of|for|across)\s+)?(?:the\s+)?$", low[: group.start])
         assert lead_in is not None
         keep[lead_in.start() : group.end] = [False] * (group.end - lead_in.start())
-    place = [k for k, there in enumerate(keep) if there]
-    return "".join(low[k] for k in place), place
+    position = [k for k, kept in enumerate(keep) if kept]
+    return "".join(low[k] for k in position), position
 
 
 def _reference_list(before: str) -> bool:
@@ -89,7 +95,7 @@ def _reference_list(before: str) -> bool:
 
 def _scope_start(before: str) -> int:
     start = 0
-    for match in words.SCOPE_END.finditer(before):
+    for match in lexicon.SCOPE_END.finditer(before):
         start = match.end()
     return start
 
@@ -104,7 +110,7 @@ def _clause_start(before: str) -> int:
 def _leads_of(
     sentence: str, start: int, end: int, groups: list[LeadGroup], spans: list[tuple[int, int]], index: int
 ) -> tuple[str, ...]:
-    """Leads that a finding is said of: those that follow with a preposition, else those that stand before it."""
+    """Leads of a finding: those that follow with a preposition, else those before it."""
     inside = [g for g in groups if start <= g.start < end]
     if inside:
         return inside[0].leads

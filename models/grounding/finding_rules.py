@@ -35,7 +35,7 @@ def judge_finding(claim: ExtractedClaim, measured: SegmentMeasurements) -> tuple
         The measurements that decided; empty where nothing was measured.
     """
     if not measured.readable:
-        return "unsupported", "no lead can be read", ()
+        return "unsupported", "no lead can be analysed", ()
     rule = _RULES.get(claim.subject)
     if rule is None:
         return "unsupported", f"{claim.subject.replace('_', ' ').lower()} is not decided by measurement", ()
@@ -74,7 +74,7 @@ def _infarct(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult
     """Myocardial infarction: never confirmed; twelve leads without Q wave and ST elevation contradict it."""
     q = lead_rules.q_waves(claim_of(claim, "Q_WAVES"), measured)
     st = lead_rules.st_elevated(claim_of(claim, "ST_ELEVATED"), measured)
-    words = "Q waves and ST elevation are looked at; the diagnosis is not decided by them"
+    words = "Q waves and ST elevation are checked; they do not decide the diagnosis"
     absent = q[0] is False and st[0] is False and len(measured.usable) >= len(STANDARD_12)
     return (False if absent else None), words, st[2]
 

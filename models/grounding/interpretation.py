@@ -1,4 +1,4 @@
-"""A reading of a segment: its text, the claims in it with their verdicts, and the evidence that they cite."""
+"""Interpretation of a segment: its text, the claims in it with their verdicts, and the evidence that they cite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.grounding.claims import Verdict
 
 @dataclass(frozen=True, slots=True)
 class CheckedClaim:
-    """A statement of the text, its place (Unicode code points) and its verdict, with the rule that judged it."""
+    """A claim at its position in the marked text (Unicode code points), with verdict, citation number and rule."""
 
     text: str
     start: int
@@ -24,7 +24,7 @@ class CheckedClaim:
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvidence:
-    """Evidence under its number."""
+    """Evidence with its citation number."""
 
     n: int
     evidence: Evidence
@@ -32,7 +32,7 @@ class NumberedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which weights wrote the text, and on what."""
+    """The model that wrote a text: name, hash of the weights, precision and device."""
 
     name: str
     weights: str
@@ -42,18 +42,18 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class GroundedInterpretation:
-    """An interpretation.
+    """Text on a segment, grounded in its measurements.
 
     Attributes
     ----------
     source : {"gem", "measured"}
     reason : str or None
-        Why the measurements speak in GEM's place.
+        Why the text is the rule-based report (source ``measured``) instead of GEM's.
     text : str
-        Prose with ``[n]``; what the signal contradicts is struck (~~so~~).
+        Prose with ``[n]``; contradicted claims are struck through (``~~…~~``).
     claims : tuple of CheckedClaim
     evidence : tuple of NumberedEvidence
-        New citations only, numbered on from those that were given.
+        New citations only, numbered after those of the alert.
     model : ModelIdentity or None
         None for ``measured``.
     seconds : float
@@ -70,7 +70,7 @@ class GroundedInterpretation:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many claims have each verdict."""
+        """Number of claims with each verdict."""
         return {
             verdict: sum(c.verdict == verdict for c in self.claims)
             for verdict in ("supported", "contradicted", "unsupported")
@@ -78,14 +78,14 @@ class GroundedInterpretation:
 
 
 class CitationNumbers:
-    """Numbers for citations: those of the alert first, new ones from there on, one number a measurement.
+    """Citation numbers: those of the alert first, then new ones; one number a measurement.
 
     Parameters
     ----------
     first : int
         Number of the first new citation.
     given : sequence of Evidence
-        The alert's own, numbered 1…k.
+        The alert's own citations, numbered 1…k.
     """
 
     def __init__(self, first: int = 1, given: Sequence[Evidence] = ()) -> None:
@@ -94,7 +94,7 @@ class CitationNumbers:
         self.cited: list[NumberedEvidence] = []
 
     def number(self, evidence: Evidence) -> int:
-        """The number of evidence: that of the same measurement if it is cited already, else the next."""
+        """The citation number of evidence: the existing one of the same measurement, else the next."""
         for n, known in [*enumerate(self.given, 1), *((c.n, c.evidence) for c in self.cited)]:
             same_place = (known.start, known.end, known.leads, known.wave) == (
                 evidence.start,

@@ -28,7 +28,7 @@ P_INVERTED_MV = 0.03
 
 def p_waves(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """P waves present."""
-    words = "P waves before 70 % of the beats or more; before 20 % or fewer there are none"
+    words = "P waves present: before 70 % of the beats or more; absent: before 20 % or fewer"
     return (
         measured.p_waves,
         words,
@@ -42,7 +42,7 @@ def p_inverted(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResu
     def inverted(mv: float) -> bool | None:
         return True if mv <= -P_INVERTED_MV else False if mv >= P_INVERTED_MV else None
 
-    return per_lead(claim, measured, "P", inverted, "P below the line")
+    return per_lead(claim, measured, "P", inverted, "P wave negative")
 
 
 def pr_long(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
@@ -117,7 +117,7 @@ def bundle_branch_block(claim: ExtractedClaim, measured: SegmentMeasurements) ->
     """LBBB and RBBB: a narrow QRS contradicts them; a wide QRS is decided by the shape in V1."""
     wide = over(measured.value("QRS"), QRS_WIDE_MS, 2 * MS_BAND)
     words = "QRS 120 ms or more, and in V1 " + (
-        "an R wave as tall as the S is deep" if claim.subject == "RBBB" else "mostly negative"
+        "an R wave at least as tall as the S wave is deep" if claim.subject == "RBBB" else "mostly negative"
     )
     if wide is not True:
         return wide, words, evidence_of(measured, "QRS")
@@ -148,4 +148,4 @@ def lafb(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
 
 def high_degree_block(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Second- and third-degree AV block: not decided, because non-conducted P waves are not counted here."""
-    return None, "P waves that lead no QRS are not counted here", ()
+    return None, "non-conducted P waves are not counted here", ()

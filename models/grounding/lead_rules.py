@@ -65,7 +65,7 @@ def t_inverted(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResu
     def inverted(mv: float) -> bool | None:
         return True if mv <= -T_MV else False if mv >= T_MV else None
 
-    return per_lead(claim, measured, "T", inverted, "T below the line by 0.05 mV", leads)
+    return per_lead(claim, measured, "T", inverted, "T wave negative by 0.05 mV or more", leads)
 
 
 def t_flat(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:

@@ -1,4 +1,8 @@
-"""Reads numbers out of one sentence: which measure each belongs to, its unit, range, leads and beats."""
+"""Extraction of numbers from one sentence: the measure of each, its unit, range, relation, leads and beats.
+
+Input: the sentence, its lower-case form and its lead groups. Output: `ExtractedClaim` objects of kind ``number``, in
+the measure's own unit (ms, bpm, mV, degrees; RR in s).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
-from models.grounding import lexicon as words
+from models.grounding import lexicon
 from models.grounding.claims import ExtractedClaim
 from models.grounding.locations import LeadGroup, named_beats
 
@@ -20,7 +24,7 @@ _PLAUSIBLE = {
     "QTcF": (150, 900),
     "AXIS": (-180, 360),
 }
-"""A bare number is taken for a measure only inside these."""
+"""Ranges in which a number without unit is accepted for a measure."""
 _MS = ("PR", "QRS", "QT", "QTc", "QTcF", "P", "T", "Q", "RR", "ST_DURATION", "R", "S")
 _MV = ("ST", "P", "T", "R", "S", "Q", "QRS")
 _OF_UNIT = {"bpm": ("HR", "ATRIAL_RATE"), "ms": _MS, "s": _MS, "mV": _MV, "deg": ("AXIS",), "": tuple(_PLAUSIBLE)}
@@ -35,6 +39,7 @@ _JOINT = re.compile(
 
 
 def extract_numbers(sentence: str, low: str, groups: list[LeadGroup]) -> Iterator[ExtractedClaim]:
+    """Numbers of a sentence, in text order."""
     masked = re.sub(r"\[\d+\]", lambda m: " " * len(m.group()), low)
     masked = re.sub(
         r"\b12[- ]leads?\b|\b\d+[- ]?(?:s|sec(?:ond)?s?)[- ](?:strip|window|segment|recording|record|ecg|"
@@ -48,23 +53,23 @@ def extract_numbers(sentence: str, low: str, groups: list[LeadGroup]) -> Iterato
     used: set[int] = set()
     matches = [
         m
-        for m in words.NUMBER.finditer(masked)
+        for m in lexicon.NUMBER.finditer(masked)
         if not re.match(r"\s*(?:st|nd|rd|th)\b|:\d|[- ]?degree\b(?! of)", masked[m.end() :])
     ]
     previous_end = 0
     for k, match in enumerate(matches):
         unit, factor = (
-            words.UNITS[(match["unit"] or "").strip(" -")] if (match["unit"] or "").strip(" -") else ("", 1.0)
+            lexicon.UNITS[(match["unit"] or "").strip(" -")] if (match["unit"] or "").strip(" -") else ("", 1.0)
         )
-        if not unit and k + 1 < len(matches):  # "QT/QTc 380/420 ms": the unit stands behind the last
+        if not unit and k + 1 < len(matches):  # "QT/QTc 380/420 ms": the unit follows the last number
             follows = matches[k + 1]
             if follows["unit"] and re.fullmatch(r"\s*(?:/|,|and)\s*", masked[match.end() : follows.start()]):
-                unit, factor = words.UNITS[follows["unit"].strip(" -")]
+                unit, factor = lexicon.UNITS[follows["unit"].strip(" -")]
         before = masked[: match.start()]
         if (
-            words.REFERENCE.search(before)
-            or words.NOT_A_CLAIM.search(before)
-            or words.NOT_A_CLAIM_AFTER.match(masked[match.end() :])
+            lexicon.REFERENCE.search(before)
+            or lexicon.NOT_A_CLAIM.search(before)
+            or lexicon.NOT_A_CLAIM_AFTER.match(masked[match.end() :])
         ):
             previous_end = match.end()
             continue
@@ -75,7 +80,7 @@ def extract_numbers(sentence: str, low: str, groups: list[LeadGroup]) -> Iterato
             and re.fullmatch(r"\s+and\s+", masked[match.end() : matches[k + 1].start()])
         ):
             high = matches[k + 1]
-            unit, factor = words.UNITS.get((high["unit"] or "").strip(" -"), (unit, factor))
+            unit, factor = lexicon.UNITS.get((high["unit"] or "").strip(" -"), (unit, factor))
         if (
             k
             and re.search(r"\bbetween\s*$", masked[: matches[k - 1].start()])
@@ -101,7 +106,7 @@ def extract_numbers(sentence: str, low: str, groups: list[LeadGroup]) -> Iterato
 
 def _subjects(masked: str) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
-    for name, pattern in words.MEASURE_WORDS:
+    for name, pattern in lexicon.MEASURE_WORDS:
         for match in re.finditer(pattern, masked):
             if not any(match.start() < end and match.end() > start for start, end, _ in found):
                 found.append((match.start(), match.end(), name))
@@ -154,7 +159,7 @@ def _subject(
 def _paired(
     masked: str, match: re.Match[str], subjects: list[tuple[int, int, str]], matches: list[re.Match[str]], k: int
 ) -> tuple[str, int, int] | None:
-    """``QT/QTc 380/420``, ``PR and QRS of 160 and 90 ms``: as many numbers in a row as measures in a row."""
+    """``QT/QTc 380/420``, ``PR and QRS of 160 and 90 ms``: as many consecutive numbers as consecutive measures."""
     first = k
     while first and re.fullmatch(
         r"\s*(?:/|,|and|,\s*and)\s*", masked[matches[first - 1].end() : matches[first].start()]
@@ -222,9 +227,9 @@ def _number_claim(
         value, high = -value, None if high is None else -high
     if wave in ("S", "Q") and value > 0:
         value, high = -value, None if high is None else -high
-    behind = low[match.end() :]
-    below = words.BELOW.search(before) or words.OR_LESS.match(behind)
-    above = words.ABOVE.search(before) or words.OR_MORE.match(behind)
+    after = low[match.end() :]
+    below = lexicon.BELOW.search(before) or lexicon.OR_LESS.match(after)
+    above = lexicon.ABOVE.search(before) or lexicon.OR_MORE.match(after)
     relation: Literal["=", "<", ">"] = "<" if below else ">" if above else "="
     hedged = bool(re.search(r"\b(?:possibl[ey]|may|might|could)\b", around))
     denied = bool(re.search(r"\bno (?:\w+ ){0,2}$|\bnot (?:\w+ ){0,1}$", low[:start]))
@@ -261,7 +266,7 @@ def _leads_near(sentence: str, start: int, end: int, groups: list[LeadGroup]) ->
         last = preceding[-1]
         between = sentence[last.end : start].lower()
         if re.fullmatch(r"\s*(?:in\s+)?(?:the\s+)?", sentence[: last.start].lower()) and ";" not in between:
-            return last.leads  # the sentence is about that lead
+            return last.leads  # the lead is the subject of the sentence
         if not re.search(r"[;.]|\d|\bwith a\b", between) and (
             re.match(r"\s*(?::|\(|shows?|has|have|displays?|exhibits?|demonstrates?|with|the|by|of|measures?)", between)
             or between.strip() == ""

@@ -1,8 +1,9 @@
-"""What a compact GEM is told in its prompt: the measured values that its text will state, and what they show in words.
+"""Measurements and descriptors for the prompt of a compact GEM.
 
-The order is fixed, values of one lead are named with it, and what was not measured is not there. Words are told only
-where the grounding's own rule for them holds, so a text that repeats them is supported. The same list is used for
-training, so the interpreter has to hand over exactly this one.
+Input: `SegmentMeasurements`. Output: the measured values that the prompt lists, in fixed order, and words that describe
+them. Values of one lead are named with it; unmeasured values are left out. A descriptor is listed only where its rule
+in `models.grounding.finding_rules` supports it, so that a text that repeats it is supported. The model was trained on
+exactly these lists: a change of order or wording needs a new training.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from models.evidence import Evidence
 from models.finding_names import FINDINGS
 from models.grounding.claims import ExtractedClaim
 from models.grounding.finding_rules import NORMAL_FROM_BPM, judge_finding
+from models.grounding.interval_rules import PR_LONG_MS, QRS_WIDE_MS
+from models.grounding.lead_rules import T_LEADS
 from models.grounding.segment_measurements import SegmentMeasurements
 
-ST_LISTED_MV = 0.1  # a lead's ST is stated from here on
-MOST_ST_LEADS = 4
-T_LISTED_MV = -0.05  # inverted T waves are stated by their depth
-T_LEADS = ("I", "II", "V3", "V4", "V5", "V6")
+ST_LISTED_MV = 0.1  # smaller ST deviations are not listed
+MAX_ST_LEADS = 4
+T_LISTED_MV = -0.05  # T waves of this depth or deeper are listed
 _ORDER = ("HR", "PR", "QRS", "QT", "QTcF")
 NO_ST = "no ST deviation"
 
@@ -32,25 +34,25 @@ DESCRIPTORS: tuple[tuple[tuple[str, str, bool], ...], ...] = (
     (("left axis", "AXIS_LEFT", True), ("right axis", "AXIS_RIGHT", True), ("normal axis", "AXIS_NORMAL", True)),
     ((NO_ST, "ST_CHANGED", False),),
 )
-"""Words with the finding that they state or deny; of each group the first that holds is told."""
+"""Groups of (descriptor, finding, stated or denied); of each group the first supported one is listed."""
 
-_BEYOND: dict[str, tuple[str, Callable[[float], bool]]] = {
+_BEYOND_LIMIT: dict[str, tuple[str, Callable[[float], bool]]] = {
     "slow rate": ("HR", lambda bpm: round(bpm) < 60),
     "fast rate": ("HR", lambda bpm: round(bpm) > 100),
     "long PR": ("PR", lambda ms: round(ms) > 200),
     "wide QRS": ("QRS", lambda ms: round(ms) >= 120),
     "long QTcF": ("QTcF", lambda ms: round(ms) > 460),
 }
-"""The grounding leaves a band round each limit; what is told lies beyond the limit itself, as its number shows."""
+"""The rules leave a band round each limit; a descriptor also needs the listed number beyond the limit itself."""
 
 
 def prompt_measurements(measured: SegmentMeasurements, millivolts: bool = True) -> list[Evidence]:
-    """The values, in the order in which they are told; empty when no beat can be read.
+    """Measured values in the order of the prompt; empty when no beat can be measured.
 
     Parameters
     ----------
     millivolts : bool
-        False: the record's scale is unknown, and no voltage is told.
+        False: the scale of the record is unknown, and no voltage is listed.
     """
     if not measured.readable or measured.fibrillation is not None or measured.beats == 0:
         return []
@@ -59,55 +61,54 @@ def prompt_measurements(measured: SegmentMeasurements, millivolts: bool = True) 
     if not millivolts:
         return out
     st = [e for lead, e in measured.st.items() if abs(e.value) >= ST_LISTED_MV and lead != "aVR"]
-    largest = sorted(st, key=lambda e: -abs(e.value))[:MOST_ST_LEADS]
-    out += sorted(largest, key=lambda e: -e.value)  # elevation first, as a text tells it
+    largest = sorted(st, key=lambda e: -abs(e.value))[:MAX_ST_LEADS]
+    out += sorted(largest, key=lambda e: -e.value)  # elevation first, as in the text
     waves = [e for lead in T_LEADS if (e := measured.wave_evidence(lead, "T")) is not None]
     return out + [e for e in waves if e.value <= T_LISTED_MV]
 
 
 def prompt_descriptors(measured: SegmentMeasurements, millivolts: bool = True) -> tuple[str, ...]:
-    """What the measurements show, in the words of `DESCRIPTORS`."""
+    """Descriptors of the measurements, in the words of `DESCRIPTORS`."""
     if not prompt_measurements(measured, millivolts):
         return ()
-    out = []
+    out: list[str] = []
     for group in DESCRIPTORS:
         for words, subject, present in group:
             if words == NO_ST and not (millivolts and measured.st):
                 continue
             verdict, _, _ = judge_finding(ExtractedClaim("", 0, 0, "finding", subject, present=present), measured)
-            measure, beyond = _BEYOND.get(words, ("", None))
+            measure, beyond = _BEYOND_LIMIT.get(words, ("", None))
             if verdict == "supported" and (beyond is None or beyond(measured.evidence[measure].value)):
                 out.append(words)
                 break
     return tuple(out)
 
 
-LONG_PR_MS, WIDE_QRS_MS = 200.0, 120.0
-BAND_MS = 10.0  # a finding about an interval is told only where the interval agrees within this
-
-
+CONSISTENT_WITHIN_MS = 10.0  # a finding about an interval needs the interval within this of its limit
 NOT_NORMAL = frozenset(FINDINGS) - {"NORM", "SINUS", "BRADY", "IRREGULAR_SINUS"}
-"""Findings beside which no ECG is called normal."""
+"""Findings that exclude a normal ECG."""
 
 
-def consistent_findings(findings: Collection[str], evidence: Sequence[Evidence], shown: Sequence[str]) -> list[str]:
-    """Of findings (keys of `models.finding_names.TITLES`) those that no measurement contradicts, in fixed order."""
+def consistent_findings(
+    findings: Collection[str], evidence: Sequence[Evidence], descriptors: Sequence[str]
+) -> list[str]:
+    """The findings (keys of `models.finding_names.TITLES`) that no measurement contradicts, in fixed order."""
     values = {e.measure: e.value for e in evidence}
     pr, qrs = values.get("PR"), values.get("QRS")
     abnormal = ("no P waves", "long PR", "wide QRS", "long QTcF", "fast rate")
-    wrong = {
-        "AFIB": "P waves" in shown or "regular" in shown,
-        "SINUS": "no P waves" in shown,
-        "IRREGULAR_SINUS": "no P waves" in shown or "regular" in shown,
-        "BRADY": "fast rate" in shown or "normal rate" in shown,
-        "TACHY": "slow rate" in shown or "normal rate" in shown,
-        "AVB1": pr is None or pr < LONG_PR_MS - BAND_MS,
-        "LBBB": qrs is None or qrs < WIDE_QRS_MS - BAND_MS,
-        "RBBB": qrs is None or qrs < WIDE_QRS_MS - BAND_MS,
-        "IRBBB": "wide QRS" in shown,
-        "NORM": any(word in shown for word in abnormal)
+    contradicted = {
+        "AFIB": "P waves" in descriptors or "regular" in descriptors,
+        "SINUS": "no P waves" in descriptors,
+        "IRREGULAR_SINUS": "no P waves" in descriptors or "regular" in descriptors,
+        "BRADY": "fast rate" in descriptors or "normal rate" in descriptors,
+        "TACHY": "slow rate" in descriptors or "normal rate" in descriptors,
+        "AVB1": pr is None or pr < PR_LONG_MS - CONSISTENT_WITHIN_MS,
+        "LBBB": qrs is None or qrs < QRS_WIDE_MS - CONSISTENT_WITHIN_MS,
+        "RBBB": qrs is None or qrs < QRS_WIDE_MS - CONSISTENT_WITHIN_MS,
+        "IRBBB": "wide QRS" in descriptors,
+        "NORM": any(word in descriptors for word in abnormal)
         or values.get("HR", NORMAL_FROM_BPM) < NORMAL_FROM_BPM
         or any(e.measure == "ST" for e in evidence)
         or not NOT_NORMAL.isdisjoint(findings),
     }
-    return [f for f in FINDINGS if f in findings and not wrong.get(f, False)]
+    return [f for f in FINDINGS if f in findings and not contradicted.get(f, False)]

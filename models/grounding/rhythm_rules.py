@@ -26,9 +26,9 @@ BIGEMINY_SHARE, TRIGEMINY_SHARE = (0.4, 0.6), (0.25, 0.4)  # of the beats, ventr
 
 def sinus(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Sinus rhythm: P waves before the beats, most of which are neither ventricular nor paced."""
-    words = "a P wave before the beats, most of them neither ventricular nor paced"
+    words = "P waves before the beats, most of them neither ventricular nor paced"
     if measured.fibrillation is not None:
-        return False, "waves of fibrillation", (measured.fibrillation,)
+        return False, "fibrillation waves", (measured.fibrillation,)
     if measured.beats == 0:
         return False, "no beats", as_tuple(measured.longest_rr)
     if measured.kinds.get("V", 0) + measured.kinds.get("P", 0) > measured.beats / 2:
@@ -74,7 +74,7 @@ def afib(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
 
 def aflut(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Atrial flutter: never confirmed; P waves before regular beats contradict it."""
-    words = "flutter waves are not measured; P waves before the beats speak against them"
+    words = "flutter waves are not measured; P waves before regular beats contradict them"
     return (
         (False if measured.p_waves is True and measured.regular is True else None),
         words,
@@ -95,12 +95,12 @@ def asystole(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult
 def vfib(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Ventricular fibrillation: confirmed by fibrillation waves, contradicted by conducted beats."""
     if measured.fibrillation is not None:
-        return True, "waves of fibrillation in most usable leads", (measured.fibrillation,)
+        return True, "fibrillation waves in most usable leads", (measured.fibrillation,)
     ventricular = measured.kinds.get("V", 0) > measured.beats / 2
     conducted = measured.beats > 0 and not ventricular and (measured.p_waves is True or measured.regular is True)
     return (
         (False if conducted else None),
-        "conducted beats speak against fibrillation",
+        "conducted beats contradict fibrillation",
         evidence_of(measured, "PR", "REGULARITY"),
     )
 

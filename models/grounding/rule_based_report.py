@@ -255,9 +255,9 @@ def _word_rhythm(prose: Prose, measured: SegmentMeasurements) -> None:
         if rate.value < SLOW_BPM or rate.value > FAST_BPM:
             prose.say(f" ({'slow' if rate.value < SLOW_BPM else 'fast'})")
     prose.say(". ")
-    if measured.p_waves is None and absent is not None and measured.beats_judged:
+    if measured.p_waves is None and absent is not None and measured.beats_examined:
         prose.claim(
-            f"A P wave is seen before {measured.beats_with_p} of {measured.beats_judged} beats",
+            f"A P wave is seen before {measured.beats_with_p} of {measured.beats_examined} beats",
             "P waves counted",
             absent,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,30 +23,30 @@ from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.intervals import interval_evidence, wave_height, wave_level
 from models.measurement.measure import measure
 
-METHOD = "facts 1"
-P_PRESENT_SHARE = 0.7  # of the conducted beats with a P wave: from here on "P waves" is said
-P_ABSENT_SHARE = 0.2  # down to here "no P waves" is said; between them neither
-REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is called regular (sinus arrhythmia starts near 0.1)
-IRREGULAR_RR = 0.12  # and from which irregular
-EVEN_RR = 0.03  # median change from one RR to the next, of their mean, under which scatter is that of a changing rate
-RHYTHM_BEATS = 4  # fewer say nothing about regularity
-WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not named
-FIBRILLATING_LEADS = 0.75  # of the usable ones
-BASELINE_S = 0.02  # before QRS onset: the level that heights are measured from
+METHOD = "segment 1"  # name and version of these measurements, as cited
+P_PRESENT_SHARE = 0.7  # of the conducted beats: from this share on P waves are present
+P_ABSENT_SHARE = 0.2  # down to this share they are absent; between the two neither
+REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is regular (sinus arrhythmia starts near 0.1)
+IRREGULAR_RR = 0.12  # from which it is irregular
+EVEN_RR = 0.03  # median change between successive RR / mean RR; below it the variability is a change of rate
+RHYTHM_BEATS = 4  # fewer do not decide regularity
+WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not reported
+FIBRILLATING_LEADS = 0.75  # share of the usable leads
+BASELINE_S = 0.02  # before QRS onset: baseline of the QRS areas
 Q_SHARE = 0.25  # a pathological Q wave: a quarter of the R wave, and …
 Q_MV = 0.1  # … 0.1 mV deep (fourth universal definition of myocardial infarction, Circulation 2018)
 
 
 @dataclass(frozen=True, slots=True)
 class WaveHeight:
-    """Height of one wave in one lead, mV: of the beat nearest to the median, with the span to measure it again."""
+    """Height (mV) of one wave in one lead: that of the beat nearest to the median, with its span in samples."""
 
     mv: float
     start: int
     end: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SegmentMeasurements:
     """The measurements of one segment.
 
@@ -62,41 +62,41 @@ class SegmentMeasurements:
     waves : mapping
         Lead and wave (``P``, ``Q``, ``R``, ``S``, ``T``) to its height.
     usable : tuple of str
-        Leads good enough to speak.
+        Leads of sufficient quality.
     states : mapping
-        Lead to its quality's state (usable, flat, saturated, noisy, detached, absent).
+        Lead to its quality state (usable, flat, saturated, noisy, detached, absent).
     quality : mapping
         Lead to 0…1.
     beats : int
-        How many beats.
+        Number of beats.
     kinds : mapping
         Beat kind to count.
-    beats_with_p, beats_judged : int
-        Conducted beats that a P wave leads, of those looked at.
+    beats_with_p, beats_examined : int
+        Conducted beats with a P wave, and conducted beats examined.
     axis_deg : float or None
-        Frontal QRS axis.
+        Frontal QRS axis, degrees.
     longest_rr : Evidence or None
         The longest time without a beat: RR between two beats, SILENCE where an edge of the segment ends it.
     fibrillation : Evidence or None
-        Four seconds whose waves look like ventricular fibrillation in most usable leads: there are no QRS complexes to
-        measure then, and no other measurement is present.
+        Four seconds with a pattern consistent with ventricular fibrillation in most usable leads. No other measurement
+        is present then: there are no QRS complexes to measure.
     rr_change : float or None
         Median change from one RR to the next, as a share of the mean RR.
     """
 
     ecg: Ecg
-    evidence: Mapping[str, Evidence]
-    st: Mapping[str, Evidence]
-    waves: Mapping[tuple[str, str], WaveHeight]
-    usable: tuple[str, ...]
-    states: Mapping[str, str]
-    quality: Mapping[str, float]
-    beats: int
-    kinds: Mapping[str, int]
-    beats_with_p: int
-    beats_judged: int
-    axis_deg: float | None
-    longest_rr: Evidence | None
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    st: Mapping[str, Evidence] = field(default_factory=dict)
+    waves: Mapping[tuple[str, str], WaveHeight] = field(default_factory=dict)
+    usable: tuple[str, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+    beats: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    beats_with_p: int = 0
+    beats_examined: int = 0
+    axis_deg: float | None = None
+    longest_rr: Evidence | None = None
     fibrillation: Evidence | None = None
     rr_change: float | None = None
 
@@ -107,39 +107,39 @@ class SegmentMeasurements:
 
     @property
     def readable(self) -> bool:
+        """Whether any lead is usable."""
         return bool(self.usable)
 
     @property
     def p_waves(self) -> bool | None:
-        """True: before most beats; False: before (almost) none; None: not to be said."""
-        if not self.beats_judged:
+        """True: before most beats; False: before almost none; None: not decided."""
+        if not self.beats_examined:
             return None
-        share = self.beats_with_p / self.beats_judged
+        share = self.beats_with_p / self.beats_examined
         return True if share >= P_PRESENT_SHARE else False if share <= P_ABSENT_SHARE else None
 
     @property
     def regular(self) -> bool | None:
-        """True and False from the scatter of RR; None between, or with fewer than `RHYTHM_BEATS` beats.
+        """True or False by the variability of RR; None in between, or with fewer than `RHYTHM_BEATS` beats.
 
-        Where the scatter is large but most beats follow their neighbours evenly, the rate has changed or single beats
-        came early: neither regular nor irregular is said.
+        Large variability with even successive RR means a change of rate or single early beats: None as well.
         """
-        scatter = self.value("REGULARITY")
-        if scatter is None or self.beats < RHYTHM_BEATS:
+        variability = self.value("REGULARITY")
+        if variability is None or self.beats < RHYTHM_BEATS:
             return None
-        if scatter >= IRREGULAR_RR and self.rr_change is not None and self.rr_change < EVEN_RR:
+        if variability >= IRREGULAR_RR and self.rr_change is not None and self.rr_change < EVEN_RR:
             return None
-        return True if scatter <= REGULAR_RR else False if scatter >= IRREGULAR_RR else None
+        return True if variability <= REGULAR_RR else False if variability >= IRREGULAR_RR else None
 
     def wave_evidence(self, lead: str, wave: str) -> Evidence | None:
-        """A wave's height as evidence; None where that lead shows no such wave."""
+        """Height of a wave as evidence; None where the lead has no such wave."""
         height = self.waves.get((lead, wave))
         if height is None or abs(height.mv) < WAVE_MV[wave]:
             return None
         return Evidence("AMPLITUDE", round(height.mv, 3), (lead,), height.start, height.end, wave=wave, method=METHOD)
 
     def q_wave(self, lead: str) -> bool:
-        """A pathological Q wave, by depth against the R wave of the same lead."""
+        """Whether the lead has a pathological Q wave, by its depth and the R wave of the same lead."""
         q, r = self.waves.get((lead, "Q")), self.waves.get((lead, "R"))
         if q is None or -q.mv < Q_MV:
             return False
@@ -147,7 +147,14 @@ class SegmentMeasurements:
 
 
 def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements:
-    """Measure a segment and lay its facts out.
+    """Measure a segment.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        A few seconds, any leads, mV.
+    fold : str, optional
+        Measure with network weights trained without this fold (evaluation).
 
     Examples
     --------
@@ -157,16 +164,14 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
     (0, 'SILENCE', 10.0)
     """
     if ecg.n_samples == 0 or not ecg.leads:
-        return SegmentMeasurements(ecg, {}, {}, {}, (), {}, {}, 0, {}, 0, 0, None, None)
+        return SegmentMeasurements(ecg=ecg)
     measurement = measure(ecg, fold=fold)
     usable = tuple(x for x in ecg.leads if measurement.quality[x].usable)
     states = {x: q.state for x, q in measurement.quality.items()}
     scores = {x: q.score for x, q in measurement.quality.items()}
     fibrillation = _fibrillation(ecg, usable)
-    if (
-        not usable or fibrillation is not None
-    ):  # beats are guessed in noise and in fibrillation; nothing is said of them
-        return SegmentMeasurements(ecg, {}, {}, {}, usable, states, scores, 0, {}, 0, 0, None, None, fibrillation)
+    if not usable or fibrillation is not None:  # beats found in noise or fibrillation are arbitrary
+        return SegmentMeasurements(ecg=ecg, usable=usable, states=states, quality=scores, fibrillation=fibrillation)
     evidence: dict[str, Evidence] = {}
     st: dict[str, Evidence] = {}
     for found in interval_evidence(ecg, measurement):
@@ -181,21 +186,22 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         evidence["ABSENT_P"] = Evidence(
             "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
         )
+    r_peaks = np.array(measurement.r_peaks, np.int64)
     return SegmentMeasurements(
-        ecg,
-        evidence,
-        st,
-        _waves(ecg, conducted or seen, usable),
-        usable,
-        states,
-        scores,
-        len(measurement.beats),
-        Counter(m.beat.kind for m in measurement.beats),
-        sum(m.overall.p_on is not None for m in conducted),
-        len(conducted),
-        _axis(ecg, conducted, usable),
-        _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable),
-        rr_change=_rr_change(np.array(measurement.r_peaks, np.int64)),
+        ecg=ecg,
+        evidence=evidence,
+        st=st,
+        waves=_waves(ecg, conducted or seen, usable),
+        usable=usable,
+        states=states,
+        quality=scores,
+        beats=len(measurement.beats),
+        kinds=Counter(m.beat.kind for m in measurement.beats),
+        beats_with_p=sum(m.overall.p_on is not None for m in conducted),
+        beats_examined=len(conducted),
+        axis_deg=_axis(ecg, conducted, usable),
+        longest_rr=_longest_rr(ecg, r_peaks, usable),
+        rr_change=_rr_change(r_peaks),
     )
 
 
@@ -205,7 +211,7 @@ def _rr_change(r: NDArray[np.int64]) -> float | None:
 
 
 def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:
-    """The first four seconds that look like fibrillation, by the alarm's surest limits, in most usable leads."""
+    """The first four seconds of fibrillation pattern, by the alarm's most specific limits, in most usable leads."""
     mv = ecg.select(usable).mv if usable else ecg.mv[:0]
     n = round(WINDOW_S * ecg.fs_hz)
     if not usable or ecg.n_samples < n or not may_fibrillate(mv, ecg.fs_hz):
@@ -220,7 +226,7 @@ def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:
 
 
 def _longest_rr(ecg: Ecg, r: NDArray[np.int64], leads: tuple[str, ...]) -> Evidence:
-    """The longest time without a beat; where the segment's edge ends it, the true one is at least that long."""
+    """The longest time without a beat; one that an edge of the segment cuts is at least that long."""
     edges = np.concatenate([[0], r, [ecg.n_samples]])
     k = int(np.argmax(np.diff(edges)))
     start, end = int(edges[k]), int(edges[k + 1])
@@ -230,7 +236,7 @@ def _longest_rr(ecg: Ecg, r: NDArray[np.int64], leads: tuple[str, ...]) -> Evide
 
 
 def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> dict[tuple[str, str], WaveHeight]:
-    """Median heights over beats, and for each the beat that lies nearest to it."""
+    """Wave heights per lead: of the beat nearest to the median over the beats; only waves of half the beats or more."""
     found: dict[tuple[str, str], list[WaveHeight]] = {}
     before = max(1, round(BASELINE_S * ecg.fs_hz))
     for beat in beats:
@@ -251,7 +257,7 @@ def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> 
             continue
         median = float(np.median([h.mv for h in heights]))
         nearest = heights[int(np.argmin([abs(h.mv - median) for h in heights]))]
-        out[key] = replace(nearest)
+        out[key] = nearest
     return out
 
 
@@ -261,7 +267,7 @@ def _beat_waves(
     top = on + int(np.argmax(mv[on : off + 1]))
     if mv[top] - level >= WAVE_MV["R"]:
         spans: list[tuple[str, int | None, int | None]] = [("R", on, off), ("Q", on, top), ("S", top, off)]
-    else:  # all below the line: QS, called Q as in the universal definition
+    else:  # entirely negative: QS, reported as Q as in the universal definition
         spans = [("Q", on, off)]
     spans += [("P", marks.p_on, marks.p_off), ("T", marks.t_on, marks.t_off)]
     out = []
@@ -290,7 +296,7 @@ def _axis(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> f
         avf = area["aVF"] if "aVF" in area else area["II"] - area["I"] / 2
         if math.isfinite(avf) and math.isfinite(area["I"]):
             across.append(area["I"])
-            down.append(2 / math.sqrt(3) * avf)  # aVF is an augmented lead: shorter by the half of √3
+            down.append(2 / math.sqrt(3) * avf)  # an augmented lead is shorter than a limb lead by √3/2
     if not across or (sum(across) == 0 and sum(down) == 0):
         return None
     return round(math.degrees(math.atan2(sum(down), sum(across))))

@@ -1,8 +1,8 @@
-"""Verdicts on claims by the segment's measurements: supported, contradicted or unsupported, with rule and evidence.
+"""Verdicts on claims: supported, contradicted or unsupported by the measurements, with the rule and the evidence.
 
-Numbers hold within a tolerance of the measurement: HR 3 bpm; PR, QRS, P 10 ms; QT, QTc, QTcF 20 ms; RR 20 ms;
-ST 0.05 mV; amplitudes 0.1 mV or 15 %; axis 15°. Beyond it they are contradicted. What the signal cannot decide is
-unsupported, never supported. The tolerances of the intervals follow IEC 60601-2-25's limits for global intervals.
+A number is supported within the tolerance of its measure and contradicted outside: HR 3 bpm; PR, QRS, P 10 ms; QT,
+QTc, QTcF 20 ms; RR 20 ms; ST 0.05 mV; amplitudes 0.1 mV or 15 %; axis 15°. A claim that no measurement decides is
+unsupported, never supported. The tolerances of the intervals follow the limits of IEC 60601-2-25 for global intervals.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from models.evidence import Evidence
 from models.grounding.claims import ExtractedClaim, Verdict
 from models.grounding.finding_rules import judge_finding
+from models.grounding.rule_results import as_tuple
 from models.grounding.segment_measurements import SegmentMeasurements
 
 TOLERANCE = {
@@ -41,12 +42,12 @@ UNITS = {
     "AXIS": "°",
     "AMPLITUDE": "mV",
 }
-AMPLITUDE_SHARE = 0.15  # of the measured height, where that is more than 0.1 mV
+AMPLITUDE_TOLERANCE_SHARE = 0.15  # of the measured height, where that is more than 0.1 mV
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedClaim:
-    """A claim with its verdict, the rule in words, and the evidence (none where nothing was measured)."""
+    """A claim with its verdict, the rule in words, and the evidence (empty where nothing was measured)."""
 
     claim: ExtractedClaim
     verdict: Verdict
@@ -55,15 +56,15 @@ class JudgedClaim:
 
 
 def judge_claim(claim: ExtractedClaim, measured: SegmentMeasurements, given: Sequence[Evidence] = ()) -> JudgedClaim:
-    """The verdict on one claim.
+    """Judge one claim.
 
     Parameters
     ----------
     claim : ExtractedClaim
     measured : SegmentMeasurements
-        Of the segment that the text speaks of.
+        Of the segment that the text describes.
     given : sequence of Evidence
-        The alert's own citations: a number that one of them states is supported by it.
+        The alert's own citations; each supports the number that it states.
     """
     absent = [x for x in claim.leads if x not in measured.ecg.leads]
     if absent and len(claim.leads) < 12:
@@ -79,19 +80,19 @@ def judge_claim(claim: ExtractedClaim, measured: SegmentMeasurements, given: Seq
 
 def _judge_number(claim: ExtractedClaim, measured: SegmentMeasurements) -> JudgedClaim:
     if not measured.readable:
-        return JudgedClaim(claim, "unsupported", "no lead can be read")
+        return JudgedClaim(claim, "unsupported", "no lead can be analysed")
     if measured.fibrillation is not None:
         verdict: Verdict = (
             "contradicted" if claim.present and claim.subject in ("PR", "QRS", "QT", "QTc") else "unsupported"
         )
-        return JudgedClaim(claim, verdict, "waves of fibrillation: no complexes to measure", (measured.fibrillation,))
+        return JudgedClaim(claim, verdict, "fibrillation waves: no QRS complexes to measure", (measured.fibrillation,))
     if claim.subject not in TOLERANCE:
         return JudgedClaim(claim, "unsupported", f"{claim.subject.replace('_', ' ').lower()} is not measured")
     if claim.beats:
-        return JudgedClaim(claim, "unsupported", "said of single beats, measured over all of them")
+        return JudgedClaim(claim, "unsupported", "stated of single beats; measured over all beats")
     if claim.subject == "PR" and measured.p_waves is False:
         return JudgedClaim(
-            claim, "contradicted", "no P waves, so no PR interval", _present(measured.evidence.get("ABSENT_P"))
+            claim, "contradicted", "no P waves, so no PR interval", as_tuple(measured.evidence.get("ABSENT_P"))
         )
     if claim.subject == "AXIS":
         return _judge_axis(claim, measured)
@@ -124,7 +125,7 @@ def _judge_number(claim: ExtractedClaim, measured: SegmentMeasurements) -> Judge
 
 
 def _candidates(claim: ExtractedClaim, measured: SegmentMeasurements) -> list[Evidence]:
-    """What the claim may be held against: the segment's value, each lead's own heights, any RR that was measured."""
+    """Evidence that the claim is compared with: the segment's value, the heights of each lead, or any measured RR."""
     subject = claim.subject
     if subject == "ST":
         leads = claim.leads or tuple(measured.st)
@@ -134,12 +135,8 @@ def _candidates(claim: ExtractedClaim, measured: SegmentMeasurements) -> list[Ev
         wave = claim.wave or "R"
         return [e for x in claim.leads if (e := measured.wave_evidence(x, wave)) is not None]
     if subject == "RR":
-        return list(_present(measured.evidence.get("RR"))) + list(_present(measured.longest_rr))
-    return list(_present(measured.evidence.get(subject)))
-
-
-def _present(evidence: Evidence | None) -> tuple[Evidence, ...]:
-    return () if evidence is None else (evidence,)
+        return list(as_tuple(measured.evidence.get("RR"))) + list(as_tuple(measured.longest_rr))
+    return list(as_tuple(measured.evidence.get(subject)))
 
 
 def _fits(claim: ExtractedClaim, evidence: Evidence) -> bool:
@@ -147,7 +144,7 @@ def _fits(claim: ExtractedClaim, evidence: Evidence) -> bool:
     assert value is not None
     tolerance = TOLERANCE.get(claim.subject, 0.0)
     if claim.subject == "AMPLITUDE":
-        tolerance = max(tolerance, AMPLITUDE_SHARE * abs(measured))
+        tolerance = max(tolerance, AMPLITUDE_TOLERANCE_SHARE * abs(measured))
     if claim.relation == "<":
         return abs(measured) < abs(value) + tolerance if claim.subject == "ST" else measured < value + tolerance
     if claim.relation == ">":
@@ -160,7 +157,7 @@ def _fits(claim: ExtractedClaim, evidence: Evidence) -> bool:
 def _judge_axis(claim: ExtractedClaim, measured: SegmentMeasurements) -> JudgedClaim:
     if measured.axis_deg is None or claim.value is None:
         return JudgedClaim(claim, "unsupported", "the axis could not be measured")
-    evidence = _present(measured.evidence.get("QRS"))
+    evidence = as_tuple(measured.evidence.get("QRS"))
     high = claim.high if claim.high is not None else claim.value
     off = min(abs((measured.axis_deg - v + 180) % 360 - 180) for v in (claim.value, high))
     inside = min(claim.value, high) <= measured.axis_deg <= max(claim.value, high)

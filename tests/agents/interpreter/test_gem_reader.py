@@ -23,7 +23,7 @@ def test_the_shipped_gem_reads_a_segment_and_refuses_a_flat_one() -> None:
             text, seconds = await gem.read(ecg, (), deadline_s=30.0, priority="PM", tokens=256)
             assert seconds < 3.0
             ecg.mv[:] = 0.0
-            with pytest.raises(GemUnavailable, match="none can be read") as rejected:
+            with pytest.raises(GemUnavailable, match="none can be measured") as rejected:
                 await gem.read(ecg, (), deadline_s=30.0, priority="PM", tokens=256)
             assert not rejected.value.lasting
         finally:

@@ -96,7 +96,7 @@ def test_the_prompt_context_has_no_findings_without_heads_and_no_measurements_wi
     flat = _simulated(rhythm="sinus")
     flat.mv[:] = 0.0  # type: ignore[attr-defined]
     context = build_prompt_context(flat, FindingPredictor.load())
-    assert context.measurements == () and "none can be read" in context.unsuitable
+    assert context.measurements == () and "none can be measured" in context.unsuitable
 
 
 def test_beside_an_alarm_and_below_50_a_minute_no_ecg_is_called_normal() -> None:

@@ -35,7 +35,7 @@ GIVEN = [Evidence("HR", 84.0, ("II",), 200, 4700, criterion=Criterion("mean of 8
         ("窦性心律，未见异常。", "GEM did not answer in English"),
         (
             "As an AI assistant, I am not able to interpret this image for you.",
-            "GEM said nothing that could be checked",
+            "GEM made no claim that can be checked",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.citations import STRIKE, without_repeats
 from models.grounding.claim_extraction import extract_claims
-from models.grounding.ground import ground, unusable
+from models.grounding.ground import ground, rejection_reason
 from models.grounding.rule_based_report import rule_based_report
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.grounding.verdicts import judge_claim
@@ -139,11 +139,11 @@ def test_the_alerts_own_citation_supports_the_number_that_it_states() -> None:
         ("[1] ~~", "GEM gave no text"),
         ("Regelmäßiger Sinusrhythmus, normale Erregungsrückbildung, keine Ischämie.", "GEM did not answer in English"),
         ("心電図は正常です", "GEM did not answer in English"),
-        ("I am sorry, but I cannot help with this image.", "GEM said nothing that could be checked"),
+        ("I am sorry, but I cannot help with this image.", "GEM made no claim that can be checked"),
     ],
 )
 def test_text_that_cannot_be_used_gives_the_measured_reading_with_the_reason(text: str, reason: str) -> None:
-    assert unusable(text) == reason
+    assert rejection_reason(text) == reason
     reading = ground(text, MEASURED[0].ecg)
     assert (reading.source, reading.reason) == ("measured", reason)
     assert reading.counts["supported"] >= 3
