@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint proto schemas clean
+.PHONY: setup demo test lint eslint proto schemas clean
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -18,10 +18,20 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
-lint: setup
+lint: setup eslint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# JavaScript of the station page. Skipped, with the reason, where node is missing or npm reaches no registry.
+NPM_CI := npm ci --no-audit --no-fund --silent --fetch-retries=0 --fetch-timeout=30000
+eslint:
+	@if ! command -v npm >/dev/null; then echo "eslint: skipped (no npm on this machine)"; exit 0; fi; \
+	cd station; \
+	if ! test node_modules/.package-lock.json -nt package-lock.json && ! $(NPM_CI); then \
+		echo "eslint: skipped (npm ci failed in station/)"; exit 0; \
+	fi; \
+	npm run --silent lint && echo "eslint: no findings"
 
 proto: setup  # the Python classes of the wire messages
 	$(BIN)/python -m grpc_tools.protoc -Istreams --python_out=streams --pyi_out=streams streams/ecg_window.proto streams/flagged_segment.proto
@@ -30,4 +40,4 @@ schemas: setup  # docs/schemas/*.json out of the document classes
 	$(BIN)/python -m streams.schemas docs/schemas
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .gem-bedside
+	rm -rf $(VENV) station/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .gem-bedside

@@ -1,50 +1,47 @@
-// The live feed: one EventSource. Whatever is not heard for SILENT_MS is said on the page as a technical alarm.
+// Server-sent events of the station (station/broadcaster.py). A lost connection becomes a technical alarm of the page.
 
-const SILENT_MS = 6000; // the server speaks every 2 s: three missed beats are a lost connection
-const RETRY_MS = 2000; // a browser gives up on an EventSource whose server was down: then it is opened anew
+const SILENT_MS = 6000; // three heartbeats of the server
+const REOPEN_MS = 2000; // a browser closes an EventSource whose server was down; without this it stays closed
+const CHECK_MS = 500;
+const ADVICE = "alarms do not reach this screen. Watch the bedside monitors.";
 
 export class Feed {
-  // on: {snapshot(doc), alert(doc), bed(doc), vitals(doc), link(state, words)}
-  constructor(url, on) {
+  // handlers: {snapshot(doc), alert(doc), bed(doc), vitals(doc), link(connected, message)}
+  constructor(url, handlers) {
     this.url = url;
-    this.on = on;
-    this.heard = performance.now();
+    this.handlers = handlers;
+    this.receivedAt = performance.now();
     this.redisLost = null;
     this.open();
-    setInterval(() => this.look(), 500);
+    setInterval(() => this.check(), CHECK_MS);
   }
 
   open() {
     this.source?.close();
     this.source = new EventSource(this.url);
-    this.opened = performance.now();
-    for (const type of ["snapshot", "alert", "bed", "vitals"]) {
-      this.source.addEventListener(type, (event) => {
-        this.heard = performance.now();
-        this.on[type](JSON.parse(event.data));
-      });
-    }
-    this.source.addEventListener("heartbeat", (event) => {
-      this.heard = performance.now();
-      this.redisLost = JSON.parse(event.data).redis_lost;
+    this.openedAt = performance.now();
+    for (const kind of ["snapshot", "alert", "bed", "vitals"]) this.listen(kind, (doc) => this.handlers[kind](doc));
+    this.listen("heartbeat", (doc) => { this.redisLost = doc.redis_lost; });
+  }
+
+  listen(kind, handler) {
+    this.source.addEventListener(kind, (event) => {
+      this.receivedAt = performance.now();
+      handler(JSON.parse(event.data));
     });
   }
 
-  look() {
-    const silent = performance.now() - this.heard;
-    if (this.source.readyState === EventSource.CLOSED && performance.now() - this.opened > RETRY_MS) this.open();
-    if (silent > SILENT_MS) this.on.link("lost", `No connection to the station server for ${Math.round(silent / 1000)} s: alarms do not reach this screen. Watch the bedside monitors.`);
-    else if (this.redisLost) this.on.link("lost", `The station server has lost the alert store (${this.redisLost}): alarms do not reach this screen. Watch the bedside monitors.`);
-    else this.on.link("live", "");
+  check() {
+    const now = performance.now();
+    if (this.source.readyState === EventSource.CLOSED && now - this.openedAt > REOPEN_MS) this.open();
+    const silentMs = now - this.receivedAt;
+    if (silentMs > SILENT_MS) {
+      const seconds = Math.round(silentMs / 1000);
+      this.handlers.link(false, `No connection to the station server for ${seconds} s: ${ADVICE}`);
+    } else if (this.redisLost) {
+      this.handlers.link(false, `The station server has lost the alert store (${this.redisLost}): ${ADVICE}`);
+    } else {
+      this.handlers.link(true, "");
+    }
   }
-}
-
-export async function post(path, body) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Station": "1" },
-    body: JSON.stringify(body),
-  });
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `status ${answer.status}`);
-  return answer.json();
 }

@@ -1,194 +1,180 @@
-// The station page: wires the feed to the beds, the list, the strip and the sound.
+// The station page: connects the feed to the beds, the list of alerts, the strip and the sound.
 
+import { AlarmSound } from "./alarm_sound.js";
+import { AlertList } from "./alert_list.js";
 import { Alerts } from "./alerts.js";
-import { Beds } from "./beds.js";
-import { Feed, post } from "./feed.js";
-import { Sound } from "./sound.js";
-import { Strip, unpack } from "./strip.js";
-import { citationWords, clockTime, element, PRIORITIES, PRIORITY_WORDS } from "./words.js";
+import { BedGrid } from "./bed_grid.js";
+import { byId, element } from "./element.js";
+import { Feed } from "./feed.js";
+import { addShortcuts } from "./keyboard.js";
+import { acknowledge, keepWho, pauseAudio } from "./nurse_action.js";
+import { outranks, PRIORITIES, PRIORITY_LABELS } from "./priority.js";
+import { Selection } from "./selection.js";
+import { StripPanel } from "./strip_panel.js";
 
-const SYSTEM = "_system"; // the bed stream of what concerns the whole site
-const SILENCE_S = 120;
-const TOAST_MS = 5000;
-const $ = (id) => document.getElementById(id);
+const SYSTEM = "_system"; // bed stream of the site's own technical alarms: in the list, without a tile
+const LINK_LOST_PRIORITY = "PL"; // of this screen's own technical alarm
 
-const sound = new Sound();
-const strips = new Map(); // alert id → promise of its strip
-const strip = new Strip($("strip-canvas"), $("strip-scroll"));
-const pausedUntil = new Map(); // bed stream → ms
-const beds = new Beds($("beds"), (id) => select(alerts.byId.get(id), true));
-const alerts = new Alerts($("alerts"), {
-  select: (alert) => select(alert),
-  cite: (alert, citation) => cite(alert, citation),
-  acknowledge: (alert) => act("acknowledge", alert, {}),
-  silence: (alert) => act("silence", alert, { seconds: SILENCE_S }),
-});
+const alerts = new Alerts();
+const selection = new Selection();
+const sound = new AlarmSound();
+const stripPanel = new StripPanel();
+const audioPausedUntilMs = new Map(); // by bed stream
+let connected = true;
+
+const list = new AlertList(byId("alerts"), selection, { select, cite, acknowledge, silence: pauseAudio });
+const beds = new BedGrid(byId("beds"), (alertId) => reveal(alerts.get(alertId)));
 
 new Feed("events", {
   snapshot(doc) {
-    $("site").textContent = `site ${doc.site}`;
-    alerts.byId.clear();
-    doc.beds.forEach(takeBed);
-    doc.vitals.forEach((v) => beds.vitals(v));
-    doc.alerts.forEach((a) => alerts.take(a));
+    byId("site").textContent = `site ${doc.site}`;
+    alerts.clear();
+    doc.beds.forEach(updateBed);
+    doc.vitals.forEach((vitals) => beds.updateVitals(vitals));
+    doc.alerts.forEach((alert) => alerts.add(alert));
     refresh();
   },
   alert(doc) {
-    const before = alerts.byId.get(doc.id);
-    if (!alerts.take(doc)) return;
-    if (!before && doc.sounded && ["PH", "PM"].includes(doc.priority)) $("announce").textContent = `${PRIORITY_WORDS[doc.priority]} alarm: ${doc.title}, bed ${doc.bed_stream}`;
+    const isNew = !alerts.get(doc.id);
+    if (!alerts.add(doc)) return;
+    if (isNew) announce(doc);
     refresh();
   },
-  bed(doc) { takeBed(doc); refresh(); },
-  vitals(doc) { beds.vitals(doc); $("no-beds").hidden = true; },
-  link(state, words) {
-    $("link").dataset.state = state;
-    $("link").textContent = state === "live" ? "live" : "no connection";
-    if ($("technical").textContent !== words) $("technical").textContent = words;
-    $("technical").hidden = words === "";
-    linkLost = state === "lost";
-    soundWhatIsWorst();
+  bed(doc) {
+    updateBed(doc);
+    refresh();
+  },
+  vitals(doc) {
+    beds.updateVitals(doc);
+    byId("no-beds").hidden = true;
+  },
+  link(isConnected, message) {
+    connected = isConnected;
+    byId("link").dataset.state = connected ? "live" : "lost";
+    byId("link").textContent = connected ? "live" : "no connection";
+    if (byId("technical").textContent !== message) byId("technical").textContent = message;
+    byId("technical").hidden = message === "";
+    updateSound();
   },
 });
 
-let linkLost = false;
+function updateBed(doc) {
+  if (doc.bed_stream === SYSTEM) return;
+  beds.updateBed(doc);
+  audioPausedUntilMs.set(doc.bed_stream, doc.audio_paused_until ? Date.parse(doc.audio_paused_until) : 0);
+}
 
-function takeBed(doc) {
-  if (doc.bed_stream === SYSTEM) return; // its alerts are in the list; there is nobody in that bed
-  beds.bed(doc);
-  pausedUntil.set(doc.bed_stream, doc.audio_paused_until ? Date.parse(doc.audio_paused_until) : 0);
+// For screen readers.
+function announce(alert) {
+  if (!alert.sounded || !["PH", "PM"].includes(alert.priority)) return;
+  byId("announce").textContent = `${PRIORITY_LABELS[alert.priority]} alarm: ${alert.title}, bed ${alert.bed_stream}`;
 }
 
 function refresh() {
-  beds.alerts(alerts.all);
-  alerts.draw();
-  const open = alerts.all.filter((a) => a.state !== "off");
-  $("no-alerts").hidden = alerts.root.children.length > 0;
-  $("no-beds").hidden = beds.tiles.size > 0;
-  $("counts").replaceChildren(...PRIORITIES.map((p) => [p, open.filter((a) => a.priority === p).length]).filter(([, n]) => n)
-    .map(([p, n]) => element("li", { "data-priority": p }, `${n} ${PRIORITY_WORDS[p]}`)));
-  soundWhatIsWorst();
+  const { open } = alerts;
+  beds.updateAlarms(alerts);
+  drawList();
+  byId("no-beds").hidden = beds.size > 0;
+  const counts = PRIORITIES.map((priority) => [priority, open.filter((alert) => alert.priority === priority).length]);
+  byId("counts").replaceChildren(...counts.filter(([, n]) => n > 0).map(([priority, n]) =>
+    element("li", { "data-priority": priority }, `${n} ${PRIORITY_LABELS[priority]}`)));
+  updateSound();
 }
 
-// A lost connection is a technical alarm of low priority of this screen; a lethal alarm sounds through a pause.
-function soundWhatIsWorst() {
-  const sounding = alerts.all.filter((a) => a.sounding && a.state !== "off" && (a.priority === "PH" || (pausedUntil.get(a.bed_stream) ?? 0) < Date.now()));
-  const worst = PRIORITIES.find((p) => sounding.some((a) => a.priority === p));
-  sound.want(worst && worst !== "PN" ? worst : linkLost ? "PL" : null);
+function drawList() {
+  const { displayed } = alerts;
+  list.draw(displayed);
+  byId("no-alerts").hidden = displayed.length > 0;
 }
 
-function select(alert, scroll = false) {
-  if (!alert) return;
-  const again = alerts.selected === alert.id && !scroll;
-  alerts.selected = again ? null : alert.id;
-  alerts.cited = null;
-  alerts.draw();
-  if (again) return closeStrip();
-  if (scroll) alerts.cards.get(alert.id)?.card.scrollIntoView({ block: "nearest" });
-  showStrip(alert, null);
+// A PH alarm sounds through an audio pause.
+function isAudible(alert) {
+  return alert.sounding && (alert.priority === "PH" || (audioPausedUntilMs.get(alert.bed_stream) ?? 0) < Date.now());
+}
+
+function updateSound() {
+  let highest = connected ? null : LINK_LOST_PRIORITY;
+  for (const { priority } of alerts.open.filter(isAudible)) if (outranks(priority, highest)) highest = priority;
+  sound.setPriority(highest);
+}
+
+// A second press on the selected alert ends its selection.
+function select(alert) {
+  if (selection.hasAlert(alert)) clearSelection();
+  else setSelection(alert, null);
 }
 
 function cite(alert, citation) {
-  alerts.selected = alert.id;
-  alerts.cited = citation.n;
-  alerts.draw();
-  showStrip(alert, citation);
+  setSelection(alert, citation);
 }
 
-async function showStrip(alert, citation) {
-  if (!alert.segment) return closeStrip();
-  $("strip-title").textContent = `${alert.title} · ${alert.bed_stream} · ${clockTime(alert.segment.start)}`;
-  $("strip-span").textContent = citation ? citationWords(citation) + (citation.over_s ? `, an instance of a rule over ${citation.over_s} s` : "") : "25 mm/s · 10 mm/mV";
-  $("strip").hidden = false;
-  try {
-    if (!strips.has(alert.id)) strips.set(alert.id, fetchStrip(alert.id));
-    const found = await strips.get(alert.id);
-    if (alerts.selected === alert.id && alerts.cited === (citation?.n ?? null)) strip.show(found, citation);
-  } catch (error) {
-    strips.delete(alert.id);
-    $("strip-span").textContent = `The strip cannot be shown: ${error.message}`;
-  }
+function setSelection(alert, citation) {
+  const displayed = alert.segment ? citation : null;
+  selection.set(alert.id, displayed?.n ?? null);
+  drawList();
+  if (alert.segment) stripPanel.show(alert, displayed);
+  else stripPanel.hide();
 }
 
-async function fetchStrip(id) {
-  const answer = await fetch(`api/strips/${encodeURIComponent(id)}`);
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `status ${answer.status}`);
-  return unpack(await answer.json());
+function clearSelection() {
+  selection.clear();
+  stripPanel.hide();
+  drawList();
 }
 
-function closeStrip() {
-  $("strip").hidden = true;
-  alerts.cited = null;
-  alerts.draw();
+function reveal(alert) {
+  if (!alert) return;
+  setSelection(alert, null);
+  list.scrollTo(alert);
 }
 
-async function act(action, alert, args) {
-  const by = $("who").value.trim();
-  if (!by) { $("who").focus(); return toast("Enter your id first: it is kept with what you do."); }
-  try {
-    await post("api/actions", { id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, action, bed_stream: alert.bed_stream, alert_id: alert.id, by, args });
-    toast(action === "acknowledge" ? `Acknowledged: ${alert.title}, ${alert.bed_stream}` : `Bed ${alert.bed_stream} is quiet for ${SILENCE_S / 60} minutes. A new lethal alarm sounds.`);
-  } catch (error) {
-    toast(`Not done: ${error.message}`);
-  }
+// Moves the selection by one alert, down (1) or up (-1).
+function step(by) {
+  const { displayed } = alerts;
+  if (!displayed.length) return;
+  const selected = displayed.findIndex((alert) => selection.hasAlert(alert));
+  const next = selected === -1 ? 0 : Math.max(0, Math.min(displayed.length - 1, selected + by));
+  reveal(displayed[next]);
+  list.focus(displayed[next]);
 }
 
-let toastTimer = 0;
-function toast(words) {
-  $("toast").textContent = words;
-  $("toast").hidden = false;
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { $("toast").hidden = true; }, TOAST_MS);
+function withSelected(action) {
+  const alert = alerts.get(selection.alertId);
+  if (alert && alert.state !== "off") action(alert);
+}
+
+function citeSelected(n) {
+  const alert = alerts.get(selection.alertId);
+  const citation = alert?.citations.find((cited) => cited.n === n);
+  if (citation) cite(alert, citation);
 }
 
 async function toggleSound() {
   await sound.toggle();
-  $("sound").setAttribute("aria-pressed", String(sound.on));
-  $("sound").textContent = sound.on ? "Sound is on" : "Sound is off";
+  byId("sound").setAttribute("aria-pressed", String(sound.on));
+  byId("sound").textContent = sound.on ? "Audio on" : "Audio off";
 }
 
-const KEYS = {
-  j: () => step(1), k: () => step(-1), a: () => withSelected((x) => act("acknowledge", x, {})),
-  s: () => withSelected((x) => act("silence", x, { seconds: SILENCE_S })), m: toggleSound, "?": () => $("help").showModal(), Escape: closeStrip,
-};
-
-function withSelected(what) {
-  const alert = alerts.byId.get(alerts.selected);
-  if (alert && alert.state !== "off") what(alert);
+function drawClock() {
+  byId("clock").textContent = new Date().toLocaleTimeString([], { hour12: false });
 }
 
-function step(by) {
-  const { shown } = alerts;
-  if (!shown.length) return;
-  const at = shown.findIndex((a) => a.id === alerts.selected);
-  const next = shown[Math.max(0, Math.min(shown.length - 1, at === -1 ? 0 : at + by))];
-  alerts.selected = null;
-  select(next, true);
-  alerts.cards.get(next.id)?.card.querySelector(".head").focus();
-}
+const openHelp = () => byId("help").showModal();
 
-document.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "INPUT" || event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
-  if (/^[1-9]$/.test(event.key)) {
-    withSelectedCitation(Number(event.key));
-  } else if (KEYS[event.key]) {
-    event.preventDefault();
-    KEYS[event.key]();
-  }
-});
+addShortcuts({
+  j: () => step(1),
+  k: () => step(-1),
+  a: () => withSelected(acknowledge),
+  s: () => withSelected(pauseAudio),
+  m: toggleSound,
+  "?": openHelp,
+  Escape: clearSelection,
+}, citeSelected);
 
-function withSelectedCitation(n) {
-  const alert = alerts.byId.get(alerts.selected);
-  const citation = alert?.citations.find((c) => c.n === n);
-  if (citation) cite(alert, citation);
-}
-
-$("who").value = sessionStorage.getItem("who") ?? "";
-$("who").addEventListener("input", () => sessionStorage.setItem("who", $("who").value.trim()));
-$("sound").addEventListener("click", toggleSound);
-$("help-open").addEventListener("click", () => $("help").showModal());
-$("help-close").addEventListener("click", () => $("help").close());
-$("strip-close").addEventListener("click", () => { alerts.selected = null; closeStrip(); });
-const tick = () => { $("clock").textContent = new Date().toLocaleTimeString([], { hour12: false }); };
-setInterval(tick, 1000);
-tick();
+byId("sound").addEventListener("click", toggleSound);
+byId("help-open").addEventListener("click", openHelp);
+byId("help-close").addEventListener("click", () => byId("help").close());
+byId("strip-close").addEventListener("click", clearSelection);
+keepWho();
+drawClock();
+setInterval(drawClock, 1000);

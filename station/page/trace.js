@@ -1,61 +1,96 @@
-// A bed's live trace: a sweep with an erase bar, drawn as the samples are due, one second behind the newest.
+// The live trace of a bed: a sweep with an erase bar. It is drawn 1.3 s after the samples' own time, so that it moves
+// evenly although a message with one second of signal comes once a second.
+
+import { fitCanvas } from "./canvas.js";
 
 const SWEEP_S = 6;
-const DELAY_S = 1.3; // vitals come once a second: the trace runs this far behind so that it never stands still
-const GAP_S = 0.25;
-const MV_HALF = 1.6; // the canvas shows ± this much around the running middle
+const DELAY_S = 1.3;
+const ERASE_S = 0.25; // width of the erase bar
+const HALF_HEIGHT_MV = 1.6; // displayed range on each side of the baseline
+const MAX_DRIFT_S = 1; // a larger change of the delay restarts the sweep
+const KEPT_SWEEPS = 3;
+const BASELINE_WEIGHT = 0.3; // of the newest message's median
 
 export class Trace {
   constructor(canvas) {
     this.canvas = canvas;
     this.samples = []; // [time s, mV or null], ascending
-    this.offset = null; // performance time less signal time, s
-    this.drawn = null;
-    this.middle = 0;
+    this.offsetS = null; // browser clock less signal time
+    this.drawnUntilS = null;
+    this.baselineMv = 0;
   }
 
   push(wave) {
-    const start = Date.parse(wave.start) / 1000;
-    const step = 1 / wave.sampling_rate;
-    const last = this.samples.length ? this.samples[this.samples.length - 1][0] : -Infinity;
-    wave.mv.forEach((mv, k) => { if (start + k * step > last + step / 2) this.samples.push([start + k * step, mv]); });
-    const end = start + wave.mv.length * step;
-    const offset = performance.now() / 1000 - end;
-    // The first message sets the pace; later ones move it only where the trace would starve or lag behind.
-    if (this.offset === null || Math.abs(offset - this.offset) > 1) { this.offset = offset; this.drawn = null; }
-    const cut = end - 3 * SWEEP_S;
-    while (this.samples.length && this.samples[0][0] < cut) this.samples.shift();
-    const seen = wave.mv.filter((x) => x !== null).sort((a, b) => a - b);
-    if (seen.length) this.middle += 0.3 * (seen[seen.length >> 1] - this.middle);
+    const startS = Date.parse(wave.start) / 1000;
+    const stepS = 1 / wave.sampling_rate;
+    const endS = startS + wave.mv.length * stepS;
+    this.append(wave.mv, startS, stepS);
+    const offsetS = performance.now() / 1000 - endS;
+    if (this.offsetS === null || Math.abs(offsetS - this.offsetS) > MAX_DRIFT_S) {
+      this.offsetS = offsetS;
+      this.drawnUntilS = null;
+    }
+    const present = wave.mv.filter((mv) => mv !== null).sort((a, b) => a - b);
+    if (present.length) this.baselineMv += BASELINE_WEIGHT * (present[present.length >> 1] - this.baselineMv);
+  }
+
+  append(mv, startS, stepS) {
+    const lastS = this.samples.length ? this.samples[this.samples.length - 1][0] : -Infinity;
+    mv.forEach((value, k) => {
+      const timeS = startS + k * stepS;
+      if (timeS > lastS + stepS / 2) this.samples.push([timeS, value]);
+    });
+    const oldestS = startS + mv.length * stepS - KEPT_SWEEPS * SWEEP_S;
+    while (this.samples.length && this.samples[0][0] < oldestS) this.samples.shift();
   }
 
   draw(colour) {
-    if (this.offset === null) return;
+    if (this.offsetS === null) return;
     const { canvas } = this;
-    const ratio = window.devicePixelRatio || 1;
-    const [w, h] = [canvas.clientWidth, canvas.clientHeight];
-    if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
-      canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio); this.drawn = null;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    const { context, resized } = fitCanvas(canvas, width, height);
+    if (resized) this.drawnUntilS = null;
+    const untilS = performance.now() / 1000 - this.offsetS - DELAY_S;
+    const fromS = this.drawnUntilS ?? untilS - SWEEP_S + ERASE_S;
+    if (this.drawnUntilS === null) context.clearRect(0, 0, width, height);
+    const x = (timeS) => ((timeS / SWEEP_S) % 1) * width;
+    erase(context, x(fromS), x(untilS + ERASE_S), width, height);
+    context.strokeStyle = colour;
+    context.lineWidth = 1.6;
+    context.lineJoin = "round";
+    this.stroke(context, fromS, untilS, x, height);
+    this.drawnUntilS = untilS;
+  }
+
+  stroke(context, fromS, untilS, x, height) {
+    const y = (mv) => {
+      const relative = Math.max(-1, Math.min(1, (mv - this.baselineMv) / HALF_HEIGHT_MV));
+      return height / 2 - relative * (height / 2 - 3);
+    };
+    context.beginPath();
+    let connected = false;
+    let previousX = 0;
+    for (const [timeS, mv] of this.samples) {
+      if (timeS < fromS - 0.02) continue;
+      if (timeS > untilS) break;
+      if (mv === null || x(timeS) < previousX) connected = false; // a missing sample, or the next sweep
+      if (mv !== null) {
+        if (connected) context.lineTo(x(timeS), y(mv));
+        else context.moveTo(x(timeS), y(mv));
+        connected = true;
+      }
+      previousX = x(timeS);
     }
-    const g = canvas.getContext("2d");
-    g.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const until = performance.now() / 1000 - this.offset - DELAY_S;
-    const x = (t) => ((t / SWEEP_S) % 1) * w;
-    const y = (mv) => h / 2 - Math.max(-1, Math.min(1, (mv - this.middle) / MV_HALF)) * (h / 2 - 3);
-    let from = this.drawn ?? until - SWEEP_S + GAP_S;
-    if (this.drawn === null) g.clearRect(0, 0, w, h);
-    const [a, b] = [x(from), x(until + GAP_S)];
-    if (b >= a) g.clearRect(a + 1, 0, b - a, h); else { g.clearRect(a + 1, 0, w - a, h); g.clearRect(0, 0, b, h); }
-    g.strokeStyle = colour; g.lineWidth = 1.6; g.lineJoin = "round"; g.beginPath();
-    let pen = false, before = 0;
-    for (const [t, mv] of this.samples) {
-      if (t < from - 0.02) continue;
-      if (t > until) break;
-      if (mv === null || x(t) < before) { pen = false; }
-      if (mv !== null) { if (pen) g.lineTo(x(t), y(mv)); else g.moveTo(x(t), y(mv)); pen = true; }
-      before = x(t);
-    }
-    g.stroke();
-    this.drawn = until;
+    context.stroke();
+  }
+}
+
+// Clears from one x to another; past the right edge it goes on at the left.
+function erase(context, fromX, untilX, width, height) {
+  if (untilX >= fromX) {
+    context.clearRect(fromX + 1, 0, untilX - fromX, height);
+  } else {
+    context.clearRect(fromX + 1, 0, width - fromX, height);
+    context.clearRect(0, 0, untilX, height);
   }
 }
