@@ -1,8 +1,8 @@
-"""The demo's promises, measured: scripted onset to alert in Redis, windows lost, alarms sounded twice.
+"""Benchmark of the demo: delay from scripted onset to alert in Redis, lost windows, duplicate alarms.
 
     python -m benchmarks.demo [--beds 8] [--seconds 45] [--write]
 
-Runs ``gem-bedside demo`` and prints its report as a table; ``--write`` puts it into benchmarks/demo.md.
+Runs ``gem-bedside demo`` and prints its report as a table; ``--write`` writes the table to benchmarks/demo.md.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ def table(report: dict[str, Any], seconds: float, load: float) -> str:
     ]
     for row in report["episodes"]:
         alert = alerts.get(row["alert_id"])
-        reading = alert and alert["interpretation"]
+        interpretation = alert and alert["interpretation"]
         late = "none" if row["latency_s"] is None else f"{row['latency_s']:.2f}"
         cited = len(alert["citations"]) if alert else 0
-        lines.append(f"| {row['bed']} | `{row['code']}` | {late} | {cited} | {reading['source'] if reading else '–'} |")
+        source = interpretation["source"] if interpretation else "–"
+        lines.append(f"| {row['bed']} | `{row['code']}` | {late} | {cited} | {source} |")
     latency, claims = report["latency_s"], report["claims"]
     lines += [
         "",
@@ -68,6 +69,7 @@ def table(report: dict[str, Any], seconds: float, load: float) -> str:
 
 
 def main() -> None:
+    """Run the demo and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo")
     parser.add_argument("--beds", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=45.0)

@@ -1,8 +1,8 @@
-"""A ward in real time through the whole stack: does it keep up, and how soon is an alert in Redis?
+"""Benchmark of a ward in real time through the whole stack: lag of the vitals, and delay of the alerts in Redis.
 
-Every bed sends 12 leads at 500 Hz, one message a second; each heart stands still once. The monitor, the interpreter and
-the publisher run as processes. Measured at the far end, in Redis: how old the newest vitals of a bed are (the lag), and
-the time from the onset of each asystole to its alert there.
+Every bed sends 12 leads at 500 Hz, one message per second, with one asystole. The monitor, the interpreter and the
+publisher run as processes. The benchmark measures in Redis: the age of the newest vitals of a bed (the lag, s), and the
+time from the onset of each asystole to its alert (s).
 
     python -m benchmarks.ward --beds 32 --seconds 180 [--kafka-home ../shared/kafka] [--out benchmarks/ward.md]
 """
@@ -42,15 +42,15 @@ SETTLE_S = 20.0  # of the beat detector, and of the ward as a whole
 
 
 @dataclass
-class Seen:
-    """What came out at the far end."""
+class Arrivals:
+    """Documents that arrived in Redis."""
 
     lags: list[tuple[float, float]] = field(default_factory=list)  # seconds since the start, age of the vitals
     onset_to_alert: dict[str, float] = field(default_factory=dict)
     vitals: int = 0
 
 
-def listen(url: str, unit: str, began: float, seen: Seen, stop: threading.Event) -> None:
+def listen(url: str, unit: str, began: float, arrivals: Arrivals, stop: threading.Event) -> None:
     """Read the unit's live channel as a nurse station does."""
     channel = redis.Redis.from_url(url).pubsub(ignore_subscribe_messages=True)
     channel.subscribe(f"ecg:{{main}}:live:{unit}")
@@ -60,10 +60,10 @@ def listen(url: str, unit: str, began: float, seen: Seen, stop: threading.Event)
             continue
         now_ns, doc = time.time_ns(), json.loads(message["data"])
         if doc["type"] == "vitals":
-            seen.vitals += 1
-            seen.lags.append((time.monotonic() - began, (now_ns - _ns(doc["at"])) / S))
+            arrivals.vitals += 1
+            arrivals.lags.append((time.monotonic() - began, (now_ns - _ns(doc["at"])) / S))
         elif doc["type"] == "alert" and doc["code"] == "ASYSTOLE" and doc["version"] == 1:
-            seen.onset_to_alert[doc["id"]] = (now_ns - _ns(doc["onset"])) / S
+            arrivals.onset_to_alert[doc["id"]] = (now_ns - _ns(doc["onset"])) / S
 
 
 def _ns(text: str) -> int:
@@ -129,7 +129,7 @@ def _measure(
         while not all(b"\nready\n" in b"\n" + log.read_bytes() for log in logs):
             time.sleep(0.2)
             assert all(worker.poll() is None for worker in workers), [log.read_text()[-2000:] for log in logs]
-        seen, stop = Seen(), threading.Event()
+        arrivals, stop = Arrivals(), threading.Event()
         start_ns = time.time_ns() // S * S + 5 * S
         ward = beds(n, seconds, start_ns)
         while time.time_ns() < start_ns:
@@ -137,7 +137,7 @@ def _measure(
         processes = [psutil.Process(worker.pid) for worker in workers]
         before = [sum(p.cpu_times()[:2]) for p in processes]
         began = time.monotonic()
-        thread = threading.Thread(target=listen, args=(url, "ward", began, seen, stop))
+        thread = threading.Thread(target=listen, args=(url, "ward", began, arrivals, stop))
         thread.start()
         sent = 0
         with TelemetryProducer(broker.address, topics) as producer:
@@ -168,7 +168,7 @@ def _measure(
         n,
         seconds,
         sent,
-        seen,
+        arrivals,
         dict(zip([f"{w} {k}" for k, w in enumerate(names)], cpu, strict=True)),
         statuses,
         embedded,
@@ -176,11 +176,11 @@ def _measure(
 
 
 def table(
-    n: int, seconds: int, sent: int, seen: Seen, cpu: dict[str, float], statuses: list[int], embedded: bool
+    n: int, seconds: int, sent: int, arrivals: Arrivals, cpu: dict[str, float], statuses: list[int], embedded: bool
 ) -> str:
-    """What was seen."""
-    lag = np.array(seen.lags)
-    alerts = np.array(sorted(seen.onset_to_alert.values()))
+    """Result tables in Markdown."""
+    lag = np.array(arrivals.lags)
+    alerts = np.array(sorted(arrivals.onset_to_alert.values()))
     load = os.getloadavg()
     lines = [
         f"{n} beds, 12 leads at 500 Hz, 1-s messages, {seconds} s in real time; "
@@ -190,7 +190,7 @@ def table(
         "| | |",
         "|---|---|",
         f"| windows sent | {sent} |",
-        f"| vitals read in Redis | {seen.vitals} |",
+        f"| vitals read in Redis | {arrivals.vitals} |",
         f"| asystoles raised | {len(alerts)} of {n} |",
         f"| onset to alert in Redis, s: p50, p99, max | {_q(alerts, 50)}, {_q(alerts, 99)}, {_q(alerts, 100)} |",
         f"| workers' exit statuses | {statuses} |",

@@ -1,4 +1,4 @@
-"""A person's action from the command line: into the inbox, and then a look whether the monitor has applied it."""
+"""Submission of a person's action from the command line: to the inbox, then a check that the monitor applied it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from streams.bed import Action, ActionName
 if TYPE_CHECKING:
     from streams.ward_view import WardView
 
-APPLIED_WITHIN_S = (
-    5.0  # publisher, monitor and publisher again take tenths of a second; without workers nobody waits longer
-)
-_LOOK_S = 0.1
+APPLIED_WITHIN_S = 5.0  # the workers take tenths of a second; without it the command would wait for stopped workers
+_POLL_S = 0.1
 
 
 def submit(
@@ -30,9 +28,9 @@ def submit(
     args: dict[str, Any],
     alert_id: str | None = None,
 ) -> None:
-    """Put an action into the inbox and print it, with ``applied``: whether the bed has it within 5 s.
+    """Add an action to the inbox and print it, with ``applied``: whether the bed has applied it within 5 s.
 
-    An action that nobody has applied yet is kept: it is done when the workers run.
+    An action that is not applied yet stays in the inbox until the workers run.
     """
     try:
         action = Action(
@@ -45,7 +43,7 @@ def submit(
             args=args,
         )
     except ValueError as wrong:
-        raise CommandFailed(f"not an action: {wrong}") from wrong
+        raise CommandFailed(f"{name} of {bed_stream} is not a valid action: {wrong}") from wrong
     submit_action(view.redis, view.keys.site, action)
     applied = _applied(view, bed_stream, action.id)
     if out.as_json:
@@ -61,8 +59,8 @@ def submit(
 def _applied(view: WardView, bed_stream: str, action_id: str) -> bool:
     until = time.monotonic() + APPLIED_WITHIN_S
     while time.monotonic() < until:
-        seen = view.bed(bed_stream)
-        if seen is not None and action_id in seen.bed.applied_ids:
+        found = view.bed(bed_stream)
+        if found is not None and action_id in found.bed.applied_ids:
             return True
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     return False

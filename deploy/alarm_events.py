@@ -1,7 +1,7 @@
-"""The alarms of a record: the live bed's rhythm tier and life cycle over it, second by second and causal.
+"""The alarms of a record: rhythm tier and alarm life cycle of a live bed, causal, with an update interval of 1 s.
 
-In: an ECG. Out: one event for each condition, in seconds from the record's first sample, with whether a nurse would
-have heard it. A record has no clock of its own: its first sample is the instant 1970-01-01T00:00:00Z of citations.
+In: an ECG. Out: one event for each condition, in seconds from the record's first sample, with ``sounded``. A record has
+no clock: citations date its first sample at 1970-01-01T00:00:00Z.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def alarm_events(
     ecg : Ecg
         The record; its start time is not used.
     limits, settings : Limits, RhythmSettings
-        As of a live bed.
+        Those of a live bed.
     until_s : float, optional
-        Stop there: what comes later is not looked at.
+        End of the analysis, in seconds; later samples are ignored.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
 
@@ -60,7 +60,7 @@ def alarm_events(
         chunk = ecg.slice(start, min(start + hop_samples, stop))
         hop = tier.push(replace(chunk, start_ns=round(start / fs * 1e9)))
         for episode in hop.episodes:
-            # What was measured when it was detected stays; only its end is learnt later.
+            # The event keeps the evidence of the detection; later updates set its end.
             first = found.setdefault(episode.key, episode)
             found[episode.key] = replace(first, last_held=episode.last_held, end=episode.end)
             priority = priority_of(episode.code, chunk.leads_off, ecg.leads)
@@ -72,7 +72,7 @@ def alarm_events(
             for alert in versions:
                 sounded[alert.id] = alert.sounded
             for episode, report in zip(hop.episodes, reports, strict=True):
-                alert_known = alert_of(bed, report)  # an episode may go on with the alert of the one before
+                alert_known = alert_of(bed, report)  # an episode may continue the alert of the one before
                 if alert_known is not None:
                     alert_ids[episode.key] = alert_known.id
     events = sorted(found.values(), key=lambda e: (e.onset, e.code))
@@ -80,7 +80,7 @@ def alarm_events(
 
 
 def _ns(sample: int, fs_hz: float) -> int:
-    """Instant of a sample, rounded to the microseconds that documents keep."""
+    """Time of a sample in ns, rounded to the microseconds of documents."""
     return round(sample / fs_hz * 1e6) * 1000
 
 

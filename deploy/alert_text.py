@@ -1,4 +1,4 @@
-"""Alerts as a terminal shows them: colour by priority, state, interpretation and citations."""
+"""Text of alerts in a terminal: colour by priority, state, interpretation and citations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def headline(alert: Alert) -> Text:
 
 
 def alert_lines(alert: Alert, most_citations: int | None = None) -> Text:
-    """The alert with its interpretation and citations, a few lines; ``most_citations`` leaves the rest to a number."""
+    """The alert with its interpretation and citations; beyond ``most_citations`` the text gives their number."""
     text = headline(alert)
     if alert.interpretation is not None:
         source = "GEM" if alert.interpretation.source == "gem" else "measured"

@@ -1,6 +1,7 @@
-"""``gem-bedside``: every command, one noun a file in `deploy.commands`.
+"""``gem-bedside``: the command line; each file of `deploy.commands` holds one noun.
 
-Starts fast: a command imports what it needs when it runs. Logs go to standard error. Exit statuses: `deploy.failures`.
+A command imports its packages when it runs, so that the start is fast. Logs go to standard error. `deploy.failures`
+defines the exit statuses.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def _common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     log_level: Annotated[
-        str, typer.Option(help="debug, info, warning, error: what goes to standard error.")
+        str, typer.Option(help="Lowest level of the log on standard error: debug, info, warning, error.")
     ] = "warning",
 ) -> None:
     levels = logging.getLevelNamesMapping()
@@ -85,13 +86,13 @@ def main() -> None:
         sys.stdout.flush()
         sys.exit(failed.status)
     except ValueError as wrong:
-        if getattr(wrong, "title", "") != "Settings":  # pydantic names the model that does not hold
+        if getattr(wrong, "title", "") != "Settings":  # pydantic names the model that is invalid
             raise
-        complain(f"a setting (GEM_BEDSIDE_…) does not hold: {wrong}")
+        complain(f"a setting (GEM_BEDSIDE_…, see docs/settings.md) is invalid: {wrong}")
         sys.exit(WRONG_USE)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+    except BrokenPipeError:  # the reader of the output has ended
         os._exit(FAILED)
 
 

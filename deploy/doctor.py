@@ -1,7 +1,7 @@
-"""Is everything there that this installation needs? Each check says what it found, and what to do where it fails.
+"""Checks of an installation: packages, services, models, disk and clock; a failed check names the remedy.
 
-In: the settings. Out: `Check` values. A check that is a warning alone (a service that the demo brings itself, weights
-that are not trained) is ok, and says so in its detail.
+In: the settings. Out: `Check` values. A warning (a service that the demo brings itself, untrained weights) is ``ok``,
+with the warning in its detail.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from agents.settings import Settings
 
 PYTHON_MIN = (3, 11)
-FREE_MIN_MB = 500  # logs, Redis's file and a strip a minute for a day
-CLOCK_MIN = 1_750_000_000  # June 2025, before this program was written: a clock below it was never set
+FREE_MIN_MB = 500  # logs, Redis's file and a strip per minute for a day
+CLOCK_MIN = 1_750_000_000  # June 2025, before this program was written: an earlier clock was never set
 CLOCK_STEP_S = 0.2
 PACKAGES = (
     "numpy", "scipy", "faust-streaming", "aiokafka", "kafka-python", "crc32c", "redis", "protobuf", "pydantic",
@@ -36,7 +36,7 @@ ONNX_PACKAGES = ("onnxruntime", "onnx", "safetensors", "sentencepiece")  # of a 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """Result of one check."""
 
     name: str
     ok: bool
@@ -44,7 +44,7 @@ class Check:
 
 
 def diagnose(settings: Settings) -> list[Check]:
-    """Run every check; one that fails unexpectedly is a failed check, not the end."""
+    """Run every check; an exception in one is a failed check."""
     checks: list[tuple[str, Callable[[Settings], Check]]] = [
         ("python", _python),
         ("packages", _packages),
@@ -60,7 +60,7 @@ def diagnose(settings: Settings) -> list[Check]:
     for name, check in checks:
         try:
             found.append(check(settings))
-        except Exception as failed:  # whatever it is, it is what the doctor was asked to find
+        except Exception as failed:  # any exception is a finding
             found.append(Check(name, False, f"{type(failed).__name__}: {failed}"))
     return found
 
@@ -68,7 +68,7 @@ def diagnose(settings: Settings) -> list[Check]:
 def _python(_: Settings) -> Check:
     here = sys.version.split()[0]
     return Check(
-        "python", sys.version_info >= PYTHON_MIN, f"{here}; {'.'.join(map(str, PYTHON_MIN))} or later is needed"
+        "python", sys.version_info >= PYTHON_MIN, f"{here}; {'.'.join(map(str, PYTHON_MIN))} or later is required"
     )
 
 
@@ -84,7 +84,7 @@ def _packages(_: Settings) -> Check:
     if missing:
         return Check("packages", False, f"not installed: {', '.join(missing)}; run `make setup`")
     pins = ", ".join(f"{name} {_installed(name)}" for name in ("faust-streaming", "aiokafka", "redis"))
-    return Check("packages", True, f"all {len(PACKAGES)} there; {pins}")
+    return Check("packages", True, f"all {len(PACKAGES)} installed; {pins}")
 
 
 def _kafka(settings: Settings) -> Check:
@@ -104,9 +104,9 @@ def _redis(settings: Settings) -> Check:
 
     try:
         with redis.Redis.from_url(settings.redis, socket_timeout=2, socket_connect_timeout=2) as client:
-            told = client.info("server")
-        assert isinstance(told, dict)
-        return Check("redis", True, f"{settings.redis} answers, version {told.get('redis_version')}")
+            server = client.info("server")
+        assert isinstance(server, dict)
+        return Check("redis", True, f"{settings.redis} answers, version {server.get('redis_version')}")
     except redis.RedisError as lost:
         from deploy.local import LocalRedis
 
@@ -134,7 +134,7 @@ def _encoder(settings: Settings) -> Check:
     from models.encoder.session import EncoderSession
 
     session = EncoderSession.load(settings.encoder, settings.device)
-    weights = "trained" if session.trained else "RANDOM weights: nothing is flagged by them"
+    weights = "trained" if session.trained else "RANDOM weights: they flag nothing"
     return Check("encoder", True, f"{session.name}, {weights}, {session.weights[:19]}…, {session.provider}")
 
 
@@ -145,9 +145,7 @@ def _gem(settings: Settings) -> Check:
     needed = GEM_PACKAGES if unsupported_reason(folder) else ONNX_PACKAGES
     missing = [name for name in needed if _installed(name) is None]
     if not (folder / "config.json").is_file():
-        return Check(
-            "gem", settings.model is None, f"no GEM in {folder}: interpretations are worded from the measurements"
-        )
+        return Check("gem", settings.model is None, f"no GEM in {folder}: interpretations are rule-based reports")
     if missing:
         return Check("gem", False, f"{folder} needs {', '.join(missing)}: pip install 'gem-bedside[gem]'")
     return Check("gem", True, f"{folder.name} in {folder.parent}")
@@ -155,7 +153,7 @@ def _gem(settings: Settings) -> Check:
 
 def _disk(_: Settings) -> Check:
     free_mb = shutil.disk_usage(Path.cwd()).free // 2**20
-    return Check("disk", free_mb >= FREE_MIN_MB, f"{free_mb} MB free here; {FREE_MIN_MB} are needed")
+    return Check("disk", free_mb >= FREE_MIN_MB, f"{free_mb} MB free in {Path.cwd()}; {FREE_MIN_MB} MB are required")
 
 
 def _clock(_: Settings) -> Check:

@@ -1,7 +1,6 @@
-"""How a command ends when it cannot do what was asked: a message for a person and an exit status.
+"""Failures of a command: a message for people and an exit status.
 
-0 done; 1 some input failed, or what was asked does not hold; 2 wrong use; 3 a service or model that is needed is not
-there.
+0: done; 1: some input failed, or the request is invalid; 2: wrong use; 3: a required service or model is missing.
 """
 
 from __future__ import annotations
@@ -10,31 +9,31 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PROBE_S = 3.0  # a broker of this site or a near one answers a connection within milliseconds
+PROBE_S = 3.0  # a broker accepts a connection within milliseconds; without it a command waits a minute for a dead host
 DONE, FAILED, WRONG_USE, MISSING = 0, 1, 2, 3
 
 
-class CommandFailed(Exception):  # noqa: N818  (what a person reads: this command failed)
-    """What was asked does not hold (exit status 1)."""
+class CommandFailed(Exception):  # noqa: N818  (printed to people)
+    """The request is invalid, or some input failed (exit status 1)."""
 
     status = FAILED
 
 
 class WrongUse(CommandFailed):
-    """The command line makes no sense (exit status 2)."""
+    """The command line is invalid (exit status 2)."""
 
     status = WRONG_USE
 
 
 class ServiceMissing(CommandFailed):
-    """A service or a model that is needed is not there (exit status 3)."""
+    """A required service or model is missing (exit status 3)."""
 
     status = MISSING
 
 
 @contextmanager
 def needs_redis(url: str) -> Iterator[None]:
-    """Turn a refused or lost Redis connection into `ServiceMissing`, with the address and what to do."""
+    """Raise `ServiceMissing`, with address and remedy, where Redis cannot be reached."""
     import redis
 
     try:
@@ -45,14 +44,14 @@ def needs_redis(url: str) -> Iterator[None]:
 
 @contextmanager
 def needs_kafka(servers: str) -> Iterator[None]:
-    """Turn an unreachable broker into `ServiceMissing`, with the address and what to do.
+    """Raise `ServiceMissing`, with address and remedy, where the broker cannot be reached.
 
-    Looks first whether anybody listens: kafka-python would try for 30 s.
+    A TCP probe comes first, because kafka-python tries for 30 s.
     """
     from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
     if not any(_listens(address.strip()) for address in servers.split(",")):
-        raise ServiceMissing(f"nobody listens at Kafka's {servers}: start it, or set GEM_BEDSIDE_KAFKA")
+        raise ServiceMissing(f"no Kafka broker listens at {servers}: start it, or set GEM_BEDSIDE_KAFKA")
     try:
         yield
     except (KafkaConnectionError, KafkaTimeoutError, ConnectionError) as lost:
@@ -70,7 +69,7 @@ def _listens(address: str) -> bool:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a package that an optional extra brings, and that is not installed, into `ServiceMissing`."""
+    """Raise `ServiceMissing`, with the command to install it, where a package of an optional extra is missing."""
     try:
         yield
     except ModuleNotFoundError as lost:

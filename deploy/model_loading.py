@@ -1,4 +1,4 @@
-"""The models of a command line: loaded from ``--model``, else from the settings, else those that are shipped."""
+"""The models of a command: loaded from ``--model``, else from the settings, else the shipped ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def load_encoder(folder: str | None) -> EncoderSession:
-    """The encoder of a folder: its ONNX graph, or the tower of a GEM checkpoint, exported once into the user's cache.
+    """Encoder of a folder: its ONNX graph, or the tower of a GEM checkpoint, exported once to the user's cache.
 
     Raises
     ------
     ServiceMissing
-        No encoder there, or a device that is not.
+        The folder holds no encoder, or the device is missing.
     """
     from agents.settings import Settings
     from models.encoder.session import EncoderSession, EncoderUnavailable
@@ -44,7 +44,7 @@ def load_encoder(folder: str | None) -> EncoderSession:
 
 
 def _exported(checkpoint: Path) -> Path:
-    """The tower of a GEM checkpoint as an ONNX folder, kept in the user's cache for the next time."""
+    """ONNX folder of a GEM checkpoint's tower, in the user's cache."""
     import hashlib
     import os
 
@@ -67,19 +67,19 @@ def _exported(checkpoint: Path) -> Path:
 
 
 def load_reader(folder: str | None, measured: bool) -> Reader:
-    """Whoever reads windows: GEM of a folder, else the shipped one, else the measurements with the reason why.
+    """The writer of interpretations: GEM of a folder, else the shipped GEM, else rule-based reports with the reason.
 
     Parameters
     ----------
     folder : str or None
-        ``--model``: a checkpoint that must be there.
+        ``--model``: a checkpoint that must exist.
     measured : bool
-        The measurements alone are asked for.
+        Use rule-based reports alone (``--measured``).
 
     Raises
     ------
     ServiceMissing
-        A checkpoint that was named, by ``--model`` or by the settings, cannot be loaded.
+        A checkpoint named by ``--model`` or by the settings cannot be loaded.
     """
     from agents.interpreter.gem_reader import load_gem
     from agents.settings import Settings
@@ -89,18 +89,18 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     fold = fold_asked()
     settings = Settings() if folder is None else Settings(model=Path(folder))
     if measured or not settings.gem:
-        return partial(_worded, reason="asked for" if measured else "GEM is switched off", fold=fold)
+        return partial(_rule_based, reason="asked for" if measured else "GEM is switched off", fold=fold)
     try:
         with needs_extra("gem"):
             gem = load_gem(settings)
     except (GemUnavailable, ServiceMissing) as missing:
         if settings.model is not None:
             raise ServiceMissing(str(missing)) from missing
-        return partial(_worded, reason=str(missing), fold=fold)
+        return partial(_rule_based, reason=str(missing), fold=fold)
     return partial(_read_by_gem, gem=gem, settings=settings, fold=fold)
 
 
-def _worded(window: Ecg, given: Sequence[Evidence], reason: str, fold: str | None) -> GroundedInterpretation:
+def _rule_based(window: Ecg, given: Sequence[Evidence], reason: str, fold: str | None) -> GroundedInterpretation:
     from models.grounding.rule_based_report import rule_based_report
 
     return rule_based_report(window, reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
@@ -109,7 +109,7 @@ def _worded(window: Ecg, given: Sequence[Evidence], reason: str, fold: str | Non
 def _read_by_gem(
     window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings, fold: str | None
 ) -> GroundedInterpretation:
-    """As the interpreter worker reads a flagged segment."""
+    """Interpretation by GEM, as in the interpreter worker."""
     from models.gem.errors import GemUnavailable
     from models.grounding.ground import ground
     from models.leads import independent_leads
@@ -117,7 +117,7 @@ def _read_by_gem(
 
     leads = independent_leads(window.leads)
     if leads < gem.independent_leads:
-        return _worded(
+        return _rule_based(
             window, given, f"GEM needs {gem.independent_leads} independent leads, the record has {leads}", fold
         )
     window = with_derived_leads(window)
@@ -125,5 +125,5 @@ def _read_by_gem(
     try:
         text, seconds = asyncio.run(asked)
     except GemUnavailable as missing:
-        return _worded(window, given, str(missing), fold)
+        return _rule_based(window, given, str(missing), fold)
     return ground(text, window, given, len(given) + 1, model=gem.identity, seconds=seconds, fold=fold)

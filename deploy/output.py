@@ -1,7 +1,7 @@
-"""What a command prints: tables for people, or with ``--json`` one object a line on standard output and nothing else.
+"""Output of a command: tables for people, or with ``--json`` one object per line on standard output, and no more.
 
-Libraries that print (Faust redirects standard output, numerical packages warn) would break ``--json``: while it is on,
-file descriptor 1 points to standard error, and only `Output.line` writes to the real standard output.
+Libraries that print (Faust redirects standard output, numerical packages warn) would break ``--json``. With it, file
+descriptor 1 therefore points to standard error, and `Output.line` alone writes to standard output.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def finite(value: Any) -> Any:
-    """The same JSON value with every NaN and infinity as null: a value that is not known is null."""
+    """The same JSON value with null for NaN and infinity."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -40,7 +40,7 @@ class Output:
     Parameters
     ----------
     as_json : bool
-        One JSON object a line and nothing else; otherwise `console` is for tables.
+        One JSON object per line and no more; otherwise `console` prints tables.
     """
 
     def __init__(self, as_json: bool) -> None:
@@ -52,22 +52,22 @@ class Output:
             os.dup2(2, 1)
 
     def line(self, answer: dict[str, Any] | str | bytes) -> None:
-        """Write one answer as a line, at once."""
+        """Write one answer as a line, and flush."""
         text = answer.decode() if isinstance(answer, bytes) else answer if isinstance(answer, str) else to_line(answer)
         try:
             self._lines.write(text + "\n")
             self._lines.flush()
-        except BrokenPipeError:  # the reader has seen enough, as in `… | head -1`
+        except BrokenPipeError:  # the reader has ended, as in `… | head -1`
             os._exit(0)
 
     @property
     def console(self) -> Console:
-        """Rich console on standard output, for people."""
+        """Rich console on standard output."""
         from rich.console import Console
 
         return Console(highlight=False)
 
 
 def complain(message: str) -> None:
-    """One line to standard error."""
+    """Print one line to standard error."""
     print(f"gem-bedside: {message}", file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
-"""The alert document of one 10-s window of a record: its worst alarm, or ``INTERPRETATION`` without one, and a reading.
+"""The alert document of one 10-s window of a record, with an interpretation.
 
-In: an ECG and where the window begins. Out: `streams.alert.Alert`, as a live bed would have it, with the window as its
-segment. A record has no clock of its own: its first sample is the instant 1970-01-01T00:00:00Z.
+In: an ECG and the start of the window in seconds. Out: `streams.alert.Alert` as of a live bed, with the window as its
+segment; its code is that of the highest-ranked alarm in the window, or ``INTERPRETATION`` where there is none. A record
+has no clock: its first sample is dated 1970-01-01T00:00:00Z.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Reader = Callable[[Ecg, Sequence[Evidence]], GroundedInterpretation]
 def window_alert(
     ecg: Ecg, start_s: float, limits: Limits, settings: RhythmSettings, read: Reader, *, fold: str | None = None
 ) -> Alert:
-    """The alert of the window that begins at ``start_s``; the last one of a record may be shorter.
+    """The alert of the window that begins at ``start_s``; the last window of a record may be shorter.
 
     Raises
     ------
@@ -45,10 +46,10 @@ def window_alert(
     start = round(start_s * fs)
     window = ecg.slice(start, start + round(WINDOW_S * fs))
     if start < 0 or window.n_samples == 0:
-        raise ValueError(f"--start {start_s:g} lies outside of the record, which lasts {ecg.duration_s:.2f} s")
+        raise ValueError(f"--start {start_s:g} s is not in the record, which lasts {ecg.duration_s:.2f} s")
     stop = start + window.n_samples
-    episode = worst_episode(find_episodes(ecg, limits, settings, until_s=stop / fs, fold=fold), start, stop)
-    given = () if episode is None else _shown(episode.evidence, start, stop)
+    episode = highest_ranked(find_episodes(ecg, limits, settings, until_s=stop / fs, fold=fold), start, stop)
+    given = () if episode is None else _in_window(episode.evidence, start, stop)
     window = ecg.slice(start, stop)
     start_ns = _ns(start, fs)
     cited = citations_of(given, 0, window.n_samples, start_ns, fs)
@@ -87,21 +88,21 @@ def window_alert(
     return Alert.model_validate(fields)
 
 
-def worst_episode(episodes: Sequence[Episode], start: int, stop: int) -> Episode | None:
-    """The worst condition that holds inside the window and is shown there; the latest of those alike."""
+def highest_ranked(episodes: Sequence[Episode], start: int, stop: int) -> Episode | None:
+    """The highest-ranked condition with evidence in the window; the latest of equal rank."""
     inside = [
         e
         for e in episodes
         if CODES[e.code].kind == "physiological"
         and e.onset < stop
         and e.last_held >= start
-        and _shown(e.evidence, start, stop)
+        and _in_window(e.evidence, start, stop)
     ]
     return min(inside, key=lambda e: (_ORDER.index(CODES[e.code].priority), -e.onset), default=None)
 
 
-def _shown(evidence: Sequence[Evidence], start: int, stop: int) -> list[Evidence]:
-    """Evidence that lies in the window, in its samples."""
+def _in_window(evidence: Sequence[Evidence], start: int, stop: int) -> list[Evidence]:
+    """The evidence inside the window, in samples of the window."""
     return [e.shifted(-start) for e in evidence if start <= e.start and e.end <= stop]
 
 

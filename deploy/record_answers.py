@@ -1,7 +1,7 @@
-"""One answer for each RECORD of a command line: read, worked on and printed in the order given.
+"""One answer for each RECORD of a command line, printed in the given order.
 
-A record that cannot be read gives ``{"record", "error"}``; the others are still answered, and the command ends with
-status 1. Several records are spread over processes, because each is independent and the work is NumPy on one core.
+An unreadable record gives ``{"record", "error"}``; the command answers the others and ends with status 1. Several
+records are spread over processes, because each is independent and the work is NumPy on one core.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from deploy.output import Output, complain, to_line
 if TYPE_CHECKING:
     from models.ecg import Ecg
 
-PARALLEL_FROM = 4  # records; below it a second process costs more than it saves
+PARALLEL_FROM = 4  # records; for fewer a second process costs more than it saves
 
 Work = Callable[["Ecg"], dict[str, Any]]
 
 
 def answer_record(record: str, fs_hz: float | None, work: Work) -> tuple[str, bool, str]:
-    """Read one record and work on it.
+    """Read one record and compute its answer.
 
     Returns
     -------
     tuple
-        The JSON line, whether it is an answer (False: an error), and the message where a needed model is missing
-        (empty otherwise).
+        The JSON line, True for an answer (False: an error), and the message about a missing model (else empty).
     """
     from models.records import read_record
 
@@ -39,7 +38,7 @@ def answer_record(record: str, fs_hz: float | None, work: Work) -> tuple[str, bo
         return to_line({"record": record, **work(ecg)}), True, ""
     except ServiceMissing as missing:
         return "", False, str(missing)
-    except Exception as failed:  # any fault of one record is that record's answer; the others go on
+    except Exception as failed:  # an exception is the answer of this record; the others go on
         if not isinstance(failed, (OSError, ValueError)):
             traceback.print_exc(file=sys.stderr)
         return to_line({"record": record, "error": f"{failed}" or type(failed).__name__}), False, ""
@@ -55,7 +54,7 @@ def _answers(records: Sequence[str], fs_hz: float | None, work: Work, jobs: int)
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # else each process starts a thread for every core
-    # fork: the workers inherit what is imported, and nothing heavy has started a thread before this point
+    # fork: the workers inherit the imports, and no library has started a thread before this point
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
         pending = [pool.submit(answer_record, record, fs_hz, work) for record in records]
         for answer in pending:
@@ -70,22 +69,22 @@ def answer_records(
     show: Callable[[dict[str, Any]], None],
     jobs: int = 0,
 ) -> None:
-    """Answer every record; raise `CommandFailed` at the end where some could not be read.
+    """Answer every record; raise `CommandFailed` at the end where some are unreadable.
 
     Parameters
     ----------
     records : sequence of str
-        As given on the command line; repeated in the answers.
+        Arguments of the command line, repeated in the answers.
     fs_hz : float or None
         Sampling rate of CSV files.
     work : callable
-        Picklable; makes the answer of one ECG, without the key ``record``.
+        Answer of one ECG, without the key ``record``; must be picklable.
     out : Output
-        Where the lines go.
+        Destination of the lines.
     show : callable
-        Prints one answer for people, when `out` is not JSON.
+        Print one answer for people, where `out` is not JSON.
     jobs : int
-        Processes; 0: one a core, from `PARALLEL_FROM` records on.
+        Number of processes; 0: one per core, from `PARALLEL_FROM` records on.
     """
     import json
 

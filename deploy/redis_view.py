@@ -1,4 +1,4 @@
-"""The alert streams of a site as they grow, for the command line and the demo; the rest is `streams.ward_view`."""
+"""The alert streams of a site for the command line and the demo; `streams.ward_view` reads the other keys."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from streams.keys import Keys
 from streams.redis_values import entries_by_stream
 from streams.ward_view import WardView
 
-_BLOCK_MS = 500  # how long a read of the streams waits at most, so that a new unit or a stop is seen soon
+_BLOCK_MS = 500  # longest wait of a read; without it a new unit or a stop is noticed only with the next alert
 
 
 def newest_versions(redis: Redis, site: str, unit: str | None = None) -> list[Alert]:
-    """The newest version of every alert that the streams still hold, by onset."""
+    """The newest version of every alert in the streams, by onset."""
     newest: dict[str, Alert] = {}
     for name in WardView(redis, site).units() if unit is None else [unit]:
         entries: Any = redis.xrange(Keys(site).alerts(name))
@@ -30,22 +30,21 @@ def newest_versions(redis: Redis, site: str, unit: str | None = None) -> list[Al
 def alert_versions(
     redis: Redis, site: str, unit: str | None = None, *, from_start: bool = False
 ) -> Iterator[tuple[str, Alert] | None]:
-    """Alert versions as they come.
+    """Alert versions in the order of their arrival.
 
     Parameters
     ----------
     redis : redis.Redis
         Without ``decode_responses``.
     unit : str, optional
-        Only this unit; by default also units that appear later.
+        This unit alone; by default all units, new ones included.
     from_start : bool
-        First what the streams hold already.
+        Begin with the oldest entries of the streams.
 
     Yields
     ------
     tuple or None
-        Stream entry id (milliseconds of Redis's clock before the dash) and version; None about twice a second while
-        nothing comes.
+        Stream entry id (time of Redis in ms before the dash) and version; None about twice a second without one.
     """
     keys, view = Keys(site), WardView(redis, site)
     cursors: dict[Any, Any] = {}

@@ -1,4 +1,4 @@
-"""The services of a command line out of the settings: the site's topics, and Redis as stations read it."""
+"""The services of a command from the settings: the site's topics, and the stations' view of Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def topics_of(settings: Settings) -> Topics:
 
 @contextmanager
 def ward_view() -> Iterator[WardView]:
-    """Redis as the settings name it; `deploy.failures.ServiceMissing` where it cannot be reached."""
+    """View of the Redis in the settings; raises `deploy.failures.ServiceMissing` where it cannot be reached."""
     import redis
 
     from agents.settings import Settings

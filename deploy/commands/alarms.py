@@ -1,4 +1,4 @@
-"""``gem-bedside alarms RECORD…``: every alarm condition of each record, causal, with whether it sounded."""
+"""``gem-bedside alarms RECORD…``: every alarm condition of each record, causal, with ``sounded``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def command(
     until_s: Annotated[float | None, typer.Option("--until", metavar="S", min=0.0, help="Stop at this second.")] = None,
     jobs: Jobs = 0,
 ) -> None:
-    """Run the alarms over records, as a bed would."""
+    """Find the alarm conditions of records, as a live bed would."""
     from agents.settings import Settings
     from deploy.fold import fold_asked
     from deploy.output import Output
@@ -54,7 +54,7 @@ def _show(out: Any, answer: dict[str, Any]) -> None:
     for name, justify in (
         ("alarm", "left"),
         ("onset s", "right"),
-        ("seen s", "right"),
+        ("detected s", "right"),
         ("end s", "right"),
         ("sounded", "left"),
         ("citation", "left"),

@@ -1,4 +1,4 @@
-"""``gem-bedside alerts list|tail|ack|rebuild``: the alerts as Redis shows them."""
+"""``gem-bedside alerts list|tail|ack|rebuild``: the alerts in Redis."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ app = typer.Typer(
 @app.command("list")
 def list_alerts(
     unit: Unit = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Those that are off too, as far as the streams hold them.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also alerts that are off and still in the streams.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Alerts that are not off."""
+    """List the alerts that are not off."""
     from deploy.output import Output
     from deploy.redis_view import newest_versions
     from deploy.services import ward_view
@@ -44,31 +42,31 @@ def list_alerts(
 @app.command()
 def tail(
     unit: Unit = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="First what the streams hold already.")] = False,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="End after this long.")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest entries.")] = False,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="End after this many seconds.")] = None,
     count: Annotated[int | None, typer.Option("--count", min=1, help="End after this many versions.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Every version of every alert, as it comes."""
+    """Print every version of every alert on its arrival."""
     from deploy.output import Output
     from deploy.redis_view import alert_versions
     from deploy.services import ward_view
 
     out = Output(as_json)
     until = None if seconds is None else time.monotonic() + seconds
-    seen = 0
+    n_versions = 0
     with ward_view() as view:
         for version in alert_versions(view.redis, view.keys.site, unit, from_start=from_start):
             if version is not None:
                 _print(out, version[1])
-                seen += 1
-            if (count is not None and seen >= count) or (until is not None and time.monotonic() >= until):
+                n_versions += 1
+            if (count is not None and n_versions >= count) or (until is not None and time.monotonic() >= until):
                 return
 
 
 @app.command()
 def ack(
-    alert_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the alert, or the beginning of it.")],
+    alert_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the alert, or its first digits.")],
     by: By,
     as_json: Json = False,
 ) -> None:
@@ -86,14 +84,14 @@ def ack(
             if len(found) > 1:
                 raise WrongUse(f"{len(found)} open alerts begin with {alert_id}: give more digits")
             if not found:
-                raise CommandFailed(f"no alert {alert_id}: `gem-bedside alerts list` shows those that are open")
+                raise CommandFailed(f"no open alert {alert_id}: `gem-bedside alerts list` lists the open ones")
             alert = found[0]
         submit(view, out, "acknowledge", alert.bed_stream, by, {}, alert_id=alert.id)
 
 
 @app.command()
 def rebuild(as_json: Json = False) -> None:
-    """Write hashes, sets and strips again out of Kafka; adds nothing to a stream and publishes nothing."""
+    """Write hashes, sets and strips again from Kafka; streams stay unchanged."""
     from agents.settings import Settings
     from deploy.failures import needs_kafka
     from deploy.output import Output

@@ -1,4 +1,4 @@
-"""``gem-bedside beds list|admit|discharge|standby|resume|limits|baseline``: beds, and what people ask of them."""
+"""``gem-bedside beds list|admit|discharge|standby|resume|limits|baseline``: beds, and people's actions on them."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ BedName = Annotated[str, typer.Argument(metavar="BED", help="Bed stream, as icu-
 
 @app.command("list")
 def list_beds(unit: Unit = None, as_json: Json = False) -> None:
-    """All beds with their newest numbers."""
+    """List all beds with their newest vitals."""
     from deploy.output import Output
     from deploy.services import ward_view
 
     out = Output(as_json)
     with ward_view() as view:
         beds = [b for name in (view.units() if unit is None else [unit]) for b in view.beds(name)]
-    for seen in beds:
-        bed, vitals = seen.bed, seen.vitals
+    for bed_view in beds:
+        bed, vitals = bed_view.bed, bed_view.vitals
         if as_json:
             doc = bed.model_dump(mode="json", by_alias=True, exclude={"alerts"})
             out.line(
                 doc
                 | {
                     "vitals": None if vitals is None else vitals.model_dump(mode="json", by_alias=True),
-                    "last_seen": seen.last_seen,
+                    "last_seen": bed_view.last_seen,
                 }
             )
             continue
@@ -73,7 +73,7 @@ def resume(bed: BedName, by: By, as_json: Json = False) -> None:
 
 @app.command()
 def baseline(bed: BedName, by: By, as_json: Json = False) -> None:
-    """Set the baselines of ST, QRS and PR anew from the next five usable minutes."""
+    """Reset the baselines of ST, QRS and PR; the next five usable minutes set them."""
     _act("baseline", bed, by, {}, as_json)
 
 
@@ -82,7 +82,7 @@ def limits(
     bed: BedName,
     by: By,
     code: Annotated[str, typer.Argument(metavar="CODE", help="Alarm code, as BRADY.")],
-    rate: Annotated[float | None, typer.Option(help="Beats a minute.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Beats per minute.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Seconds.")] = None,
     beats: Annotated[int | None, typer.Option(help="Beats in a row.")] = None,
     mv: Annotated[float | None, typer.Option(help="Millivolts.")] = None,
@@ -90,17 +90,17 @@ def limits(
     on: Annotated[
         bool | None, typer.Option("--on/--off", help="Switch the alarm on or off; a lethal one stays on.")
     ] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="Back to the unit's limits.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Restore the unit's limits.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Change one alarm's limits at a bed."""
+    """Change the limits of one alarm at a bed."""
     from agents.settings import Settings
     from deploy.failures import CommandFailed, WrongUse
 
     given = {"rate": rate, "seconds": seconds, "beats": beats, "mv": mv, "ms": ms, "on": on}
     changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     if reset == bool(changes):
-        raise WrongUse("give what to change (--rate, --seconds, --beats, --mv, --ms, --on, --off), or --reset alone")
+        raise WrongUse("name a change (--rate, --seconds, --beats, --mv, --ms, --on, --off), or --reset alone")
     change = {code.upper(): None if reset else changes}
     try:
         Settings().limits_of("", bed, change)
@@ -118,5 +118,5 @@ def _act(name: Any, bed: str, by: str, args: dict[str, Any], as_json: bool, know
     out = Output(as_json)
     with ward_view() as view:
         if known and view.bed(bed) is None:
-            raise CommandFailed(f"no bed {bed}: `gem-bedside beds list` shows those that have sent a signal")
+            raise CommandFailed(f"no bed {bed}: `gem-bedside beds list` lists the beds that have sent a signal")
         submit(view, out, name, bed, by, args)

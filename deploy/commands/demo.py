@@ -11,15 +11,15 @@ from deploy.commands.options import Fs
 
 
 def command(
-    beds: Annotated[int, typer.Option("--beds", min=0, help="Beds of the script; 0: the stack alone, to be fed.")] = 8,
+    beds: Annotated[int, typer.Option("--beds", min=0, help="Number of scripted beds; 0: the stack alone.")] = 8,
     records: Annotated[
         list[str] | None, typer.Option("--records", metavar="RECORD", help="A record to replay in a bed; repeatable.")
     ] = None,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=1.0, help="End by itself after this long.")] = None,
-    report: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=1.0, help="End after this many seconds.")] = None,
+    report: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="File for the report.")] = None,
     ready: Annotated[
         Path | None,
-        typer.Option("--ready", metavar="FILE", help="Write the addresses there once the workers are ready."),
+        typer.Option("--ready", metavar="FILE", help="File for the addresses, written when the workers are ready."),
     ] = None,
     fs: Fs = None,
 ) -> None:
@@ -37,8 +37,8 @@ def command(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupted)  # as Ctrl-C: stop the programs in order, and leave nothing behind
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it calls a connection that we close an error
+    signal.signal(signal.SIGTERM, interrupted)  # as Ctrl-C: stop the programs in order
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs a connection that we close as an error
     try:
         signals = [read_record(record, fs) for record in records or []]
     except (OSError, ValueError) as wrong:

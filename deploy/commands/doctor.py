@@ -1,4 +1,4 @@
-"""``gem-bedside doctor``: is everything there that this installation needs?"""
+"""``gem-bedside doctor``: check of the installation, the services and the models."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ def command(as_json: Json = False) -> None:
             mark = "[green]ok  [/green]" if check.ok else "[red]not [/red]"
             out.console.print(f"{mark}{check.name:12} {check.detail}")
     if not ok:
-        raise CommandFailed(f"not in order: {', '.join(check.name for check in checks if not check.ok)}")
+        raise CommandFailed(f"failed checks: {', '.join(check.name for check in checks if not check.ok)}")

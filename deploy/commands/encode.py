@@ -27,7 +27,7 @@ def command(
             "-o",
             "--output",
             metavar="F.npz",
-            help="File to write; for several records a folder, with one file named for each.",
+            help="Output file; for several records a folder, with one file per record.",
         ),
     ],
     model: ModelDir = None,
@@ -83,7 +83,7 @@ def command(
 
 
 def ten_second_windows(ecg: Ecg) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Windows ``float32 [n, 12, 5000]`` mV without overlap, and where each begins, seconds; a rest is left out.
+    """Windows ``float32 [n, 12, 5000]`` mV without overlap, and their starts in seconds; a shorter rest is left out.
 
     Raises
     ------
@@ -98,6 +98,6 @@ def ten_second_windows(ecg: Ecg) -> tuple[NDArray[np.float32], NDArray[np.float6
     size = round(WINDOW_S * ENCODER_FS_HZ)
     n = mv.shape[1] // size
     if n == 0:
-        raise ValueError(f"lasts {ecg.duration_s:.2f} s: the encoder takes windows of {WINDOW_S:g} s")
+        raise ValueError(f"the record lasts {ecg.duration_s:.2f} s: the encoder needs windows of {WINDOW_S:g} s")
     windows = mv[:, : n * size].reshape(12, n, size).transpose(1, 0, 2)
     return np.nan_to_num(windows, nan=0.0).astype(np.float32), np.arange(n) * WINDOW_S

@@ -1,5 +1,7 @@
-"""``gem-bedside evaluate``: ``parity FOLDER…`` holds our classes against fixtures of the reference, tensor by tensor;
-``findings`` scores the compact models on recordings that training never saw.
+"""``gem-bedside evaluate``: parity with the reference, and scores of the compact models.
+
+``parity FOLDER…`` compares the classes of `models` with fixtures of the reference, tensor by tensor; ``findings``
+scores the compact models on recordings outside the training data.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ app = typer.Typer(
 )
 
 Folders = Annotated[
-    list[Path], typer.Argument(metavar="FOLDER…", help="Fixture folders; their kind is told by what they hold.")
+    list[Path], typer.Argument(metavar="FOLDER…", help="Fixture folders; their content defines their kind.")
 ]
 
 
 @app.command()
 def parity(folders: Folders, as_json: Json = False) -> None:
-    """Largest error of each tensor against its tolerance; exit status 1 when one is out."""
+    """Compare the largest error of each tensor with its tolerance; exit status 1 where one exceeds it."""
     from deploy.failures import CommandFailed, ServiceMissing, needs_extra
     from deploy.output import Output, complain
 
@@ -47,22 +49,24 @@ def parity(folders: Folders, as_json: Json = False) -> None:
                         )
         except ServiceMissing:
             raise
-        except Exception as error:  # one broken folder is that folder's answer; the others go on
+        except Exception as error:  # an exception is the answer of this folder; the others go on
             unread += 1
             problem = f"{error}" or type(error).__name__
             out.line({"fixture": folder.name, "error": problem}) if as_json else complain(f"{folder}: {problem}")
     if bad or unread:
-        raise CommandFailed(f"{bad} of {rows} comparisons are out of tolerance; {unread} folders could not be compared")
+        raise CommandFailed(
+            f"{bad} of {rows} comparisons exceed their tolerance; {unread} folders could not be compared"
+        )
 
 
 @app.command()
 def findings(
     data: Annotated[Path, typer.Option(help="Folder of recordings (ptbxl, ludb).")],
     folds: Annotated[Path, typer.Option(help="Folder with ludb.csv and cinc2017.csv.")],
-    model: Annotated[Path | None, typer.Option(help="GEM folder whose texts are scored; default: the shipped.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of the GEM to score; default: the shipped one.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Heads beside two plain baselines, and texts judged by code, on PTB-XL fold 8 and LUDB fold 4."""
+    """Score the heads beside two baselines, and the texts by code, on PTB-XL fold 8 and LUDB fold 4."""
     from deploy.failures import WrongUse, needs_extra
     from deploy.output import Output
 

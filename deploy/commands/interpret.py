@@ -1,4 +1,4 @@
-"""``gem-bedside interpret RECORD…``: the alert document of one 10-s window, read with cited intervals."""
+"""``gem-bedside interpret RECORD…``: the alert document of one 10-s window, interpreted with cited intervals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def command(
     records: Records,
-    start_s: Annotated[float, typer.Option("--start", metavar="S", min=0.0, help="Where the window begins.")] = 0.0,
+    start_s: Annotated[float, typer.Option("--start", metavar="S", min=0.0, help="Start of the window, s.")] = 0.0,
     model: ModelDir = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the page with the cited spans.")
+        Path | None, typer.Option("--plot", metavar="FILE.png", help="File for the page with the cited intervals.")
     ] = None,
-    measured: Annotated[bool, typer.Option("--measured", help="Word the measurements, without GEM.")] = False,
+    measured: Annotated[bool, typer.Option("--measured", help="Rule-based report, without GEM.")] = False,
     fs: Fs = None,
     as_json: Json = False,
 ) -> None:
@@ -61,7 +61,7 @@ def command(
 
 
 def draw_page(ecg: Ecg, alert: Alert, path: Path) -> None:
-    """The 12-lead page (or a row a lead) of the alert's segment, each cited span marked on its leads."""
+    """Draw the 12-lead page (or one row per lead) of the alert's segment, with the cited intervals."""
     from PIL import Image
 
     from models.gem.page import Mark, people_page
@@ -76,13 +76,14 @@ def draw_page(ecg: Ecg, alert: Alert, path: Path) -> None:
 def _show(out: Output, record: str, start_s: float, alert: Alert) -> None:
     from deploy.alert_text import citation_text
 
-    reading = alert.interpretation
-    assert reading is not None
+    interpretation = alert.interpretation
+    assert interpretation is not None
     out.console.print(f"[bold]{record}[/bold]  {start_s:g}–{start_s + 10:g} s  {alert.title}")
-    out.console.print(reading.text, markup=False)
+    out.console.print(interpretation.text, markup=False)
     for citation in alert.citations:
         out.console.print(f"  {citation_text(citation)}", markup=False, style="yellow")
-    counts: dict[str, Any] = reading.counts.model_dump()
-    why = "" if reading.reason is None else f" ({reading.reason})"
-    said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
-    out.console.print(f"  {reading.source}{why}, {reading.seconds:.2f} s; claims: {said}\n", markup=False, style="dim")
+    counts: dict[str, Any] = interpretation.counts.model_dump()
+    reason = "" if interpretation.reason is None else f" ({interpretation.reason})"
+    claims = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
+    source = f"{interpretation.source}{reason}, {interpretation.seconds:.2f} s"
+    out.console.print(f"  {source}; claims: {claims}\n", markup=False, style="dim")

@@ -17,8 +17,8 @@ def command(
     records: Records,
     fs: Fs = None,
     as_json: Json = False,
-    start_s: Annotated[float | None, typer.Option("--from", metavar="S", help="From this second on.")] = None,
-    stop_s: Annotated[float | None, typer.Option("--to", metavar="S", help="Up to this second.")] = None,
+    start_s: Annotated[float | None, typer.Option("--from", metavar="S", help="Start, seconds.")] = None,
+    stop_s: Annotated[float | None, typer.Option("--to", metavar="S", help="End, seconds.")] = None,
     jobs: Jobs = 0,
 ) -> None:
     """Measure beats, waves and intervals."""
@@ -29,7 +29,7 @@ def command(
 
     if (start_s or 0.0) < 0 or (stop_s is not None and stop_s <= (start_s or 0.0)):
         raise WrongUse(
-            f"--from {start_s or 0:g} --to {stop_s if stop_s is not None else 'the end'} names no stretch of time"
+            f"--from {start_s or 0:g} --to {stop_s if stop_s is not None else 'the end'} is an empty interval"
         )
     out = Output(as_json)
     work = partial(measured, start_s=start_s, stop_s=stop_s, fold=fold_asked())

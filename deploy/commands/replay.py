@@ -1,4 +1,4 @@
-"""``gem-bedside replay RECORD… --bed BED``: send records to Kafka as a bed would; device time runs with the signal."""
+"""``gem-bedside replay RECORD… --bed BED``: send records to Kafka as a bed would, in real time or faster."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from deploy.commands.options import Fs, Records
 
 def command(
     records: Records,
-    bed: Annotated[
-        str, typer.Option("--bed", metavar="BED", help="Bed stream, as icu-3/07: unit before the slash, bed behind.")
-    ],
-    speed: Annotated[float, typer.Option("--speed", metavar="S", help="1: as fast as it was recorded.")] = 1.0,
+    bed: Annotated[str, typer.Option("--bed", metavar="BED", help="Bed stream, as icu-3/07: unit, slash, bed.")],
+    speed: Annotated[float, typer.Option("--speed", metavar="S", help="Factor of the speed; 1: real time.")] = 1.0,
     fs: Fs = None,
     patient: Annotated[str, typer.Option("--patient", help="Pseudonym, as p-81f3.")] = "",
     message_s: Annotated[
-        float, typer.Option("--message", min=0.2, max=10.0, help="Seconds of signal a message.")
+        float, typer.Option("--message", min=0.2, max=10.0, help="Length of a message, seconds.")
     ] = 1.0,
 ) -> None:
     """Send records to Kafka as if a bed recorded them now."""
@@ -31,7 +29,7 @@ def command(
     from streams.telemetry import TelemetryProducer
 
     if speed <= 0:
-        raise WrongUse(f"--speed {speed:g} is not above 0")
+        raise WrongUse(f"--speed {speed:g} is not above 0: 1 is real time")
     settings = Settings()
     unit, _, name = bed.rpartition("/")
     failed = 0

@@ -29,5 +29,5 @@ def command(as_json: Json = False) -> None:
         else:
             notes = "".join(f"  {name} is {d['found']}, planned {d['planned']}" for name, d in differs.items())
             out.console.print(
-                f"{state.name:28} {state.partitions} partitions  {'created' if state.created else 'there'}{notes}"
+                f"{state.name:28} {state.partitions} partitions  {'created' if state.created else 'exists'}{notes}"
             )

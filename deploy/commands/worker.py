@@ -9,19 +9,19 @@ app = typer.Typer(no_args_is_help=True, help="Run one worker until SIGTERM.", pr
 
 @app.command()
 def monitor() -> None:
-    """Assemble each bed's signal, judge its rhythm, write alerts and beds."""
+    """Reassemble each bed's signal, analyse its rhythm, write alerts and beds."""
     _run("monitor")
 
 
 @app.command()
 def interpreter() -> None:
-    """Interpret flagged segments with GEM, or from the measurements."""
+    """Interpret flagged segments with GEM, or by rules."""
     _run("interpreter")
 
 
 @app.command()
 def publisher() -> None:
-    """Bring alerts, beds, strips and vitals to Redis, and people's actions to Kafka."""
+    """Write alerts, beds, strips and vitals to Redis, and people's actions to Kafka."""
     _run("publisher")
 
 
