@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from models.arrhythmia.codes import CODES, LETHAL
+from models.normal_limits import PR_LONG_MS, QRS_WIDE_MS
 
 Bounds = tuple[float, float]
 
@@ -94,8 +95,10 @@ RULES: dict[str, LimitRule] = {
     "ST_ELEVATION": LimitRule(Limit(mv=0.1, seconds=60.0), {"mv": (0.05, 0.5)}, "AHA practice standards 2017"),
     "ST_DEPRESSION": LimitRule(Limit(mv=0.1, seconds=60.0), {"mv": (0.05, 0.5)}, "AHA practice standards 2017"),
     "QT_LONG": LimitRule(Limit(ms=500.0), {"ms": (450, 600), "seconds": CONFIRM_BOUNDS_S}, "AHA/ACC 2010: over 500 ms"),
-    "WIDE_QRS": LimitRule(Limit(ms=120.0, seconds=60.0), {}, "AHA/ACC/HRS 2009: QRS over 120 ms"),
-    "PR_LONG": LimitRule(Limit(ms=220.0, seconds=60.0), {}, "AHA/ACC/HRS: first-degree block, with 20 ms of margin"),
+    "WIDE_QRS": LimitRule(Limit(ms=QRS_WIDE_MS, seconds=60.0), {}, "AHA/ACC/HRS 2009: QRS over 120 ms"),
+    "PR_LONG": LimitRule(
+        Limit(ms=PR_LONG_MS + 20.0, seconds=60.0), {}, "AHA/ACC/HRS: first-degree block, 20 ms of margin"
+    ),
     "AV_BLOCK": LimitRule(Limit(beats=2, seconds=30.0), {}, "AHA practice standards 2017"),
     "PACER_NOT_CAPTURING": LimitRule(Limit(beats=2, ms=300.0), {}, "Philips IntelliVue: pacer not capture"),
     "PACER_NOT_PACING": LimitRule(Limit(seconds=2.0), {}, "Philips IntelliVue: pacer not pacing"),

@@ -25,9 +25,9 @@ from models.grounding.feature_vector import feature_vector
 from models.grounding.prompt_measurements import consistent_findings, prompt_descriptors, prompt_measurements
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.leads import independent_leads
+from models.normal_limits import PAUSE_S
 
 ALL_INDEPENDENT = 8  # directions of the twelve leads
-PAUSE_S = 2.0  # without a beat: left to the rule-based report, which cites its span
 OF_ANY_LEAD = frozenset({*RHYTHM, "AVB1"})
 """Findings that a bed with fewer leads can have in its prompt: the others need the absent leads."""
 

@@ -18,9 +18,9 @@ from models.grounding.rule_results import (
 )
 from models.grounding.segment_measurements import SegmentMeasurements
 from models.leads import STANDARD_12
+from models.normal_limits import SINUS_BRADYCARDIA_BPM
 
 NORMAL_ST_LEADS = 8  # ST measured in as many leads, before an ECG is called normal
-NORMAL_FROM_BPM = 50.0  # a slower sinus rhythm is no normal ECG
 
 
 def judge_finding(claim: ExtractedClaim, measured: SegmentMeasurements) -> tuple[Verdict, str, tuple[Evidence, ...]]:
@@ -66,7 +66,7 @@ def _normal_ecg(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleRes
 
 
 def _very_slow(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
-    slow = under(measured.value("HR"), NORMAL_FROM_BPM, rhythm_rules.RATE_BAND)
+    slow = under(measured.value("HR"), SINUS_BRADYCARDIA_BPM, rhythm_rules.RATE_BAND)
     return slow, "rate 50 bpm or more", evidence_of(measured, "HR")
 
 

@@ -16,13 +16,19 @@ from models.grounding.rule_results import (
     under,
 )
 from models.grounding.segment_measurements import SegmentMeasurements
+from models.normal_limits import (
+    AXIS_EXTREME_DEG,
+    AXIS_LEFT_DEG,
+    AXIS_RIGHT_DEG,
+    LAFB_AXIS_DEG,
+    PR_LONG_MS,
+    PR_SHORT_MS,
+    QRS_WIDE_MS,
+    QTC_SHORT_MS,
+    qtc_long_ms,
+)
 
-PR_LONG_MS, PR_SHORT_MS, MS_BAND = 200.0, 120.0, 5.0
-QRS_WIDE_MS = 120.0
-QTC_LONG_MS, QTC_SHORT_MS, QT_BAND = 455.0, 350.0, 10.0
-AXIS_LEFT_DEG, AXIS_RIGHT_DEG, AXIS_BAND = -30.0, 90.0, 7.5
-LAFB_AXIS_DEG = -45.0
-EXTREME_AXIS_DEG = -120.0  # further round, left and right cannot be distinguished
+MS_BAND, QT_BAND, AXIS_BAND = 5.0, 10.0, 7.5
 P_INVERTED_MV = 0.03
 
 
@@ -82,7 +88,8 @@ def _qtc(measured: SegmentMeasurements) -> float | None:
 
 def qt_long(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """QTcF over 455 ms."""
-    return over(_qtc(measured), QTC_LONG_MS, QT_BAND), "QTcF over 455 ms", evidence_of(measured, "QTcF")
+    limit_ms = qtc_long_ms(measured.ecg.sex)
+    return over(_qtc(measured), limit_ms, QT_BAND), f"QTcF over {limit_ms:.0f} ms", evidence_of(measured, "QTcF")
 
 
 def qt_short(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
@@ -108,9 +115,9 @@ def axis_normal(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleRes
 
 
 def _left_of(measured: SegmentMeasurements, limit_deg: float, band: float) -> bool | None:
-    """Whether the axis lies left of the limit; an extreme axis (down to −180°) is not decided."""
+    """Whether the axis lies left of the limit; an extreme axis (−90° to −180°) is not decided."""
     deg = measured.axis_deg
-    return over(-deg, -limit_deg, band) if deg is not None and deg > EXTREME_AXIS_DEG else None
+    return over(-deg, -limit_deg, band) if deg is not None and deg > AXIS_EXTREME_DEG - AXIS_BAND else None
 
 
 def bundle_branch_block(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:

@@ -15,13 +15,17 @@ from models.grounding.rule_results import (
     per_lead,
 )
 from models.grounding.segment_measurements import SegmentMeasurements
+from models.normal_limits import (
+    LOW_VOLTAGE_CHEST_MV,
+    LOW_VOLTAGE_LIMB_MV,
+    LVH_MV,
+    ST_DEVIATION_MV,
+    T_FLAT_MV,
+    T_INVERTED_MV,
+    T_UPRIGHT_LEADS,
+)
 
-ST_MV, ST_BAND_MV = 0.1, 0.02
-T_MV = 0.05
-LOW_LIMB_MV, LOW_CHEST_MV = 0.5, 1.0
-LVH_MV = 3.5  # Sokolow and Lyon 1949: S in V1 and R in V5 or V6
-T_FLAT_MV = 0.1
-T_LEADS = ("I", "II", "V3", "V4", "V5", "V6")  # where the T wave of an adult is upright (Rautaharju 2009)
+ST_BAND_MV = 0.02
 
 
 def st_elevated(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
@@ -36,14 +40,18 @@ def st_depressed(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleRe
 
 def _st_deviation(claim: ExtractedClaim, measured: SegmentMeasurements, sign: int, side: str) -> RuleResult:
     leads = claim.leads or tuple(x for x in measured.st if x != "aVR")
-    results = {x: over(sign * measured.st[x].value, ST_MV, ST_BAND_MV) for x in leads if x in measured.st}
+    results = {x: over(sign * measured.st[x].value, ST_DEVIATION_MV, ST_BAND_MV) for x in leads if x in measured.st}
     return by_lead(claim, results, f"ST 0.1 mV or more {side} the PR segment", {x: measured.st[x] for x in results})
 
 
 def st_changed(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """ST deviation in either direction; for "ST-T" an inverted or flat T wave as well."""
     leads = claim.leads or tuple(x for x in measured.st if x != "aVR")
-    results = {x: over(abs(measured.st[x].value), ST_MV, ST_BAND_MV) for x in leads if x in measured.st and x != "aVR"}
+    results = {
+        x: over(abs(measured.st[x].value), ST_DEVIATION_MV, ST_BAND_MV)
+        for x in leads
+        if x in measured.st and x != "aVR"
+    }
     found = by_lead(claim, results, "ST 0.1 mV or more from the PR segment", {x: measured.st[x] for x in results})
     return _or_t_wave(claim, measured, found) if "st-t" in claim.text.lower() else found
 
@@ -60,10 +68,10 @@ def _or_t_wave(claim: ExtractedClaim, measured: SegmentMeasurements, st: RuleRes
 
 def t_inverted(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """T waves inverted by 0.05 mV or more."""
-    leads = claim.leads or tuple(x for x in T_LEADS if x in measured.usable)
+    leads = claim.leads or tuple(x for x in T_UPRIGHT_LEADS if x in measured.usable)
 
     def inverted(mv: float) -> bool | None:
-        return True if mv <= -T_MV else False if mv >= T_MV else None
+        return True if mv <= T_INVERTED_MV else False if mv >= -T_INVERTED_MV else None
 
     return per_lead(claim, measured, "T", inverted, "T wave negative by 0.05 mV or more", leads)
 
@@ -98,7 +106,7 @@ def low_voltage(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleRes
     for lead in leads:
         heights = [measured.waves[lead, w].mv for w in ("R", "S", "Q") if (lead, w) in measured.waves]
         if heights:
-            limit = LOW_CHEST_MV if lead[0] == "V" else LOW_LIMB_MV
+            limit = LOW_VOLTAGE_CHEST_MV if lead[0] == "V" else LOW_VOLTAGE_LIMB_MV
             low[lead] = max(heights) - min([0.0, *heights]) < limit
     if not low:
         return None, "QRS under 0.5 mV in limb, 1 mV in chest leads", ()

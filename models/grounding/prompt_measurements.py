@@ -13,14 +13,21 @@ from collections.abc import Callable, Collection, Sequence
 from models.evidence import Evidence
 from models.finding_names import FINDINGS
 from models.grounding.claims import ExtractedClaim
-from models.grounding.finding_rules import NORMAL_FROM_BPM, judge_finding
-from models.grounding.interval_rules import PR_LONG_MS, QRS_WIDE_MS
-from models.grounding.lead_rules import T_LEADS
+from models.grounding.finding_rules import judge_finding
 from models.grounding.segment_measurements import SegmentMeasurements
+from models.normal_limits import (
+    HR_HIGH_BPM,
+    HR_LOW_BPM,
+    PR_LONG_MS,
+    QRS_WIDE_MS,
+    SINUS_BRADYCARDIA_BPM,
+    ST_DEVIATION_MV,
+    T_INVERTED_MV,
+    T_UPRIGHT_LEADS,
+    qtc_long_ms,
+)
 
-ST_LISTED_MV = 0.1  # smaller ST deviations are not listed
 MAX_ST_LEADS = 4
-T_LISTED_MV = -0.05  # T waves of this depth or deeper are listed
 _ORDER = ("HR", "PR", "QRS", "QT", "QTcF")
 NO_ST = "no ST deviation"
 
@@ -36,12 +43,12 @@ DESCRIPTORS: tuple[tuple[tuple[str, str, bool], ...], ...] = (
 )
 """Groups of (descriptor, finding, stated or denied); of each group the first supported one is listed."""
 
-_BEYOND_LIMIT: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "slow rate": ("HR", lambda bpm: round(bpm) < 60),
-    "fast rate": ("HR", lambda bpm: round(bpm) > 100),
-    "long PR": ("PR", lambda ms: round(ms) > 200),
-    "wide QRS": ("QRS", lambda ms: round(ms) >= 120),
-    "long QTcF": ("QTcF", lambda ms: round(ms) > 460),
+_BEYOND_LIMIT: dict[str, tuple[str, Callable[[float, str], bool]]] = {
+    "slow rate": ("HR", lambda bpm, sex: round(bpm) < HR_LOW_BPM),
+    "fast rate": ("HR", lambda bpm, sex: round(bpm) > HR_HIGH_BPM),
+    "long PR": ("PR", lambda ms, sex: round(ms) > PR_LONG_MS),
+    "wide QRS": ("QRS", lambda ms, sex: round(ms) >= QRS_WIDE_MS),
+    "long QTcF": ("QTcF", lambda ms, sex: round(ms) > qtc_long_ms(sex)),
 }
 """The rules leave a band round each limit; a descriptor also needs the listed number beyond the limit itself."""
 
@@ -60,11 +67,11 @@ def prompt_measurements(measured: SegmentMeasurements, millivolts: bool = True) 
     out = [measured.evidence[n] for n in names]
     if not millivolts:
         return out
-    st = [e for lead, e in measured.st.items() if abs(e.value) >= ST_LISTED_MV and lead != "aVR"]
+    st = [e for lead, e in measured.st.items() if abs(e.value) >= ST_DEVIATION_MV and lead != "aVR"]
     largest = sorted(st, key=lambda e: -abs(e.value))[:MAX_ST_LEADS]
     out += sorted(largest, key=lambda e: -e.value)  # elevation first, as in the text
-    waves = [e for lead in T_LEADS if (e := measured.wave_evidence(lead, "T")) is not None]
-    return out + [e for e in waves if e.value <= T_LISTED_MV]
+    waves = [e for lead in T_UPRIGHT_LEADS if (e := measured.wave_evidence(lead, "T")) is not None]
+    return out + [e for e in waves if e.value <= T_INVERTED_MV]
 
 
 def prompt_descriptors(measured: SegmentMeasurements, millivolts: bool = True) -> tuple[str, ...]:
@@ -78,7 +85,9 @@ def prompt_descriptors(measured: SegmentMeasurements, millivolts: bool = True) -
                 continue
             verdict, _, _ = judge_finding(ExtractedClaim("", 0, 0, "finding", subject, present=present), measured)
             measure, beyond = _BEYOND_LIMIT.get(words, ("", None))
-            if verdict == "supported" and (beyond is None or beyond(measured.evidence[measure].value)):
+            if verdict == "supported" and (
+                beyond is None or beyond(measured.evidence[measure].value, measured.ecg.sex)
+            ):
                 out.append(words)
                 break
     return tuple(out)
@@ -107,7 +116,7 @@ def consistent_findings(
         "RBBB": qrs is None or qrs < QRS_WIDE_MS - CONSISTENT_WITHIN_MS,
         "IRBBB": "wide QRS" in descriptors,
         "NORM": any(word in descriptors for word in abnormal)
-        or values.get("HR", NORMAL_FROM_BPM) < NORMAL_FROM_BPM
+        or values.get("HR", SINUS_BRADYCARDIA_BPM) < SINUS_BRADYCARDIA_BPM
         or any(e.measure == "ST" for e in evidence)
         or not NOT_NORMAL.isdisjoint(findings),
     }

@@ -17,9 +17,9 @@ from models.grounding.rule_results import (
     under,
 )
 from models.grounding.segment_measurements import SegmentMeasurements
+from models.normal_limits import HR_HIGH_BPM, HR_LOW_BPM, LONG_PAUSE_S
 
-SLOW_BPM, FAST_BPM, RATE_BAND = 60.0, 100.0, 3.0
-ASYSTOLE_S, PAUSE_BAND_S = 3.0, 0.2
+RATE_BAND, PAUSE_BAND_S = 3.0, 0.2
 VENTRICULAR_RUN = 3  # beats; fewer are no ventricular tachycardia
 BIGEMINY_SHARE, TRIGEMINY_SHARE = (0.4, 0.6), (0.25, 0.4)  # of the beats, ventricular
 
@@ -38,18 +38,18 @@ def sinus(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
 
 def rate_slow(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """HR under 60 bpm."""
-    return under(measured.value("HR"), SLOW_BPM, RATE_BAND), "HR under 60 bpm", evidence_of(measured, "HR")
+    return under(measured.value("HR"), HR_LOW_BPM, RATE_BAND), "HR under 60 bpm", evidence_of(measured, "HR")
 
 
 def rate_fast(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """HR over 100 bpm."""
-    return over(measured.value("HR"), FAST_BPM, RATE_BAND), "HR over 100 bpm", evidence_of(measured, "HR")
+    return over(measured.value("HR"), HR_HIGH_BPM, RATE_BAND), "HR over 100 bpm", evidence_of(measured, "HR")
 
 
 def rate_normal(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """HR of 60 to 100 bpm."""
     hr = measured.value("HR")
-    inside = None if hr is None else SLOW_BPM - RATE_BAND <= hr <= FAST_BPM + RATE_BAND
+    inside = None if hr is None else HR_LOW_BPM - RATE_BAND <= hr <= HR_HIGH_BPM + RATE_BAND
     return inside, "HR 60 to 100 bpm", evidence_of(measured, "HR")
 
 
@@ -86,7 +86,7 @@ def asystole(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult
     """No beat for 3 s or longer."""
     longest = measured.longest_rr
     return (
-        over(None if longest is None else longest.value, ASYSTOLE_S, PAUSE_BAND_S),
+        over(None if longest is None else longest.value, LONG_PAUSE_S, PAUSE_BAND_S),
         "no beat for 3 s or longer",
         as_tuple(longest),
     )
@@ -109,7 +109,7 @@ def vtach(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Ventricular tachycardia: most beats ventricular, faster than 100 bpm."""
     ventricular, hr = measured.kinds.get("V", 0), measured.value("HR")
     if ventricular >= VENTRICULAR_RUN and ventricular > measured.beats / 2 and hr is not None:
-        return hr > FAST_BPM, "most beats ventricular, faster than 100 bpm", evidence_of(measured, "HR", "QRS")
+        return hr > HR_HIGH_BPM, "most beats ventricular, faster than 100 bpm", evidence_of(measured, "HR", "QRS")
     return (
         (False if ventricular < VENTRICULAR_RUN and measured.beats > 0 else None),
         "three ventricular beats or more",

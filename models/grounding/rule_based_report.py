@@ -21,16 +21,22 @@ from models.evidence import Evidence
 from models.grounding.interpretation import CheckedClaim, CitationNumbers, GroundedInterpretation
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.leads import lead_order
-
-SLOW_BPM, FAST_BPM = 60.0, 100.0
-LONG_PR_MS, SHORT_PR_MS = 200.0, 120.0
-WIDE_QRS_MS, BROAD_QRS_MS = 120.0, 110.0
-LONG_QTC_MS = {"F": 460.0, "M": 450.0, "": 460.0}
-SHORT_QTC_MS = 350.0
-ST_MV = 0.1
-LEFT_AXIS_DEG, RIGHT_AXIS_DEG = -30.0, 90.0
-PAUSE_S = 2.0
-T_LEADS = ("I", "II", "V3", "V4", "V5", "V6")  # where the T wave of an adult is upright (Rautaharju 2009)
+from models.normal_limits import (
+    AXIS_EXTREME_DEG,
+    AXIS_LEFT_DEG,
+    AXIS_RIGHT_DEG,
+    HR_HIGH_BPM,
+    HR_LOW_BPM,
+    PAUSE_S,
+    PR_LONG_MS,
+    PR_SHORT_MS,
+    QRS_SLIGHTLY_WIDE_MS,
+    QRS_WIDE_MS,
+    QTC_SHORT_MS,
+    ST_DEVIATION_MV,
+    T_UPRIGHT_LEADS,
+    qtc_long_ms,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +258,8 @@ def _word_rhythm(prose: Prose, measured: SegmentMeasurements) -> None:
     if rate is not None:
         prose.say(", rate ")
         prose.claim(f"{rate.value:.0f} bpm", "HR measured over the beats", rate)
-        if rate.value < SLOW_BPM or rate.value > FAST_BPM:
-            prose.say(f" ({'slow' if rate.value < SLOW_BPM else 'fast'})")
+        if rate.value < HR_LOW_BPM or rate.value > HR_HIGH_BPM:
+            prose.say(f" ({'slow' if rate.value < HR_LOW_BPM else 'fast'})")
     prose.say(". ")
     if measured.p_waves is None and absent is not None and measured.beats_examined:
         prose.claim(
@@ -308,11 +314,11 @@ def _word_axis(prose: Prose, measured: SegmentMeasurements) -> None:
     deg = measured.axis_deg
     word = (
         "left"
-        if -90 <= deg < LEFT_AXIS_DEG
+        if AXIS_EXTREME_DEG <= deg < AXIS_LEFT_DEG
         else "right"
-        if RIGHT_AXIS_DEG < deg <= 180
+        if AXIS_RIGHT_DEG < deg <= 180
         else "normal"
-        if deg >= -30
+        if deg >= AXIS_LEFT_DEG
         else "extreme"
     )
     prose.claim(
@@ -344,11 +350,11 @@ def interval_note(name: str, value_ms: float, sex: str = "") -> str:
     ('long', 'long', '')
     """
     if name == "PR":
-        return "long" if value_ms > LONG_PR_MS else "short" if value_ms < SHORT_PR_MS else ""
+        return "long" if value_ms > PR_LONG_MS else "short" if value_ms < PR_SHORT_MS else ""
     if name == "QRS":
-        return "wide" if value_ms >= WIDE_QRS_MS else "slightly wide" if value_ms > BROAD_QRS_MS else ""
+        return "wide" if value_ms >= QRS_WIDE_MS else "slightly wide" if value_ms > QRS_SLIGHTLY_WIDE_MS else ""
     if name in ("QTc", "QTcF"):
-        return "long" if value_ms > LONG_QTC_MS.get(sex, 460.0) else "short" if value_ms < SHORT_QTC_MS else ""
+        return "long" if value_ms > qtc_long_ms(sex) else "short" if value_ms < QTC_SHORT_MS else ""
     return ""
 
 
@@ -356,7 +362,7 @@ def _word_st(prose: Prose, measured: SegmentMeasurements) -> None:
     if not measured.st:
         return
     for word, sign in (("elevated", 1), ("depressed", -1)):
-        leads = [x for x, e in measured.st.items() if sign * e.value >= ST_MV and x != "aVR"]
+        leads = [x for x, e in measured.st.items() if sign * e.value >= ST_DEVIATION_MV and x != "aVR"]
         if leads:
             most = max(leads, key=lambda x: abs(measured.st[x].value))
             prose.claim(
@@ -366,7 +372,7 @@ def _word_st(prose: Prose, measured: SegmentMeasurements) -> None:
                 *[measured.st[x] for x in [most, *[y for y in leads if y != most]]],
             )
             prose.say(". ")
-    if all(abs(e.value) < ST_MV for x, e in measured.st.items() if x != "aVR"):
+    if all(abs(e.value) < ST_DEVIATION_MV for x, e in measured.st.items() if x != "aVR"):
         widest = max(measured.st, key=lambda x: abs(measured.st[x].value) if x != "aVR" else -1.0)
         prose.claim(
             f"ST is within 0.1 mV in {leads_words(tuple(measured.st))}",
@@ -382,7 +388,7 @@ def _signed(value: float) -> str:
 
 def _word_t(prose: Prose, measured: SegmentMeasurements) -> None:
     seen = {x: e for x in measured.usable if (e := measured.wave_evidence(x, "T")) is not None}
-    inverted = [x for x in T_LEADS if x in seen and seen[x].value < 0]
+    inverted = [x for x in T_UPRIGHT_LEADS if x in seen and seen[x].value < 0]
     if inverted:
         prose.claim(
             f"T waves are inverted in {leads_words(inverted)}",

@@ -19,9 +19,11 @@ from models.arrhythmia.criteria.fibrillation import CERTAIN, waves_like_fibrilla
 from models.arrhythmia.fibrillation_features import WINDOW_S, fibrillation_features, may_fibrillate
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Evidence
+from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.intervals import interval_evidence, wave_height, wave_level
 from models.measurement.measure import measure
+from models.normal_limits import Q_WAVE_MV, Q_WAVE_SHARE
 
 METHOD = "segment 1"  # name and version of these measurements, as cited
 P_PRESENT_SHARE = 0.7  # of the conducted beats: from this share on P waves are present
@@ -32,9 +34,6 @@ EVEN_RR = 0.03  # median change between successive RR / mean RR; below it the va
 RHYTHM_BEATS = 4  # fewer do not decide regularity
 WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not reported
 FIBRILLATING_LEADS = 0.75  # share of the usable leads
-BASELINE_S = 0.02  # before QRS onset: baseline of the QRS areas
-Q_SHARE = 0.25  # a pathological Q wave: a quarter of the R wave, and …
-Q_MV = 0.1  # … 0.1 mV deep (fourth universal definition of myocardial infarction, Circulation 2018)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +140,9 @@ class SegmentMeasurements:
     def q_wave(self, lead: str) -> bool:
         """Whether the lead has a pathological Q wave, by its depth and the R wave of the same lead."""
         q, r = self.waves.get((lead, "Q")), self.waves.get((lead, "R"))
-        if q is None or -q.mv < Q_MV:
+        if q is None or -q.mv < Q_WAVE_MV:
             return False
-        return r is None or -q.mv >= Q_SHARE * r.mv
+        return r is None or -q.mv >= Q_WAVE_SHARE * r.mv
 
 
 def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements:
@@ -187,6 +186,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
             "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
         )
     r_peaks = np.array(measurement.r_peaks, np.int64)
+    axis = qrs_axis_deg(ecg, conducted, usable)
     return SegmentMeasurements(
         ecg=ecg,
         evidence=evidence,
@@ -199,7 +199,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         kinds=Counter(m.beat.kind for m in measurement.beats),
         beats_with_p=sum(m.overall.p_on is not None for m in conducted),
         beats_examined=len(conducted),
-        axis_deg=_axis(ecg, conducted, usable),
+        axis_deg=None if axis is None else round(axis),
         longest_rr=_longest_rr(ecg, r_peaks, usable),
         rr_change=_rr_change(r_peaks),
     )
@@ -238,10 +238,9 @@ def _longest_rr(ecg: Ecg, r: NDArray[np.int64], leads: tuple[str, ...]) -> Evide
 def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> dict[tuple[str, str], WaveHeight]:
     """Wave heights per lead: of the beat nearest to the median over the beats; only waves of half the beats or more."""
     found: dict[tuple[str, str], list[WaveHeight]] = {}
-    before = max(1, round(BASELINE_S * ecg.fs_hz))
     for beat in beats:
         on, off = beat.overall.qrs_on, beat.overall.qrs_off
-        if on is None or off is None or off <= on or on < before:
+        if on is None or off is None or off <= on:
             continue
         for lead in usable:
             mv = ecg.lead(lead)
@@ -276,27 +275,3 @@ def _beat_waves(
             base = float(mv[first]) if wave == "P" else level
             out.append((wave, wave_height(mv, wave, first, last, base), first, last))
     return out
-
-
-def _axis(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> float | None:
-    """Frontal QRS axis in degrees from the net areas of I and aVF (or II); the mean direction over beats."""
-    if "I" not in usable or not {"aVF", "II"} & set(usable):
-        return None
-    across, down = [], []
-    before = max(1, round(BASELINE_S * ecg.fs_hz))
-    for beat in beats:
-        on, off = beat.overall.qrs_on, beat.overall.qrs_off
-        if on is None or off is None or off <= on or on < before:
-            continue
-        area = {
-            x: float(np.sum(ecg.lead(x)[on : off + 1] - np.mean(ecg.lead(x)[on - before : on])))
-            for x in ("I", "II", "aVF")
-            if x in usable
-        }
-        avf = area["aVF"] if "aVF" in area else area["II"] - area["I"] / 2
-        if math.isfinite(avf) and math.isfinite(area["I"]):
-            across.append(area["I"])
-            down.append(2 / math.sqrt(3) * avf)  # an augmented lead is shorter than a limb lead by √3/2
-    if not across or (sum(across) == 0 and sum(down) == 0):
-        return None
-    return round(math.degrees(math.atan2(sum(down), sum(across))))

@@ -13,7 +13,8 @@ import numpy as np
 
 from models.ecg import Ecg, Millivolts
 from models.measurement.delineation import Fiducials, MeasuredBeat
-from models.measurement.intervals import PR_SEGMENT_S, st_level
+from models.measurement.intervals import ST_AFTER_J_S, st_level
+from models.measurement.isoelectric import isoelectric_mv
 from models.measurement.measure import Measurement, qt_bazett
 
 NUMBERS = (
@@ -123,7 +124,7 @@ def _features(ecg: Ecg, lead: str, m: MeasuredBeat, before: int | None, after: i
         qt = out["QT"]
         out["QTc"] = Spanned(qt_bazett(qt.value, out["RR1"].value / 1000.0), qt.start, qt.end)
     if marks.qrs_on is not None:
-        level = isoelectric(row, marks.qrs_on, fs)
+        level = isoelectric_mv(row, marks.qrs_on, fs)
         for name, first, last in (
             ("P_amplitude", "p_on", "p_off"),
             ("QRS_amplitude", "qrs_on", "qrs_off"),
@@ -136,14 +137,8 @@ def _features(ecg: Ecg, lead: str, m: MeasuredBeat, before: int | None, after: i
                     out[name] = Spanned(height, a, b)
     st = st_level(ecg, lead, marks)
     if st is not None and marks.qrs_off is not None:
-        out["ST_level"] = Spanned(st, marks.qrs_off, marks.qrs_off + round(0.06 * fs))
+        out["ST_level"] = Spanned(st, marks.qrs_off, marks.qrs_off + round(ST_AFTER_J_S * fs))
     return BeatFeatures(r, out, st_form(row, marks, fs))
-
-
-def isoelectric(row: Millivolts, qrs_on: int, fs_hz: float) -> float | None:
-    """Level of the PR segment, mV: the median just before the QRS onset; None where there is no sample."""
-    piece = row[max(0, qrs_on - max(2, round(PR_SEGMENT_S * fs_hz))) : qrs_on + 1]
-    return float(np.median(piece)) if len(piece) and np.isfinite(piece).all() else None
 
 
 def _height(piece: Millivolts, level: float, peak_to_peak: bool) -> float | None:
@@ -174,31 +169,6 @@ def st_form(row: Millivolts, marks: Fiducials, fs_hz: float) -> str | None:
     if abs(last - first) <= ST_FORM_MV:
         return "horizontal"
     return "upsloping" if last > first else "downsloping"
-
-
-def qrs_axis_deg(ecg: Ecg, measurement: Measurement) -> float | None:
-    """Frontal QRS axis, degrees (-180, 180]: from the net QRS areas in I and aVF; None without these leads or beats.
-
-    aVF is smaller than a bipolar lead by the factor 2/√3 (Goldberger's augmented leads).
-    """
-    if not {"I", "aVF"} <= set(ecg.leads):
-        return None
-    areas = []
-    for m in measurement.beats:
-        on, off = m.overall.qrs_on, m.overall.qrs_off
-        if on is None or off is None or off <= on or m.beat.kind == "V":
-            continue
-        pair = []
-        for lead in ("I", "aVF"):
-            row = ecg.lead(lead)
-            level = isoelectric(row, on, ecg.fs_hz)
-            pair.append(float("nan") if level is None else float(np.sum(row[on : off + 1] - level)))
-        if np.isfinite(pair).all():
-            areas.append(pair)
-    if not areas:
-        return None
-    one, foot = np.median(np.array(areas), axis=0)
-    return float(np.degrees(np.arctan2(foot * 2.0 / np.sqrt(3.0), one)))
 
 
 def rr_statistics(measurement: Measurement) -> RrStatistics | None:

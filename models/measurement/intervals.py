@@ -18,13 +18,13 @@ import numpy as np
 from models.ecg import Ecg, Millivolts
 from models.evidence import BeatSpan, Evidence
 from models.measurement.delineation import Fiducials, MeasuredBeat
+from models.measurement.isoelectric import isoelectric_mv
 from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
 from models.signal.quality import lead_quality
 
 METHOD = "delineation 1"
 FIBRILLATION = "fibrillation"  # the wave whose AMPLITUDE is peak to peak over its span: there is no beat to hang it on
 ST_AFTER_J_S = 0.060  # J + 60 ms
-PR_SEGMENT_S = 0.016  # the level is the median of this stretch before the QRS onset
 
 _BEAT_SPANS = {
     "P": ("p_on", "p_off"),
@@ -41,12 +41,12 @@ def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
     row = ecg.lead(lead)
     at = marks.qrs_off + round(ST_AFTER_J_S * ecg.fs_hz)
     half = max(1, round(0.004 * ecg.fs_hz))
-    before = row[max(0, marks.qrs_on - max(2, round(PR_SEGMENT_S * ecg.fs_hz))) : marks.qrs_on + 1]
     around = row[at - half : at + half + 1]
-    if at >= len(row) or not len(before) or not len(around):
+    isoelectric = isoelectric_mv(row, marks.qrs_on, ecg.fs_hz)
+    if at >= len(row) or isoelectric is None or not len(around):
         return None
-    level = statistics.fmean(around.tolist()) - statistics.median(before.tolist())
-    return level if math.isfinite(level) and math.isfinite(float(before.sum())) else None
+    level = statistics.fmean(around.tolist()) - isoelectric
+    return level if math.isfinite(level) else None
 
 
 def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
@@ -168,11 +168,11 @@ def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) 
 
 
 def wave_level(row: Millivolts, wave: str, start: int, qrs_on: int, fs: float) -> float:
-    """The line that heights are measured from: 20 ms before the QRS onset; for P its own onset."""
+    """The level that heights are measured from, mV: the isoelectric level; for P the signal at its own onset."""
     if wave == "P":
         return float(row[start])
-    before = row[max(0, qrs_on - max(1, round(0.02 * fs))) : qrs_on]
-    return float(np.mean(before)) if len(before) else float("nan")
+    level = isoelectric_mv(row, qrs_on, fs)
+    return float("nan") if level is None else level
 
 
 def _height(ecg: Ecg, evidence: Evidence, measured: Measurement) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.ecg import Ecg
 from models.leads import STANDARD_12
-from models.measurement.features import qrs_axis_deg
+from models.measurement.axis import qrs_axis_deg
 from models.measurement.measure import measure
 from tests.faults.recordings import same_beats, twelve
 
@@ -21,6 +21,6 @@ def test_same_beats_and_an_axis_on_the_wrong_side() -> None:
     wrong = arms_exchanged(right)
     before, after = measure(right), measure(wrong)
     assert same_beats(after.r_peaks, before.r_peaks, right.fs_hz)
-    a, b = qrs_axis_deg(right, before), qrs_axis_deg(wrong, after)
+    a, b = qrs_axis_deg(right, before.beats), qrs_axis_deg(wrong, after.beats)
     assert a is not None and -30 < a < 90
     assert b is not None and abs(b) > 90

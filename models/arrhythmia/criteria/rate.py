@@ -14,6 +14,7 @@ from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import RULES, Limit
 from models.beats.series import METHOD, BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
+from models.normal_limits import QRS_WIDE_MS
 
 ASYSTOLE_MARGIN_S = 0.5  # CONTRACTS 4: asystole from 3.5 s
 JUST_ENDED_S = 1.5  # a silence that a beat ended since the last hop
@@ -28,7 +29,6 @@ BRADY_WINDOW_BEATS = 2  # RRs that the last 8 s must hold, the running one count
 SUSTAINED_S = 10.0  # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
 INSTANT_LOOKBACK_S = 20.0  # instants that ended longer ago have been reported
 MISSED_FACTOR = 1.8  # Philips IntelliVue: 1.8 times the mean RR
-NARROW_QRS_MS = 120.0  # AHA/ACC/HRS 2009
 
 
 def _criterion(code: str, rule: str, limit: float) -> Criterion:
@@ -149,7 +149,7 @@ def svt(track: BeatTrack, limit: Limit) -> Finding | None:
         return None
     rr = track.rr_s[-(n - 1) :]
     widths = track.qrs_ms[-n:][np.isfinite(track.qrs_ms[-n:])]
-    wide = track.ventricular[-n:].any() or (len(widths) and np.median(widths) > NARROW_QRS_MS)
+    wide = track.ventricular[-n:].any() or (len(widths) and np.median(widths) > QRS_WIDE_MS)
     if wide or not np.all(rr < 60.0 / limit.rate):
         return None
     last = len(track.r) - 1

@@ -19,8 +19,8 @@ from models.leads import CHEST, is_standard
 from models.measurement.delineation import MeasuredBeat
 from models.measurement.intervals import METHOD, ST_AFTER_J_S, st_level
 from models.measurement.measure import qt_fridericia
+from models.normal_limits import QRS_WIDE_MS
 
-QT_MAX_QRS_MS = 120.0  # a wide QRS makes the QT long by itself
 QT_HR_BPM = (40.0, 130.0)  # outside it Fridericia's correction is not trusted
 WIDE_OVER_BASELINE_MS = 30.0  # CONTRACTS 4
 PR_OVER_BASELINE_MS = 40.0  # CONTRACTS 4
@@ -118,7 +118,7 @@ def qt_long(
         return None, None
     qrs = _nearest(normal, [b.qrs_ms for b in normal])
     qt = _nearest(normal, [b.qt_ms for b in normal])
-    if qrs is None or qt is None or qrs[0] > QT_MAX_QRS_MS:
+    if qrs is None or qt is None or qrs[0] > QRS_WIDE_MS:
         return None, None
     corrected = qt_fridericia(qt[0], rr_s)
     if corrected <= limit.ms:

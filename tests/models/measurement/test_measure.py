@@ -12,8 +12,9 @@ from models.beats.detector import Beat
 from models.ecg import Ecg
 from models.evidence import MEASURES
 from models.leads import STANDARD_12
+from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import MARKS, Fiducials, MeasuredBeat
-from models.measurement.features import NUMBERS, beat_features, qrs_axis_deg, rr_statistics
+from models.measurement.features import NUMBERS, beat_features, rr_statistics
 from models.measurement.intervals import interval_evidence, remeasure
 from models.measurement.measure import INTERVALS, Measurement, measure, qt_bazett, qt_fridericia, without_passing_p
 
@@ -135,7 +136,7 @@ def test_axis_of_equal_areas_in_one_and_foot_is_49_degrees() -> None:
     mv = ecg.mv.copy()
     mv[0] = mv[5]  # I as large as aVF: atan(2/√3) = 49 degrees
     turned = Ecg(ecg.leads, ecg.fs_hz, mv)
-    assert qrs_axis_deg(turned, measure(turned)) == pytest.approx(49.1, abs=0.5)
+    assert qrs_axis_deg(turned, measure(turned).beats) == pytest.approx(49.1, abs=0.5)
 
 
 def test_rr_statistics(measured: tuple[Ecg, Measurement]) -> None:
