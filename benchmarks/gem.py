@@ -270,6 +270,7 @@ Prompts of {COMPACT_PROMPT} (compact) and {PROMPT} (7 B) positions, {NEW_TOKENS}
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gem")
     parser.add_argument("--write", action="store_true", help=f"keep the table in {TABLE.name}")
     options = parser.parse_args()

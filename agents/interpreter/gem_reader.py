@@ -105,9 +105,9 @@ class EngineReader:
             raise GemUnavailable(context.unsuitable, lasting=False)
         request = GemRequest(
             ecg,
-            evidence=context.measurements,
-            shown=context.descriptors,
-            found=context.findings,
+            measurements=context.measurements,
+            descriptors=context.descriptors,
+            findings=context.findings,
             deadline_s=deadline_s,
             max_new_tokens=tokens,
             urgency=len(URGENCY) - URGENCY[priority],

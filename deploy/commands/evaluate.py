@@ -75,7 +75,7 @@ def findings(
             raise WrongUse(f"{folder}: no such folder")
     with needs_extra("gem"):
         from agents.interpreter.gem_reader import COMPACT_FOLDER
-        from models.evaluation.table import evaluate, print_table
+        from models.evaluation.compact_model_scores import evaluate, print_table
 
         shipped = COMPACT_FOLDER if COMPACT_FOLDER.is_dir() else None
         result = evaluate(data, folds, model=model or shipped)

@@ -1,6 +1,6 @@
 """The corpora: real 12-lead and single-lead records with their labels, split by patient, as 10-s windows at 500 Hz.
 
-In: the folder of recordings (`../shared/data` in this project's own set-up) and LUDB's folds. Out: `Record`s.
+In: the folder of recordings (`../shared/data` in this project's own set-up) and LUDB's folds. Out: `CorpusRecord`s.
 
 Splits, respected by every command of this package:
 
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus.finding_labels import Labels, of_challenge, of_ludb, of_scp
+from models.corpus.finding_labels import FindingLabels, of_challenge, of_ludb, of_scp
 from models.ecg import Ecg
 from models.leads import STANDARD_12
 from models.records import read_record
@@ -38,7 +38,7 @@ _LUDB_REPORT_FOLD = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class CorpusRecord:
     """One window of one patient.
 
     Attributes
@@ -60,12 +60,13 @@ class Record:
     key: str
     split: str
     ecg: Ecg
-    labels: Labels
+    labels: FindingLabels
     millivolts: bool
     report: str = ""
 
     @property
     def source(self) -> str:
+        """Name of the data set: the first part of the key."""
         return self.key.split("/")[0]
 
 
@@ -77,7 +78,7 @@ def twelve(ecg: Ecg) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     return out, present
 
 
-def real_records(data: Path, folds: Path) -> Iterator[Record]:
+def real_records(data: Path, folds: Path) -> Iterator[CorpusRecord]:
     """Every record of every set, lazily.
 
     Parameters
@@ -96,7 +97,7 @@ def real_records(data: Path, folds: Path) -> Iterator[Record]:
         yield from cinc2017(data, folds)
 
 
-def ptbxl(data: Path) -> Iterator[Record]:
+def ptbxl(data: Path) -> Iterator[CorpusRecord]:
     """The PTB-XL part, with labels from its SCP codes."""
     import soundfile
 
@@ -108,10 +109,10 @@ def ptbxl(data: Path) -> Iterator[Record]:
             ecg = Ecg(STANDARD_12, FS_HZ, resample(mv, PTBXL_FS_HZ, FS_HZ)[:, :SAMPLES], sex=_sex(row["sex"]))
             labels = of_scp(json.loads(row["scp_codes"]), row["superclass"], row["rhythm"])
             split = _PTBXL_SPLIT[int(row["strat_fold"])]
-            yield Record(f"ptbxl/{row['ecg_id']}", split, ecg, labels, False, row["report"])
+            yield CorpusRecord(f"ptbxl/{row['ecg_id']}", split, ecg, labels, False, row["report"])
 
 
-def ludb(data: Path, folds: Path) -> Iterator[Record]:
+def ludb(data: Path, folds: Path) -> Iterator[CorpusRecord]:
     """LUDB: true millivolts, diagnoses by cardiologists."""
     fold = {row["record"]: int(row["fold"]) for row in _rows(folds / "ludb.csv")}
     for row in _rows(data / "ludb" / "manifest.csv"):
@@ -120,19 +121,19 @@ def ludb(data: Path, folds: Path) -> Iterator[Record]:
         words = "; ".join(
             row[k] for k in ("rhythm", "axis", "conduction", "extrasystoles", "ischemia", "repolarization") if row[k]
         )
-        yield Record(f"ludb/{row['record']}", split, ecg, of_ludb(row), True, words)
+        yield CorpusRecord(f"ludb/{row['record']}", split, ecg, of_ludb(row), True, words)
 
 
-def samples(data: Path) -> Iterator[Record]:
+def samples(data: Path) -> Iterator[CorpusRecord]:
     """Twelve-lead samples of the 2021 Challenge and CODE-15, without those of PTB-XL."""
     for row in _rows(data / "twelve_lead_samples" / "manifest.csv"):
         if row["source"] == "PTB-XL":
             continue
         ecg = _window(read_record(data / "twelve_lead_samples" / "records" / row["record"]), row["sex"])
-        yield Record(f"samples/{row['record']}", TRAIN, ecg, of_challenge(row["dx"]), True, row["dx"])
+        yield CorpusRecord(f"samples/{row['record']}", TRAIN, ecg, of_challenge(row["dx"]), True, row["dx"])
 
 
-def cinc2017(data: Path, folds: Path) -> Iterator[Record]:
+def cinc2017(data: Path, folds: Path) -> Iterator[CorpusRecord]:
     """CinC 2017 hand-held lead I: normal and AF rhythms; what is other or noisy teaches neither."""
     import soundfile
 
@@ -147,7 +148,9 @@ def cinc2017(data: Path, folds: Path) -> Iterator[Record]:
             ecg = Ecg(("I",), FS_HZ, resample(mv, CINC2017_FS_HZ, FS_HZ)[:, :SAMPLES])
             fibrillates = row["label"] == "A"
             split = REPORT if fold[row["record"]] == 4 else TRAIN
-            yield Record(f"cinc2017/{row['record']}", split, ecg, {"AFIB": fibrillates, "SINUS": not fibrillates}, True)
+            yield CorpusRecord(
+                f"cinc2017/{row['record']}", split, ecg, {"AFIB": fibrillates, "SINUS": not fibrillates}, True
+            )
 
 
 def _window(ecg: Ecg, sex: str) -> Ecg:

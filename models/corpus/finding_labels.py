@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 
 from models.finding_names import SUPERCLASS
 
-Labels = dict[str, bool]
+FindingLabels = dict[str, bool]
 
 
-def of_scp(codes: Iterable[str], superclass: str, rhythm: str) -> Labels:
+def of_scp(codes: Iterable[str], superclass: str, rhythm: str) -> FindingLabels:
     """PTB-XL: the SCP codes, the superclasses and the rhythms of a manifest row, the latter two joined by ``|``."""
     said = set(codes)
     classes = set(superclass.split("|"))
@@ -48,7 +48,7 @@ def of_scp(codes: Iterable[str], superclass: str, rhythm: str) -> Labels:
     return labels
 
 
-def of_ludb(row: Mapping[str, str]) -> Labels:
+def of_ludb(row: Mapping[str, str]) -> FindingLabels:
     """LUDB: the diagnosis columns of its manifest row."""
     text = {
         k: row[k].lower() for k in ("rhythm", "conduction", "extrasystoles", "pacing", "ischemia", "repolarization")
@@ -106,7 +106,7 @@ _CHALLENGE = {  # abbreviation in the sample's manifest -> findings that it says
 }
 
 
-def of_challenge(dx: str) -> Labels:
+def of_challenge(dx: str) -> FindingLabels:
     """Samples of the Challenge 2021 and CODE-15: what is named is there; what is not named is not known."""
     labels = {finding: True for name in dx.split("|") for finding in _CHALLENGE.get(name.strip(), ())}
     if labels.get("AFIB"):

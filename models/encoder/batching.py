@@ -31,7 +31,8 @@ class Encoder(Protocol):
 
     max_batch: int
 
-    def encode(self, windows: Floats) -> Encoded: ...
+    def encode(self, windows: Floats) -> Encoded:
+        """Features of windows [n, 12, 5000] mV."""
 
 
 @dataclass(slots=True)

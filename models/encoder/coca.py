@@ -59,6 +59,7 @@ class TextTower(nn.Module):
         self.proj = nn.Linear(config.hidden_size, embed_dim, bias=False)
 
     def forward(self, ids: Tensor) -> EncodedText:
+        """ids [batch, tokens], 0 where padded → features and states."""
         mask = ids != PAD
         states = self.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         pooled = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
@@ -133,6 +134,7 @@ class Coca(nn.Module):
         return torch.sigmoid(self.logit_scale.exp() * ecg_features @ classes.T)
 
     def forward(self, ecg: Tensor, ids: Tensor) -> CocaOutput:
+        """ECG [batch, 12, 5000] mV and text ids [batch, tokens] of the same pairs → features, logits and losses."""
         ecg_features, ecg_tokens = self.encode_ecg(ecg)
         text = self.text(ids)
         logits = self.text_decoder(text.states[:, :-1], ecg_tokens)

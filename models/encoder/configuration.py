@@ -49,10 +49,12 @@ class TowerConfig:
 
     @property
     def heads(self) -> int:
+        """Attention heads of a block."""
         return self.width // self.head_width
 
     @property
     def patches(self) -> int:
+        """Patches of a window."""
         return self.samples // self.patch_size
 
     @property
@@ -140,6 +142,7 @@ class TowerConfig:
         return cls.from_open_clip(document) if "ecg_cfg" in document else cls(**document)
 
     def to_dict(self) -> dict[str, int]:
+        """Sizes as a JSON object."""
         return asdict(self)
 
 

@@ -165,6 +165,7 @@ def _check_state(state: Mapping[str, Array], config: TowerConfig) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m models.encoder.export", description="Writes an encoder folder.")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--compact", action="store_true", help="untrained weights at the compact size")

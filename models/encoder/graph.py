@@ -63,10 +63,12 @@ class GraphBuilder:
         return outputs[0]
 
     def norm(self, x: str, state: Mapping[str, Array], name: str) -> str:
+        """Layer normalisation with the weights ``name`` of a state dict; returns the name of its output."""
         weight, bias = self.const(state[f"{name}.weight"]), self.const(state[f"{name}.bias"])
         return self.node("LayerNormalization", [x, weight, bias], axis=-1, epsilon=LAYER_NORM_EPS)
 
     def linear(self, x: str, state: Mapping[str, Array], name: str) -> str:
+        """Linear layer with the weights ``name`` of a state dict; returns the name of its output."""
         y = self.node("MatMul", [x, self.const(state[f"{name}.weight"].T)])
         return self.node("Add", [y, self.const(state[f"{name}.bias"])])
 

@@ -68,6 +68,7 @@ class Heads:
         ]
 
     def save(self, path: Path) -> None:
+        """Write the heads to an ``.npz`` file."""
         np.savez_compressed(
             path,
             labels=np.array(self.labels),
@@ -81,6 +82,7 @@ class Heads:
 
     @classmethod
     def read(cls, path: Path) -> Self:
+        """Read the heads of an ``.npz`` file."""
         with np.load(path, allow_pickle=False) as file:
             return cls(
                 tuple(str(x) for x in file["labels"]),

@@ -62,6 +62,7 @@ def _tensors(document: Any) -> dict[str, Tensor]:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m models.encoder.import_checkpoint",
         description="Writes a published .pt or .bin checkpoint as safetensors.",

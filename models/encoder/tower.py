@@ -70,6 +70,7 @@ class Mlp(nn.Module):
         self.c_proj = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, T, width] → [B, T, width]."""
         out: Tensor = self.c_proj(functional.gelu(self.c_fc(x)))
         return out
 
@@ -87,6 +88,7 @@ class Block(nn.Module):
         self.mlp = Mlp(width, hidden)
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+        """x [B, T, width], with ``memory`` [B, S, width] for cross-attention → [B, T, width]."""
         x = x + self.attn(self.ln_1(x), None if memory is None else self.ln_1_kv(memory))
         out: Tensor = x + self.mlp(self.ln_2(x))
         return out
@@ -100,6 +102,7 @@ class Blocks(nn.Module):
         self.resblocks = nn.ModuleList(Block(width, heads, hidden, causal=causal) for _ in range(layers))
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, T, width] → [B, T, width]."""
         for block in self.resblocks:
             x = block(x)
         return x

@@ -1,7 +1,7 @@
 """Judge in code, not a model: claims of a text checked by the measurements of the signal and by the record's label.
 
 Input: a text, the record's measurements, its findings. Output: `Judgement`: the verdict on each claim, and the
-diagnoses that the text states. `Scores` sums over records: share of numbers within tolerance, before and after
+diagnoses that the text states. `ReportScores` sums over records: share of numbers within tolerance, before and after
 verification; macro-F1 of the diagnoses; leads named; share of intervals in the right 10-ms bucket (after
 ECG-Reasoning-Benchmark, arXiv 2603.14326). Unlike the reference's LLM judge, the same text always gets the same score.
 """
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from models.corpus.finding_labels import Labels
+from models.corpus.finding_labels import FindingLabels
 from models.ecg import Ecg
 from models.finding_names import FINDINGS
 from models.grounding.citations import without_markup
@@ -95,7 +95,7 @@ def judge_text(text: str, ecg: Ecg, measured: SegmentMeasurements | None = None)
 
 
 @dataclass
-class Scores:
+class ReportScores:
     """Sums over records; `table` gives the shares."""
 
     records: int = 0
@@ -111,7 +111,7 @@ class Scores:
     stated: Counter[str] = field(default_factory=Counter)
     present: Counter[str] = field(default_factory=Counter)
 
-    def add(self, judgement: Judgement, labels: Labels) -> None:
+    def add(self, judgement: Judgement, labels: FindingLabels) -> None:
         """Count one record; findings without a label are left out."""
         self.records += 1
         self.verdicts.update(j.verdict for j in judgement.judged)

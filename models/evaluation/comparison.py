@@ -28,6 +28,7 @@ class ParityLine:
     ok: bool
 
     def to_json(self) -> dict[str, Any]:
+        """Fields of one line of ``evaluate parity``."""
         return asdict(self)
 
 

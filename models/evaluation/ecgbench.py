@@ -19,7 +19,7 @@ CPSC_LABELS = ("NORM", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE"
 CODE15_LABELS = ("NORM", "ABNORMAL", "1dAVb", "RBBB", "LBBB", "SB", "ST", "AF")
 LETTERS = "ABCDEFGH"
 
-Labels = Sequence[Sequence[str]]
+LabelLists = Sequence[Sequence[str]]
 
 
 class MultiLabel(NamedTuple):
@@ -34,7 +34,7 @@ class MultiLabel(NamedTuple):
     """Share of labels that are wrong."""
 
 
-def multi_label(labels: Sequence[str], true: Labels, predicted: Labels) -> MultiLabel:
+def multi_label(labels: Sequence[str], true: LabelLists, predicted: LabelLists) -> MultiLabel:
     """Scores over records; each record is the list of its labels.
 
     >>> multi_label(["A", "B"], [["A"], ["B"]], [["A"], ["A", "B"]])
@@ -50,12 +50,12 @@ def multi_label(labels: Sequence[str], true: Labels, predicted: Labels) -> Multi
 
 
 def find_labels(text: str, labels: Sequence[str]) -> list[str]:
-    """Labels that stand anywhere in the text, case-sensitive: MI is found in MINOR, NORM in ABNORMAL."""
+    """LabelLists that stand anywhere in the text, case-sensitive: MI is found in MINOR, NORM in ABNORMAL."""
     return [label for label in labels if label in text]
 
 
 def strict_labels(text: str, labels: Sequence[str]) -> list[str]:
-    """Labels that stand as words of their own, in any case.
+    """LabelLists that stand as words of their own, in any case.
 
     >>> strict_labels("ABNORMAL with minor changes; HYP.", PTB_LABELS)
     ['HYP']
@@ -64,7 +64,7 @@ def strict_labels(text: str, labels: Sequence[str]) -> list[str]:
 
 
 def code15_labels(text: str) -> list[str]:
-    """Labels of CODE-15 in what follows ``Answer:`` (the whole text where it is not there)."""
+    """LabelLists of CODE-15 in what follows ``Answer:`` (the whole text where it is not there)."""
     answer = text.split("Answer:")[-1]
     found = find_labels(answer, CODE15_LABELS)
     # NORM is a part of ABNORMAL: of the two only the one that is meant counts.
@@ -135,9 +135,10 @@ def strict_ecgqa_right(golden: str, prompt: str, text: str) -> bool:
 
 
 def accuracy(right: Sequence[bool]) -> float:
+    """Share of right answers."""
     return sum(right) / len(right)
 
 
-def _one_hot(labels: Sequence[str], records: Labels) -> NDArray[np.bool_]:
+def _one_hot(labels: Sequence[str], records: LabelLists) -> NDArray[np.bool_]:
     rows = [[label in record for label in labels] for record in records]
     return np.array(rows, bool).reshape(len(records), len(labels))

@@ -1,4 +1,4 @@
-"""Parity of the metrics: ECG-Bench scores, and grounded-understanding scores of a judge's verdicts."""
+"""Parity of the metrics: ECG-Bench scores, and grounded_understanding-understanding scores of a judge's verdicts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.evaluation import ecgbench, grounded
+from models.evaluation import ecgbench, grounded_understanding
 from models.evaluation.comparison import Comparison
 
 METRIC = 1e-9  # the metrics are exact; a sum's order may move the last digits
@@ -41,25 +41,25 @@ def compare_grounding(folder: Path, to: Comparison) -> None:
     """Judges' answers parsed, scored and averaged."""
     expected = json.loads((folder / "grounding_scores.json").read_text())
     answers = {name: _judge_answer(text) for name, text in expected["raw_judge_outputs"].items()}
-    scores = {name: grounded.reference_scores(answer) for name, answer in answers.items()}
+    scores = {name: grounded_understanding.reference_scores(answer) for name, answer in answers.items()}
     for name, dimensions in expected.get("parsed", {}).items():
         to.same(
             f"parsed.{name}",
-            [grounded.points(answers[name], d) for d in dimensions],
+            [grounded_understanding.points(answers[name], d) for d in dimensions],
             [dimensions[d]["Scores"] for d in dimensions],
         )
     for name, theirs in expected["per_id"].items():
         to.near(f"per_id.{name}", _numbers(scores[name]), _numbers(theirs), METRIC)
-    to.near("final", _numbers(grounded.mean_scores(scores.values())), _numbers(expected["final"]), METRIC)
+    to.near("final", _numbers(grounded_understanding.mean_scores(scores.values())), _numbers(expected["final"]), METRIC)
 
 
-def _judge_answer(text: str) -> grounded.JudgeAnswer:
+def _judge_answer(text: str) -> grounded_understanding.JudgeAnswer:
     """A judge's answer; empty where it cannot be parsed."""
     try:
-        return grounded.parse_judge_answer(text)
+        return grounded_understanding.parse_judge_answer(text)
     except ValueError:
         return {}
 
 
 def _numbers(scores: dict[str, float | None]) -> list[float]:
-    return [np.nan if (v := scores.get(name)) is None else float(v) for name in grounded.DIMENSIONS]
+    return [np.nan if (v := scores.get(name)) is None else float(v) for name in grounded_understanding.DIMENSIONS]

@@ -67,6 +67,7 @@ class Spliced:
 
     @property
     def onset_s(self) -> float:
+        """Onset in seconds from the first sample."""
         return self.onset / self.ecg.fs_hz
 
 

@@ -58,6 +58,7 @@ def unpadded(size: Size, rows: int, columns: int) -> tuple[slice, slice]:
 
 
 def tuple_of(point: Sequence[int]) -> Size:
+    """A (width, height) pair of any sequence type as a tuple of integers."""
     w, h = point
     return int(w), int(h)
 

@@ -50,6 +50,7 @@ class LayoutReport:
 
     @property
     def ok(self) -> bool:
+        """No tensor is missing or misshapen; unexpected ones are allowed."""
         return not (self.missing or self.misshapen)
 
     def __str__(self) -> str:

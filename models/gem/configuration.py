@@ -69,10 +69,12 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
 
     @property
     def tower(self) -> TowerConfig | None:
+        """Sizes of the ECG tower; None without one."""
         return TowerConfig(**self.tower_config) if self.tower_config else None
 
     @property
     def vision(self) -> CLIPVisionConfig | None:
+        """Configuration of the CLIP vision tower; None without one."""
         return CLIPVisionConfig(**self.vision_config) if self.vision_config else None
 
     @property

@@ -111,7 +111,7 @@ class TorchDecoder:
         """Ids, ECG window and page of a request; a prompt that fills the slot leaves no room and is refused."""
         question = request.question
         if self.model.config.evidence_in_prompt:
-            question = request.stated
+            question = request.question_with_context
         return self.processor([request.ecg], [question])
 
     @torch.inference_mode()
@@ -157,6 +157,7 @@ class TorchDecoder:
         return tokens
 
     def move(self, source: int, target: int) -> None:
+        """Copy the sequence of one slot, with its cache, to another slot."""
         length = self._host_lengths[source]
         for cache in (self._keys, self._values):
             cache[:, target, :, :length] = cache[:, source, :, :length]
@@ -164,6 +165,7 @@ class TorchDecoder:
         self._host_lengths[target] = length
 
     def text(self, ids: list[int]) -> str:
+        """Text of token ids."""
         return self.processor.tokenizer.decode(ids)
 
     def _prefill(self, slot: int, x: Tensor) -> Tensor:

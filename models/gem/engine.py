@@ -71,6 +71,7 @@ class GemTicket:
         self.cancelled = True
 
     def result(self, timeout_s: float | None = None) -> GemAnswer:
+        """Wait for the answer; raises ``GemUnavailable`` where there is none."""
         return self.future.result(timeout_s)
 
     def __await__(self) -> Any:
@@ -190,10 +191,12 @@ class GemEngine:
 
     @property
     def card(self) -> ModelCard:
+        """Identity of the loaded model."""
         return self._decoder.card
 
     @property
     def available(self) -> bool:
+        """False once the model is lost or the engine closed."""
         return self._gone is None
 
     def submit(self, request: GemRequest) -> GemTicket:

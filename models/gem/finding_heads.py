@@ -83,6 +83,7 @@ class FindingHeads:
         ]
 
     def save(self, folder: Path) -> None:
+        """Write the heads into an encoder folder."""
         np.savez_compressed(
             folder / FILE,
             labels=np.array(self.labels),

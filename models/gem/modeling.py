@@ -81,6 +81,7 @@ class VisionTower(nn.Module):
 
     @property
     def clip(self) -> Any:
+        """The CLIP vision transformer."""
         return self.vision_tower.vision_model
 
     @property
@@ -160,6 +161,7 @@ class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped her
 
     @property
     def mm_projector_dtype(self) -> torch.dtype:
+        """Number format of the projector, and so of its inputs."""
         return next(self.mm_projector.parameters()).dtype
 
     def _laid_out(self, features: Tensor, size: Size) -> Tensor:
@@ -212,6 +214,7 @@ class GemForCausalLM(LlamaPreTrainedModel, GenerationMixin):  # type: ignore[mis
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Embedding:
+        """Token embeddings, as transformers asks for them."""
         return cast(nn.Embedding, self.model.embed_tokens)
 
     def merge(

@@ -51,10 +51,12 @@ class LlamaSizes:
 
     @property
     def head(self) -> int:
+        """Width of one attention head."""
         return self.hidden // self.heads
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
+        """Sizes from a ``config.json``."""
         rope = document.get("rope_parameters") or {}
         heads = int(document["num_attention_heads"])
         longest = min(int(document["max_position_embeddings"]), document.get("tokenizer_model_max_length", LONGEST))
@@ -192,7 +194,7 @@ class OnnxDecoder:
 
     def prompt(self, request: GemRequest) -> Floats:
         """Embeddings of a prompt with its ECG, [1, T, hidden]."""
-        question = request.stated if self._states_evidence else request.question
+        question = request.question_with_context if self._states_evidence else request.question
         window = ecg_window(request.ecg, samples=self._samples)[None]
         (tokens,) = self._tower.run(["tokens"], {"ecg": window})
         features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
@@ -202,6 +204,7 @@ class OnnxDecoder:
         return np.concatenate(parts)[None].astype(np.float32)
 
     def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
+        """Prefill a slot with embeddings [1, T, hidden]; returns the first token and the length T."""
         length = prompt.shape[1]
         if length >= self.longest:
             raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
@@ -209,15 +212,18 @@ class OnnxDecoder:
         return self._run(slot, prompt, length), length
 
     def step(self, active: int) -> list[int]:
+        """The next token of the slots 0 … active - 1."""
         return [
             self._run(slot, self._embeds[self._tokens[slot]][None, None], self._caches[slot]["key0"].shape[2] + 1)
             for slot in range(active)
         ]
 
     def move(self, source: int, target: int) -> None:
+        """Give the sequence of one slot, with its cache, to another slot."""
         self._caches[target], self._tokens[target] = self._caches[source], self._tokens[source]
 
     def text(self, ids: list[int]) -> str:
+        """Text of token ids."""
         return self.tokenizer.decode(ids)
 
     def _run(self, slot: int, embeds: Floats, total: int) -> int:

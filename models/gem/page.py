@@ -87,6 +87,7 @@ class Layout:
     label_drop: float
 
     def lead_panels(self, lead: str) -> list[Panel]:
+        """Panels of one lead."""
         return [p for p in self.panels if p.lead == lead]
 
 

@@ -1,4 +1,4 @@
-"""What is asked of GEM and what comes back. Needs no torch, so that every worker can speak of it."""
+"""Request, answer and identity of a GEM service. No torch, so that every worker can import it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.gem.conversation import GROUNDED_QUESTION, question_with_context
 
-DEADLINE_S = 20.0  # an interpretation that comes later than that is of no use beside an alarm that sounds
+DEADLINE_S = 20.0  # a later interpretation is of no use beside an alarm that sounds
 MAX_NEW_TOKENS = 512  # the reference's answers are paragraphs of up to 300 words
 
 
@@ -20,51 +20,52 @@ class GemRequest:
     Attributes
     ----------
     ecg : Ecg
-        The segment, any rate and lead order; its first 10 s are read.
+        The segment, any sampling rate and lead order; the model reads its first 10 s.
     question : str
-    evidence : sequence of Evidence
-        Stated in the prompt where the model was trained so (``GemConfig.evidence_in_prompt``).
-    shown : sequence of str
-    found : sequence of str or None
-        What the measurements show and what the encoder's heads found, in words; stated in the same place.
+    measurements : sequence of Evidence
+        Prompt context: measured values. Used by models that were trained so (``GemConfig.evidence_in_prompt``).
+    descriptors : sequence of str
+        Prompt context: descriptors of the measurements ("P waves", "wide QRS").
+    findings : sequence of str or None
+        Prompt context: findings of the encoder's heads; None where no heads were run.
     deadline_s : float
         From submission; waiting in the queue counts.
     max_new_tokens : int
     urgency : int
-        Higher is answered first; among equals the newest.
+        Higher is answered first; among equals the newest request.
     on_text : callable or None
-        Gets each new piece of text, in the engine's thread.
+        Called in the engine's thread with each new piece of text.
     """
 
     ecg: Ecg
     question: str = GROUNDED_QUESTION
-    evidence: Sequence[Evidence] = ()
-    shown: Sequence[str] = ()
-    found: Sequence[str] | None = None
+    measurements: Sequence[Evidence] = ()
+    descriptors: Sequence[str] = ()
+    findings: Sequence[str] | None = None
     deadline_s: float = DEADLINE_S
     max_new_tokens: int = MAX_NEW_TOKENS
     urgency: int = 0
     on_text: Callable[[str], None] | None = None
 
     @property
-    def stated(self) -> str:
-        """The question with all that is known behind it."""
-        return question_with_context(self.question, self.evidence, self.shown, self.found)
+    def question_with_context(self) -> str:
+        """Question followed by the prompt context."""
+        return question_with_context(self.question, self.measurements, self.descriptors, self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class GemAnswer:
-    """What GEM said.
+    """Answer of GEM.
 
     Attributes
     ----------
     text : str
     tokens : int
-        New tokens, the end mark not counted.
+        New tokens without the end token.
     finish : str
-        ``stop`` (it ended by itself), ``length`` or ``deadline`` (cut there; the text ends where it was).
-    seconds : float
-        From submission to the last token; ``first_token_s`` to the first.
+        ``stop`` (the model ended the answer), ``length`` or ``deadline`` (the answer was cut there).
+    seconds, first_token_s : float
+        From submission to the last and to the first token.
     """
 
     text: str
@@ -76,7 +77,7 @@ class GemAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Who answers, for the provenance of an interpretation (``interpretation.model`` of the alert)."""
+    """Identity of a loaded model, for the provenance of an interpretation (``interpretation.model`` of an alert)."""
 
     name: str
     weights: str
@@ -85,4 +86,5 @@ class ModelCard:
     trained: bool = field(default=True)
 
     def to_json(self) -> dict[str, str]:
+        """Fields of ``interpretation.model``."""
         return {"name": self.name, "weights": self.weights, "precision": self.precision, "device": self.device}

@@ -39,6 +39,7 @@ class GemTokenizer:
 
     @property
     def vocabulary(self) -> int:
+        """Number of pieces."""
         return int(self._pieces.get_piece_size())
 
     def encode(self, text: str, *, bos: bool = True) -> list[int]:

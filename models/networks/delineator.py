@@ -4,7 +4,8 @@ In: float32 [leads, samples] at 250 Hz, any leads, scaled by `models.networks.sc
 one cell for each 8 ms: for each lead whether it lies in a P wave, a QRS complex or a T wave, and for all leads together
 whether an R peak is there and whether that beat is ventricular.
 
-Trained by ``python -m models.training.delineator`` on LUDB (marks of each lead) and MIT-BIH (beats and their classes);
+Trained by ``python -m models.training.delineator_network`` on LUDB (marks of each lead) and MIT-BIH (beats
+and their classes);
 ``models/weights/delineator.md`` lists the records behind each weight file and the accuracy.
 """
 
@@ -47,7 +48,7 @@ class DelineationNetwork(SmallNetwork):
     """The network; `DelineationNetwork.load` opens it."""
 
     name = "delineator"
-    made_by = "models.training.delineator"
+    made_by = "models.training.delineator_network"
 
     def __call__(self, x: Millivolts) -> WaveProbabilities:
         """Probabilities for a scaled signal.

@@ -1,1 +1,1 @@
-"""How the shipped weights were made: corpora, knowledge-guided text, pre-training, alignment, instruction tuning."""
+"""Training of the shipped weights: pre-training, alignment, instruction tuning, networks of beats and rhythm."""

@@ -1,9 +1,9 @@
 """Train the atrial classifier: ``python -m models.training.atrial_classifier --data DIR --folds DIR [--fold K]``.
 
-Features are those of `models.arrhythmia.criteria.atrial`, gathered over the CinC 2017 recordings, one row each
-four seconds; the label is the recording's. With ``--fold`` recordings of fold ``K`` of ``cinc2017.csv`` are left out.
-Classes count as they do in the whole challenge set; the last bias puts the best F1 on the training recordings at log
-odds 0. Writes ``models/weights/afib.npz`` or ``afib_foldK.npz``.
+Features are those of `models.arrhythmia.criteria.atrial`, computed over the CinC 2017 recordings, one row every four
+seconds; the label is that of the recording. With ``--fold`` the recordings of fold ``K`` of ``cinc2017.csv`` are left
+out. Classes are weighted by their frequency in the whole challenge set; the last bias moves the threshold of the best
+F1 on the training recordings to log odds 0. Writes ``models/weights/afib.npz`` or ``afib_foldK.npz``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SEEDS = 5
 
 @dataclass
 class Row:
-    """One moment of one recording."""
+    """Features of one recording up to one time."""
 
     record: str
     label: str
@@ -41,7 +41,7 @@ class Row:
 
 
 def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float, fold: str | None) -> list[Row]:
-    """Features of a recording, a row each four seconds, of the beats up to then."""
+    """Features of a recording, one row every four seconds, over the beats up to that time."""
     measured = measure(Ecg(("I",), fs_hz, mv), fold=fold)
     if not measured.quality["I"].usable:
         return []
@@ -60,13 +60,13 @@ def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float, fold: 
         scatter = rr_features(track, first)
         if scatter is None or scatter[0] < REGULAR_BELOW:
             continue
-        seen = absent[first : n - 1][conducted[first : n - 1]]
-        out.append(Row(name, label, np.array([*scatter, float(np.mean(seen)) if len(seen) else 0.5])))
+        p_absent = absent[first : n - 1][conducted[first : n - 1]]
+        out.append(Row(name, label, np.array([*scatter, float(np.mean(p_absent)) if len(p_absent) else 0.5])))
     return out
 
 
-def gather(data: Path, names: set[str] | None, fold: str | None) -> list[Row]:
-    """Rows of every recording wanted, measured with the weights of ``fold``."""
+def classifier_rows(data: Path, names: set[str] | None, fold: str | None) -> list[Row]:
+    """Rows of the recordings in ``names``, measured with the weights of ``fold``."""
     folder, out = data / "cinc2017", []
     with (folder / "manifest.csv").open() as f:
         table = [r for r in csv.DictReader(f) if names is None or r["record"] in names]
@@ -79,7 +79,7 @@ def gather(data: Path, names: set[str] | None, fold: str | None) -> list[Row]:
 
 
 def fit(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-    """Weights of the classifier; the decision level is moved to 0.5 by the last bias."""
+    """Weights of the classifier; the last bias moves the decision threshold to a probability of 0.5."""
     x = np.stack([r.features for r in rows])
     y = np.array([r.label == "A" for r in rows])
     mean, scale = x.mean(0), x.std(0) + 1e-6
@@ -100,7 +100,7 @@ def fit(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
 
 
 def best_level(rows: Sequence[Row], z: NDArray[np.float64]) -> float:
-    """The level of ``z`` that calls recordings best: F1 with classes as in the whole challenge set."""
+    """Threshold of ``z`` with the best F1 over recordings, weighted to the class frequencies of the challenge set."""
     highest: dict[str, tuple[str, float]] = {}
     at: dict[str, list[float]] = {}
     for row, value in zip(rows, z, strict=True):
@@ -121,6 +121,7 @@ def best_level(rows: Sequence[Row], z: NDArray[np.float64]) -> float:
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
@@ -131,7 +132,7 @@ def main() -> None:
         fold = str(options.fold)
         with (options.folds / "cinc2017.csv").open() as f:
             names = {r["record"] for r in csv.DictReader(f) if r["fold"] != fold}
-    rows = gather(options.data, names, fold)
+    rows = classifier_rows(options.data, names, fold)
     path = AtrialClassifier.weights_path(fold)
     np.savez(path, **fit(rows))  # type: ignore[arg-type]
     print(f"{path.name}: {len(rows)} rows of {len(FEATURES)} features", file=sys.stderr)

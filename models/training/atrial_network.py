@@ -1,9 +1,9 @@
 """Train the atrial network: ``python -m models.training.atrial_network --data DIR --folds DIR [--fold K]``.
 
-It tells normal rhythm, atrial fibrillation, another rhythm and noise apart in 9 to 30 s of one lead: the CinC 2017
-recordings; of MIT-BIH only fibrillation and all else. Without ``--fold`` the shipped weights
-are made, with it those that never saw fold ``K`` of ``cinc2017.csv`` and ``mitdb.csv`` in the folds folder. Writes
-``models/weights/atrial.onnx`` or ``atrial_foldK.onnx``. The same seed draws the same windows.
+The network classifies 9 to 30 s of one lead as normal rhythm, atrial fibrillation, another rhythm, or noise. Data: the
+CinC 2017 recordings; MIT-BIH with fibrillation against all else. Without ``--fold`` all recordings train the shipped
+weights. With it the recordings of fold ``K`` of ``cinc2017.csv`` and ``mitdb.csv`` in the folds folder are left out.
+Writes ``models/weights/atrial.onnx`` or ``atrial_foldK.onnx``. The same seed draws the same windows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, SHORTEST_S, AtrialNetwork
 from models.networks.scaling import net_input
-from models.training.rhythm_corpus import Corpus, Record
+from models.training.rhythm_corpus import RhythmCorpus, RhythmRecord
 from models.training.weight_averaging import Residual, train_averaged
 
 LONGEST_S = 30.0
@@ -29,7 +29,7 @@ EPOCHS = 36
 BATCH = 48
 WEIGHT_DECAY = 3e-2
 DROP = 0.1
-LABEL_SMOOTHING = 0.05  # the labels are not beyond doubt: they were revised three times
+LABEL_SMOOTHING = 0.05  # the labels are uncertain: they were revised three times
 HOLTER_SHARE = 0.15  # of the windows
 NOISE_SHARE, STRETCH = 0.25, 0.10
 Array = NDArray[np.float32]
@@ -50,30 +50,33 @@ class AtrialModel(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [n, 1, samples] → logits [n, classes]."""
         z = self.rhythm(self.beats(self.stem(x)))
         weight = torch.softmax(self.weigh(z), 2)
         out: Tensor = self.head(torch.cat([(z * weight).sum(2), z.mean(2), z.max(2).values], 1))
         return out
 
 
-class Sampler:
-    """Windows of a batch, all of one length; the same seed draws the same ones."""
+class AtrialSampler:
+    """RhythmWindows of a batch, all of one length; the same seed draws the same ones."""
 
-    def __init__(self, corpus: Corpus, seed: int) -> None:
+    def __init__(self, corpus: RhythmCorpus, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         self._corpus = corpus
         self.records = [r for r in corpus.handheld if r.n >= SHORTEST_S * FS_HZ]
         self._long = corpus.holter
 
     def batches(self) -> int:
+        """Batches in an epoch."""
         return len(self.records) // BATCH
 
-    def epoch(self) -> list[list[Record]]:
+    def epoch(self) -> list[list[RhythmRecord]]:
+        """Recordings of each batch of an epoch, shuffled."""
         order = self._rng.permutation(len(self.records))
         return [[self.records[k] for k in order[i * BATCH : (i + 1) * BATCH]] for i in range(self.batches())]
 
-    def batch(self, records: list[Record]) -> tuple[Tensor, Tensor, Tensor]:
-        """x [n, 1, samples]; the class of each, by number; and whether only fibrillation or not is known of it."""
+    def batch(self, records: list[RhythmRecord]) -> tuple[Tensor, Tensor, Tensor]:
+        """Windows [n, 1, samples], class indices [n], and a mask [n] of those labelled only as fibrillation or not."""
         n = int(self._rng.uniform(SHORTEST_S + 1.0, LONGEST_S) * FS_HZ)
         rows, target, coarse = [], [], []
         for record in records:
@@ -88,7 +91,7 @@ class Sampler:
         return torch.from_numpy(np.stack(rows)), torch.tensor(target), torch.tensor(coarse)
 
     def _cut(self, mv: Array, n: int) -> Array:
-        """``n`` samples from somewhere, played a little faster or slower; a short recording begins with a line."""
+        """``n`` samples from a random place, resampled a little faster or slower; short recordings are edge-padded."""
         pace = float(self._rng.uniform(1.0 - STRETCH, 1.0 + STRETCH))
         wanted = min(mv.shape[1], round(n * pace))
         start = int(self._rng.integers(0, mv.shape[1] - wanted + 1))
@@ -127,7 +130,7 @@ class Sampler:
 
 
 def loss_of(model: nn.Module, x: Tensor, target: Tensor, coarse: Tensor) -> Tensor:
-    """Cross entropy of the classes; of fibrillation against all else where no more is known."""
+    """Cross-entropy of the classes; binary, fibrillation against all else, for the windows of the mask."""
     logits = model(x)
     fine = functional.cross_entropy(logits, target, reduction="none", label_smoothing=LABEL_SMOOTHING)
     others = [k for k in range(len(CLASSES)) if k != FIBRILLATION]
@@ -136,10 +139,10 @@ def loss_of(model: nn.Module, x: Tensor, target: Tensor, coarse: Tensor) -> Tens
     return torch.where(coarse, binary, fine).mean()
 
 
-def train(corpus: Corpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
-    """A trained model: a moving mean of the weights."""
+def train(corpus: RhythmCorpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
+    """Train the model; returns the exponential moving average of its weights."""
     torch.manual_seed(seed)
-    sampler = Sampler(corpus, seed)
+    sampler = AtrialSampler(corpus, seed)
     return train_averaged(
         AtrialModel(),
         epochs,
@@ -167,6 +170,7 @@ def export(model: nn.Module, path: Path) -> None:
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
@@ -176,7 +180,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = train(Corpus(options.data, options.folds, options.fold), options.seed, options.epochs)
+    model = train(RhythmCorpus(options.data, options.folds, options.fold), options.seed, options.epochs)
     path = options.out or AtrialNetwork.weights_path(None if options.fold is None else str(options.fold))
     export(model, path)
     print(f"{path.name}: {path.stat().st_size} bytes, classes {', '.join(CLASSES)}", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""Short captions for pre-training: what the label and the measurements say of a record, as words of a small vocabulary.
+"""Short captions for pre-training: findings and rounded measurements of a record as words of a small vocabulary.
 
 As in ECG-CoCa's waveform extra, the report is followed by machine measurements; here they are rounded to steps, so that
-records that look alike share words. A word stands for every finding that is known to be there; unknown ones are silent.
+similar records share words. Each finding known to be present has its words; unknown findings have none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus.finding_labels import Labels
+from models.corpus.finding_labels import FindingLabels
 from models.finding_names import FINDINGS, TITLES
 
 CONTEXT = 32
@@ -33,8 +33,8 @@ _INDEX = {word: k for k, word in enumerate(WORDS)}
 PAD, START, STOP = 0, 1, 2
 
 
-def caption(labels: Labels, intervals: Mapping[str, float], rng: np.random.Generator | None = None) -> str:
-    """Findings that are there and measurements that were made, in random order where a generator is given.
+def caption(labels: FindingLabels, intervals: Mapping[str, float], rng: np.random.Generator | None = None) -> str:
+    """Caption of the findings that are present and of the measurements, in random order where a generator is given.
 
     >>> caption({"SINUS": True, "LBBB": False, "AVB1": True}, {"HR": 71.6, "PR": 231.0})
     'sinus rhythm . first-degree av block . hr=70 pr=240'

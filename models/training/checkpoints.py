@@ -1,7 +1,7 @@
-"""Resumable training: everything that a run needs to go on, in one safetensors file written atomically.
+"""State of a training run in one safetensors file, written atomically: model, AdamW moments, step.
 
-Holds the model, AdamW's moments and the step. A run that is stopped anywhere goes on from the last save, with the
-batches that it would have seen (a step's batch is drawn from its own number).
+A run that was stopped resumes from the last save with the batches that it would have drawn: the batch of a step depends
+on the step's number alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Training a GEM on dialogues: examples, batches, and the loop that language, alignment and instruction share.
+"""Conversations as training data of GEM: examples, batches, and the training loop of all language stages.
 
-An example is token ids with labels (loss on the answers alone) and, from alignment on, an ECG window. Batches are drawn
-from their step's own number, so that a resumed run sees what it would have seen.
+An `Example` holds token ids with labels (the loss is taken on the answers alone) and, from alignment on, an ECG window
+[12, 5000] mV. The batch of a step is drawn from the step's number, so that a resumed run sees the same batches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from models.training.progress import Log, bar
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One dialogue: ids and labels as ``GemProcessor.training_example`` gives them, and its ECG where it has one."""
+    """One conversation: ids and labels as of ``GemProcessor.training_example``, and its ECG where there is one."""
 
     ids: list[int]
     labels: list[int]
@@ -33,8 +33,8 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Course:
-    """How one stage is run."""
+class StageConfig:
+    """Settings of one training stage."""
 
     name: str
     steps: int
@@ -60,57 +60,57 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor | None]:
     }
 
 
-def alike(examples: Sequence[Example], rng: np.random.Generator, n: int) -> list[Example]:
-    """Of many examples ``n`` of about the same length, from any place: little of the batch is padding then."""
+def similar_length(examples: Sequence[Example], rng: np.random.Generator, n: int) -> list[Example]:
+    """``n`` of the examples that are neighbours in length, so that little of the batch is padding."""
     ordered = sorted(examples, key=lambda e: len(e.ids))
     first = int(rng.integers(len(ordered) - n + 1))
     return ordered[first : first + n]
 
 
-def fit(
+def fit_stage(
     model: GemForCausalLM,
-    course: Course,
+    stage: StageConfig,
     draw: Callable[[np.random.Generator, int], list[Example]],
     work: Path,
     trained: Sequence[nn.Parameter],
     check: Callable[[GemForCausalLM], dict[str, float]],
     device: str = "cpu",
 ) -> None:
-    """Run a stage, or go on with it.
+    """Run a stage, or resume it.
 
     Parameters
     ----------
     draw : callable
-        (generator, how many) to examples.
+        (random generator, n) to n examples.
     trained : sequence of parameters
-        The others stay as they are.
+        The others are frozen.
     check : callable
-        Figures for the log at every save.
+        Scores for the log at every save.
     """
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     for parameter in trained:
         parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(trained, lr=course.lr, betas=(0.9, 0.98), weight_decay=course.weight_decay)
-    state = work / f"{course.name}.safetensors"
+    optimizer = torch.optim.AdamW(trained, lr=stage.lr, betas=(0.9, 0.98), weight_decay=stage.weight_decay)
+    state = work / f"{stage.name}.safetensors"
     done = checkpoints.resume(state, model, optimizer)
-    log = Log(work / f"{course.name}.csv")
-    with bar(course.name, course.steps, done) as progress:
-        for step in range(done, course.steps):
-            warm = min(1.0, (step + 1) / course.warm_up)
+    log = Log(work / f"{stage.name}.csv")
+    with bar(stage.name, stage.steps, done) as progress:
+        for step in range(done, stage.steps):
+            warm = min(1.0, (step + 1) / stage.warm_up)
             for group in optimizer.param_groups:
-                group["lr"] = course.lr * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / course.steps)))
-            batch = collate(draw(np.random.default_rng([course.seed, step]), course.batch))
-            with mixed(device, course.precision):
+                group["lr"] = stage.lr * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / stage.steps)))
+            batch = collate(draw(np.random.default_rng([stage.seed, step]), stage.batch))
+            with mixed(device, stage.precision):
                 loss = model(**{k: v.to(device) for k, v in batch.items() if v is not None}).loss
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             progress.advance(progress.task_ids[0])
-            if (step + 1) % course.save_every == 0 or step + 1 == course.steps:
+            if (step + 1) % stage.save_every == 0 or step + 1 == stage.steps:
                 checkpoints.save(state, model, optimizer, step + 1)
                 model.eval()
                 log.add(step + 1, {"loss": float(loss.detach()), **check(model)})
                 model.train()
-                log.plot(work / f"{course.name}.png")
+                log.plot(work / f"{stage.name}.png")

@@ -1,12 +1,11 @@
-"""Training examples for the delineation network: LUDB marks and MIT-BIH beats, bent as the ward would bend them.
+"""Training examples of the delineation network: LUDB wave marks and MIT-BIH beats, augmented.
 
-Every example is cut anew from a record: time stretched, leads dropped, mixed or turned over, gain changed, noise from
-the MIT-BIH Noise Stress Test recordings added at a random signal-to-noise ratio, mains hum, silence spliced in. Of the
-noise recordings only the part after the tenth minute is used: the first ten minutes are what the noise stress
-test of the scorer adds.
+Every example is cut anew from a record: time stretched, leads dropped, mixed or inverted, gain changed, noise of the
+MIT-BIH Noise Stress Test recordings added at a random signal-to-noise ratio, mains hum, asystole spliced in. Only the
+part of the noise recordings after the tenth minute is used: the noise stress test of the evaluation adds the first ten.
 
-Arrays: input [records, leads, SAMPLES] at 250 Hz; targets on cells of 8 ms, a cell's value being the share of it that
-the wave covers, so that the 50 % crossing is the mark itself; masks are 0 where nobody annotated.
+Arrays: input float32 [records, leads, SAMPLES] at 250 Hz; targets on cells of 8 ms, each the share of the cell that the
+wave covers, so that the 50 % crossing is the mark itself; masks are 0 where nothing was annotated.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class MarkedRecord:
+class AnnotatedRecord:
     """A 12-lead record with marks: per lead rows of (class, onset, peak, offset) in seconds, NaN where not marked."""
 
     mv: Floats
@@ -46,16 +45,16 @@ class MarkedRecord:
 
 @dataclass(frozen=True, eq=False)
 class BeatRecord:
-    """A long record with beats: seconds, and 1 ventricular, 0 other, NaN not known; ``blind``: fluttering."""
+    """A long record with beats in seconds: 1 ventricular, 0 other, NaN unknown; ``flutter_spans`` in seconds."""
 
     mv: Floats
     beats: NDArray[np.float64]
     ventricular: NDArray[np.float64]
-    blind: tuple[tuple[float, float], ...]
+    flutter_spans: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class DelineationBatch:
     """Input and targets of one step."""
 
     x: Floats  # [records, leads, SAMPLES]
@@ -67,7 +66,7 @@ class Batch:
     ventricular_known: Floats  # [records, CELLS]
 
 
-def load_ludb(folder: Path, skip: frozenset[str]) -> list[MarkedRecord]:
+def load_ludb(folder: Path, skip: frozenset[str]) -> list[AnnotatedRecord]:
     """LUDB records that are not in ``skip``."""
     import csv
 
@@ -101,7 +100,7 @@ def load_ludb(folder: Path, skip: frozenset[str]) -> list[MarkedRecord]:
         order = [[n.lower() for n in record.sig_name].index(lead) for lead in LUDB_LEADS]
         mv = resample(record.p_signal.T[order].astype(np.float32), fs, NET_FS_HZ)
         unsure = "Ventricular extrasystole" in row["extrasystoles"] or row["pacing"]
-        out.append(MarkedRecord(mv, tuple(marks), _common_beats(marks), float("nan") if unsure else 0.0))
+        out.append(AnnotatedRecord(mv, tuple(marks), _common_beats(marks), float("nan") if unsure else 0.0))
     return out
 
 
@@ -161,7 +160,7 @@ def coverage(spans: NDArray[np.float64]) -> Floats:
     return out
 
 
-class Examples:
+class DelineationExamples:
     """Draws batches; the same seed gives the same batches."""
 
     def __init__(self, data: Path, skip: Mapping[str, frozenset[str]], seed: int) -> None:
@@ -170,13 +169,13 @@ class Examples:
         self.mitdb = load_mitdb(data / "mitdb", skip.get("mitdb", frozenset()))
         self.noise = load_noise(data / "noise")
 
-    def marked(self, lead_budget: int = 24) -> Batch:
+    def marked(self, lead_budget: int = 24) -> DelineationBatch:
         """LUDB: every wave of every lead is known."""
         rng = self.rng
         n_leads = int(rng.choice([12, 8, 6, 3, 2, 1], p=[0.45, 0.1, 0.1, 0.1, 0.1, 0.15]))
         return _stack([self._marked_one(n_leads) for _ in range(max(1, lead_budget // n_leads))])
 
-    def beats(self, lead_budget: int = 24) -> Batch:
+    def beats(self, lead_budget: int = 24) -> DelineationBatch:
         """MIT-BIH: beats and their class are known, waves are not."""
         n_leads = 2 if self.rng.random() < 0.7 else 1
         return _stack([self._beats_one(n_leads) for _ in range(lead_budget // n_leads)])
@@ -206,15 +205,18 @@ class Examples:
         waves[:, 0] = np.clip(1.0 - waves[:, 1:].sum(axis=1), 0.0, 1.0)
         waves /= waves.sum(axis=1, keepdims=True)
         r = (record.beats - start) * stretch / CELL_S
-        beat, seen = _beat_target(r), coverage(np.array([[r.min() - 12, r.max() + 12]])) if len(r) else np.zeros(CELLS)
+        beat, beat_known = (
+            _beat_target(r),
+            coverage(np.array([[r.min() - 12, r.max() + 12]])) if len(r) else np.zeros(CELLS),
+        )
         v_known = beat if np.isfinite(record.ventricular) else np.zeros(CELLS, np.float32)
-        x = self._bend(x, mix=0.1)
+        x = self._augment(x, mix=0.1)
         return (
             net_input(x, NET_FS_HZ)[0],
             waves,
             known,
             beat,
-            seen.astype(np.float32),
+            beat_known.astype(np.float32),
             np.zeros(CELLS, np.float32),
             v_known,
         )
@@ -235,25 +237,25 @@ class Examples:
         r = (record.beats[inside] - start) * stretch / CELL_S
         v = record.ventricular[inside]
         known = np.ones(CELLS, np.float32)
-        for a, b in record.blind:
+        for a, b in record.flutter_spans:
             known -= coverage((np.array([[a - 0.2, b + 0.2]]) - start) * stretch / CELL_S)
         if n_leads == 1:
             mv = mv[[rng.integers(len(mv))]] if rng.random() < 0.7 else _mix(mv, rng)[:1]
         elif rng.random() < 0.4:
             mv = _mix(mv, rng)
-        silent = rng.random() < 0.12 and len(r) > 3
-        if silent:
-            mv, r, v = self._silence(mv, r, v)
-        if rng.random() < 0.04:  # no heart at all: only noise, of which `_bend` adds more
+        asystole = rng.random() < 0.12 and len(r) > 3
+        if asystole:
+            mv, r, v = self._insert_asystole(mv, r, v)
+        if rng.random() < 0.04:  # no heart at all: only noise, of which `_augment` adds more
             mv, r, v = (rng.normal(0, 0.01, mv.shape).astype(np.float32), r[:0], v[:0])
             known = np.ones(CELLS, np.float32)
         beat = _beat_target(r)
         ventricular, v_known = _beat_target(r[v == 1]), _beat_target(r[np.isfinite(v)])
-        x = net_input(self._bend(mv, mix=0.0), NET_FS_HZ)[0]
+        x = net_input(self._augment(mv, mix=0.0), NET_FS_HZ)[0]
         empty = np.zeros((len(x), 4, CELLS), np.float32)
         return (x, empty, np.zeros((len(x), CELLS), np.float32), beat, known, ventricular, v_known)
 
-    def _silence(self, mv: Floats, r: Doubles, v: Doubles) -> tuple[Floats, Doubles, Doubles]:
+    def _insert_asystole(self, mv: Floats, r: Doubles, v: Doubles) -> tuple[Floats, Doubles, Doubles]:
         """Asystole: from the middle of a diastole on, for a while, the line is flat."""
         rng = self.rng
         k = int(rng.integers(1, len(r) - 1))
@@ -273,7 +275,7 @@ class Examples:
         keep = (r * 2 < a) | (r * 2 > b)
         return out, r[keep], v[keep]
 
-    def _bend(self, mv: Floats, mix: float) -> Floats:
+    def _augment(self, mv: Floats, mix: float) -> Floats:
         """Gain, polarity, bandwidth, mains and noise."""
         rng = self.rng
         x = mv * np.exp(rng.normal(0, 0.35, (len(mv), 1))).astype(np.float32)
@@ -324,10 +326,10 @@ def _cut(mv: Floats, start: float, stretch: float) -> Floats:
 
 
 def _mix(mv: Floats, rng: np.random.Generator) -> Floats:
-    """Other directions of the heart's vector: the leads turned into each other."""
+    """Rotate two leads into each other, as another direction of the heart vector."""
     angle = rng.uniform(0, 2 * np.pi)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
-    mixed: Floats = (turn @ mv[:2]).astype(np.float32)
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
+    mixed: Floats = (rotation @ mv[:2]).astype(np.float32)
     return mixed
 
 
@@ -336,5 +338,5 @@ def _beat_target(r: NDArray[np.float64]) -> Floats:
     return coverage(np.stack([r - half, r + half], axis=1)) if len(r) else np.zeros(CELLS, np.float32)
 
 
-def _stack(rows: Sequence[tuple[Floats, ...]]) -> Batch:
-    return Batch(*[np.stack(column).astype(np.float32) for column in zip(*rows, strict=True)])
+def _stack(rows: Sequence[tuple[Floats, ...]]) -> DelineationBatch:
+    return DelineationBatch(*[np.stack(column).astype(np.float32) for column in zip(*rows, strict=True)])

@@ -1,11 +1,11 @@
-"""A beating dipole: Gaussian waves of a heart vector, seen by twelve leads.
+"""Dipole model of the heart: Gaussian waves of a heart vector, projected onto twelve leads.
 
-In: waves, each a time, a width and a vector in Frank's frame (x to the patient's left, y down, z to the back), in mV.
-Out: ``float32 [12, samples]`` mV in canonical lead order. As all leads see one vector they agree with each other:
-III = II - I, aVR = -(I + II)/2 and so on hold exactly.
+In: waves, each with a time, widths and a vector in Frank's frame (x left, y down, z back), mV. Out: float32
+[12, samples] mV in canonical lead order. All leads are projections of one vector, so III = II - I and
+aVR = -(I + II)/2 hold exactly.
 
 Sources: the dynamical Gaussian model of McSharry et al., IEEE TBME 2003;50:289, in three dimensions (Sameni et al.,
-EURASIP JASP 2007:43407); the lead matrix is Dower's (Dower et al., J Electrocardiol 1980;13:109).
+EURASIP JASP 2007:43407); lead matrix of Dower et al., J Electrocardiol 1980;13:109.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DOWER = {  # mV in the lead for 1 mV of the vector along x, y, z
     "V5": (1.125, 0.127, -0.086),
     "V6": (0.831, 0.076, 0.230),
 }
-_REACH = 4.5  # a wave is drawn this many widths to each side; beyond it is below 0.004 % of its height
+_REACH = 4.5  # widths to each side of a wave that are computed; beyond, it is below 0.004 % of its height
 
 
 def _matrix() -> NDArray[np.float64]:
@@ -43,7 +43,7 @@ LEAD_MATRIX = _matrix()
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class GaussianWave:
     """One Gaussian: centre and widths (standard deviations) in seconds, peak vector in mV.
 
     ``rise_s`` and ``fall_s`` differ for T waves, which climb slowly and fall fast.
@@ -55,7 +55,7 @@ class Wave:
     vector: Vector
 
 
-def heart_vector(waves: list[Wave], n_samples: int, fs_hz: float) -> NDArray[np.float64]:
+def heart_vector(waves: list[GaussianWave], n_samples: int, fs_hz: float) -> NDArray[np.float64]:
     """The sum of all waves, [3, samples] mV."""
     vector = np.zeros((3, n_samples))
     for wave in waves:
@@ -70,5 +70,5 @@ def heart_vector(waves: list[Wave], n_samples: int, fs_hz: float) -> NDArray[np.
 
 
 def twelve_leads(vector_mv: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What the twelve leads see of the vector, [12, samples] mV."""
+    """Projection of the vector [3, samples] onto the twelve leads, [12, samples] mV."""
     return (LEAD_MATRIX @ vector_mv).astype(np.float32)

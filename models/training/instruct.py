@@ -1,8 +1,8 @@
 """Instruction tuning: ``python -m models.training.instruct --data DIR --folds DIR --out FOLDER``.
 
-GEM's one stage (tower frozen; projectors and the whole language model trained; cosine, loss on the answers), on the
-knowledge-guided interpretations of the training records and of simulated ones. Starts from the folder that `align`
-wrote; writes the compact GEM, ``gem-compact``, in half precision.
+GEM's single stage: the tower is frozen, the projectors and the whole language model are trained with a cosine schedule
+and a loss on the answers. Data: labelled records with report text, real and simulated. Starts from the folder that
+`align` wrote; writes the compact GEM ``gem-compact`` in half precision.
 """
 
 from __future__ import annotations
@@ -14,39 +14,40 @@ import numpy as np
 import torch
 
 from models.gem.checkpoint import save_checkpoint
-from models.training.align import full_example, load_stories, options_of, tuning_loss, weights_of
-from models.training.conversations import Course, Example, fit
+from models.training.align import full_example, load_labelled_records, sampling_weights, stage_options, tuning_loss
+from models.training.conversations import Example, StageConfig, fit_stage
 from models.training.language import load_tower, open_stage, text_examples
 
-TEXT_SHARE = 0.4  # of a batch are dialogues about invented values, so that what was learnt there is kept
-NO_ECG = np.zeros((12, 5000), np.float32)  # takes the place of the window that such a dialogue does not have
+TEXT_SHARE = 0.4  # of a batch are text-only conversations with synthetic context: copying is not unlearnt
+NO_ECG = np.zeros((12, 5000), np.float32)  # window of a text-only conversation
 COMPACT_GEM = Path(__file__).resolve().parent.parent / "weights" / "gem-compact"
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = options_of("instruct", "Tune the compact GEM on grounded interpretations.", 600)
+    """Run the command."""
+    parser = stage_options("instruct", "Tune the compact GEM on grounded interpretations.", 600)
     parser.add_argument("--out", type=Path, default=COMPACT_GEM)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     model, processor = open_stage(options.work, options.seed, options.work / "gem-aligned")
     load_tower(model, options.tower)
     model.to(options.device)
-    train, tune = load_stories(options)
-    share = weights_of(train)
+    train, tune = load_labelled_records(options)
+    share = sampling_weights(train)
 
     def draw(rng: np.random.Generator, n: int) -> list[Example]:
-        spoken = [replace(e, ecg=NO_ECG) for e in text_examples(processor, rng, round(n * TEXT_SHARE))]
-        real = rng.choice(len(train), n - len(spoken), p=share)
-        return [*(full_example(processor, train[k], rng) for k in real), *spoken]
+        text_only = [replace(e, ecg=NO_ECG) for e in text_examples(processor, rng, round(n * TEXT_SHARE))]
+        real = rng.choice(len(train), n - len(text_only), p=share)
+        return [*(full_example(processor, train[k], rng) for k in real), *text_only]
 
-    course = Course("instruct", options.steps, options.batch, lr=1e-3, seed=options.seed)
-    learns = [p for n, p in model.named_parameters() if "ecg_tower" not in n]
-    fit(
+    stage = StageConfig("instruct", options.steps, options.batch, lr=1e-3, seed=options.seed)
+    trained = [p for n, p in model.named_parameters() if "ecg_tower" not in n]
+    fit_stage(
         model,
-        course,
+        stage,
         draw,
         options.work,
-        learns,
+        trained,
         lambda m: tuning_loss(m, processor, tune, options.seed),
         options.device,
     )

@@ -1,8 +1,7 @@
-"""Stories of real and simulated records: what was measured of them and their labels.
+"""Labelled records with their report contexts: real and simulated, for the training of the compact GEM.
 
-Measuring takes some 100 ms a record, so measurements are kept in the work folder
-(`models.corpus.measurement_cache`).
-`python -m models.training.labelled_records` writes them in ECG-Grounding's layout (``ecg-grounding.json``).
+``python -m models.training.labelled_records --data DIR --folds DIR`` writes them in ECG-Grounding's JSON layout
+(``ecg-grounding.json``). Measurements come from the cache (`models.corpus.measurement_cache`).
 """
 
 from __future__ import annotations
@@ -18,53 +17,52 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from models.corpus.datasets import REPORT, TRAIN, TUNE, Record, real_records, twelve
-from models.corpus.measurement_cache import SETS, Measured, measure_records
-from models.training.report_text import Story, grounding_record
+from models.corpus.datasets import REPORT, TRAIN, TUNE, CorpusRecord, real_records, twelve
+from models.corpus.measurement_cache import MEASURED, SETS, RecordMeasurements, measure_records
+from models.training.report_text import ReportContext, grounding_example
 from models.training.simulate import simulate
-
-MEASURED = "measured.json"  # in the training folder: the measurements of the corpus
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """One record to be told of."""
+class LabelledRecord:
+    """One record with its 12-lead window and its report context."""
 
     key: str
     split: str
     ecg: NDArray[np.float32]  # [12, 5000] mV
-    story: Story
+    context: ReportContext
     report: str
 
 
-def tell(record: Record, found: Measured) -> Told:
-    """The story of a record whose measurements are known."""
-    story = Story(found.told, found.shown, dict(record.labels))
-    return Told(record.key, record.split, twelve(record.ecg)[0], story, record.report)
+def labelled_record(record: CorpusRecord, measured: RecordMeasurements) -> LabelledRecord:
+    """A corpus record with its measurements as report context."""
+    context = ReportContext(measured.prompt_measurements, measured.prompt_descriptors, dict(record.labels))
+    return LabelledRecord(record.key, record.split, twelve(record.ecg)[0], context, record.report)
 
 
-def real_stories(records: Iterable[Record], kept: Path) -> list[Told]:
-    """Stories of the twelve-lead records; what was measured is kept in ``kept`` and read from there the next time."""
+def labelled_records(records: Iterable[CorpusRecord], cache: Path) -> list[LabelledRecord]:
+    """Twelve-lead records with their report contexts; ``cache`` is the file of their measurements."""
     wanted = [r for r in records if r.source in SETS]
-    found = measure_records(wanted, kept)
-    return [tell(r, found[r.key]) for r in wanted]
+    measured = measure_records(wanted, cache)
+    return [labelled_record(r, measured[r.key]) for r in wanted]
 
 
-def simulated_records(n: int, seed: int) -> list[Record]:
-    """``n`` simulated records: the labels by construction."""
+def simulated_records(n: int, seed: int) -> list[CorpusRecord]:
+    """``n`` simulated records; their labels follow from the simulation's parameters."""
     out = []
     for k in track(range(n), description="simulating", console=Console(stderr=True)):
-        made = simulate(np.random.default_rng([seed, k]))
-        out.append(Record(f"simulated/{seed}-{k}", TRAIN, made.ecg, made.findings, True))
+        simulated = simulate(np.random.default_rng([seed, k]))
+        out.append(CorpusRecord(f"simulated/{seed}-{k}", TRAIN, simulated.ecg, simulated.findings, True))
     return out
 
 
-def simulated_stories(n: int, seed: int, kept: Path) -> list[Told]:
-    """Stories of ``n`` simulated records, the values as measured."""
-    return real_stories(simulated_records(n, seed), kept)
+def simulated_labelled_records(n: int, seed: int, cache: Path) -> list[LabelledRecord]:
+    """``n`` simulated records with report contexts; the values are those measured on the simulated signal."""
+    return labelled_records(simulated_records(n, seed), cache)
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m models.training.labelled_records", description="Knowledge-guided data."
     )
@@ -74,11 +72,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--simulated", type=int, default=500)
     parser.add_argument("--seed", type=int, default=20261123)
     options = parser.parse_args(argv)
-    told = real_stories(real_records(options.data, options.folds), options.out.parent / MEASURED)
-    told += simulated_stories(options.simulated, options.seed, options.out.parent / f"simulated-{MEASURED}")
+    labelled = labelled_records(real_records(options.data, options.folds), options.out.parent / MEASURED)
+    labelled += simulated_labelled_records(
+        options.simulated, options.seed, options.out.parent / f"simulated-{MEASURED}"
+    )
     rng = np.random.default_rng(options.seed)
-    counts = {split: sum(t.split == split for t in told) for split in (TRAIN, TUNE, REPORT)}
-    records = [grounding_record(t.key, t.key, t.story, rng, report=t.report) | {"split": t.split} for t in told]
+    counts = {split: sum(t.split == split for t in labelled) for split in (TRAIN, TUNE, REPORT)}
+    records = [grounding_example(t.key, t.key, t.context, rng, report=t.report) | {"split": t.split} for t in labelled]
     options.out.write_text(json.dumps(records, ensure_ascii=False, indent=0))
     print(json.dumps({"records": len(records), **counts}))
 

@@ -1,12 +1,12 @@
-"""Teach a small LLaMA to speak of ECGs: ``python -m models.training.language``.
+"""Train a small LLaMA on report text: ``python -m models.training.language``.
 
-GEM starts from a language model that can read and write; at this size there is none, so one is trained first, on
-dialogues about values that nobody measured (`narrate.invented_story`): it learns to carry over the numbers, words and
-findings that the prompt states, and the house's wording. No ECG and no recording is needed. Writes the tokenizer and a
-GEM folder without an ECG tower's knowledge; `align` and `instruct` go on from it.
+GEM starts from a pretrained language model; at this size there is none, so one is trained first, on conversations with
+synthetic context (`report_text.synthetic_context`). It learns to copy the numbers, descriptors and findings of the
+prompt, and the wording of the reports. No ECG and no recording is needed. Writes the tokenizer and ``gem-language``;
+`align` and `instruct` continue from it.
 
-A number is one piece of the vocabulary, so that carrying it over is one step of attention. It is learnt first, on
-drills (names with any numbers, to be said again); and the vectors of numbers start as sums over digits.
+Each number is one token, so that copying it is one step of attention. Copying is trained first, on copy exercises
+(`report_text.drill`); the embeddings of numbers start as sums over their digits.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor, PagePreprocessor
 from models.gem.tokenizer import GemTokenizer
 from models.leads import STANDARD_12
-from models.training.conversations import Course, Example, alike, collate, fit
-from models.training.report_text import QUESTIONS, dialogue, drill, invented_story
+from models.training.conversations import Example, StageConfig, collate, fit_stage, similar_length
+from models.training.report_text import QUESTIONS, drill, report_conversation, synthetic_context
 
 WORK = Path(".gem-bedside/training/gem")
 WHOLE_NUMBERS = 800  # 0–799: rates, and intervals in ms
 MILLIVOLTS = [f"{sign}{k / 100:.2f}" for sign in ("", "-") for k in range(200)]
 NUMBERS = [*map(str, range(WHOLE_NUMBERS)), *MILLIVOLTS]
-"""Each is one piece, with the blank before it."""
-VOCABULARY = len(NUMBERS) + 660  # 256 of them bytes, so that any question can be read
+"""Numbers that are one token each, with the blank before them."""
+VOCABULARY = len(NUMBERS) + 660  # 256 of them bytes, so that any question can be encoded
 HIDDEN, LAYERS, HEADS, MLP = 192, 3, 6, 512
 EMBED_SPREAD = 0.5
-DRILL_SHARE = 0.1  # of the dialogues of the language stage
-CHECK_DIALOGUES = 48  # unseen ones, at every save: are numbers repeated right?
+DRILL_SHARE = 0.1  # share of copy exercises in the language stage
+CHECK_CONVERSATIONS = 48  # unseen ones, at every save: share of numbers copied correctly
 CONTEXT = 1024
 
 
@@ -68,14 +68,14 @@ def compact_config(vocabulary: int) -> GemConfig:
     )
 
 
-def train_tokenizer(target: Path, seed: int, dialogues: int = 4000) -> None:
-    """A SentencePiece model of `VOCABULARY` pieces over the house's own texts; numbers and leads are whole."""
+def train_tokenizer(target: Path, seed: int, conversations: int = 4000) -> None:
+    """Train a SentencePiece model of `VOCABULARY` pieces on report text; numbers and lead names are one piece each."""
     import sentencepiece
 
     rng = np.random.default_rng(seed)
-    texts = [" ".join(dialogue(invented_story(rng), rng)) for _ in range(dialogues)]
+    texts = [" ".join(report_conversation(synthetic_context(rng), rng)) for _ in range(conversations)]
     texts += [*TITLES.values(), *QUESTIONS] * 20
-    # Said in every prompt, so one piece each.
+    # Parts of every prompt: one piece each.
     whole = [TEMPLATES["llava_v1"].opening.strip(), GROUNDED_QUESTION, "USER:", "ASSISTANT:", "Measured:", "Found:"]
     spaced = [*NUMBERS, *STANDARD_12, "HR", "PR", "QRS", "QT", "QTcF", "ST", "bpm", "ms", "mV"]
     model = io.BytesIO()
@@ -105,31 +105,35 @@ def train_tokenizer(target: Path, seed: int, dialogues: int = 4000) -> None:
 def text_examples(
     processor: GemProcessor, rng: np.random.Generator, n: int, drills: float = 0.0, shuffled: float = 0.5
 ) -> list[Example]:
-    """Dialogues about invented values, without the mark of an ECG; a share of them are drills (`narrate.drill`)."""
+    """Text-only examples with synthetic context; a share of ``drills`` are copy exercises."""
     out = []
     for _ in range(n):
-        turn = drill(NUMBERS, rng, shuffled=shuffled) if rng.random() < drills else dialogue(invented_story(rng), rng)
+        turn = (
+            drill(NUMBERS, rng, shuffled=shuffled)
+            if rng.random() < drills
+            else report_conversation(synthetic_context(rng), rng)
+        )
         out.append(Example(*processor.training_example([turn], mark=False)))
     return out
 
 
-def numbers_right(model: GemForCausalLM, processor: GemProcessor, seed: int) -> dict[str, float]:
-    """Share of the numbers, and of all tokens, of unseen answers that the model gives after reading up to them."""
-    examples = text_examples(processor, np.random.default_rng([seed, 1]), CHECK_DIALOGUES)
+def number_accuracy(model: GemForCausalLM, processor: GemProcessor, seed: int) -> dict[str, float]:
+    """Share of numbers, and of all tokens, of unseen answers that the model predicts under teacher forcing."""
+    examples = text_examples(processor, np.random.default_rng([seed, 1]), CHECK_CONVERSATIONS)
     batch = collate(examples)
     labels = batch.pop("labels")
     assert labels is not None
     with torch.no_grad():
         device = next(model.parameters()).device
-        said = model(**{k: v.to(device) for k, v in batch.items() if v is not None}).logits.argmax(-1).cpu()
+        predicted = model(**{k: v.to(device) for k, v in batch.items() if v is not None}).logits.argmax(-1).cpu()
     numbers = torch.tensor([processor.tokenizer.encode(f"a {n}", bos=False)[-1] for n in NUMBERS])
     asked = torch.isin(labels[:, 1:], numbers)
-    right = said[:, :-1] == labels[:, 1:]
+    right = predicted[:, :-1] == labels[:, 1:]
     return {"numbers": float(right[asked].float().mean()), "tokens": float(right[labels[:, 1:] >= 0].float().mean())}
 
 
 def open_stage(work: Path, seed: int, earlier: Path | None = None) -> tuple[GemForCausalLM, GemProcessor]:
-    """The model and the processor of a work folder: fresh, or as an earlier stage left them in its folder."""
+    """Model and processor of a work folder: newly initialised, or from the folder ``earlier`` of a finished stage."""
     tokenizer = work / "tokenizer.model"
     if not tokenizer.is_file():
         train_tokenizer(tokenizer, seed)
@@ -139,31 +143,31 @@ def open_stage(work: Path, seed: int, earlier: Path | None = None) -> tuple[GemF
         model = load_checkpoint(earlier)
     else:
         model = GemForCausalLM(compact_config(pieces.vocabulary))
-        begin(model, pieces)
+        initialize_weights(model, pieces)
     return model, GemProcessor(model.config, pieces, PagePreprocessor())
 
 
 @torch.no_grad()
-def begin(model: GemForCausalLM, pieces: GemTokenizer) -> None:
-    """Initial weights at the scale of a narrow model, in which attention looks somewhere from the first step on.
+def initialize_weights(model: GemForCausalLM, pieces: GemTokenizer) -> None:
+    """Initialise the weights at the scale of a narrow model, so that attention is not uniform from the first step on.
 
-    What is read and what is said start alike, so that carrying over is near at hand.
+    Input and output embeddings start alike, so that copying a token is near at hand.
     """
-    depth = (2 * len(model.model.layers)) ** -0.5
+    branch_scale = (2 * len(model.model.layers)) ** -0.5
     for name, weight in model.model.layers.named_parameters():
         if weight.ndim == 2:
             ends_a_branch = name.endswith(("o_proj.weight", "down_proj.weight"))
-            weight.normal_(0.0, weight.shape[1] ** -0.5 * (depth if ends_a_branch else 1.0))
+            weight.normal_(0.0, weight.shape[1] ** -0.5 * (branch_scale if ends_a_branch else 1.0))
     embeds = model.model.embed_tokens.weight
     embeds.normal_(0.0, EMBED_SPREAD)
-    embeds.copy_(spelled(embeds, pieces))
+    embeds.copy_(digit_embeddings(embeds, pieces))
     model.lm_head.weight.copy_(embeds * (HIDDEN**-0.5 / EMBED_SPREAD))
 
 
-def spelled(embeds: torch.Tensor, pieces: GemTokenizer) -> torch.Tensor:
-    """Embeddings in which a number starts as the sum of a vector for each of its digits at its place, and its sign.
+def digit_embeddings(embeds: torch.Tensor, pieces: GemTokenizer) -> torch.Tensor:
+    """Embeddings in which a number starts as the sum of a vector for each digit at its place, and for its sign.
 
-    Twelve hundred numbers share some forty vectors then, and what is learnt of one holds for all.
+    1,200 numbers then share some forty vectors, and a step on one number moves the others.
     """
     out = embeds.clone()
     vectors: dict[tuple[int, str], torch.Tensor] = {}
@@ -177,17 +181,18 @@ def spelled(embeds: torch.Tensor, pieces: GemTokenizer) -> torch.Tensor:
 
 
 def load_tower(model: GemForCausalLM, path: Path) -> None:
-    """Put the pre-trained ECG tower in its place."""
+    """Load the pre-trained ECG tower into the model."""
     model.model.ecg_tower.ecg_tower.load_state_dict(load_file(path))
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m models.training.language", description="Teach a small LLaMA to speak."
+        prog="python -m models.training.language", description="Train a small LLaMA on report text."
     )
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--drills", type=int, default=600, help="steps of repeating alone, before all else")
-    parser.add_argument("--lookups", type=int, default=400, help="steps of looking up, before the language")
+    parser.add_argument("--drills", type=int, default=600, help="steps of copying in order, the first stage")
+    parser.add_argument("--lookups", type=int, default=400, help="steps of look-up by name, the second stage")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--seed", type=int, default=20261123)
@@ -206,15 +211,15 @@ def main(argv: list[str] | None = None) -> None:
     for name, steps, share, shuffled in stages:
 
         def draw(rng: np.random.Generator, n: int, share: float = share, shuffled: float = shuffled) -> list[Example]:
-            return alike(text_examples(processor, rng, 3 * n, share, shuffled), rng, n)
+            return similar_length(text_examples(processor, rng, 3 * n, share, shuffled), rng, n)
 
-        fit(
+        fit_stage(
             model,
-            Course(name, steps, options.batch, lr=2e-3, weight_decay=0.05, seed=options.seed, save_every=100),
+            StageConfig(name, steps, options.batch, lr=2e-3, weight_decay=0.05, seed=options.seed, save_every=100),
             draw,
             options.work,
             named,
-            lambda m: numbers_right(m, processor, options.seed),
+            lambda m: number_accuracy(m, processor, options.seed),
             options.device,
         )
     print(save_checkpoint(options.work / "gem-language", model, options.work / "tokenizer.model"))

@@ -1,8 +1,8 @@
-"""Heads for flags: one logistic regression a finding on the encoder's pooled feature, with calibrated thresholds.
+"""Fit of the linear heads: one logistic regression per finding on the encoder's pooled feature.
 
-In: pooled features and findings (NaN unknown) of training and tuning windows. Out: `models.encoder.heads.Heads`.
-Weights are fitted on the training windows (L2), then slope and offset of each logit on the tuning windows (Platt 1999),
-and the threshold is where F1 is best there.
+In: pooled features [n, features] and findings [n, labels] (NaN unknown) of training and tuning windows. Out:
+`models.encoder.heads.Heads`. Weights are fitted on the training windows with L2, slope and offset of each logit on the
+tuning windows (Platt 1999); the threshold maximises F1 there.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ Floats = NDArray[np.float32]
 
 MIN_POSITIVE = 8  # findings with fewer examples to train on get no head
 PLAIN_THRESHOLD = 0.5  # of a head with fewer than MIN_EXAMPLES tuning windows of either kind, uncalibrated
-MIN_AUC = 0.8  # on the tuning windows: a head below it ranks, but never calls
+MIN_AUC = 0.8  # on the tuning windows: a head below it gives probabilities, but its finding is never called
 NEVER = 1.01  # a threshold that no probability reaches
-MAX_FALSE = 0.05  # of the tuning windows without a rarer finding that may be called: a flag costs a reading
+MAX_FALSE = (
+    0.05  # false-positive rate of a rarer finding on the tuning windows, at most: a flag costs an interpretation
+)
 
 
 def fit_heads(
@@ -38,10 +40,10 @@ def fit_heads(
     ----------
     pooled, tune_pooled : [n, features]
     findings, tune_findings : [n, labels]
-        0, 1, NaN where the labels do not say.
+        0, 1, NaN where the labels say nothing.
     labels : tuple of str
     weights : str
-        Digest of the encoder that made the features.
+        Digest of the encoder that computed the features.
     sample_weight : [n], optional
     """
     mean, scale = pooled.mean(axis=0), pooled.std(axis=0) + 1e-6
@@ -64,8 +66,8 @@ def fit_heads(
             if slope[0] > 0:
                 w, b = slope[0] * w, slope[0] * b + offset
                 rare = tune_y.mean() < 0.5
-                said = 1 / (1 + np.exp(-(tune_x[tune_known] @ w + b)))
-                limit = best_threshold(said, tune_y, MAX_FALSE if rare else 1.0)
+                predicted = 1 / (1 + np.exp(-(tune_x[tune_known] @ w + b)))
+                limit = best_threshold(predicted, tune_y, MAX_FALSE if rare else 1.0)
             if auc(logits, tune_y) < MIN_AUC:
                 limit = NEVER
         kept.append(label)

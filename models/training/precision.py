@@ -1,4 +1,4 @@
-"""Arithmetic of training: products in bf16 on processors that have it, weights and sums in float32."""
+"""Arithmetic of training: matrix products in bf16 where the processor has it, weights and sums in float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run shows and leaves: a progress bar, a line of figures every so often, and a plot of its losses."""
+"""Progress of a training run: a progress bar, a CSV log of scores, and a plot of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Log:
-    """Figures of a run, one CSV row a report; goes on where an earlier run of the same folder stopped."""
+    """Scores of a run, one CSV row per save; appends to the log of an earlier run in the same folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class Log:
             writer.writerow([step, *(f"{v:.5g}" for v in figures.values())])
 
     def plot(self, target: Path) -> None:
-        """One small panel a figure, against steps."""
+        """Plot each score against steps, one panel each."""
         from matplotlib.figure import Figure
 
         with self.path.open(newline="") as file:

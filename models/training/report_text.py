@@ -1,12 +1,12 @@
-"""Knowledge-guided text: measured values and a reference label to a grounded interpretation in a clinician's order.
+"""Report text for training: measured values and reference labels to a grounded interpretation in a clinician's order.
 
-In: a `Story`: what was measured of a record (`stated` values and what they show in words) and its findings. Out:
-`Sentence`s, each true of the measurement and of the label, and marked with the measures that it rests on; and the
-record of ECG-Grounding's JSON layout (id, ecg, image, conversations, machine_measurements, report), marks beside it.
-Wording varies with the generator; a number always follows its measure's name, so that a small model can carry it over.
+In: a `ReportContext`: the prompt measurements and descriptors of a record, and its findings. Out: `Sentence`s, each
+consistent with the measurements and the labels, with the measures that it rests on; and records of ECG-Grounding's JSON
+layout (id, ecg, image, conversations, machine_measurements, report, and ``grounding`` with the sentences).
 
-GEM's own data let a large model write from a report and measurements, and trust the report where they disagree
-(arXiv 2503.06073, A.1). Here it is the other way round: a label that the signal contradicts is not said.
+Wordings vary with the random generator; a number always follows the name of its measure, so that a small model can copy
+it from the prompt. Deviation from GEM's data generation (arXiv 2503.06073, A.1), which trusts the report where report
+and measurements disagree: here a label that the measurements contradict is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from models.corpus.finding_labels import Labels
+from models.corpus.finding_labels import FindingLabels
 from models.evidence import Evidence
 from models.finding_names import FINDINGS, TITLES
 from models.gem.conversation import GROUNDED_QUESTION, question_with_context
@@ -35,46 +35,43 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Story:
-    """What may be told of one record.
+class ReportContext:
+    """Prompt context and labels of one record.
 
     Attributes
     ----------
-    evidence : tuple of Evidence
-        Values that the prompt states.
-    shown : tuple of str
-        What they show, in the words of `models.grounding.prompt_measurements.DESCRIPTORS`.
+    measurements : tuple of Evidence
+        Measured values of the prompt.
+    descriptors : tuple of str
+        Descriptors of the measurements, from `models.grounding.prompt_measurements.DESCRIPTORS`.
     labels : dict
-        Findings of the reference, or what the encoder's heads found.
+        Findings by name: of the reference label, or of the encoder's heads.
     """
 
-    evidence: tuple[Evidence, ...]
-    shown: tuple[str, ...]
-    labels: Labels
-
-    def value(self, measure: str) -> float | None:
-        return next((e.value for e in self.evidence if e.measure == measure), None)
+    measurements: tuple[Evidence, ...]
+    descriptors: tuple[str, ...]
+    labels: FindingLabels
 
     @property
-    def found(self) -> tuple[str, ...]:
-        """The findings that are concluded, in words."""
+    def titles(self) -> tuple[str, ...]:
+        """Titles of the findings that the conclusion names."""
         return tuple(TITLES[f] for f in consistent_labels(self))
 
 
-def narrate(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    """The interpretation of a record, sentence by sentence; empty where no beat could be read."""
-    if not story.evidence:
+def report_sentences(context: ReportContext, rng: np.random.Generator) -> list[Sentence]:
+    """Interpretation of a record, sentence by sentence; empty without measurements."""
+    if not context.measurements:
         return []
     parts = (_rhythm, _axis, _intervals, _st, _t, _conclusion)
-    return [sentence for part in parts for sentence in part(story, rng)]
+    return [sentence for part in parts for sentence in part(context, rng)]
 
 
 def _pick(rng: np.random.Generator, *wordings: str) -> str:
     return wordings[int(rng.integers(len(wordings)))]
 
 
-def _told(e: Evidence) -> str:
-    """A value as the prompt states it."""
+def _value_phrase(e: Evidence) -> str:
+    """One value as the prompt contains it."""
     digits = 2 if e.unit == "mV" else 0
     name = f"{e.wave} wave" if e.wave else e.measure
     return f"{name} {e.value:.{digits}f} {e.unit}" + (f" in {e.leads[0]}" if e.unit == "mV" else "")
@@ -87,9 +84,9 @@ def _joined(parts: Sequence[str]) -> str:
 _RATES = {"slow rate": "slow", "fast rate": "fast", "normal rate": "normal"}
 
 
-def _rhythm(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    p = True if "P waves" in story.shown else False if "no P waves" in story.shown else None
-    regular = True if "regular" in story.shown else False if "irregular" in story.shown else None
+def _rhythm(context: ReportContext, rng: np.random.Generator) -> list[Sentence]:
+    p = True if "P waves" in context.descriptors else False if "no P waves" in context.descriptors else None
+    regular = True if "regular" in context.descriptors else False if "irregular" in context.descriptors else None
     words = {
         (True, True): (
             "The rhythm is regular with P waves before the QRS complexes.",
@@ -112,20 +109,20 @@ def _rhythm(story: Story, rng: np.random.Generator) -> list[Sentence]:
     }[p, regular]
     rests = (*(("REGULARITY",) if regular is not None else ()), *(("ABSENT_P",) if p is not None else ()))
     out = [Sentence(_pick(rng, *words), rests)] if words else []
-    rate = next((e for e in story.evidence if e.measure == "HR"), None)
+    rate = next((e for e in context.measurements if e.measure == "HR"), None)
     if rate is not None:
-        kind = next((word for shown, word in _RATES.items() if shown in story.shown), None)
-        told = _told(rate)
+        kind = next((word for descriptor, word in _RATES.items() if descriptor in context.descriptors), None)
+        value = _value_phrase(rate)
         if kind is None:
-            out.append(Sentence(_pick(rng, f"Rate: {told}.", f"Heart rate: {told}."), ("HR",)))
+            out.append(Sentence(_pick(rng, f"Rate: {value}.", f"Heart rate: {value}."), ("HR",)))
         else:
-            said = _pick(rng, f"The heart rate is {kind}: {told}.", f"The rate is {kind}, {told}.")
-            out.append(Sentence(said, ("HR",)))
+            text = _pick(rng, f"The heart rate is {kind}: {value}.", f"The rate is {kind}, {value}.")
+            out.append(Sentence(text, ("HR",)))
     return out
 
 
-def _axis(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    side = next((s for s in ("left", "right", "normal") if f"{s} axis" in story.shown), None)
+def _axis(context: ReportContext, rng: np.random.Generator) -> list[Sentence]:
+    side = next((s for s in ("left", "right", "normal") if f"{s} axis" in context.descriptors), None)
     if side is None:
         return []
     wordings = (
@@ -136,76 +133,80 @@ def _axis(story: Story, rng: np.random.Generator) -> list[Sentence]:
     return [Sentence(_pick(rng, *wordings), ("AXIS",))]
 
 
-def _intervals(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    values = [e for e in story.evidence if e.measure in ("PR", "QRS", "QT", "QTcF")]
+def _intervals(context: ReportContext, rng: np.random.Generator) -> list[Sentence]:
+    values = [e for e in context.measurements if e.measure in ("PR", "QRS", "QT", "QTcF")]
     if not values:
         return []
-    told = _joined([_told(e) for e in values])
-    words = _pick(rng, f"Intervals: {told}.", f"{told}.", f"Measured: {told}.")
+    listed = _joined([_value_phrase(e) for e in values])
+    words = _pick(rng, f"Intervals: {listed}.", f"{listed}.", f"Measured: {listed}.")
     out = [Sentence(words, tuple(e.measure for e in values))]
-    for shown, measure, *wordings in (
+    for descriptor, measure, *wordings in (
         ("long PR", "PR", "The PR interval is prolonged.", "PR prolongation."),
         ("normal PR", "PR", "The PR interval is normal."),
         ("wide QRS", "QRS", "The QRS is wide.", "Wide QRS complexes."),
         ("narrow QRS", "QRS", "The QRS is narrow.", "Narrow QRS complexes."),
         ("long QTcF", "QTcF", "The QTcF is prolonged.", "Prolonged QTcF."),
     ):
-        if shown in story.shown:
+        if descriptor in context.descriptors:
             out.append(Sentence(_pick(rng, *wordings), (measure,)))
     return out
 
 
-def _st(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    found = [e for e in story.evidence if e.measure == "ST"]
+def _st(context: ReportContext, rng: np.random.Generator) -> list[Sentence]:
+    found = [e for e in context.measurements if e.measure == "ST"]
     if not found:
         words = _pick(rng, "There is no ST deviation.", "No ST elevation or depression is seen.")
-        return [Sentence(words, ("ST",))] if NO_ST in story.shown else []
+        return [Sentence(words, ("ST",))] if NO_ST in context.descriptors else []
     out = []
     for sign, word in ((1, "elevation"), (-1, "depression")):
         leads = [e for e in found if sign * e.value > 0]
         if leads:
-            told = _joined([_told(e) for e in leads])
-            words = _pick(rng, f"There is ST {word}: {told}.", f"ST {word}: {told}.")
+            listed = _joined([_value_phrase(e) for e in leads])
+            words = _pick(rng, f"There is ST {word}: {listed}.", f"ST {word}: {listed}.")
             out.append(Sentence(words, tuple(f"ST {e.leads[0]}" for e in leads)))
     return out
 
 
-def _t(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    waves = [e for e in story.evidence if e.measure == "AMPLITUDE" and e.wave == "T"]
+def _t(context: ReportContext, rng: np.random.Generator) -> list[Sentence]:
+    waves = [e for e in context.measurements if e.measure == "AMPLITUDE" and e.wave == "T"]
     if not waves:
         return []
-    told = _joined([_told(e) for e in waves])
+    listed = _joined([_value_phrase(e) for e in waves])
     return [
         Sentence(
-            _pick(rng, f"T waves are inverted: {told}.", f"There is T wave inversion: {told}."),
+            _pick(rng, f"T waves are inverted: {listed}.", f"There is T wave inversion: {listed}."),
             tuple(f"T {e.leads[0]}" for e in waves),
         )
     ]
 
 
-def consistent_labels(story: Story) -> list[str]:
-    """The findings of the label that the measurement does not contradict, in the order in which they are told."""
-    return consistent_findings([f for f, there in story.labels.items() if there], story.evidence, story.shown)
+def consistent_labels(context: ReportContext) -> list[str]:
+    """Findings of the label that the measurements do not contradict, in the order of the conclusion."""
+    return consistent_findings(
+        [f for f, there in context.labels.items() if there], context.measurements, context.descriptors
+    )
 
 
-def _conclusion(story: Story, rng: np.random.Generator) -> list[Sentence]:
-    told = consistent_labels(story)
-    if not told:
+def _conclusion(context: ReportContext, rng: np.random.Generator) -> list[Sentence]:
+    findings = consistent_labels(context)
+    if not findings:
         return []
     start = _pick(rng, "Conclusion", "Impression", "Diagnosis")
-    return [Sentence(f"{start}: {', '.join(story.found)}.", tuple(f"label {f}" for f in told))]
+    return [Sentence(f"{start}: {', '.join(context.titles)}.", tuple(f"label {f}" for f in findings))]
 
 
-def dialogue(story: Story, rng: np.random.Generator, *, told: bool | None = None) -> tuple[str, str]:
-    """Question (with what is known behind it) and answer; sometimes a short question about one thing.
+def report_conversation(
+    context: ReportContext, rng: np.random.Generator, *, with_findings: bool | None = None
+) -> tuple[str, str]:
+    """Question with its prompt context, and answer; a share of them are short questions about one topic.
 
     Parameters
     ----------
-    told : bool, optional
-        The prompt names the findings, as the encoder's heads will; drawn where not given, so that the model follows
-        them where they are told and reads them off the ECG where they are not.
+    with_findings : bool, optional
+        The prompt names the findings, as it will where the encoder has heads. Drawn at random by default, so that the
+        model copies findings from the prompt where they are there, and predicts them from the ECG where not.
     """
-    sentences = narrate(story, rng)
+    sentences = report_sentences(context, rng)
     question, answer = GROUNDED_QUESTION, " ".join(s.text for s in sentences)
     if rng.random() < SHORT_QUESTIONS:
         asked = [
@@ -215,9 +216,11 @@ def dialogue(story: Story, rng: np.random.Generator, *, told: bool | None = None
         asked = [(q, a) for q, a in asked if a]
         if asked:
             question, answer = asked[int(rng.integers(len(asked)))]
-    if told is None:
-        told = bool(rng.random() < TOLD_SHARE)
-    return question_with_context(question, story.evidence, story.shown, story.found if told else None), answer
+    if with_findings is None:
+        with_findings = bool(rng.random() < FINDINGS_SHARE)
+    return question_with_context(
+        question, context.measurements, context.descriptors, context.titles if with_findings else None
+    ), answer
 
 
 DRILL = "Repeat what is stated."
@@ -227,8 +230,9 @@ _KEYS = ("HR", "PR", "QRS", "QT", "QTcF", "ST", *STANDARD_12)
 
 
 def drill(numbers: Sequence[str], rng: np.random.Generator, *, shuffled: float = 0.5) -> tuple[str, str]:
-    """Names with any numbers behind them, to be said again: in the same order that teaches to carry over; in another
-    (that share of them) to look up.
+    """Copy exercise: lead and measure names with random numbers, and the same list as the answer.
+
+    In the same order it trains copying; shuffled (a share of ``shuffled``) it trains look-up by name.
     """
     pairs = [f"{key} {rng.choice(numbers)}" for key in rng.permutation(_KEYS)]
     again = list(pairs)
@@ -237,8 +241,8 @@ def drill(numbers: Sequence[str], rng: np.random.Generator, *, shuffled: float =
     return f"{DRILL}\n{' '.join(pairs)}", " ".join(again)
 
 
-SHORT_QUESTIONS = 0.15  # share of dialogues
-TOLD_SHARE = 0.7  # of dialogues name the findings in the prompt
+SHORT_QUESTIONS = 0.15  # share of conversations
+FINDINGS_SHARE = 0.7  # of conversations name the findings in the prompt
 _SHORT = {
     "What is the rhythm?": ("REGULARITY", "HR"),
     "What are the intervals?": ("PR", "QRS", "QT", "QTcF"),
@@ -246,21 +250,21 @@ _SHORT = {
     "What is the diagnosis?": ("label",),
 }
 QUESTIONS = (GROUNDED_QUESTION, *_SHORT, DRILL)
-"""Every question that the compact GEM is trained on."""
+"""All questions of the compact GEM's training."""
 
 
-def grounding_record(
+def grounding_example(
     key: str,
     ecg: str,
-    story: Story,
+    context: ReportContext,
     rng: np.random.Generator,
     *,
     report: str = "",
     measurements: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One record of ECG-Grounding's layout; ``grounding`` lists each sentence with what it rests on."""
-    sentences = narrate(story, rng)
-    question = question_with_context(GROUNDED_QUESTION, story.evidence, story.shown, story.found)
+    """One record of ECG-Grounding's layout; ``grounding`` lists each sentence with the measures that it rests on."""
+    sentences = report_sentences(context, rng)
+    question = question_with_context(GROUNDED_QUESTION, context.measurements, context.descriptors, context.titles)
     return {
         "id": key,
         "ecg": ecg,
@@ -269,7 +273,7 @@ def grounding_record(
             {"from": "human", "value": f"{IMAGE_MARK}\n{question}"},
             {"from": "gpt", "value": " ".join(s.text for s in sentences)},
         ],
-        "machine_measurements": dict(measurements or {e.measure: round(e.value, 3) for e in story.evidence}),
+        "machine_measurements": dict(measurements or {e.measure: round(e.value, 3) for e in context.measurements}),
         "report": report,
         "grounding": [{"text": s.text, "rests_on": list(s.rests_on)} for s in sentences],
     }
@@ -278,9 +282,10 @@ def grounding_record(
 _RANGES = {"HR": (20, 260), "PR": (60, 420), "QRS": (40, 260), "QT": (160, 720), "QTcF": (220, 720)}
 
 
-def invented_story(rng: np.random.Generator) -> Story:
-    """Values, words and findings that nobody measured, often unlike any heart's: they teach a language model to carry
-    over what it is told, whatever it is, before it sees an ECG.
+def synthetic_context(rng: np.random.Generator) -> ReportContext:
+    """Random values, descriptors and findings, often physiologically implausible, without an ECG.
+
+    They train the language model to copy its prompt context, whatever the values, before it sees an ECG.
     """
     names = [n for n in _RANGES if n == "HR" or rng.random() < (0.75 if n == "PR" else 0.95)]
     evidence = [Evidence(n, float(rng.integers(*_RANGES[n])), (), 0, 1) for n in names]
@@ -295,11 +300,11 @@ def invented_story(rng: np.random.Generator) -> Story:
             if rng.random() < 0.4:
                 height = -rng.uniform(0.05, 0.5 if rng.random() < 0.8 else 1.5)
                 evidence.append(Evidence("AMPLITUDE", round(float(height), 2), (lead,), 0, 1, wave="T"))
-    shown = [str(rng.choice([words for words, _, _ in group])) for group in DESCRIPTORS if rng.random() < 0.8]
+    descriptors = [str(rng.choice([words for words, _, _ in group])) for group in DESCRIPTORS if rng.random() < 0.8]
     if any(e.measure == "ST" for e in evidence):
-        shown = [words for words in shown if words != NO_ST]
+        descriptors = [words for words in descriptors if words != NO_ST]
     if "PR" not in names:
-        shown = [words for words in shown if not words.endswith("PR")]
+        descriptors = [words for words in descriptors if not words.endswith("PR")]
     count = int(rng.integers(9))
     labels = {str(f): True for f in rng.choice(FINDINGS, count, replace=False)}
-    return Story(tuple(evidence), tuple(shown), labels)
+    return ReportContext(tuple(evidence), tuple(descriptors), labels)

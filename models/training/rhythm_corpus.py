@@ -1,11 +1,12 @@
-"""Windows and labels that the rhythm network is trained on: recordings with labels, and splices of them.
+"""Windows and labels of the rhythm network: annotated recordings, and splices of them.
 
-In: the data folder (``cinc2015``, ``cinc2017``, ``mitdb``, ``cudb``, ``noise``) and the folds folder (columns record,
-fold). Out: `Windows` of 16 s at 100 Hz, one or two leads, a target and a weight for each of the network's outputs.
+In: the data folder (``cinc2015``, ``cinc2017``, ``mitdb``, ``cudb``, ``noise``) and the folds folder (CSV files with
+the columns record, fold). Out: `RhythmWindows`: 16 s at 100 Hz of one or two leads, with a target and a weight for each
+output of the network.
 
-Alarms of CinC 2015 are labelled at 300 s only; other moments of those records are weak negatives. Rare rhythms are
-also made by splicing real signal: ventricular tachycardia from single ventricular beats of the same recording,
-fibrillation of one recording behind another's rhythm, and asystole as a line with drift and noise.
+CinC 2015 labels its alarms at 300 s only; other windows of those records are weak negatives. Rare rhythms are also
+synthesised from real signal: ventricular tachycardia from single ventricular beats of the same recording, fibrillation
+of one recording after another's rhythm, and asystole as a flat line with drift and noise.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ Array = NDArray[np.float32]
 AF, NOISE, VT, VF, ASYSTOLE = range(len(OUTPUTS))
 BEATS = "NLRBAaJSVrFejnE/fQ?"
 ALARM_S = 300.0
-WEAK = 0.15  # weight of a moment that nobody looked at
+WEAK = 0.15  # weight of a window without an annotation of its own
 JITTER_S = 3.0  # an alarm's window may end this much before the alarm
-CU_LOOK_S = 4.0
+CU_WINDOW_S = 4.0  # of the fibrillation features
 
 
 @dataclass
-class Record:
-    """One recording at 100 Hz: millivolts [leads, samples], where it came from, and what is known of it."""
+class RhythmRecord:
+    """One recording at 100 Hz: source, millivolts [leads, samples], label and annotations."""
 
     source: str
     name: str
@@ -48,11 +49,12 @@ class Record:
 
     @property
     def n(self) -> int:
+        """Number of samples."""
         return int(self.mv.shape[1])
 
 
 @dataclass
-class Windows:
+class RhythmWindows:
     """A batch: x [n, 2, samples], leads present [n, 2], amplitude [n, 2], targets and weights [n, outputs]."""
 
     x: Array
@@ -62,8 +64,8 @@ class Windows:
     weight: Array
 
 
-class Corpus:
-    """Everything that fold ``fold`` may be trained on; all of it where ``fold`` is None.
+class RhythmCorpus:
+    """Training recordings of a fold: all but those of ``fold``; every one where ``fold`` is None.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Corpus:
     fold : int or None
         Left out of training.
     held_out : bool
-        Load that fold alone instead, to judge by.
+        Load that fold alone instead, for evaluation.
     """
 
     def __init__(self, data: Path, folds: Path, fold: int | None, held_out: bool = False) -> None:
@@ -95,16 +97,16 @@ class Corpus:
             rows = list(csv.DictReader(f))
         return {r["record"] for r in rows if (int(r["fold"]) == self._fold) == self._held_out}
 
-    def _cinc2015(self) -> list[Record]:
+    def _cinc2015(self) -> list[RhythmRecord]:
         folder, wanted, out = self._data / "cinc2015", self._wanted("cinc2015"), []
         with (folder / "manifest.csv").open() as f:
             for row in csv.DictReader(f):
                 if wanted is None or row["record"] in wanted:
                     mv = _load(folder / "records" / row["record"], stop_s=ALARM_S)
-                    out.append(Record("cinc2015", row["record"], mv, row["record"][0], row["true_alarm"] == "1"))
+                    out.append(RhythmRecord("cinc2015", row["record"], mv, row["record"][0], row["true_alarm"] == "1"))
         return out
 
-    def _cinc2017(self) -> list[Record]:
+    def _cinc2017(self) -> list[RhythmRecord]:
         folder, wanted, out = self._data / "cinc2017", self._wanted("cinc2017"), []
         with (folder / "manifest.csv").open() as f:
             rows = list(csv.DictReader(f))
@@ -113,17 +115,17 @@ class Corpus:
                 if wanted is None or row["record"] in wanted:
                     flac.seek(int(row["start"]))
                     x = flac.read(int(row["length"]), dtype="int16").astype(np.float32) / 1000.0
-                    out.append(Record("cinc2017", row["record"], resample(x[None], 300.0, FS_HZ), row["label"]))
+                    out.append(RhythmRecord("cinc2017", row["record"], resample(x[None], 300.0, FS_HZ), row["label"]))
         return out
 
-    def _mitdb(self) -> list[Record]:
+    def _mitdb(self) -> list[RhythmRecord]:
         folder, wanted, out = self._data / "mitdb" / "data", self._wanted("mitdb"), []
         for header in sorted(folder.glob("*.hea")):
             if wanted is None or header.stem in wanted:
                 out.append(_holter(header.with_suffix("")))
         return out
 
-    def _cudb(self) -> list[Record]:
+    def _cudb(self) -> list[RhythmRecord]:
         return [_cu(header.with_suffix("")) for header in sorted((self._data / "cudb").glob("*.hea"))]
 
 
@@ -135,7 +137,7 @@ def _load(path: Path, stop_s: float | None = None) -> Array:
     return resample(fill_gaps(mv)[0], float(record.fs), FS_HZ)
 
 
-def _holter(path: Path) -> Record:
+def _holter(path: Path) -> RhythmRecord:
     """A MIT-BIH recording with its beats, runs of ventricular beats, flutter waves and atrial fibrillation."""
     mv, marks = _load(path), wfdb.rdann(str(path), "atr")
     scale = FS_HZ / 360.0
@@ -160,7 +162,7 @@ def _holter(path: Path) -> Record:
             spans["AF"].append((s, e))
     kinds = np.array([y for _, y in beats])
     where = np.array([s for s, _ in beats], np.int64)
-    return Record(
+    return RhythmRecord(
         "mitdb",
         path.name,
         mv,
@@ -170,47 +172,47 @@ def _holter(path: Path) -> Record:
     )
 
 
-def _cu(path: Path) -> Record:
-    """A CU recording; its fibrillation is not annotated, so only stretches that every feature calls so are used."""
+def _cu(path: Path) -> RhythmRecord:
+    """A CU recording; its fibrillation is not annotated, so only segments where every feature indicates it are used."""
     mv = _load(path)
-    look = round(CU_LOOK_S * FS_HZ)
-    ends = np.arange(look, mv.shape[1], round(FS_HZ))
-    f = np.array([fibrillation_features(mv[:, e - look : e], FS_HZ)[0] for e in ends])
+    window = round(CU_WINDOW_S * FS_HZ)
+    ends = np.arange(window, mv.shape[1], round(FS_HZ))
+    f = np.array([fibrillation_features(mv[:, e - window : e], FS_HZ)[0] for e in ends])
     vf = (f[:, 6] < 0.62) & (f[:, 9] < 0.36) & (f[:, 0] > 0.04) & (f[:, 10] < 5) & (f[:, 3] > 0.4)
     share = np.convolve(vf, np.full(11, 1 / 11), "same")
-    sure = [(int(e) - look, int(e)) for e, s in zip(ends, share, strict=True) if s > 0.75]
+    sure = [(int(e) - window, int(e)) for e, s in zip(ends, share, strict=True) if s > 0.75]
     clear_until = int(ends[np.argmax(share > 0.2)]) - 20 * round(FS_HZ) if (share > 0.2).any() else int(mv.shape[1])
-    return Record("cudb", path.name, mv, spans={"VF": sure, "CLEAR": [(0, clear_until)]})
+    return RhythmRecord("cudb", path.name, mv, spans={"VF": sure, "CLEAR": [(0, clear_until)]})
 
 
-class Sampler:
+class RhythmSampler:
     """Draws windows of a corpus; the same seed draws the same windows."""
 
-    def __init__(self, corpus: Corpus, seed: int) -> None:
+    def __init__(self, corpus: RhythmCorpus, seed: int) -> None:
         self.corpus = corpus
         self._rng = np.random.default_rng(seed)
         self._ectopic = [r for r in corpus.holter if len(r.ventricular) > 20]
         self._vf = [(r, s) for r in corpus.fibrillating for s in r.spans["VF"]]
 
     def epoch(self) -> list[tuple[str, int]]:
-        """What one pass draws, shuffled: kind of window and index of its record."""
+        """Windows of one epoch, shuffled: kind of window and index of its record."""
         c = self.corpus
         plan = [("alarm", k) for k, r in enumerate(c.alarms) for _ in range(5 if r.label in "v" else 3)]
-        plan += [("moment", k) for k in range(len(c.alarms)) for _ in range(2)]
+        plan += [("negative", k) for k in range(len(c.alarms)) for _ in range(2)]
         plan += [("handheld", k) for k in range(len(c.handheld))]
         plan += [("holter", k) for k in range(len(c.holter)) for _ in range(35)]
         plan += [
             ("run", k) for k, r in enumerate(c.holter) for _ in range(12 * len(r.spans["VT"]) + 8 * len(r.spans["VF"]))
         ]
         plan += [("cu", k) for k in range(len(c.fibrillating)) for _ in range(14)]
-        plan += [("made_vt", k % len(self._ectopic)) for k in range(500)]
-        plan += [("made_vf", k % len(self._vf)) for k in range(250)] if self._vf else []
-        plan += [("made_line", k % len(c.alarms)) for k in range(450)]
+        plan += [("spliced_vt", k % len(self._ectopic)) for k in range(500)]
+        plan += [("spliced_vf", k % len(self._vf)) for k in range(250)] if self._vf else []
+        plan += [("spliced_line", k % len(c.alarms)) for k in range(450)]
         self._rng.shuffle(plan)  # type: ignore[arg-type]
         return [(str(a), int(b)) for a, b in plan]
 
-    def batch(self, plan: list[tuple[str, int]]) -> Windows:
-        """The windows of a stretch of the plan."""
+    def batch(self, plan: list[tuple[str, int]]) -> RhythmWindows:
+        """Windows of a part of the epoch's plan."""
         drawn = [getattr(self, f"_{kind}")(k) for kind, k in plan]
         x = np.zeros((len(drawn), 2, SAMPLES), np.float32)
         present, amplitude = np.zeros((len(drawn), 2), np.float32), np.zeros((len(drawn), 2), np.float32)
@@ -222,7 +224,7 @@ class Sampler:
             x[row, : len(keep)], unit_mv = net_input(mv[keep], FS_HZ)
             amplitude[row, : len(keep)] = np.log10(unit_mv[:, 0])
             present[row, : len(keep)] = 1.0
-        return Windows(x, present, amplitude, np.stack([d[1] for d in drawn]), np.stack([d[2] for d in drawn]))
+        return RhythmWindows(x, present, amplitude, np.stack([d[1] for d in drawn]), np.stack([d[2] for d in drawn]))
 
     def _augment(self, mv: Array) -> Array:
         out = mv * np.float32(np.exp(self._rng.normal(0, 0.25)))
@@ -239,12 +241,12 @@ class Sampler:
     @staticmethod
     def _labels(**known: tuple[float, float]) -> tuple[Array, Array]:
         target, weight = np.zeros(len(OUTPUTS), np.float32), np.zeros(len(OUTPUTS), np.float32)
-        for name, (value, how_sure) in known.items():
+        for name, (value, certainty) in known.items():
             k = {"af": AF, "noise": NOISE, "vt": VT, "vf": VF, "asystole": ASYSTOLE}[name]
-            target[k], weight[k] = value, how_sure
+            target[k], weight[k] = value, certainty
         return target, weight
 
-    def _window(self, record: Record, end: int) -> Array:
+    def _window(self, record: RhythmRecord, end: int) -> Array:
         start = end - SAMPLES
         part = record.mv[:, max(0, start) : end]
         return np.pad(part, ((0, 0), (SAMPLES - part.shape[1], 0))) if part.shape[1] < SAMPLES else part
@@ -253,7 +255,7 @@ class Sampler:
         record = self.corpus.alarms[k]
         return alarm_window(record, self._rng.uniform(0, JITTER_S))
 
-    def _moment(self, k: int) -> tuple[Array, Array, Array]:
+    def _negative(self, k: int) -> tuple[Array, Array, Array]:
         record = self.corpus.alarms[k]
         end = int(self._rng.uniform(20, 284) * FS_HZ)
         sure = WEAK / 3 if record.label in "vf" else WEAK
@@ -292,8 +294,8 @@ class Sampler:
         end = record.spans["VF"][self._rng.integers(len(record.spans["VF"]))][1]
         return self._window(record, end), *self._labels(vf=(1, 1.0), asystole=(0, 1.0), af=(0, 0.1))
 
-    def _made_vt(self, k: int) -> tuple[Array, Array, Array]:
-        """Single ventricular beats of a recording set one behind the other, behind its normal rhythm."""
+    def _spliced_vt(self, k: int) -> tuple[Array, Array, Array]:
+        """Single ventricular beats of a recording in sequence, after its normal rhythm."""
         record = self._ectopic[k]
         beats = int(self._rng.integers(2, 16))
         window = self._window(record, int(self._rng.integers(SAMPLES, record.n))).copy()
@@ -306,7 +308,7 @@ class Sampler:
             place = max(0, round(at - before))
             width = min(piece.shape[1], SAMPLES - place)
             piece = piece[:, :width]
-            if width > 5:  # each piece starts and ends on the level of its neighbour
+            if width > 5:  # continuous with its neighbours
                 ramp = np.linspace(0, 1, width, dtype=np.float32)
                 step = window[:, max(0, place - 1), None] - piece[:, :1]
                 window[:, place : place + width] = piece + step * (1 - ramp)
@@ -316,8 +318,8 @@ class Sampler:
         known = self._labels(vt=(vt, sure), vf=(0, 0.3 if beats < 5 else 0.0), asystole=(0, 0.5))
         return window, *known
 
-    def _made_vf(self, k: int) -> tuple[Array, Array, Array]:
-        """One recording's fibrillation behind another's rhythm."""
+    def _spliced_vf(self, k: int) -> tuple[Array, Array, Array]:
+        """Fibrillation of one recording after the rhythm of another."""
         source, (_, stop) = self._vf[int(self._rng.integers(len(self._vf)))]
         record = self._any_rhythm()
         window = self._window(record, int(self._rng.integers(SAMPLES, record.n))).copy()
@@ -330,8 +332,8 @@ class Sampler:
             row[-len(piece) :] = gain * (piece - piece[0]) + row[-len(piece) - 1]
         return window, *self._labels(vf=(1, 1.0), asystole=(0, 1.0))
 
-    def _made_line(self, k: int) -> tuple[Array, Array, Array]:
-        """A line behind a rhythm: asystole in every lead, or (as a counter-example) in one, or just smaller beats."""
+    def _spliced_line(self, k: int) -> tuple[Array, Array, Array]:
+        """Flat line after a rhythm: asystole in all leads; counter-examples: in one lead, or merely smaller beats."""
         record = self._any_rhythm()
         window = self._window(record, int(self._rng.integers(SAMPLES, record.n))).copy()
         length = int(self._rng.uniform(3.4, 9) * FS_HZ)
@@ -351,13 +353,13 @@ class Sampler:
             window[row, -length:] = level[row] + (drift + hiss).astype(np.float32)
         return window, *self._labels(asystole=(float(kind == "all"), 1.0), vf=(0, 1.0), vt=(0, 1.0))
 
-    def _any_rhythm(self) -> Record:
+    def _any_rhythm(self) -> RhythmRecord:
         pool = self.corpus.holter if self._rng.random() < 0.6 else [r for r in self.corpus.alarms if r.label in "bt"]
         return pool[int(self._rng.integers(len(pool)))]
 
 
-def alarm_window(record: Record, before_s: float = 0.0) -> tuple[Array, Array, Array]:
-    """The seconds that end ``before_s`` before an alarm of CinC 2015, and what its label says."""
+def alarm_window(record: RhythmRecord, before_s: float = 0.0) -> tuple[Array, Array, Array]:
+    """Window that ends ``before_s`` before an alarm of CinC 2015, with target and weight by its label."""
     end = record.n - int(before_s * FS_HZ)
     part = record.mv[:, end - SAMPLES : end]
     truth, weak = float(record.truth), WEAK * 2
@@ -368,11 +370,11 @@ def alarm_window(record: Record, before_s: float = 0.0) -> tuple[Array, Array, A
         "b": {"asystole": (0, weak), "vt": (0, weak), "vf": (0, weak)},
         "t": {"asystole": (0, weak), "vt": (0, weak / 3), "vf": (0, weak)},
     }
-    return part, *Sampler._labels(**known[record.label])
+    return part, *RhythmSampler._labels(**known[record.label])
 
 
-def holter_window(record: Record, end: int) -> tuple[Array, Array, Array]:
-    """16 s of a MIT-BIH recording that end at ``end``, with what its annotations say."""
+def holter_window(record: RhythmRecord, end: int) -> tuple[Array, Array, Array]:
+    """16 s of a MIT-BIH recording that end at sample ``end``, with target and weight by its annotations."""
     start, newest = end - SAMPLES, end - int(12 * FS_HZ)
 
     def covered(name: str) -> float:
@@ -386,4 +388,4 @@ def holter_window(record: Record, end: int) -> tuple[Array, Array, Array]:
     known["af"] = (1.0, 1.0) if af > 0.9 else (0.0, 1.0 if af == 0 else 0.0)
     known["vf"] = (1.0, 1.0) if vf_s > 3.8 else (0.0, 1.0 if vf_s <= 0 else 0.0)
     known["vt"] = (1.0, 1.0) if vt_s > 2.2 else (0.0, 1.0 if vt_s <= 0 and vf_s <= 0 else 0.0)
-    return record.mv[:, start:end], *Sampler._labels(**known)
+    return record.mv[:, start:end], *RhythmSampler._labels(**known)

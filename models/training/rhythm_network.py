@@ -1,8 +1,8 @@
 """Train the rhythm network: ``python -m models.training.rhythm_network --data DIR --folds DIR [--fold K]``.
 
-Without ``--fold`` the shipped weights are made, with it those that never saw fold ``K`` of ``cinc2015.csv``,
-``cinc2017.csv`` and ``mitdb.csv`` in the folds folder. Writes ``models/weights/rhythm.onnx`` or ``rhythm_foldK.onnx``.
-The same seed gives the same windows.
+Without ``--fold`` all recordings train the shipped weights. With it the recordings of fold ``K`` of ``cinc2015.csv``,
+``cinc2017.csv`` and ``mitdb.csv`` in the folds folder are left out. Writes ``models/weights/rhythm.onnx`` or
+``rhythm_foldK.onnx``. The same seed gives the same windows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES, RhythmNetwork
-from models.training.rhythm_corpus import Corpus, Sampler, Windows
+from models.training.rhythm_corpus import RhythmCorpus, RhythmSampler, RhythmWindows
 from models.training.weight_averaging import Residual, train_averaged
 
 EPOCHS = 14
@@ -42,12 +42,13 @@ class RhythmModel(nn.Module):
         )
 
     def forward(self, x: Tensor, present: Tensor, amplitude: Tensor) -> Tensor:
+        """Logits [n, outputs]; ``present`` [n, 2] is 1 for the leads that are there."""
         n = x.shape[0]
         y = self.lead(self.stem(x.reshape(n * 2, 1, SAMPLES)))  # [2n, 32, 100]
         y = y.reshape(n, 2, y.shape[1], y.shape[2])
         there = present[:, :, None, None]
         mean = (y * there).sum(1) / there.sum(1)
-        most = (y * there).max(1).values  # ReLU outputs: an absent lead's zero is the least
+        most = (y * there).max(1).values  # outputs of a ReLU: the zero of an absent lead is the minimum
         size = (amplitude * present).sum(1) / present.sum(1)
         known = torch.stack([size, present.sum(1) - 1.0], 1)[:, :, None].expand(n, 2, y.shape[3])
         z = self.time(self.join(torch.cat([mean, most, known], 1)))
@@ -58,24 +59,25 @@ class RhythmModel(nn.Module):
         return out
 
 
-def tensors(windows: Windows) -> tuple[Tensor, Tensor, Tensor]:
+def tensors(windows: RhythmWindows) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs of the model as tensors."""
     return torch.from_numpy(windows.x), torch.from_numpy(windows.present), torch.from_numpy(windows.amplitude)
 
 
-def loss_of(model: nn.Module, windows: Windows) -> Tensor:
-    """Weighted cross entropy of every output that is known."""
+def loss_of(model: nn.Module, windows: RhythmWindows) -> Tensor:
+    """Binary cross-entropy of each output, weighted by the certainty of its label."""
     logits = model(*tensors(windows))
     each = functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(windows.target), reduction="none")
     return (each * torch.from_numpy(windows.weight)).sum() / len(logits)
 
 
-def train(corpus: Corpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
-    """A trained model: a moving mean of the weights."""
+def train(corpus: RhythmCorpus, seed: int = 0, epochs: int = EPOCHS) -> nn.Module:
+    """Train the model; returns the exponential moving average of its weights."""
     torch.manual_seed(seed)
-    sampler, model = Sampler(corpus, seed), RhythmModel()
+    sampler, model = RhythmSampler(corpus, seed), RhythmModel()
     batches = len(sampler.epoch()) // BATCH
 
-    def draw() -> Iterator[Windows]:
+    def draw() -> Iterator[RhythmWindows]:
         plan = sampler.epoch()
         return (sampler.batch(plan[k * BATCH : (k + 1) * BATCH]) for k in range(batches))
 
@@ -100,6 +102,7 @@ def export(model: nn.Module, path: Path) -> None:
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
@@ -108,7 +111,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = train(Corpus(options.data, options.folds, options.fold), epochs=options.epochs)
+    model = train(RhythmCorpus(options.data, options.folds, options.fold), epochs=options.epochs)
     fold = None if options.fold is None else str(options.fold)
     path = options.out or RhythmNetwork.weights_path(fold)
     export(model, path)

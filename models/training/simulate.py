@@ -1,11 +1,11 @@
-"""A simulated ward: 12-lead ECGs in mV with pathology under control.
+"""Simulation of 12-lead ECGs in mV with controlled pathology.
 
-In: a random generator and, where wanted, a rhythm, a conduction and a repolarisation by name. Out: `Simulated`, the
-signal with and without noise, where each wave was put, and the findings that hold by construction.
+In: a random generator and, optionally, rhythm, conduction and repolarisation by name. Out: `Simulated`: the signal with
+and without noise, the events, and the findings that hold by construction.
 
-A record is a list of heart events in time (`_rhythm`: P and QRS, which lead, which miss), each event a few Gaussians of
-a vector (`_waves`), seen by the leads of `models.training.dipole`. Rates, intervals and their scatter are those
-that textbooks give for adults (Surawicz et al., AHA/ACCF/HRS 2009 for conduction and QT).
+A record is a list of cardiac events in time (`_rhythm`: P waves and QRS complexes), each a few Gaussians of the heart
+vector (`_waves`), projected onto the leads by `models.training.dipole`. Rates, intervals and their scatter are textbook
+values of adults (conduction and QT: Surawicz et al., AHA/ACCF/HRS 2009).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus.finding_labels import Labels
+from models.corpus.finding_labels import FindingLabels
 from models.ecg import Ecg
 from models.leads import STANDARD_12
-from models.training.dipole import LEAD_MATRIX, Wave, heart_vector, twelve_leads
+from models.training.dipole import LEAD_MATRIX, GaussianWave, heart_vector, twelve_leads
 
 RHYTHMS = {  # name -> share of the corpus
     "sinus": 0.44,
@@ -71,12 +71,12 @@ class _Heart:
     p_s: float
     f_wave_mv: float = 0.0
     f_wave_hz: float = 6.0
-    labels: Labels = field(default_factory=dict)
+    labels: FindingLabels = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One heart event: ``kind`` is P, N, S, V or paced; ``at_s`` is the onset of its wave."""
+    """One cardiac event: ``kind`` is P, N, S, V or paced; ``at_s`` is the onset of its wave."""
 
     kind: str
     at_s: float
@@ -85,7 +85,7 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
-    """A record with its truth. ``clean_mv`` is the signal before noise; ``findings`` hold by construction."""
+    """One record with its ground truth. ``clean_mv`` is the signal before noise; ``findings`` hold by construction."""
 
     ecg: Ecg
     clean_mv: NDArray[np.float32]
@@ -93,9 +93,9 @@ class Simulated:
     rhythm: str
     conduction: str
     repolarisation: str
-    findings: Labels
+    findings: FindingLabels
     intervals: dict[str, float]
-    """HR bpm; PR, QRS, QT ms as set; those that vary or are not there (PR in AF) are left out."""
+    """HR bpm; PR, QRS, QT ms as set; intervals that vary or are absent (PR in AF) are left out."""
 
 
 def simulate(
@@ -109,12 +109,12 @@ def simulate(
     noise: float = 1.0,
     rate: float | None = None,
 ) -> Simulated:
-    """One record.
+    """Simulate one record.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Source of all chance: the same state gives the same record.
+        The same state gives the same record.
     rhythm, conduction, repolarisation : str, optional
         Keys of `RHYTHMS`, `CONDUCTIONS`, `REPOLARISATIONS`; drawn by their shares when not given.
     duration_s, fs_hz : float
@@ -305,10 +305,10 @@ def _rhythm(rng: np.random.Generator, rhythm: str, heart: _Heart, duration_s: fl
     return sorted(events, key=lambda e: e.at_s)
 
 
-def _waves(rng: np.random.Generator, event: Event, heart: _Heart) -> list[Wave]:
+def _waves(rng: np.random.Generator, event: Event, heart: _Heart) -> list[GaussianWave]:
     if event.kind == "P":
         s = heart.p_s / 5  # what is seen of a Gaussian is about five widths
-        return [Wave(event.at_s + 2.5 * s, s, s, _v(heart.p * rng.uniform(0.95, 1.05)))]
+        return [GaussianWave(event.at_s + 2.5 * s, s, s, _v(heart.p * rng.uniform(0.95, 1.05)))]
     septal, main, terminal, t, d = heart.septal, heart.main, heart.terminal, heart.t, heart.qrs_s
     if event.kind == "V" and d < 0.13:  # an ectopic beat; in a ventricular rhythm every beat is wide already
         size = 1.4 * float(np.linalg.norm(main))
@@ -321,18 +321,20 @@ def _waves(rng: np.random.Generator, event: Event, heart: _Heart) -> list[Wave]:
     gain = float(rng.uniform(0.97, 1.03))
     wide = d > 0.125
     qrs = [
-        Wave(event.at_s + 0.18 * d, 0.085 * d, 0.085 * d, _v(gain * septal)),
-        Wave(event.at_s + 0.45 * d, (0.15 if wide else 0.115) * d, (0.15 if wide else 0.115) * d, _v(gain * main)),
-        Wave(event.at_s + 0.76 * d, 0.09 * d, 0.09 * d, _v(gain * terminal)),
+        GaussianWave(event.at_s + 0.18 * d, 0.085 * d, 0.085 * d, _v(gain * septal)),
+        GaussianWave(
+            event.at_s + 0.45 * d, (0.15 if wide else 0.115) * d, (0.15 if wide else 0.115) * d, _v(gain * main)
+        ),
+        GaussianWave(event.at_s + 0.76 * d, 0.09 * d, 0.09 * d, _v(gain * terminal)),
     ]
     rr = min(max(event.rr_s, 0.28), 1.6)
     qt = heart.qtc_s * rr ** (1 / 3) + max(0.0, d - 0.1)
     fall = 0.2 * (qt - d) * 0.62
     peak = event.at_s + qt - 2.3 * fall
-    repolarisation = [Wave(peak, 1.5 * fall, fall, _v(gain * t))]
+    repolarisation = [GaussianWave(peak, 1.5 * fall, fall, _v(gain * t))]
     if np.any(heart.st):
         middle = event.at_s + d + 0.075
-        repolarisation.append(Wave(middle, 0.045, 0.09, _v(gain * heart.st)))
+        repolarisation.append(GaussianWave(middle, 0.045, 0.09, _v(gain * heart.st)))
     return qrs + repolarisation
 
 
@@ -378,7 +380,7 @@ def _intervals(heart: _Heart, rhythm: str) -> dict[str, float]:
     return out | {"PR": 1000 * heart.pr_s} if rhythm in ("sinus", "sinus_arrhythmia", "avb1") else out
 
 
-def _findings(heart: _Heart, events: list[Event], rhythm: str, conduction: str, repolarisation: str) -> Labels:
+def _findings(heart: _Heart, events: list[Event], rhythm: str, conduction: str, repolarisation: str) -> FindingLabels:
     kinds = {e.kind for e in events if e.kind != "P"}
     sinus = rhythm in ("sinus", "sinus_arrhythmia", "avb1", "bigeminy", "trigeminy")
     blocked = conduction != "normal" or rhythm in ("avb1", "wenckebach", "mobitz", "avb3")

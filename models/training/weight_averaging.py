@@ -1,4 +1,4 @@
-"""What the networks of rhythm share in training: a residual block, and the loop that keeps a moving mean of weights."""
+"""Residual block and training loop, with averaged weights (EMA), of the rhythm and the atrial network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Batch = TypeVar("Batch")
 
 
 class Residual(nn.Module):
-    """Two convolutions and a way around them; halves the time where ``stride`` is 2, widens where channels differ.
+    """Two convolutions with a shortcut; halves the time axis where ``stride`` is 2, widens where channels differ.
 
     ``dilations`` are those of the first and of the second convolution.
     """
@@ -43,6 +43,7 @@ class Residual(nn.Module):
         self.drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[n, inside, samples] → [n, out, samples / stride]."""
         y = self.drop(functional.relu(self.norm1(self.first(x))))
         return functional.relu(self.norm2(self.second(y)) + self.around(x))
 
@@ -55,7 +56,7 @@ def train_averaged(
     loss_of: Callable[[nn.Module, Batch], Tensor],
     weight_decay: float,
 ) -> nn.Module:
-    """The moving mean of a model's weights while it is trained.
+    """Train a model and return the exponential moving average of its weights.
 
     Parameters
     ----------

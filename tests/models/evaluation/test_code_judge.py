@@ -7,7 +7,7 @@ import pytest
 
 from models.corpus.rule_findings import findings_by_rule
 from models.evaluation.baselines import LogisticBaseline
-from models.evaluation.code_judge import Scores, diagnoses_of, judge_text
+from models.evaluation.code_judge import ReportScores, diagnoses_of, judge_text
 from models.finding_names import FINDINGS
 from models.grounding.claim_extraction import extract_claims
 from models.grounding.feature_vector import feature_vector
@@ -22,9 +22,9 @@ def measured() -> object:
     return measure_segment(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
 
 
-def test_right_and_wrong_numbers_are_told_apart(measured) -> None:  # type: ignore[no-untyped-def]
+def test_right_and_wrong_numbers_are_distinguished(measured) -> None:  # type: ignore[no-untyped-def]
     qrs, rate = measured.value("QRS"), measured.value("HR")
-    scores = Scores()
+    scores = ReportScores()
     scores.add(judge_text(f"Rate {rate:.0f} bpm, QRS {qrs:.0f} ms.", measured.ecg, measured), {})
     scores.add(judge_text(f"Rate {rate + 20:.0f} bpm, QRS {qrs + 30:.0f} ms.", measured.ecg, measured), {})
     table = scores.table()
@@ -35,7 +35,7 @@ def test_right_and_wrong_numbers_are_told_apart(measured) -> None:  # type: igno
 def test_a_number_in_the_right_bucket_of_10_ms() -> None:
     measured = measure_segment(simulate(np.random.default_rng(1), rhythm="sinus", rate=80.0, **NORMAL).ecg)
     low = measured.value("QT") // 10 * 10
-    scores = Scores()
+    scores = ReportScores()
     scores.add(judge_text(f"QT {low + 1:.0f} ms.", measured.ecg, measured), {})
     scores.add(judge_text(f"QT {low - 5:.0f} ms.", measured.ecg, measured), {})
     assert scores.table()["bucket_10_ms"] == 0.5
@@ -55,7 +55,7 @@ def test_diagnoses_are_words_not_substrings(text: str, said: set[str]) -> None:
 
 
 def test_macro_f1_by_hand(measured) -> None:  # type: ignore[no-untyped-def]
-    scores = Scores()
+    scores = ReportScores()
     scores.add(judge_text("Sinus rhythm. LBBB.", measured.ecg, measured), {"SINUS": True, "LBBB": False})
     scores.add(judge_text("Sinus rhythm.", measured.ecg, measured), {"SINUS": True, "LBBB": True})
     assert scores.f1("SINUS") == 1.0 and scores.f1("LBBB") == 0.0

@@ -63,14 +63,14 @@ def test_the_published_layout_is_840_tensors_of_7_149_680_128_parameters() -> No
     assert sum(int(torch.Size(s).numel()) for s in shapes.values()) == 7_149_680_128
 
 
-def test_missing_tensors_are_told_by_name_and_count(tmp_path: Path) -> None:
+def test_missing_tensors_are_reported_by_name_and_count(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     without(folder, "lm_head.weight", "model.ecg_projector.bias")
     with pytest.raises(CheckpointError, match=r"2 missing \(model\.ecg_projector\.bias, lm_head\.weight\)"):
         load_checkpoint(folder)
 
 
-def test_a_tensor_of_another_shape_is_told_with_both_shapes(tmp_path: Path) -> None:
+def test_a_tensor_of_another_shape_is_reported_with_both_shapes(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     state = load_file(folder / "model.safetensors")
     state["model.norm.weight"] = torch.ones(33)
@@ -102,7 +102,9 @@ def test_shards_are_read_as_one_and_have_one_digest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mlp2x_gelu", "mlp3x_gelu"])
-def test_a_mlp_ecg_projector_is_told_by_its_tensors_not_by_the_configuration(tmp_path: Path, kind: str) -> None:
+def test_the_kind_of_the_ecg_projector_follows_from_its_tensors_not_from_the_configuration(
+    tmp_path: Path, kind: str
+) -> None:
     folder = saved(tmp_path, ecg_projector_type=kind)
     document = json.loads((folder / "config.json").read_text()) | {"ecg_projector_type": "linear"}
     (folder / "config.json").write_text(json.dumps(document))

@@ -1,4 +1,4 @@
-"""The shipped compact GEM, without torch: it carries its numbers over, names what it was told, and is quick."""
+"""The shipped compact GEM, without torch: it copies the numbers and findings of its prompt, within a second."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ def engine() -> Iterator[GemEngine]:
 def _asked(engine: GemEngine, ecg: Ecg) -> GemAnswer:
     context = build_prompt_context(ecg, FindingPredictor.load())
     request = GemRequest(
-        ecg, evidence=context.measurements, shown=context.descriptors, found=context.findings, deadline_s=60.0
+        ecg,
+        measurements=context.measurements,
+        descriptors=context.descriptors,
+        findings=context.findings,
+        deadline_s=60.0,
     )
     return engine.submit(request).result(60.0)
 

@@ -1,4 +1,4 @@
-"""The service: answers do not depend on company, urgency and age decide who waits, and every failure is told."""
+"""The engine: answers do not depend on the batch, urgency and age order the queue, every failure is reported."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ def test_a_marked_span_is_coloured_in_its_lead_and_time_only() -> None:
     assert rows.min() > panel.y - 1.1 * PX_PER_MV and rows.max() < panel.y + 0.6 * PX_PER_MV
 
 
-def test_a_mark_outside_the_shown_quarter_gets_a_row_of_its_own() -> None:
-    layout = people_layout(STANDARD_12, [Mark("V2", 0.5, 1.0)])  # V2 is shown from 5.0 s to 7.5 s
+def test_a_mark_outside_the_displayed_quarter_gets_a_row_of_its_own() -> None:
+    layout = people_layout(STANDARD_12, [Mark("V2", 0.5, 1.0)])  # V2 is displayed from 5.0 s to 7.5 s
     assert [p.stop_s - p.start_s for p in layout.lead_panels("V2")] == [2.5, 10.0]
 
 

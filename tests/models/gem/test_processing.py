@@ -137,7 +137,7 @@ def test_a_page_alone_an_ecg_alone_and_both_can_be_asked_about() -> None:
     assert lengths == [3 + 101, 3 + 16, 3 + 117, 3]
 
 
-def test_too_few_feature_blocks_are_told_with_both_counts() -> None:
+def test_too_few_feature_blocks_are_reported_with_both_counts() -> None:
     model = random_gem(compact_config(64, hidden=32, layers=1, heads=2), seed=2)
     with pytest.raises(ValueError, match=r"take 2 feature blocks \(1 rows\), but 1 were given"):
         model.merge(torch.tensor([[1, -200, 5, -200]]), ecgs=torch.zeros(1, 12, 5000))

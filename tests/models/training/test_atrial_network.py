@@ -1,4 +1,4 @@
-"""Training of the atrial network: what it is shown, what it is asked, and that the file it writes answers."""
+"""Training of the atrial network: its windows and labels, its loss, and that the exported file runs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, AtrialNetwork
-from models.training.atrial_network import BATCH, AtrialModel, Sampler, export, loss_of
-from models.training.rhythm_corpus import Record
+from models.training.atrial_network import BATCH, AtrialModel, AtrialSampler, export, loss_of
+from models.training.rhythm_corpus import RhythmRecord
 
 RNG = np.random.default_rng(5)
 
 
-def record(source: str, label: str, seconds: float, af: list[tuple[int, int]] | None = None) -> Record:
+def record(source: str, label: str, seconds: float, af: list[tuple[int, int]] | None = None) -> RhythmRecord:
     mv = RNG.standard_normal((1, round(seconds * FS_HZ))).astype(np.float32)
-    return Record(source, label, mv, label, spans={"AF": af or []})
+    return RhythmRecord(source, label, mv, label, spans={"AF": af or []})
 
 
 def corpus() -> Any:
@@ -30,7 +30,7 @@ def corpus() -> Any:
 
 def test_a_batch_is_of_one_length_and_the_same_seed_draws_the_same() -> None:
     held = corpus()
-    sampler, again = Sampler(held, 3), Sampler(held, 3)
+    sampler, again = AtrialSampler(held, 3), AtrialSampler(held, 3)
     assert all(r.n >= 8 * FS_HZ for r in sampler.records) and sampler.batches() == len(sampler.records) // BATCH
     for plan, same in zip(sampler.epoch(), again.epoch(), strict=True):
         (x, target, coarse), (y, *_) = sampler.batch(plan), again.batch(same)
@@ -40,7 +40,7 @@ def test_a_batch_is_of_one_length_and_the_same_seed_draws_the_same() -> None:
 
 
 def test_of_holter_recordings_only_fibrillation_or_not_is_asked() -> None:
-    sampler = Sampler(corpus(), 0)
+    sampler = AtrialSampler(corpus(), 0)
     drawn = [sampler.batch(sampler.records[:BATCH]) for _ in range(10)]
     labels = torch.cat([target[coarse] for _, target, coarse in drawn]).tolist()
     assert set(labels) == {FIBRILLATION, CLASSES.index("N")}

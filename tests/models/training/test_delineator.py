@@ -12,9 +12,9 @@ from models.networks.segments import runs_of
 
 torch = pytest.importorskip("torch", reason="training needs the extra gem")
 
-from models.training.delineator import export, loss_of, records_of_fold  # noqa: E402
-from models.training.delineator_data import SAMPLES, Batch, Examples, coverage  # noqa: E402
-from models.training.delineator_net import DelineationModel  # noqa: E402
+from models.training.delineator_data import SAMPLES, DelineationBatch, DelineationExamples, coverage  # noqa: E402
+from models.training.delineator_network import export, loss_of, records_of_fold  # noqa: E402
+from models.training.delineator_unet import DelineationModel  # noqa: E402
 
 
 def test_a_target_crosses_one_half_where_the_mark_is() -> None:
@@ -62,11 +62,11 @@ def test_examples_are_finite_and_can_be_learnt_from(data_home: Path) -> None:
         "ludb": frozenset(str(k) for k in range(1, 201) if k % 20),
         "mitdb": frozenset(str(k) for k in range(102, 240)),
     }
-    examples = Examples(data_home, few, seed=3)
+    examples = DelineationExamples(data_home, few, seed=3)
     assert len(examples.mitdb) == 1
     net = DelineationModel().train()
     for batch in (examples.marked(lead_budget=4), examples.beats(lead_budget=4)):
-        assert isinstance(batch, Batch)
+        assert isinstance(batch, DelineationBatch)
         assert batch.x.shape[2] == SAMPLES
         assert np.isfinite(batch.x).all()
         loss, parts = loss_of(net, batch)

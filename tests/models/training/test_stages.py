@@ -10,10 +10,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.gem.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from models.training.align import diagnosis_example, projectors, weights_of  # noqa: E402
-from models.training.conversations import Course, Example, collate, fit  # noqa: E402
-from models.training.labelled_records import Told, simulated_stories  # noqa: E402
-from models.training.language import numbers_right, open_stage, text_examples  # noqa: E402
+from models.training.align import diagnosis_example, projectors, sampling_weights  # noqa: E402
+from models.training.conversations import Example, StageConfig, collate, fit_stage  # noqa: E402
+from models.training.labelled_records import LabelledRecord, simulated_labelled_records  # noqa: E402
+from models.training.language import number_accuracy, open_stage, text_examples  # noqa: E402
 from models.training.simulate import simulate  # noqa: E402
 
 
@@ -48,29 +48,31 @@ def test_a_few_steps_lower_the_loss_and_a_stopped_stage_goes_on(stage: tuple) ->
 
     before = loss()
     named = [p for n, p in model.named_parameters() if "tower" not in n]
-    course = Course("language", 8, 4, lr=3e-3, warm_up=2, save_every=4)
-    fit(model, course, lambda rng, n: text_examples(processor, rng, n), work, named, lambda m: {"x": 0.0})
+    course = StageConfig("language", 8, 4, lr=3e-3, warm_up=2, save_every=4)
+    fit_stage(model, course, lambda rng, n: text_examples(processor, rng, n), work, named, lambda m: {"x": 0.0})
     assert loss() < before - 0.5
-    fit(model, course, lambda rng, n: pytest.fail("all steps are done"), work, named, lambda m: {"x": 0.0})
-    assert 0.0 <= numbers_right(model, processor, 1)["numbers"] <= 1.0
+    fit_stage(model, course, lambda rng, n: pytest.fail("all steps are done"), work, named, lambda m: {"x": 0.0})
+    assert 0.0 <= number_accuracy(model, processor, 1)["numbers"] <= 1.0
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory: pytest.TempPathFactory) -> list[Told]:
-    return simulated_stories(6, 4, tmp_path_factory.mktemp("measured") / "measured.json")
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledRecord]:
+    return simulated_labelled_records(6, 4, tmp_path_factory.mktemp("measured") / "measured.json")
 
 
-def test_alignment_moves_the_projectors_and_nothing_else(stage: tuple, stories: list[Told]) -> None:
+def test_alignment_moves_the_projectors_and_nothing_else(stage: tuple, records: list[LabelledRecord]) -> None:
     model, processor, work = stage
-    told = next(t for t in stories if diagnosis_example(processor, t, np.random.default_rng(0)) is not None)
+    record = next(t for t in records if diagnosis_example(processor, t, np.random.default_rng(0)) is not None)
     before = {k: v.clone() for k, v in model.state_dict().items()}
 
     def draw(rng: np.random.Generator, n: int) -> list[Example]:
-        examples = [diagnosis_example(processor, told, rng) for _ in range(n)]
+        examples = [diagnosis_example(processor, record, rng) for _ in range(n)]
         assert all(e is not None and e.ecg is not None and e.ecg.shape == (12, 5000) for e in examples)
         return [e for e in examples if e is not None]
 
-    fit(model, Course("align", 2, 2, lr=1e-2, warm_up=1), draw, work, projectors(model), lambda m: {"x": 0.0})
+    fit_stage(
+        model, StageConfig("align", 2, 2, lr=1e-2, warm_up=1), draw, work, projectors(model), lambda m: {"x": 0.0}
+    )
     moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
     assert moved and all("projector" in name for name in moved)
 
@@ -84,14 +86,18 @@ def test_the_folder_written_is_a_gem_that_answers(stage: tuple, tmp_path: Path) 
     assert ids.shape[0] == 1 and again.config.evidence_in_prompt and again.config.independent_leads == 1
 
 
-def test_what_was_measured_is_kept(stories: list[Told], tmp_path: Path) -> None:
-    first = simulated_stories(2, 4, tmp_path / "measured.json")
-    again = simulated_stories(2, 4, tmp_path / "measured.json")
-    assert [t.story.shown for t in first] == [t.story.shown for t in again] == [t.story.shown for t in stories[:2]]
-    assert [[round(e.value, 4) for e in t.story.evidence] for t in first] == [
-        [e.value for e in t.story.evidence] for t in again
+def test_measurements_are_cached(records: list[LabelledRecord], tmp_path: Path) -> None:
+    first = simulated_labelled_records(2, 4, tmp_path / "measured.json")
+    again = simulated_labelled_records(2, 4, tmp_path / "measured.json")
+    assert (
+        [t.context.descriptors for t in first]
+        == [t.context.descriptors for t in again]
+        == [t.context.descriptors for t in records[:2]]
+    )
+    assert [[round(e.value, 4) for e in t.context.measurements] for t in first] == [
+        [e.value for e in t.context.measurements] for t in again
     ]
 
 
-def test_rare_findings_are_drawn_more_often(stories: list[Told]) -> None:
-    assert weights_of(stories).sum() == pytest.approx(1.0) and len(weights_of(stories)) == 6
+def test_rare_findings_are_drawn_more_often(records: list[LabelledRecord]) -> None:
+    assert sampling_weights(records).sum() == pytest.approx(1.0) and len(sampling_weights(records)) == 6

@@ -1,4 +1,4 @@
-"""The table of the compact models: ``python -m models.evaluation.table --data DIR --folds DIR``.
+"""The table of the compact models: ``python -m models.evaluation.compact_model_scores --data DIR --folds DIR``.
 
 On records that training never saw (PTB-XL part fold 8, LUDB fold 4), by patient:
 
@@ -25,13 +25,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from models.corpus.datasets import REPORT, TRAIN, Record, real_records, twelve
-from models.corpus.measurement_cache import Measured, measure_records
+from models.corpus.datasets import REPORT, TRAIN, CorpusRecord, real_records, twelve
+from models.corpus.measurement_cache import MEASURED, RecordMeasurements, measure_records
 from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
 from models.evaluation.baselines import LogisticBaseline
 from models.evaluation.binary_scores import MIN_EXAMPLES, best_threshold, macro_auc
-from models.evaluation.code_judge import Scores, judge_text
+from models.evaluation.code_judge import ReportScores, judge_text
 from models.finding_names import FINDINGS
 from models.gem.finding_heads import FindingHeads
 from models.gem.prompt_context import OF_ANY_LEAD, FindingPredictor, build_prompt_context
@@ -44,26 +44,26 @@ SETS = ("ptbxl", "ludb")
 WORK = Path(".gem-bedside/training")  # the training's cache of measurements, for the same records
 FEW_LEADS = {"limb leads and V1": ("I", "II", "III", "aVR", "aVL", "aVF", "V1"), "II alone": ("II",)}
 TOKENS = 300  # of an answer, at most
-Writer = Callable[[Record, SegmentMeasurements], str]
+Writer = Callable[[CorpusRecord, SegmentMeasurements], str]
 """Text on a record, given its measurements."""
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class MeasuredRecord:
     """A record with its measurements."""
 
-    record: Record
-    measured: Measured
+    record: CorpusRecord
+    measured: RecordMeasurements
 
 
-def known_records(data: Path, folds: Path, work: Path = WORK) -> list[Known]:
+def measured_records(data: Path, folds: Path, work: Path = WORK) -> list[MeasuredRecord]:
     """Records of PTB-XL and LUDB, all splits; their measurements are cached in ``work``."""
     records = [r for r in real_records(data, folds) if r.source in SETS]
-    measured = measure_records(records, work / "measured.json")
-    return [Known(r, measured[r.key]) for r in records]
+    measured = measure_records(records, work / MEASURED)
+    return [MeasuredRecord(r, measured[r.key]) for r in records]
 
 
-def labels_of(records: list[Known]) -> Floats:
+def labels_of(records: list[MeasuredRecord]) -> Floats:
     """[n, FINDINGS] 0, 1, NaN unknown."""
     return np.array(
         [[float(m.record.labels[f]) if f in m.record.labels else np.nan for f in FINDINGS] for m in records], np.float32
@@ -80,7 +80,7 @@ def macro_f1(predicted: Floats, labels: Floats, columns: list[int]) -> float:
     return float(np.mean(scores))
 
 
-def findings_table(records: list[Known], encoder: Path | None = None) -> dict[str, Any]:
+def findings_table(records: list[MeasuredRecord], encoder: Path | None = None) -> dict[str, Any]:
     """Heads beside baselines, on the same findings: those with a head and at least five examples of each kind."""
     train = [m for m in records if m.record.split == TRAIN]
     report = [m for m in records if m.record.split == REPORT]
@@ -116,7 +116,7 @@ def findings_table(records: list[Known], encoder: Path | None = None) -> dict[st
 def _head_row(
     names: Sequence[str], probability: Floats, threshold: Floats, labels: Floats, columns: list[int]
 ) -> dict[str, Any]:
-    """Scores of heads on report rows; a finding without a head has probability 0."""
+    """ReportScores of heads on report rows; a finding without a head has probability 0."""
     predicted, present = np.zeros_like(labels), np.zeros_like(labels)
     places = [FINDINGS.index(name) for name in names]
     predicted[:, places], present[:, places] = probability, probability >= threshold
@@ -147,9 +147,9 @@ def _threshold(probability: Floats, y: Floats) -> float:
     return best_threshold(probability[known].astype(np.float64), y[known].astype(np.float64))
 
 
-def texts_table(records: list[Known], write: Writer, columns: list[str]) -> dict[str, Any]:
+def texts_table(records: list[MeasuredRecord], write: Writer, columns: list[str]) -> dict[str, Any]:
     """Texts of one writer over the report records, judged by code."""
-    scores = Scores()
+    scores = ReportScores()
     report = [m for m in records if m.record.split == REPORT]
     for m in track(report, description="judging", console=Console(stderr=True)):
         measured = measure_segment(m.record.ecg)
@@ -159,7 +159,7 @@ def texts_table(records: list[Known], write: Writer, columns: list[str]) -> dict
     return dict(scores.table(columns))
 
 
-def measured_writer(record: Record, measured: SegmentMeasurements) -> str:
+def rule_based_writer(record: CorpusRecord, measured: SegmentMeasurements) -> str:
     """Text of the rule-based report."""
     return rule_based_report(record.ecg, reason=None).text
 
@@ -173,15 +173,15 @@ def gem_writers(folder: Path, encoder: Path | None, device: str) -> tuple[dict[s
     predictor = FindingPredictor.load(encoder)
     seconds: list[float] = []
 
-    def write(record: Record, measured: SegmentMeasurements, findings: FindingPredictor | None) -> str:
+    def write(record: CorpusRecord, measured: SegmentMeasurements, findings: FindingPredictor | None) -> str:
         context = build_prompt_context(record.ecg, findings, measured, millivolts=record.millivolts)
         if context.unsuitable:
             return rule_based_report(record.ecg, reason=None).text
         request = GemRequest(
             record.ecg,
-            evidence=context.measurements,
-            shown=context.descriptors,
-            found=context.findings,
+            measurements=context.measurements,
+            descriptors=context.descriptors,
+            findings=context.findings,
             deadline_s=60.0,
             max_new_tokens=TOKENS,
         )
@@ -195,7 +195,7 @@ def gem_writers(folder: Path, encoder: Path | None, device: str) -> tuple[dict[s
     }, seconds
 
 
-def few_leads(records: list[Known], leads: tuple[str, ...]) -> list[Known]:
+def few_leads(records: list[MeasuredRecord], leads: tuple[str, ...]) -> list[MeasuredRecord]:
     """Report records as a bed with fewer leads would have them."""
     return [
         replace(m, record=replace(m.record, ecg=m.record.ecg.select(leads)))
@@ -205,8 +205,9 @@ def few_leads(records: list[Known], leads: tuple[str, ...]) -> list[Known]:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m models.evaluation.table", description="Scores of the compact models."
+        prog="python -m models.evaluation.compact_model_scores", description="ReportScores of the compact models."
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
@@ -229,10 +230,10 @@ def evaluate(
     device: str = "cpu",
 ) -> dict[str, Any]:
     """The whole table as one document."""
-    records = known_records(data, folds, work)
+    records = measured_records(data, folds, work)
     result: dict[str, Any] = {"findings": findings_table(records, encoder)}
     columns = result["findings"]["findings"]
-    result["texts"] = {"measured": texts_table(records, measured_writer, columns)}
+    result["texts"] = {"measured": texts_table(records, rule_based_writer, columns)}
     if model is not None:
         writers, seconds = gem_writers(model, encoder, device)
         for name, write in writers.items():

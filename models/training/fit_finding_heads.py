@@ -1,10 +1,12 @@
-"""Heads over measurements and feature: ``python -m models.training.finding_heads --data DIR --folds DIR``.
+"""Fit the finding heads: ``python -m models.training.fit_finding_heads --data DIR --folds DIR``.
 
-In: the encoder folder that `pretrain` wrote and the measurements of the corpus. Out: ``finding_heads.npz`` in
-that folder. The line over the numbers is fitted on the training records. The encoder has seen those, so what its
-feature adds is weighed on the tuning fold alone, with one weight for all findings: 185 records bear no more. A
-finding's threshold is where F1 is best over the training records, each judged by a line that was fitted without it,
-and the tuning records together.
+In: the encoder folder that `pretrain` wrote, and the cached measurements of the corpus. Out: ``finding_heads.npz`` in
+that folder (`models.gem.finding_heads`).
+
+Method: a logistic regression on the expanded measurements, fitted on the training records. The encoder was trained on
+them too, so the share of its own logit is chosen on the tuning fold, one share for all findings (185 records support
+no more). The threshold of a finding is where F1 is best over the tuning records and the training records, the latter
+scored by cross-validation.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus.datasets import TRAIN, TUNE, Record, real_records, twelve
-from models.corpus.measurement_cache import SETS, measure_records
+from models.corpus.datasets import TRAIN, TUNE, CorpusRecord, real_records, twelve
+from models.corpus.measurement_cache import MEASURED, SETS, measure_records
 from models.encoder.heads import Heads, load_heads
 from models.encoder.session import EncoderSession
 from models.evaluation.binary_scores import best_threshold, macro_auc
@@ -27,7 +29,6 @@ from models.evaluation.logistic_regression import logistic
 from models.finding_names import FINDINGS
 from models.gem.finding_heads import FAR, FindingHeads
 from models.grounding.feature_vector import expand_features
-from models.training.labelled_records import MEASURED
 from models.training.linear_heads import MIN_POSITIVE
 from models.training.pretrain import ENCODER, WORK
 
@@ -35,21 +36,21 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 RIDGE = 0.05  # chosen on training records that the fit had not seen
-PARTS = 5  # of the training records, each judged by a fit on the others
-SHARES = tuple(np.round(np.arange(0.0, 1.01, 0.1), 2).tolist())  # of the feature's logit that are tried
+PARTS = 5  # of the cross-validation over the training records
+SHARES = tuple(np.round(np.arange(0.0, 1.01, 0.1), 2).tolist())  # shares of the feature's logit, searched
 SEED = 20261123
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Records as heads see them."""
+    """Inputs and labels of the heads, one row per record."""
 
     numbers: Floats  # [n, NAMES]
     pooled: Floats  # [n, features]
     findings: Floats  # [n, FINDINGS] 0, 1, NaN unknown
 
 
-def rows_of(records: list[Record], measured: dict[str, Any], session: EncoderSession) -> Rows:
+def rows_of(records: list[CorpusRecord], measured: dict[str, Any], session: EncoderSession) -> Rows:
     """Numbers, pooled features and labels of records."""
     pooled = session.pooled(np.stack([twelve(r.ecg)[0] for r in records]))
     labels = [[float(r.labels[f]) if f in r.labels else np.nan for f in FINDINGS] for r in records]
@@ -57,7 +58,7 @@ def rows_of(records: list[Record], measured: dict[str, Any], session: EncoderSes
 
 
 def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHeads, dict[str, float]]:
-    """The heads, and what was seen on the tuning records."""
+    """Finding heads, and their macro-AUC on the tuning records."""
     x = expand_features(train.numbers)
     median = np.nan_to_num(np.nanmedian(x, axis=0)).astype(np.float32)
     filled = np.where(np.isfinite(x), x, median)
@@ -75,11 +76,11 @@ def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHea
     labels = tuple(FINDINGS[k] for k in kept)
     zeros = np.zeros(len(kept), np.float32)
     slopes, offsets = weight.astype(np.float32), bias.astype(np.float32)
-    made = FindingHeads(labels, median, mean, scale, slopes, offsets, zeros, zeros, heads)
-    line = made.standardised(tune.numbers) @ made.weight.T + made.bias
-    own = made.own(tune.pooled)
+    fitted = FindingHeads(labels, median, mean, scale, slopes, offsets, zeros, zeros, heads)
+    line = fitted.standardised(tune.numbers) @ fitted.weight.T + fitted.bias
+    own = fitted.own(tune.pooled)
     has = np.array([label in heads.labels for label in labels])
-    # With a share of the other's logit, the line's own is taken back by as much: two calibrated voices, one vote.
+    # Convex combination of two calibrated logits: the share of one reduces the other.
     losses = [_loss(np.where(has, (1 - s) * line + s * own, line), tune_y) for s in SHARES]
     share = SHARES[int(np.argmin(losses))]
     shares = np.where(has, share, 0.0).astype(np.float32)
@@ -87,27 +88,29 @@ def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHea
     limits = []
     for k in range(len(kept)):
         known, tune_known = np.isfinite(y[:, k]), np.isfinite(tune_y[:, k])
-        said = _sigmoid(np.concatenate([unseen[known, k], both[tune_known, k]]))
-        limits.append(best_threshold(said, np.concatenate([y[known, k], tune_y[tune_known, k]]).astype(np.float64)))
+        predicted = _sigmoid(np.concatenate([unseen[known, k], both[tune_known, k]]))
+        limits.append(
+            best_threshold(predicted, np.concatenate([y[known, k], tune_y[tune_known, k]]).astype(np.float64))
+        )
     rest = (1 - shares)[:, None]
     out = FindingHeads(
         labels,
         median,
         mean,
         scale,
-        made.weight * rest,
-        made.bias * rest[:, 0],
+        fitted.weight * rest,
+        fitted.bias * rest[:, 0],
         shares,
         np.array(limits, np.float32),
         heads,
     )
-    seen = {
+    scores = {
         "share": float(share),
         "line": macro_auc(line.astype(np.float32), tune_y)[0],
         "feature": macro_auc(own[:, has], tune_y[:, has])[0],
         "both": macro_auc(both.astype(np.float32), tune_y)[0],
     }
-    return out, {name: round(value, 4) for name, value in seen.items()}
+    return out, {name: round(value, 4) for name, value in scores.items()}
 
 
 def _lines(z: Doubles, y: Floats, rows: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
@@ -130,12 +133,13 @@ def _loss(logits: NDArray[Any], y: Floats) -> float:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m models.training.finding_heads", description="Heads over measurements and encoder."
+        prog="python -m models.training.fit_finding_heads", description="Fit heads on measurements and pooled feature."
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=WORK, help="where the measurements of the corpus are kept")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of the measurement cache")
     parser.add_argument("--encoder", type=Path, default=ENCODER)
     options = parser.parse_args(argv)
     session = EncoderSession.load(options.encoder, "cpu", threads=1)
@@ -145,9 +149,9 @@ def main(argv: list[str] | None = None) -> None:
     records = [r for r in real_records(options.data, options.folds) if r.source in SETS]
     measured = measure_records(records, options.work / MEASURED)
     train, tune = (rows_of([r for r in records if r.split == s], measured, session) for s in (TRAIN, TUNE))
-    made, seen = fit_finding_heads(train, tune, heads)
-    made.save(options.encoder)
-    print(json.dumps(seen))
+    fitted, scores = fit_finding_heads(train, tune, heads)
+    fitted.save(options.encoder)
+    print(json.dumps(scores))
 
 
 if __name__ == "__main__":

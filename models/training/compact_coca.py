@@ -1,9 +1,12 @@
-"""ECG-CoCa at compact size for training: tower, text tower, caption decoder, and heads that keep the feature honest.
+"""ECG-CoCa at compact size for pre-training: tower, text tower, caption decoder, and auxiliary heads.
 
-Losses (`losses`): symmetric InfoNCE of pooled ECG and text features, caption cross-entropy (weights 1 and 2, as
-ECG-CoCa was trained), binary cross-entropy of the findings that a record's labels speak of, and two that this project
-adds because its corpus is hundreds of times smaller: the record's average beat and the measurements of it
-(rate, intervals, scatter of RR, share of beats without a P wave, axis), read off the pooled feature.
+In: `PretrainBatch`. Out: losses by name. Method: ECG-CoCa (Zhao et al. 2024): symmetric InfoNCE of pooled ECG and text
+features, and caption cross-entropy (weights 1 and 2). Deviations, because this corpus is hundreds of times smaller:
+
+* binary cross-entropy of the findings that a record's labels mention;
+* regression of the record's average beat from the pooled feature;
+* regression of its measurements (rate, intervals, RR scatter, share of beats without a P wave, axis) from the pooled
+  feature.
 """
 
 from __future__ import annotations
@@ -36,8 +39,8 @@ INTERVAL_SCALE = {
 CAPTION_WEIGHT, FINDING_WEIGHT, BEAT_WEIGHT, INTERVAL_WEIGHT = 2.0, 4.0, 1.0, 0.5
 
 
-class Batch(NamedTuple):
-    """One batch; NaN where nothing is known."""
+class PretrainBatch(NamedTuple):
+    """One batch of B windows; NaN where the labels say nothing."""
 
     ecg: Tensor  # [B, 12, 5000] mV
     text: Tensor  # [B, CONTEXT] word indices
@@ -46,34 +49,34 @@ class Batch(NamedTuple):
     intervals: Tensor  # [B, INTERVALS] standardized
 
 
-class Coca(nn.Module):
-    """The tower with what trains it; only the tower is shipped."""
+class CompactCoca(nn.Module):
+    """The tower with the modules that train it; only the tower is shipped."""
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         width = config.width
         self.tower = EcgTower(config)
         self.words = nn.Embedding(len(WORDS), width, padding_idx=PAD)
-        nn.init.normal_(self.words.weight, std=0.02)  # it is the output layer too: larger starts far from uniform
+        nn.init.normal_(self.words.weight, std=0.02)  # also the output layer: a larger spread starts far from uniform
         self.positions = nn.Parameter(0.02 * torch.randn(CONTEXT, width))
         self.text = Blocks(width, config.heads, 2 * width, 1)
         self.text_proj = nn.Linear(width, config.embed_dim, bias=False)
-        self.past = Blocks(width, config.heads, 2 * width, 1, causal=True)
-        self.look = Block(width, config.heads, 2 * width, cross=True)
+        self.decoder = Blocks(width, config.heads, 2 * width, 1, causal=True)
+        self.cross_attention = Block(width, config.heads, 2 * width, cross=True)
         self.ln_final = nn.LayerNorm(width)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # CLIP's initial temperature
         self.findings = nn.Linear(config.embed_dim, len(FINDINGS))
         self.beat = nn.Linear(config.embed_dim, 12 * BEAT_POINTS)
         self.intervals = nn.Linear(config.embed_dim, len(INTERVALS))
 
-    def losses(self, batch: Batch, patches: Tensor | None = None) -> dict[str, Tensor]:
-        """Every loss by name, unweighted; of the ECG only ``patches`` (indices) are looked at, all where not given."""
+    def losses(self, batch: PretrainBatch, patches: Tensor | None = None) -> dict[str, Tensor]:
+        """Every loss by name, unweighted; ``patches`` (indices) selects the patches that enter the tower, None all."""
         out = self.tower(batch.ecg, patches)
         word = self.words(batch.text) + self.positions
-        said = (batch.text != PAD).unsqueeze(-1)
-        text = self.text_proj((self.text(word) * said).sum(1) / said.sum(1))
-        seen = self.look(self.past(word[:, :-1]), out.normed)
-        logits = self.ln_final(seen) @ self.words.weight.T
+        mask = (batch.text != PAD).unsqueeze(-1)  # [B, CONTEXT, 1]
+        text = self.text_proj((self.text(word) * mask).sum(1) / mask.sum(1))
+        states = self.cross_attention(self.decoder(word[:, :-1]), out.normed)
+        logits = self.ln_final(states) @ self.words.weight.T
         target = batch.text[:, 1:]
         known = batch.findings.isfinite()
         finding = functional.binary_cross_entropy_with_logits(
@@ -88,8 +91,8 @@ class Coca(nn.Module):
         }
 
 
-def total(losses: dict[str, Tensor]) -> Tensor:
-    """The weighted sum that is minimised."""
+def weighted_sum(losses: dict[str, Tensor]) -> Tensor:
+    """Sum of the losses with their weights: the quantity that training minimises."""
     return (
         losses["contrast"]
         + CAPTION_WEIGHT * losses["caption"]
@@ -105,6 +108,6 @@ def _info_nce(ecg: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
     return (functional.cross_entropy(scores, own) + functional.cross_entropy(scores.T, own)) / 2
 
 
-def _masked_square(said: Tensor, target: Tensor) -> Tensor:
+def _masked_square(predicted: Tensor, target: Tensor) -> Tensor:
     known = target.isfinite()
-    return ((said - target.nan_to_num(0.0)).square() * known).sum() / known.sum().clamp(min=1)
+    return ((predicted - target.nan_to_num(0.0)).square() * known).sum() / known.sum().clamp(min=1)

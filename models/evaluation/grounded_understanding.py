@@ -32,7 +32,7 @@ OLD_NAMES = {
 }
 
 JudgeAnswer = Mapping[str, Sequence[Mapping[str, Any]]]
-Scores = dict[str, float | None]
+DimensionScores = dict[str, float | None]
 
 
 def parse_judge_answer(text: str) -> dict[str, list[dict[str, Any]]]:
@@ -61,15 +61,15 @@ def points(answer: JudgeAnswer, dimension: str) -> list[float] | None:
     return None if entries is None else [float(entry["Score"]) for entry in entries]
 
 
-def reference_scores(answer: JudgeAnswer) -> Scores:
+def reference_scores(answer: JudgeAnswer) -> DimensionScores:
     """One record's scores by the reference's own aggregation."""
     return {name: None if (p := points(answer, name)) is None else _aggregate(name, p) for name in DIMENSIONS}
 
 
-def strict_scores(answer: JudgeAnswer) -> Scores:
+def strict_scores(answer: JudgeAnswer) -> DimensionScores:
     """The same with halves counted as halves, leads clipped to twelve, and the prompt file's names understood."""
     renamed = {OLD_NAMES.get(name, name): entries for name, entries in answer.items()}
-    out: Scores = {}
+    out: DimensionScores = {}
     for name in DIMENSIONS:
         p = points(renamed, name)
         if p is not None and name == "DiagnosisAccuracy":
@@ -81,10 +81,10 @@ def strict_scores(answer: JudgeAnswer) -> Scores:
     return out
 
 
-def mean_scores(records: Iterable[Scores]) -> Scores:
+def mean_scores(records: Iterable[DimensionScores]) -> DimensionScores:
     """Mean over the records that have a dimension, rounded to two digits."""
     records = list(records)
-    out: Scores = {}
+    out: DimensionScores = {}
     for name in DIMENSIONS:
         values = [value for r in records if (value := r.get(name)) is not None]
         out[name] = round(sum(values) / len(values), 2) if values else None

@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from models.evaluation.grounded import mean_scores, parse_judge_answer, points, reference_scores, strict_scores
+from models.evaluation.grounded_understanding import (
+    mean_scores,
+    parse_judge_answer,
+    points,
+    reference_scores,
+    strict_scores,
+)
 
 
 def entries(*scores: int) -> list[dict[str, int]]:

@@ -1,7 +1,8 @@
-"""Train the delineation network: ``python -m models.training.delineator [--fold K] --data DIR --folds DIR``.
+"""Train the delineation network: ``python -m models.training.delineator_network [--fold K] --data DIR --folds DIR``.
 
-Without ``--fold`` every record is learnt from; with it fold ``K`` of ``ludb.csv`` and ``mitdb.csv`` in the folds folder
-(columns record, fold) is left out. The shipped weights are those of ``--fold 0`` (``models/weights/delineator.md``).
+Without ``--fold`` all records are used; with it those of fold ``K`` of ``ludb.csv`` and ``mitdb.csv`` in the folds
+folder (columns record, fold) are left out. The shipped weights are those of ``--fold 0``
+(``models/weights/delineator.md``).
 About ten minutes on one idle core; the same seed gives the same batches. Writes ``models/weights/delineator.onnx`` or
 ``delineator_foldK.onnx`` (opset 17, about 600 kB).
 """
@@ -23,20 +24,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.networks.delineator import PAD_TO, DelineationNetwork
-from models.training.delineator_data import Batch, Examples
-from models.training.delineator_net import DelineationModel, Exported
+from models.training.delineator_data import DelineationBatch, DelineationExamples
+from models.training.delineator_unet import DelineationExport, DelineationModel
 
 STEPS = 6000
 PEAK_RATE = 4e-3
 WEIGHT_DECAY = 1e-3
 EMA = 0.998  # the shipped weights are a moving mean over about 500 steps
-SAVE_EVERY = 1000  # a training that is cut short leaves what it has learnt
+SAVE_EVERY = 1000  # a run that is interrupted leaves its last weights
 BEAT_WEIGHT, VENTRICULAR_WEIGHT = 2.0, 0.5
 MARKED_SHARE = 0.55  # of the steps; the others are MIT-BIH
 
 
-def loss_of(net: DelineationModel, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-    """Cross entropies of waves, beats and ventricular beats, each where it is known."""
+def loss_of(net: DelineationModel, batch: DelineationBatch) -> tuple[Tensor, dict[str, float]]:
+    """Cross-entropies of waves, beats and ventricular beats, each where it is annotated."""
     waves, beats = net(torch.from_numpy(batch.x))
     parts: dict[str, Tensor] = {}
     known = torch.from_numpy(batch.waves_known)
@@ -59,7 +60,7 @@ def train(data: Path, skip: Mapping[str, frozenset[str]], steps: int, path: Path
     """Train on everything but the records in ``skip``; write the network every `SAVE_EVERY` steps and at the end."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    examples, net = Examples(data, skip, seed), DelineationModel()
+    examples, net = DelineationExamples(data, skip, seed), DelineationModel()
     print(f"{len(examples.ludb)} LUDB and {len(examples.mitdb)} MIT-BIH records", file=sys.stderr)
     mean = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
@@ -84,8 +85,8 @@ def train(data: Path, skip: Mapping[str, frozenset[str]], steps: int, path: Path
         for name, value in parts.items():
             sums[name] += value
         if (step + 1) % 500 == 0:
-            shown = "  ".join(f"{k} {v / counts:.4f}" for k, v in sums.items())
-            print(f"step {step + 1}  {shown}  {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+            means = "  ".join(f"{k} {v / counts:.4f}" for k, v in sums.items())
+            print(f"step {step + 1}  {means}  {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
             sums, counts = dict.fromkeys(sums, 0.0), 0
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             export(mean, path)
@@ -101,7 +102,7 @@ def export(net: DelineationModel, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        shipped, example = Exported(copy.deepcopy(net)).eval(), torch.zeros(1, 12, 64 * PAD_TO)
+        shipped, example = DelineationExport(copy.deepcopy(net)).eval(), torch.zeros(1, 12, 64 * PAD_TO)
         torch.onnx.export(
             shipped,
             (example,),
@@ -126,6 +127,7 @@ def records_of_fold(folds: Path, fold: str) -> dict[str, frozenset[str]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with ludb, mitdb and noise")
     parser.add_argument("--folds", type=Path, default=Path("../shared/score/folds"), help="ludb.csv and mitdb.csv")

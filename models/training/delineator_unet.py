@@ -1,11 +1,12 @@
-"""The delineation network: a small U-Net that sees every lead alike and lets the leads speak with each other.
+"""Delineation network: a small U-Net with the same convolutions for every lead and feature exchange between leads.
 
-Each lead passes through the same convolutions; at every depth the mean and the maximum over the leads go back to each
-lead. So any number of leads in any order will do, a lead may be missing, and a wave that is lost in one lead is found
-with the help of the others. A rhythm branch at 16 Hz sees 2 s to either side: what the other beats look like.
+In: float32 [records, leads, samples] at 250 Hz. Out: wave and beat logits (`DelineationModel`). At every scale the mean
+and the maximum over the leads are fed back to each lead, so any number of leads in any order will do, a lead may be
+missing, and a wave that one lead lost is found with the help of the others. A branch at 16 Hz has a receptive field of
+2 s to either side: the shape of the other beats.
 
-Inside, everything is an image [records, channels, leads, time], convolved along time alone: ONNX Runtime runs such
-convolutions in blocks of channels, twice as fast as the same ones of one dimension.
+Inside, activations are images [records, channels, leads, time], convolved along time alone: ONNX Runtime runs these
+in blocks of channels, twice as fast as one-dimensional convolutions.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, L, T] → [N, C, L, T]."""
         return torch.relu(x + self.body(x))
 
 
@@ -47,14 +49,15 @@ def pool_leads(x: Tensor) -> Tensor:
     return torch.cat([x.mean(dim=2, keepdim=True), x.amax(dim=2, keepdim=True)], dim=1)
 
 
-class Consult(nn.Module):
-    """Adds what the other leads show; [N, C, L, T] to the same."""
+class LeadExchange(nn.Module):
+    """Add a projection of the mean and maximum over the leads; [N, C, L, T] to the same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mix = along_time(2 * channels, channels, 1, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, L, T] → [N, C, L, T]."""
         common: Tensor = self.mix(pool_leads(x))
         return x + common
 
@@ -72,11 +75,11 @@ class DelineationModel(nn.Module):
         self.down1 = nn.Sequential(_step(w0, w1, 5, 2), Residual(w1))
         self.down2 = nn.Sequential(_step(w1, w2, 5, 2), Residual(w2))
         self.down3 = nn.Sequential(_step(w2, w3, 5, 2), Residual(w3), Residual(w3, 2))
-        self.consult = nn.ModuleList([Consult(w) for w in WIDTHS])
+        self.exchange = nn.ModuleList([LeadExchange(w) for w in WIDTHS])
         self.rhythm = nn.Sequential(_step(2 * w3, w3, 1), *[Residual(w3, d) for d in (1, 2, 4, 8)])
         self.up = nn.ModuleList([along_time(a, b, 1, bias=True) for a, b in ((w3, w2), (w2, w1), (w1, w0))])
         self.after = nn.ModuleList([Residual(w2), Residual(w1), Residual(w0)])
-        self.consult_up = nn.ModuleList([Consult(w2), Consult(w1), Consult(w0)])
+        self.exchange_up = nn.ModuleList([LeadExchange(w2), LeadExchange(w1), LeadExchange(w0)])
         self.waves = along_time(w0, 4, 1, bias=True)
         self.beats = nn.Sequential(_step(2 * w0, w0, 5), along_time(w0, 2, 1, bias=True))
 
@@ -84,28 +87,32 @@ class DelineationModel(nn.Module):
         """Wave logits [records, 4, leads, cells] and beat logits [records, 2, 1, cells]."""
         h = x.unsqueeze(1)
         skips = []
-        for down, consult in zip((self.stem, self.down1, self.down2, self.down3), self.consult, strict=True):
-            h = consult(down(h))
+        for down, exchange in zip((self.stem, self.down1, self.down2, self.down3), self.exchange, strict=True):
+            h = exchange(down(h))
             skips.append(h)
         h = h + self.rhythm(pool_leads(h))
-        for up, after, consult, skip in zip(self.up, self.after, self.consult_up, skips[2::-1], strict=True):
+        for up, after, exchange, skip in zip(self.up, self.after, self.exchange_up, skips[2::-1], strict=True):
             h = nn.functional.interpolate(up(h), scale_factor=(1.0, 2.0), mode="bilinear", align_corners=False)
-            h = consult(after(h + skip))
+            h = exchange(after(h + skip))
         return self.waves(h), self.beats(pool_leads(h))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [records, leads, samples] → logits as of the class."""
         waves, beats = self.logits(x)
         return waves.transpose(1, 2), beats[:, :, 0]
 
 
-class Exported(nn.Module):
-    """The network as it is shipped: probabilities instead of logits."""
+class DelineationExport(nn.Module):
+    """The exported network: probabilities instead of logits."""
 
     def __init__(self, net: DelineationModel) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [records, leads, samples] → probabilities in the shapes of the logits."""
         waves, beats = self.net.logits(x)
-        odds = torch.exp(waves - waves.amax(dim=1, keepdim=True))  # ONNX Runtime's own softmax turns the array twice
+        odds = torch.exp(
+            waves - waves.amax(dim=1, keepdim=True)
+        )  # ONNX Runtime's own softmax transposes the array twice
         return (odds / odds.sum(dim=1, keepdim=True)).transpose(1, 2), torch.sigmoid(beats[:, :, 0])

@@ -1,7 +1,7 @@
-"""Training windows: what a batch is drawn from, and how a window is varied each time it is seen.
+"""Training windows: pools that batches are drawn from, and their augmentation.
 
-A `Pool` holds windows as int16 (1 µV), so that ten thousand fit into 1.2 GB. What is drawn is shifted in time, given
-noise, and often robbed of leads, so that beds with 1 to 7 leads get features too.
+A `WindowPool` holds windows as int16 (1 µV), so that ten thousand fit into 1.2 GB. Drawn windows are shifted in time,
+given noise, and often reduced to fewer leads, so that the encoder learns beds with 1 to 7 leads too.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.beats.detector import find_beats
-from models.corpus.datasets import SAMPLES, Record, twelve
-from models.corpus.finding_labels import Labels
+from models.corpus.datasets import SAMPLES, CorpusRecord, twelve
+from models.corpus.finding_labels import FindingLabels
 from models.corpus.measurement_cache import INTERVALS
 from models.ecg import Ecg
 from models.encoder.configuration import SPREAD_FLOOR_MV, wander_basis
 from models.finding_names import FINDINGS
 from models.leads import STANDARD_12
 from models.training.captions import caption, tokens
-from models.training.coca import BEAT_POINTS, INTERVAL_SCALE
+from models.training.compact_coca import BEAT_POINTS, INTERVAL_SCALE
 from models.training.simulate import Simulated
 
 Floats = NDArray[np.float32]
@@ -40,13 +40,13 @@ LEAD_SETS: tuple[tuple[tuple[str, ...], float], ...] = (
     (("II",), 0.05),
     (("I",), 0.05),
 )
-"""Sets of leads that beds have, and how often a window is cut down to them."""
+"""Lead sets of beds, and how often a window is reduced to them."""
 _BASIS = wander_basis(SAMPLES)
 
 
 @dataclass(eq=False)
-class Pool:
-    """Windows with all that they teach; arrays have one row a window."""
+class WindowPool:
+    """Windows with their training targets; arrays have one row per window."""
 
     mv: NDArray[np.int16]  # [n, 12, 5000]
     present: NDArray[np.bool_]  # [n, 12]
@@ -63,7 +63,8 @@ class Pool:
         mv: Floats = self.mv[k].astype(np.float32) / MICROVOLT
         return mv
 
-    def labels(self, k: int) -> Labels:
+    def labels(self, k: int) -> FindingLabels:
+        """Known findings of window ``k``."""
         return {name: bool(v) for name, v in zip(FINDINGS, self.findings[k], strict=True) if np.isfinite(v)}
 
     def known_intervals(self, k: int) -> dict[str, float]:
@@ -76,9 +77,9 @@ class Pool:
         }
 
     def draw(self, rng: np.random.Generator, n: int) -> tuple[Floats, NDArray[np.int64], Floats, Floats, Floats]:
-        """A varied batch: ECG, caption words, findings, average beats, intervals (`models.training.coca.Batch`)."""
+        """Augmented batch: ECG, caption words, findings, average beats, intervals, as of `PretrainBatch`."""
         rows = rng.choice(len(self), n, p=self.weight / self.weight.sum())
-        ecg = np.stack([vary(rng, self.window(k), self.present[k]) for k in rows])
+        ecg = np.stack([augment(rng, self.window(k), self.present[k]) for k in rows])
         texts = [caption(self.labels(k), self.known_intervals(k), rng) for k in rows]
         beat = np.where(np.abs(ecg).max(axis=2, keepdims=True) > 0, self.beat[rows], np.nan).astype(np.float32)
         return ecg, tokens(texts), self.findings[rows], beat, self.intervals[rows]
@@ -90,12 +91,13 @@ class Pool:
 
     @classmethod
     def read(cls, path: Path) -> Self:
+        """Read a pool that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             return cls(**{field.name: file[field.name] for field in fields(cls)})
 
 
-def vary(rng: np.random.Generator, mv: Floats, present: NDArray[np.bool_]) -> Floats:
-    """A window as it might also have come: shifted by up to a second, noisier, on fewer leads."""
+def augment(rng: np.random.Generator, mv: Floats, present: NDArray[np.bool_]) -> Floats:
+    """Augment a window [12, 5000]: shift by up to a second, add noise and wander, scale leads, drop leads."""
     if rng.random() < 0.6:
         shift = int(rng.integers(-500, 500))
         mv = np.roll(mv, shift, axis=1)
@@ -124,13 +126,15 @@ def _keep(rng: np.random.Generator, present: NDArray[np.bool_]) -> NDArray[np.bo
     return wanted if wanted.any() else present
 
 
-def pool_of_records(records: Iterable[Record], measured: Mapping[str, Mapping[str, float]] | None = None) -> Pool:
-    """Real windows; a window weighs more the rarer its rarest finding is.
+def pool_of_records(
+    records: Iterable[CorpusRecord], measured: Mapping[str, Mapping[str, float]] | None = None
+) -> WindowPool:
+    """Pool of real windows; a window is drawn more often, the rarer its rarest finding.
 
     Parameters
     ----------
     measured : mapping, optional
-        Record key to its measurements, by the names of `INTERVALS`.
+        Record key to measurements by the names of `INTERVALS`.
     """
     found = measured or {}
     parts = [(r, *twelve(r.ecg)) for r in records]
@@ -147,20 +151,20 @@ def pool_of_records(records: Iterable[Record], measured: Mapping[str, Mapping[st
     return _pool(known, labels, np.minimum(weight, 4.0))
 
 
-def pool_of_simulated(records: Iterable[Simulated]) -> Pool:
-    """Simulated windows with their intervals as set."""
+def pool_of_simulated(records: Iterable[Simulated]) -> WindowPool:
+    """Pool of simulated windows; intervals as set in the simulation."""
     parts = [(twelve(s.ecg), s) for s in records]
     labels = np.array([_row(s.findings) for _, s in parts], np.float32)
     return _pool([(mv, present, s.intervals) for (mv, present), s in parts], labels, np.ones(len(parts)))
 
 
-def _row(labels: Labels) -> list[float]:
+def _row(labels: FindingLabels) -> list[float]:
     return [float(labels[f]) if f in labels else float("nan") for f in FINDINGS]
 
 
 def _pool(
     parts: list[tuple[Floats, NDArray[np.bool_], dict[str, float]]], labels: Floats, weight: NDArray[np.float64]
-) -> Pool:
+) -> WindowPool:
     mv = np.empty((len(parts), 12, SAMPLES), np.int16)
     beat = np.full((len(parts), 12, BEAT_POINTS), np.nan, np.float32)
     intervals = np.full((len(parts), len(INTERVALS)), np.nan, np.float32)
@@ -171,7 +175,7 @@ def _pool(
         for name, value in (measured | known).items():
             centre, spread = INTERVAL_SCALE[name]
             intervals[k, INTERVALS.index(name)] = (value - centre) / spread
-    return Pool(mv, np.array([present for _, present, _ in parts]), labels, beat, intervals, weight)
+    return WindowPool(mv, np.array([present for _, present, _ in parts]), labels, beat, intervals, weight)
 
 
 def average_beat(mv: Floats, present: NDArray[np.bool_]) -> tuple[Floats, dict[str, float]]:
