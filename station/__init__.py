@@ -1,1 +1,1 @@
-"""The nurse-station page and its server: live alerts, the strip with the cited intervals drawn on it, acknowledge."""
+"""Nurse station: the page, and the web server that connects it to Redis."""

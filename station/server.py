@@ -1,7 +1,18 @@
-"""The nurse station's web server: the page, the live events, strips, and people's actions into the Redis inbox.
+"""The nurse station's web server: the page, server-sent events, strips, and the inbox of actions.
 
-It knows no passwords: it listens on loopback, or behind a proxy that authenticates (docs/operate.md). What a page of
-another origin could send is refused, everything is escaped by the page, and the page loads nothing from elsewhere.
+======================= ======= =========================================================================
+path                    method  answer
+======================= ======= =========================================================================
+`/`, `/page/…`          GET     the page
+`/events`               GET     server-sent events (`station.broadcaster`)
+`/api/strips/<id>`      GET     `strip_json` of the alert's flagged segment
+`/api/actions`          POST    202 ``{id}``: the action is in the Redis inbox
+`/healthz`, `/readyz`   GET     200: the server lives; it reaches Redis
+======================= ======= =========================================================================
+
+An error is ``{error}`` with the reason: 403, 404, 413, 422, or 503 while Redis is lost. The server has no passwords: it
+listens on loopback, or behind a proxy that authenticates (docs/operate.md). Actions are accepted from the station's own
+page only. The page loads nothing from another origin.
 """
 
 from __future__ import annotations
@@ -34,8 +45,9 @@ from streams.bed import Action
 from streams.wire import EcgWindow
 
 PAGE = Path(__file__).parent / "page"
-STATION_ACTIONS = ("acknowledge", "silence")  # what a person may do from the page; the command line does the rest
+STATION_ACTIONS = ("acknowledge", "silence")  # of the page; the command line has the others
 MAX_ACTION_BYTES = 4096
+STRIP_KEPT_H = 72
 ALERT_ID = re.compile(r"[0-9a-f]{32}")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -70,25 +82,25 @@ def create_app(redis_url: str, site: str) -> Starlette:
     async def strip(request: Request) -> Response:
         alert_id = request.path_params["alert_id"]
         if not ALERT_ID.fullmatch(alert_id):
-            return _refused(404, "an alert id has 32 hex digits")
+            return _rejected(404, "an alert id has 32 hex digits")
         window = await run_in_threadpool(broadcaster.view.strip, alert_id)
         if window is None:
-            return _refused(404, "no strip: it is kept for 72 h, and not every alert has one")
+            return _rejected(404, f"a strip is kept for {STRIP_KEPT_H} h, and not every alert has one")
         return JSONResponse(strip_json(window))
 
     async def actions(request: Request) -> Response:
         if not same_origin(request):
-            return _refused(403, "only the station's own page may send actions")
+            return _rejected(403, "only the station's own page may send actions")
         body = await request.body()
         if len(body) > MAX_ACTION_BYTES:
-            return _refused(413, f"an action has at most {MAX_ACTION_BYTES} bytes")
+            return _rejected(413, f"an action has at most {MAX_ACTION_BYTES} bytes")
         try:
-            asked = json.loads(body)
-            if not isinstance(asked, dict) or asked.get("action") not in STATION_ACTIONS:
-                return _refused(422, f"action is one of {', '.join(STATION_ACTIONS)}")
-            action = Action.model_validate(asked | {"at": datetime.now(UTC), "by": str(asked.get("by", "")).strip()})
-        except (ValueError, ValidationError) as wrong:
-            return _refused(422, _reason(wrong))
+            doc = json.loads(body)
+            if not isinstance(doc, dict) or doc.get("action") not in STATION_ACTIONS:
+                return _rejected(422, f"action is one of {', '.join(STATION_ACTIONS)}")
+            action = Action.model_validate(doc | {"at": datetime.now(UTC), "by": str(doc.get("by", "")).strip()})
+        except (ValueError, ValidationError) as error:
+            return _rejected(422, _reason(error))
         await run_in_threadpool(submit_action, broadcaster.view.redis, site, action)
         return JSONResponse({"id": action.id}, status_code=202)
 
@@ -99,8 +111,8 @@ def create_app(redis_url: str, site: str) -> Starlette:
         await broadcaster.redis.ping()  # type: ignore[misc]
         return PlainTextResponse("ok\n")
 
-    async def no_redis(_: Request, lost: Exception) -> Response:
-        return _refused(503, f"the alert store is not reachable ({type(lost).__name__})")
+    async def no_redis(_: Request, error: Exception) -> Response:
+        return _rejected(503, f"the alert store is not reachable ({type(error).__name__})")
 
     return Starlette(
         routes=[
@@ -112,13 +124,13 @@ def create_app(redis_url: str, site: str) -> Starlette:
             Route("/healthz", alive),
             Route("/readyz", ready),
         ],
-        middleware=[Middleware(_SafeHeaders)],
+        middleware=[Middleware(_SecurityHeaders)],
         exception_handlers={RedisError: no_redis, OSError: no_redis},
         lifespan=lifespan,
     )
 
 
-class _SafeHeaders(BaseHTTPMiddleware):
+class _SecurityHeaders(BaseHTTPMiddleware):
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = await call_next(request)
         for name, value in HEADERS.items():
@@ -127,7 +139,7 @@ class _SafeHeaders(BaseHTTPMiddleware):
 
 
 def same_origin(request: Request) -> bool:
-    """True for a request that our page made: a foreign page cannot set the header, nor forge its origin."""
+    """True for a request of the station's own page: a page of another origin can set neither header."""
     origin = request.headers.get("origin")
     own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
     return (
@@ -138,7 +150,7 @@ def same_origin(request: Request) -> bool:
 
 
 def strip_json(window: EcgWindow) -> dict[str, object]:
-    """A strip for the page: int16 units [lead][sample] little-endian in base64, and each lead's microvolts per unit."""
+    """A strip for the page: int16 ``[lead][sample]`` little-endian in base64, and the µV per unit of each lead."""
     return {
         "leads": list(window.leads),
         "sampling_rate": window.fs_hz,
@@ -148,19 +160,19 @@ def strip_json(window: EcgWindow) -> dict[str, object]:
     }
 
 
-def _refused(status: int, why: str) -> JSONResponse:
-    return JSONResponse({"error": why}, status_code=status)
+def _rejected(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=status)
 
 
-def _reason(wrong: ValueError) -> str:
-    if isinstance(wrong, ValidationError):
-        first = wrong.errors()[0]
+def _reason(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(wrong)
+    return str(error)
 
 
 def serve(redis_url: str, site: str, host: str, port: int) -> None:
-    """Listen until SIGTERM or Ctrl-C; says where on standard error."""
+    """Serve until SIGTERM or Ctrl-C; prints the address on standard error."""
     import uvicorn
 
     config = uvicorn.Config(

@@ -15,6 +15,7 @@ import uvicorn
 from station.server import create_app
 from tests.station.ward import WardInRedis
 
+STARTED_S = 60.0
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=user-gesture-required",
@@ -34,8 +35,9 @@ def station_url(redis_url: str) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    until = time.monotonic() + 10
-    while not server.started and time.monotonic() < until:
+    deadline = time.monotonic() + STARTED_S
+    while not server.started:
+        assert time.monotonic() < deadline, f"the station has not started within {STARTED_S:g} s"
         time.sleep(0.02)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
@@ -45,7 +47,7 @@ def station_url(redis_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of Chromium; the test skips and says so where there is none."""
+    """Path of Chromium; the test is skipped, with the reason, where there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found:

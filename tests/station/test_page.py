@@ -1,4 +1,4 @@
-"""The page in a real browser: what a nurse sees and does."""
+"""The page in a real browser: alarms as a nurse sees them, and the actions of a nurse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.station.ward import NASTY, WardInRedis
 
 
 def _until(page: Any, condition: str, timeout_s: float = 30.0) -> None:
-    """Ask again and again: the browser's own waiting evaluates text in the page, which the page's policy forbids."""
+    """Poll: the driver's own waiting evaluates text in the page, which its content security policy forbids."""
     deadline = time.monotonic() + timeout_s
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {condition}"
@@ -62,7 +62,7 @@ def test_the_interpretation_arrives_under_the_alert_and_a_citation_is_shown_on_t
     assert page.locator(".alert s.claim").inner_text() == "ST is elevated in V1"
     # When [2] is clicked
     text.locator(".cite[data-n='2']").click()
-    # Then the strip shows the cited span on its lead, and says it in words
+    # Then the strip shows the cited span on its lead, and its label
     canvas = page.locator("#strip-canvas[data-span='547-600']")
     canvas.wait_for()
     assert canvas.get_attribute("data-leads") == "II"
@@ -92,12 +92,12 @@ def _amber(page: Any, first: int, last: int) -> float:
 
 def test_acknowledge_reaches_the_inbox_with_who_did_it(page: Any, ward: WardInRedis) -> None:
     _open(page, ward)
-    # Given nobody has said who they are, the page asks, and nothing is sent
+    # Given an empty ID, the page asks for it, and nothing is sent
     page.locator(".ack").click()
     assert "Enter your ID" in page.locator("#toast").inner_text()
     inbox = redis.Redis.from_url(ward.url, decode_responses=True)
     assert inbox.xlen("ecg:{main}:actions") == 0
-    # When the nurse has, and acknowledges with the keyboard
+    # When the nurse enters it, and acknowledges with the keyboard
     page.fill("#who", "rn-12")
     page.locator(".alert .head").click()
     page.keyboard.press("a")
@@ -106,7 +106,7 @@ def test_acknowledge_reaches_the_inbox_with_who_did_it(page: Any, ward: WardInRe
     (entry,) = inbox.xrange("ecg:{main}:actions")
     action = json.loads(entry[1]["doc"])
     assert (action["action"], action["by"], action["bed_stream"]) == ("acknowledge", "rn-12", "icu-3/07")
-    # And when the monitor has applied it, the alert is steady and says by whom
+    # And when the monitor has applied it, the alert does not flash, and names the nurse
     alert = ward.alert(
         2, state="acknowledged", sounding=False, acknowledged={"at": "2026-11-22T22:11:00Z", "by": "rn-12"}
     )

@@ -33,7 +33,7 @@ def test_reading_the_displayed_alerts_changes_nothing(page: Any) -> None:
       for (let k = 0; k < 3; k += 1) { alerts.displayed; sizes.push(alerts.byId.size); }
       return [sizes, alerts.displayed.map((alert) => alert.id)];"""
     sizes, displayed = _evaluate(page, "Alerts", "alerts.js", body, alerts)
-    # Then adding has forgotten the oldest, and reading forgets none
+    # Then adding removes the oldest, and reading removes none
     assert sizes == [49, 49, 49, 49]
     # And the open alert is displayed first, then the 12 newest of the others
     assert displayed == [f"{k:032x}" for k in (0, *range(59, 47, -1))]

@@ -1,4 +1,4 @@
-"""The station's server: events, strips, actions, and what it refuses."""
+"""The station's server: events, strips, actions, and rejected requests."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def _first_event(url: str, kind: str) -> dict[str, object]:
     return next(data for received, data in _events(url) if received == kind)
 
 
-def test_a_new_browser_gets_the_ward_as_it_is(station_url: str, ward: WardInRedis) -> None:
+def test_a_new_browser_gets_a_snapshot_of_the_site(station_url: str, ward: WardInRedis) -> None:
     ward.bed()
     ward.vitals(72.0)
     ward.alert()
     snapshot = _first_event(station_url, "snapshot")
     assert snapshot.keys() == {"site", "beds", "vitals", "alerts"}
     (alert,) = snapshot["alerts"]  # type: ignore[misc]
-    assert (alert["code"], alert["title"]) == ("ASYSTOLE", f"Asystole {NASTY}")  # escaping is the page's work
+    assert (alert["code"], alert["title"]) == ("ASYSTOLE", f"Asystole {NASTY}")  # the page escapes it
     assert [bed["bed_stream"] for bed in snapshot["beds"]] == [BED]  # type: ignore[attr-defined]
 
 
@@ -63,7 +63,7 @@ def test_heartbeats_are_sent_while_vitals_are_sent_every_second(station_url: str
     assert heartbeats[-1] == {"redis_lost": None}
 
 
-def test_a_strip_comes_as_units_and_their_microvolts(station_url: str, ward: WardInRedis) -> None:
+def test_a_strip_is_served_as_integers_with_their_microvolts(station_url: str, ward: WardInRedis) -> None:
     ward.strip()
     strip = httpx.get(f"{station_url}/api/strips/{asystole(ward.start).id}").json()
     units = np.frombuffer(base64.b64decode(strip["samples"]), "<i2").reshape(len(strip["leads"]), strip["n_samples"])
@@ -75,8 +75,8 @@ def test_a_strip_comes_as_units_and_their_microvolts(station_url: str, ward: War
 
 
 def test_an_action_from_the_page_reaches_the_inbox_once_written(station_url: str, ward: WardInRedis) -> None:
-    asked = {"id": "a-1", "action": "silence", "bed_stream": BED, "by": "rn-12", "args": {"seconds": 120}}
-    answer = httpx.post(f"{station_url}/api/actions", json=asked, headers=OURS)
+    body = {"id": "a-1", "action": "silence", "bed_stream": BED, "by": "rn-12", "args": {"seconds": 120}}
+    answer = httpx.post(f"{station_url}/api/actions", json=body, headers=OURS)
     assert (answer.status_code, answer.json()) == (202, {"id": "a-1"})
     ((_, fields),) = redis.Redis.from_url(ward.url, decode_responses=True).xrange("ecg:{main}:actions")
     action = json.loads(fields["doc"])
@@ -90,12 +90,12 @@ def test_an_action_from_the_page_reaches_the_inbox_once_written(station_url: str
         ({}, {"Content-Type": "application/json"}, 403),  # a form of another page cannot set our header
         ({}, OURS | {"Origin": "http://evil.example"}, 403),
         ({}, {"Content-Type": "text/plain", "X-Station": "1"}, 403),
-        ({"action": "discharge"}, OURS, 422),  # not from a screen on the wall
+        ({"action": "discharge"}, OURS, 422),  # not an action of the page
         ({"by": "  "}, OURS, 422),
         ({"by": "x" * 5000}, OURS, 413),
     ],
 )
-def test_what_the_page_would_not_send_is_refused(
+def test_requests_that_the_page_does_not_send_are_rejected(
     change: dict[str, str], headers: dict[str, str], status: int, station_url: str, ward: WardInRedis
 ) -> None:
     body = {"id": "a-1", "action": "acknowledge", "bed_stream": BED, "alert_id": "x", "by": "rn-12"} | change
@@ -106,7 +106,7 @@ def test_what_the_page_would_not_send_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/station.css", "/healthz", "/readyz"])
-def test_the_page_loads_nothing_from_elsewhere_and_says_so(path: str, station_url: str) -> None:
+def test_no_file_of_the_page_loads_anything_from_another_origin(path: str, station_url: str) -> None:
     answer = httpx.get(station_url + path)
     assert answer.status_code == 200
     policy = answer.headers["content-security-policy"]

@@ -67,10 +67,10 @@ def asystole(start: datetime, version: int = 1, **changes: object) -> Alert:
 def citation(
     n: int, measure: str, value: float, unit: str, leads: list[str], a: int, b: int, start: datetime
 ) -> object:
-    moments = [start + timedelta(seconds=x / FS_HZ) for x in (a, b)]
+    instants = [start + timedelta(seconds=x / FS_HZ) for x in (a, b)]
     return {
         "n": n, "measure": measure, "value": value, "unit": unit, "leads": leads,
-        "start": moments[0], "end": moments[1], "start_s": a / FS_HZ, "end_s": b / FS_HZ,
+        "start": instants[0], "end": instants[1], "start_s": a / FS_HZ, "end_s": b / FS_HZ,
         "start_sample": a, "end_sample": b, "confidence": 0.98, "method": "beats 1",
         "beats": [{"r_sample": a, "start_sample": a, "end_sample": b, "value": value}],
     }  # fmt: skip
@@ -89,7 +89,7 @@ def claim(text: str, words: str, verdict: str, number: int | None) -> object:
 
 
 class WardInRedis:
-    """Publishes what the publisher would; each call is one message of Kafka."""
+    """Takes the publisher's place; each call is one message of Kafka."""
 
     def __init__(self, url: str, site: str = "main") -> None:
         self.url, self.site = url, site
