@@ -23,8 +23,8 @@ class Metrics:
         self.alerts = Counter(
             "gem_bedside_alert_versions", "Versions of alerts written.", ["code", "phase"], registry=registry
         )
-        self.passed_over = Counter(
-            "gem_bedside_passed_over", "Times that the newest signal was judged before older.", registry=registry
+        self.skips_to_latest = Counter(
+            "gem_bedside_passed_over", "Times that windows were skipped to reach the latest signal.", registry=registry
         )
         self.lag = Histogram(
             "gem_bedside_window_delay_seconds", "From append to judgement.", buckets=DELAY_BUCKETS, registry=registry

@@ -96,7 +96,6 @@ class Interpreter(Worker):
                 )
             except RejectedMessage as rejected:
                 await self.sender.reject(message, rejected.reason)
-                self.metrics.dead_letters.inc()
                 self._done(event, message)
                 continue
             waiting = Waiting((segment, event), segment.priority, segment.start_ns, segment.deadline_ns)

@@ -1,77 +1,106 @@
-"""What was passed over is analysed behind the newest signal: slowly enough that the newest never waits for it."""
+"""Backfill: analyses the windows that were skipped to reach the latest signal, at a pace that never delays it.
+
+Input: a partition whose bed documents name skipped ranges of offsets (`streams.bed.Skipped`). Output: the conditions of
+these windows, delivered to the bed's record; those that ended more than 30 s before are `late` and do not sound. The
+steps have the numbers of docs/delivery.md, "Latest first".
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
-from agents.monitor.partition_processor import Partition
-from agents.worker.log_reader import offset_before, plain_consumer, read_range
+from agents.clock import Clock
+from agents.lifecycle.outputs import Outputs
+from agents.monitor.bed import BedMonitor
+from agents.monitor.partition_log import LogReader, PartitionLog
 from agents.worker.sender import Incoming
-from streams.wire import RejectedMessage
-
-if TYPE_CHECKING:
-    from agents.monitor.service import Monitor
+from streams.wire import EcgWindow, RejectedMessage
 
 log = logging.getLogger(__name__)
 
-WARM_S = 35.0  # beat detection forgets within 30 s
-OVERLAP_S = 30.0  # into the live signal: how a condition ended that was on when the passing over ended
-SHARE = 0.5  # of the time that the loop leaves: the other half belongs to the newest signal
-CALM_S = 2.0  # at more lag of the newest signal nothing is done behind it
-WAIT_S = 1.0  # between looks for more of the overlap
-RECORD_EVERY = 300  # windows after which progress is recorded, so that a restart does not begin anew
+REPLAY_S = 35.0  # signal replayed before a skipped range: beat detection forgets within 30 s
+OVERLAP_S = 30.0  # analysed past a skipped range, to find the end of a condition that was on at its end
+SHARE = 0.5  # of the time that the event loop has left; the other half belongs to the newest signal
+MAX_LAG_S = 2.0  # at more lag of the newest signal the backfill waits
+POLL_S = 1.0  # between two reads of the log's end, where the overlap has not arrived yet
+RECORD_EVERY = 300  # windows between two records of the progress, so that a restart does not begin again
 
 
-async def analyse_behind(monitor: Monitor, partition: Partition) -> None:
-    """Runs until nothing is left; a crash or a hand-over leaves the rest recorded in the bed documents."""
-    topic, number = monitor.topics.windows, partition.number
-    loop = asyncio.get_running_loop()
-    try:
-        while any(bed.bed.skipped for bed in partition.beds.values()):
-            ranges = [(r.first, r.last) for bed in partition.beds.values() for r in bed.bed.skipped]
-            first, last = min(a for a, _ in ranges), max(b for _, b in ranges)
-            # On the way progress is recorded up to the first end of a range alone: a range that is done forgets its
-            # analysis, and how its last condition ended shows in the overlap only.
-            soonest = min(b for _, b in ranges)
-            at_the_gap = {name for name, bed in partition.beds.items() if bed.backfill is not None}
-            async with plain_consumer(monitor.settings) as consumer:
-                begin = await offset_before(consumer, topic, number, first, WARM_S)
-                handled = 0
-                async for message in _until_overlap(monitor, consumer, begin, last, partition):
-                    while monitor.lag_s > CALM_S:
-                        await asyncio.sleep(CALM_S / 4)
-                    started = loop.time()
-                    async with monitor.turn(partition) as held:
-                        if not held:
-                            return  # whoever holds the partition next reads in the bed documents what is left
-                        await _one(monitor, partition, message, at_the_gap)
-                    handled += 1
-                    if handled % RECORD_EVERY == 0:
-                        await _record(monitor, partition, min(message.offset, soonest) - 1)
-                    await asyncio.sleep((loop.time() - started) * (1 - SHARE) / SHARE)
-            await _record(monitor, partition, last)
-        log.info("%s/%d: what was passed over has been analysed", topic, number)
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
-        monitor.fail(error)
+class BackfillTarget(Protocol):
+    """The part of a `PartitionProcessor` that the backfill uses."""
+
+    number: int
+    beds: dict[str, BedMonitor]
+    next_offset: int
+    clock: Clock
+    log: PartitionLog
+
+    def exclusive(self) -> AbstractAsyncContextManager[bool]:
+        """One step at a time; False where the partition is not held any more."""
+
+    def decode(self, message: Incoming) -> EcgWindow:
+        """The window of a message; raises `RejectedMessage`."""
+
+    async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
+        """Deliver the outputs of one step."""
+
+    async def reject(self, message: Incoming, reason: str) -> None:
+        """Dead-letter a message."""
+
+    def worker_lag_s(self) -> float:
+        """Lag of the newest signal over all partitions of the worker, seconds."""
 
 
-async def _until_overlap(
-    monitor: Monitor, consumer: Any, begin: int, last: int, partition: Partition
-) -> AsyncIterator[Incoming]:
-    """The windows from ``begin`` to ``last``, and after it `OVERLAP_S` of what was judged live.
+async def backfill(target: BackfillTarget) -> None:
+    """Analyse all skipped ranges; after a crash or a hand-over the bed documents hold the rest.
 
-    Where that much has not come yet it is waited for: a condition whose end is not known is not recorded.
+    Parameters
+    ----------
+    target : BackfillTarget
+        The partition.
     """
-    topic, number = monitor.topics.windows, partition.number
-    position, until_ns = begin, monitor.clock.now_ns() + round(OVERLAP_S * 1e9)
+    loop = asyncio.get_running_loop()
+    while any(bed.bed.skipped for bed in target.beds.values()):
+        ranges = [(r.first, r.last) for bed in target.beds.values() for r in bed.bed.skipped]
+        first, last = min(a for a, _ in ranges), max(b for _, b in ranges)
+        # Progress is recorded up to the first end of a range only: the record of a finished range discards its
+        # analysis, and the end of its last condition is found in the overlap.
+        soonest_end = min(b for _, b in ranges)
+        at_the_gap = {name for name, bed in target.beds.items() if bed.backfill is not None}
+        async with target.log.open() as reader:
+            begin = await reader.offset_before(first, REPLAY_S)
+            handled = 0
+            async for message in _windows_and_overlap(target, reader, begin, last):
+                while target.worker_lag_s() > MAX_LAG_S:
+                    await target.clock.sleep(MAX_LAG_S / 4)
+                started = loop.time()
+                async with target.exclusive() as held:
+                    if not held:
+                        return  # the next worker finds the rest in the bed documents
+                    await _analyse(target, message, at_the_gap)  # latest first 5
+                handled += 1
+                if handled % RECORD_EVERY == 0:
+                    await _record_progress(target, min(message.offset, soonest_end) - 1)  # latest first 6
+                await target.clock.sleep((loop.time() - started) * (1 - SHARE) / SHARE)
+        await _record_progress(target, last)  # latest first 6
+    log.info("partition %d: the backfill is complete", target.number)
+
+
+async def _windows_and_overlap(
+    target: BackfillTarget, reader: LogReader, begin: int, last: int
+) -> AsyncIterator[Incoming]:
+    """The windows from ``begin`` to ``last``, then `OVERLAP_S` of the windows that were processed live.
+
+    Waits for an overlap that has not arrived: a condition without a known end is not recorded.
+    """
+    position, until_ns = begin, target.clock.now_ns() + round(OVERLAP_S * 1e9)
     while True:
-        stop = max(last + 1, partition.next_offset)
-        async for batch in read_range(consumer, topic, number, position, stop):
+        stop = max(last + 1, target.next_offset)
+        async for batch in reader.read_windows(position, stop):
             for message in batch:
                 if message.offset <= last:
                     until_ns = message.append_ns + round(OVERLAP_S * 1e9)
@@ -79,30 +108,30 @@ async def _until_overlap(
                     return
                 position = message.offset + 1
                 yield message
-        if monitor.clock.now_ns() > until_ns:
+        if target.clock.now_ns() > until_ns:
             return
-        await asyncio.sleep(WAIT_S)
+        await target.clock.sleep(POLL_S)
 
 
-async def _one(monitor: Monitor, partition: Partition, message: Incoming, at_the_gap: set[str]) -> None:
-    """One window behind; the beds ``at_the_gap`` need no warming up: their analysis stands there already."""
+async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[str]) -> None:
+    """Analyse one window; the beds ``at_the_gap`` need no replay, their analysis stands at the beginning of the gap."""
     try:
-        window = monitor.decode(message)
+        window = target.decode(message)
     except RejectedMessage as rejected:
-        skipped = [r for bed in partition.beds.values() for r in bed.bed.skipped]
+        skipped = [r for bed in target.beds.values() for r in bed.bed.skipped]
         if any(r.first <= message.offset <= r.last for r in skipped):
-            await monitor.reject(message, rejected.reason)
+            await target.reject(message, rejected.reason)
         return
-    bed = partition.beds.get(window.bed_stream)
+    bed = target.beds.get(window.bed_stream)
     if bed is None or not bed.bed.skipped:
         return
-    warm = message.offset < bed.bed.skipped[0].first
-    if warm and window.bed_stream in at_the_gap:
+    replay = message.offset < bed.bed.skipped[0].first
+    if replay and window.bed_stream in at_the_gap:
         return
-    await monitor.deliver(bed, bed.backfill_window(window, message.append_ns, replay=warm))
+    await target.deliver(bed, bed.backfill_window(window, message.append_ns, replay=replay))
 
 
-async def _record(monitor: Monitor, partition: Partition, up_to: int) -> None:
-    async with monitor.turn(partition) as held:
-        for bed in list(partition.beds.values()) if held else []:
-            await monitor.deliver(bed, bed.record_backfilled(up_to))
+async def _record_progress(target: BackfillTarget, up_to: int) -> None:
+    async with target.exclusive() as held:
+        for bed in list(target.beds.values()) if held else []:
+            await target.deliver(bed, bed.record_backfilled(up_to))

@@ -14,7 +14,7 @@ from agents.metrics import Metrics
 from agents.monitor import flags
 from agents.monitor.bed import BedMonitor
 from agents.settings import Settings
-from agents.worker.sender import Outgoing, Sender
+from agents.worker.sender import Incoming, Outgoing, Sender
 from models.ecg import Ecg
 from streams.alert import Alert, Phase
 from streams.document import ns_of_time
@@ -73,6 +73,10 @@ class Delivery:
             if output.encoder_window is not None:
                 self._encode(key, output.encoder_window)
 
+    async def reject(self, message: Incoming, reason: str) -> None:
+        """Dead-letter a message with its reason."""
+        await self._sender.reject(message, reason)
+
     async def flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
         """Hand what GEM is to read to the interpreter; over budget it is worded from the measurements."""
         windows = {strip.alert_id: strip.window for strip in strips}
@@ -93,14 +97,14 @@ class Delivery:
             alert = candidate.alert
             assert alert.segment is not None
             segment = FlaggedSegment(
-                windows[alert.id],
-                alert.id,
-                alert.code,
-                alert.priority,
-                reason,
-                ns_of_time(alert.segment.start),
-                until_ns,
-                candidate.citations,
+                window=windows[alert.id],
+                alert_id=alert.id,
+                code=alert.code,
+                priority=alert.priority,
+                reason=reason,
+                start_ns=ns_of_time(alert.segment.start),
+                deadline_ns=until_ns,
+                citations=candidate.citations,
             )
             messages.append(Outgoing(self._topics.flagged, alert.bed_stream, encode_flagged(segment)))
         await self._sender.send(messages)

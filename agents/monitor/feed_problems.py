@@ -8,18 +8,38 @@ from collections.abc import Iterable
 
 from agents.lifecycle.condition import ConditionReport
 from agents.monitor.reassembly import FeedProblem
-from streams.alert import Alert, Provenance
+from streams.alert import Alert, InterpretationMessage, Provenance
 from streams.bed import SYSTEM, Bed, Status
 from streams.document import ns_of_time
 
 S = 1_000_000_000
 CLEAR_S = 10.0  # a problem that no message has shown for this long is over
+SERVICE_CODES = ("GEM_UNAVAILABLE", "ENCODER_UNAVAILABLE")
 PROBLEM_CODES = ("CLOCK_JUMP", "DUPLICATE_SOURCE", "PATIENT_MISMATCH")
 
 
 def open_alert(bed: Bed, code: str) -> Alert | None:
     """The alert of a code whose condition holds."""
     return next((a for a in bed.alerts if a.code == code and a.end is None and a.state != "off"), None)
+
+
+def service_report(bed: Bed, message: InterpretationMessage) -> ConditionReport | None:
+    """Report that a service is missing (the message has a reason) or present again; None where nothing changes.
+
+    Parameters
+    ----------
+    bed : Bed
+        The document of `SYSTEM`.
+    message : InterpretationMessage
+        ``alert_id`` is one of `SERVICE_CODES`.
+    """
+    code, at_ns = message.alert_id, ns_of_time(message.interpretation.at)
+    alert = open_alert(bed, code)
+    onset_ns = at_ns if alert is None else min(at_ns, ns_of_time(alert.onset))
+    present = message.interpretation.reason is None
+    if present and alert is None:
+        return None
+    return ConditionReport(code, onset_ns, onset_ns, max(onset_ns, at_ns), at_ns if present else None)
 
 
 def silence_reports(

@@ -30,7 +30,7 @@ class WarmUp:
         """Partitions are taken over: the budget is whole."""
         self._spent_s = 0.0
 
-    def took(self, seconds: float, of_signal_s: float) -> None:
+    def add_cost(self, seconds: float, of_signal_s: float) -> None:
         """So much signal of a bed took so long."""
         self._spent_s += seconds
         self._cost_s += SMOOTHING * (seconds / of_signal_s - self._cost_s)

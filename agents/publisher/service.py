@@ -201,7 +201,6 @@ class Publisher(Worker):
         except ValueError as error:  # pydantic's own errors are ValueErrors
             reason = str(error).splitlines()[0] if isinstance(error, ValidationError) else str(error)
             await self.sender.reject(message, f"{reason} ({place} offset {message.offset})")
-            self.metrics.dead_letters.inc()
             return None
 
     # ---- Redis to Kafka ------------------------------------------------------------------------------------------
@@ -222,6 +221,5 @@ class Publisher(Worker):
         if item.action is None:
             entry = Incoming(self.inbox.stream, 0, 0, self.clock.now_ns(), None, item.raw)
             await self.sender.reject(entry, f"{item.reason} (inbox entry {item.entry_id})")
-            self.metrics.dead_letters.inc()
             return
         await self.sender.send([Outgoing(self.topics.actions, item.action.bed_stream, item.action.to_json())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,10 +11,13 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 
 from agents.clock import Clock
+from agents.metrics import Metrics
 from agents.settings import Settings
 from streams.dead_letter import DEAD_LETTER_LIMIT, dead_letter
 from streams.telemetry import Headers
 from streams.topics import Topics
+
+log = logging.getLogger(__name__)
 
 LINGER_MS = 0  # an alarm waits for nobody; vitals, which could, are small
 OVERHEAD = 1024  # of a record batch around its messages
@@ -31,7 +35,7 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Incoming:
-    """One message as it came from Kafka."""
+    """One message as it came from Kafka; ``append_ns`` is the broker's append time, UTC."""
 
     topic: str
     partition: int
@@ -41,16 +45,21 @@ class Incoming:
     value: bytes | None
     headers: Headers = ()
 
+    @property
+    def place(self) -> str:
+        """Topic, partition and offset, as reasons and logs name them."""
+        return f"{self.topic}/{self.partition} offset {self.offset}"
+
 
 class Sender:
-    """An idempotent producer. ``dead_letters`` counts what could not be read."""
+    """An idempotent producer, and the one place that rejects a message."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
         self._clock = clock
+        self._metrics = metrics
         self._dead_letter_topic = Topics(settings.topic_prefix, settings.partitions).dead_letter
         self._producer: Any = None
-        self.dead_letters = 0
 
     async def start(self) -> Self:
         self._producer = AIOKafkaProducer(
@@ -81,7 +90,9 @@ class Sender:
         future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, and let go
 
     async def reject(self, message: Incoming, reason: str) -> None:
-        """Put a message that cannot be read on the dead-letter topic, with the reason, and wait until it is there."""
+        """Log and count a message that cannot be read, and write it with the reason to the dead-letter topic."""
+        log.warning("dead letter: %s", reason)
+        self._metrics.dead_letters.inc()
         letter = dead_letter(
             message.key,
             message.value,
@@ -91,7 +102,6 @@ class Sender:
             offset=message.offset,
             time_ns=self._clock.now_ns(),
         )
-        self.dead_letters += 1
         await self._producer.send_and_wait(
             self._dead_letter_topic, value=letter.value, key=letter.key, headers=list(letter.headers)
         )

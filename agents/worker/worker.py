@@ -48,10 +48,10 @@ class Worker:
         self.clock = clock
         self.topics = Topics(settings.topic_prefix, settings.partitions)
         self.app = faust_app(settings, self.name)
-        self.sender = Sender(settings, clock)
         self.ready = asyncio.Event()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.metrics = Metrics()
+        self.sender = Sender(settings, clock, self.metrics)
         self.ends = LogEnds(settings)
         self.handled = 0
         self._positions: dict[tuple[str, int], int] = {}

@@ -13,9 +13,9 @@ from tests.conftest import Broker
 # A monitor whose handler of windows never comes back: the loop turns, heartbeats go out, nothing is finished.
 STUCK = """
 import asyncio, sys
-from agents.monitor.service import Monitor
-async def never(self, partition, message): await asyncio.Future()
-Monitor._judge = never
+from agents.monitor.partition_processor import PartitionProcessor
+async def never(self, message): await asyncio.Future()
+PartitionProcessor.process_window = never
 from agents.run import run_worker
 sys.exit(run_worker("monitor"))
 """

@@ -12,7 +12,7 @@ def after(beds: int, cost_ms: float, **settings: float) -> float:
     warm = WarmUp(Settings(**settings))
     warm.begin()
     for _ in range(500):
-        warm.took(cost_ms / 1000, 1.0)
+        warm.add_cost(cost_ms / 1000, 1.0)
     warm.begin()
     return warm.seconds(beds)
 
@@ -37,5 +37,5 @@ def test_what_the_partitions_before_took_is_spent() -> None:
     warm = WarmUp(Settings())
     warm.begin()
     before = warm.seconds(10)
-    warm.took(4.9, 490.0)
+    warm.add_cost(4.9, 490.0)
     assert before == pytest.approx(50) and warm.seconds(10) == LEAST_S

@@ -6,11 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.monitor.bed import new_bed
-from agents.monitor.partition_processor import Partition
 from agents.worker.lease import Lease, SessionLost
-from tests.agents.signals import T0_NS
-from tests.agents.ward import BedUnderTest
 
 
 class Group:
@@ -55,12 +51,3 @@ def test_a_new_assignment_is_a_new_lease() -> None:
     group.coordinator.generation = group.app.consumer_generation_id = 5
     assert group.lease.taken() == 5
     group.lease.check()
-
-
-def test_documents_carry_the_groups_generation_and_go_on_where_the_group_was_forgotten() -> None:
-    bed = BedUnderTest(new_bed("icu-3/07", "icu-3", "07", T0_NS)).monitor
-    partition = Partition(0, beds={"icu-3/07": bed})
-    partition.hold_in(7, written=6)
-    assert bed.bed.generation == 7
-    partition.hold_in(1, written=7)
-    assert bed.bed.generation == 8, "readers drop what is lower than they know"

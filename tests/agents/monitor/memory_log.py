@@ -1,0 +1,149 @@
+"""One partition without a broker: its log in memory, its outputs in a list, its time moved by the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from agents.clock import ManualClock
+from agents.metrics import Metrics
+from agents.monitor.delivery import Delivery
+from agents.monitor.partition_processor import PartitionProcessor
+from agents.monitor.warm_up import WarmUp
+from agents.settings import Settings
+from agents.worker.sender import Incoming, Outgoing, Sender
+from streams.alert import Alert
+from streams.bed import Bed
+from streams.partition import partition_of
+from streams.topics import Topics
+from streams.wire import EcgWindow, encode_window
+from tests.agents.signals import T0_NS, S
+
+SETTINGS = Settings(partitions=1, gem=False)
+TOPICS = Topics(SETTINGS.topic_prefix, SETTINGS.partitions)
+assert partition_of(b"icu-3/07", SETTINGS.partitions) == 0
+
+
+class MemoryLog:
+    """Windows and bed documents of partition 0: a `PartitionLog` and its `LogReader`."""
+
+    def __init__(self) -> None:
+        self.windows: list[Incoming] = []
+        self.beds: dict[str, Bed] = {}
+
+    def append(self, windows: Sequence[EcgWindow], append_ns: int | None = None) -> list[Incoming]:
+        """Append windows, each at its gateway time or all at ``append_ns``."""
+        new = [
+            Incoming(
+                topic=TOPICS.windows,
+                partition=0,
+                offset=len(self.windows) + k,
+                append_ns=window.gateway_time_ns if append_ns is None else append_ns,
+                key=window.bed_stream.encode(),
+                value=encode_window(window),
+            )
+            for k, window in enumerate(windows)
+        ]
+        self.windows += new
+        return new
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[MemoryLog]:
+        yield self
+
+    def end(self) -> int | None:
+        return len(self.windows)
+
+    async def current_end(self) -> int:
+        return len(self.windows)
+
+    async def read_beds(self) -> dict[str, Bed]:
+        return dict(self.beds)
+
+    async def offset_before(self, offset: int, seconds: float) -> int:
+        since_ns = self.windows[offset - 1].append_ns - round(seconds * S) if offset else 0
+        return next((m.offset for m in self.windows if m.append_ns >= since_ns), 0)
+
+    async def read_windows(self, start: int, stop: int) -> AsyncIterator[list[Incoming]]:
+        yield self.windows[start:stop]
+
+
+class MemorySender(Sender):
+    """Keeps what a worker sends, in order."""
+
+    def __init__(self, clock: ManualClock, log: MemoryLog) -> None:
+        super().__init__(SETTINGS, clock, Metrics())
+        self.sent: list[Outgoing] = []
+        self.rejected: list[str] = []
+        self._log = log
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        for message in messages:
+            self.sent.append(message)
+            if message.topic == TOPICS.beds:
+                self._log.beds[message.key] = Bed.from_json(message.value)
+
+    async def send_volatile(self, message: Outgoing) -> None:
+        self.sent.append(message)
+
+    async def reject(self, message: Incoming, reason: str) -> None:
+        self.rejected.append(reason)
+
+
+class PartitionUnderTest:
+    """A `PartitionProcessor` with real delivery and beds; log, sender and clock are in memory."""
+
+    def __init__(self, log: MemoryLog | None = None, now_ns: int = T0_NS, generation: int = 1) -> None:
+        self.log = log or MemoryLog()
+        self.clock = ManualClock(now_ns)
+        self.sender = MemorySender(self.clock, self.log)
+        self.failures: list[BaseException] = []
+        metrics = Metrics()
+        self.processor = PartitionProcessor(
+            0,
+            settings=SETTINGS,
+            clock=self.clock,
+            log=self.log,
+            delivery=Delivery(SETTINGS, self.clock, self.sender, metrics, lambda: None, lambda bed, ecg: None),
+            metrics=metrics,
+            generation=generation,
+            fail=self.failures.append,
+        )
+
+    async def restore(self, committed: int = 0) -> PartitionUnderTest:
+        warm_up = WarmUp(SETTINGS)
+        warm_up.begin()
+        await self.processor.restore(committed, warm_up)
+        return self
+
+    async def feed(self, messages: Sequence[Incoming]) -> None:
+        """Each window is processed at its append time, or now where that has passed."""
+        for message in messages:
+            self.clock.set_ns(max(self.clock.now_ns(), message.append_ns))
+            await self.processor.on_window(message)
+            await self.processor.tick()
+
+    async def backfilled(self) -> None:
+        """Wait for the end of the backfill."""
+        assert self.processor.backfill_task is not None
+        await self.processor.backfill_task
+        assert not self.failures
+
+    def alerts(self, code: str = "ASYSTOLE") -> list[Alert]:
+        """The alert versions of a code, as they were sent."""
+        sent = [Alert.from_json(m.value) for m in self.sender.sent if m.topic == TOPICS.alerts]
+        return [alert for alert in sent if alert.code == code]
+
+    def starts(self, code: str = "ASYSTOLE") -> list[Alert]:
+        """The first versions of a code."""
+        return [alert for alert in self.alerts(code) if alert.version == 1]
+
+    @property
+    def bed(self) -> Bed:
+        """The newest document of the bed."""
+        return self.log.beds["icu-3/07"]
+
+
+def seconds(alert: Alert) -> float:
+    """Onset of an alert after the beginning of the signal."""
+    return alert.onset.timestamp() - T0_NS / S
