@@ -1,9 +1,9 @@
-"""The whole of ECG-CoCa beside its ECG tower: text tower, caption decoder, losses, zero-shot scores.
+"""ECG-CoCa beside its ECG tower: text tower, caption decoder, losses, zero-shot scores.
 
-Needed to score ECGs against class prompts without training, and to check a checkpoint; the monitor needs none of it.
-The text tower is BERT with mean pooling over tokens that are not padding. The caption decoder reads BERT's states,
-which see the whole text: it was trained with the future in view, so its captions are not to be used.
-In: ECG float [batch, 12, 5000] mV; text ids int [classes, tokens], padding 0.
+Used for zero-shot scores against class prompts and to check a checkpoint; the monitor does not need it. The text tower
+is BERT with mean pooling over tokens that are not padding. The caption decoder reads BERT's states, which attend to the
+whole text: it was trained with the future in view, so its captions are not to be used.
+In: ECG float [batch, 12, 5000] mV; text ids int [batch, tokens], padding 0. Out: `CocaOutput`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,42 @@ CONTRASTIVE_WEIGHT, CAPTION_WEIGHT = 1.0, 2.0  # as ECG-CoCa was trained
 
 
 class EncodedText(NamedTuple):
-    """What the text tower gives."""
+    """Output of the text tower.
+
+    Attributes
+    ----------
+    features : float [batch, embed_dim]
+        Normalised.
+    states : float [batch, tokens, width]
+        Last hidden states of BERT.
+    """
 
     features: Tensor
-    """Normalised, [batch, embed_dim]."""
     states: Tensor
-    """BERT's last states, [batch, tokens, width]."""
 
 
 class CocaOutput(NamedTuple):
-    """Everything that CoCa computes for pairs of ECG and text."""
+    """Output of CoCa for pairs of ECG and text.
+
+    Attributes
+    ----------
+    ecg_features, text_features : float [batch, embed_dim]
+        Normalised.
+    ecg_tokens : float [batch, patches, width]
+        Patch tokens after the last norm.
+    text_states : float [batch, tokens, width]
+    logits : float [batch, tokens - 1, vocabulary]
+        Of the next token.
+    labels : int [batch, tokens - 1]
+    contrastive_loss, caption_loss : float []
+        With their weights.
+    """
 
     ecg_features: Tensor
-    """Normalised, [batch, embed_dim]."""
     text_features: Tensor
     ecg_tokens: Tensor
-    """Patch tokens after the last norm, [batch, patches, width]."""
     text_states: Tensor
     logits: Tensor
-    """Of the next token, [batch, tokens - 1, vocabulary]."""
     labels: Tensor
     contrastive_loss: Tensor
     caption_loss: Tensor
@@ -59,7 +76,7 @@ class TextTower(nn.Module):
         self.proj = nn.Linear(config.hidden_size, embed_dim, bias=False)
 
     def forward(self, ids: Tensor) -> EncodedText:
-        """ids [batch, tokens], 0 where padded → features and states."""
+        """Text ids [batch, tokens], 0 where padded → features and states."""
         mask = ids != PAD
         states = self.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         pooled = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
@@ -67,7 +84,7 @@ class TextTower(nn.Module):
 
 
 class CaptionDecoder(nn.Module):
-    """Causal blocks and cross-attention to the ECG's tokens in turn."""
+    """Causal blocks alternating with cross-attention to the ECG's tokens."""
 
     def __init__(self, width: int, heads: int, layers: int, vocabulary: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
@@ -78,7 +95,7 @@ class CaptionDecoder(nn.Module):
         self.text_projection = nn.Parameter(torch.zeros(width, vocabulary))
 
     def forward(self, states: Tensor, ecg_tokens: Tensor) -> Tensor:
-        """[batch, tokens, width] and [batch, patches, width] → logits [batch, tokens, vocabulary]."""
+        """States [batch, tokens, width] and ECG tokens [batch, patches, width] → logits [batch, tokens, vocabulary]."""
         for block, cross in zip(self.resblocks, self.cross_attn, strict=True):
             states = cross(block(states), ecg_tokens)
         out: Tensor = self.ln_final(states) @ self.text_projection
@@ -129,7 +146,7 @@ class Coca(nn.Module):
         return functional.normalize(out.pooled, dim=-1), out.normed[:, 1:]
 
     def zero_shot(self, ecg_features: Tensor, class_ids: Tensor) -> Tensor:
-        """How far each class' prompt fits each ECG, [batch, classes], 0 to 1."""
+        """Score of each class prompt for each ECG, [batch, classes], 0 to 1."""
         classes = self.text(class_ids).features
         return torch.sigmoid(self.logit_scale.exp() * ecg_features @ classes.T)
 

@@ -1,10 +1,10 @@
-"""Runs an exported ECG-CoCa graph with ONNX Runtime: windows in, tokens and pooled features out. Needs no torch.
+"""Runs an exported ECG-CoCa graph with ONNX Runtime: windows in, tokens and pooled features out. No torch.
 
-In: float32 [n, 12, 5000], mV at 500 Hz, leads I, II, III, aVR, aVL, aVF, V1 … V6; samples that are not finite become 0,
-as the tower was trained. Out: ``Encoded(tokens [n, 101, width], pooled [n, embed_dim])``.
+In: float32 [n, 12, 5000], mV at 500 Hz, leads I, II, III, aVR, aVL, aVF, V1 … V6; non-finite samples become 0, as in
+the tower's training. Out: ``Encoded(tokens [n, 101, width], pooled [n, embed_dim])``, float32.
 
-ONNX Runtime falls back from CUDA to the CPU without an error (its issue 23372): the session compares the providers that
-it was given with the one it asked for, and refuses.
+`encode` is the one-line use; `EncoderSession` keeps a loaded encoder for many calls. ONNX Runtime falls back from CUDA
+to the CPU without an error (its issue 23372): the session compares its providers with the one it asked for, and raises.
 """
 
 from __future__ import annotations
@@ -20,41 +20,89 @@ from numpy.typing import NDArray
 
 from models.encoder.configuration import TowerConfig
 from models.encoder.weights_digest import file_digest
+from models.networks.loading import WARNINGS, open_session
 
 Floats = NDArray[np.float32]
 
 COMPACT_FOLDER = Path(__file__).resolve().parent.parent / "weights" / "encoder-compact"
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 DEVICES = ("auto", "cpu", "cuda")
-NVIDIA_DEVICE = Path("/dev/nvidiactl")  # there when the kernel drives an NVIDIA GPU
+NVIDIA_DEVICE = Path("/dev/nvidiactl")  # exists where the kernel drives an NVIDIA GPU
 # A batch on the CPU gains nothing past a few windows (measured: benchmarks/gem.md); a GPU fills up at some tens.
 MAX_BATCH = {CPU: 8, CUDA: 64}
 
 
 class EncoderUnavailable(RuntimeError):  # noqa: N818 - the technical alarm ENCODER_UNAVAILABLE
-    """The encoder cannot be had as asked; the text says why and what to do."""
+    """No encoder on the device asked for; the message says why and what to do."""
 
 
 class Encoded(NamedTuple):
-    """Features of n windows."""
+    """Features of n windows.
+
+    Attributes
+    ----------
+    tokens : float32 [n, 101, width]
+        Output of the last block, class token first; GEM reads them.
+    pooled : float32 [n, embed_dim]
+        Pooled feature; the linear heads read it.
+    """
 
     tokens: Floats
-    """Last block, class token first: [n, 101, width]."""
     pooled: Floats
-    """[n, embed_dim]."""
+
+
+def encode(windows: Floats, folder: Path | str | None = None, device: str = "auto") -> Encoded:
+    """Encode 12-lead windows.
+
+    Parameters
+    ----------
+    windows : float32 [n, 12, 5000]
+        Millivolts at 500 Hz, leads in canonical order; absent leads are zeros.
+    folder : path or None
+        Encoder folder; None: the compact encoder of the package.
+    device : {"auto", "cpu", "cuda"}
+
+    Returns
+    -------
+    Encoded
+        ``tokens`` [n, 101, width] and ``pooled`` [n, embed_dim].
+
+    Raises
+    ------
+    EncoderUnavailable
+        No encoder in the folder, or no such device.
+    ValueError
+        Windows of another shape.
+
+    Examples
+    --------
+    A beat of 1 mV each second in lead II:
+
+    >>> windows = np.zeros((1, 12, 5000), np.float32)
+    >>> windows[0, 1, 250::500] = 1.0
+    >>> encoded = encode(windows, device="cpu")
+    >>> encoded.tokens.shape, round(float(encoded.pooled[0, 1]), 2)
+    ((1, 101, 128), 3.06)
+
+    See Also
+    --------
+    EncoderSession : a loaded encoder for many calls.
+    models.gem.ecg_window.ecg_window : the window of any ECG.
+    """
+    return EncoderSession.load(folder, device).encode(windows)
 
 
 class EncoderSession:
-    """One loaded encoder. Safe to call from several threads; calls on CUDA take turns.
+    """One loaded encoder. Safe to call from several threads; calls on CUDA are serialised.
 
     Attributes
     ----------
     name, weights : str
-        Name, and ``sha256:…`` of the graph file, for the provenance of what it flags.
+        Name, and ``sha256:…`` of the graph file, for the provenance of its flags.
     trained : bool
-        False: the features are those of fixed random weights, and nothing may be flagged by them.
+        False: the weights are random, and its features must flag nothing.
     provider : str
-        ONNX Runtime's name of where it runs.
+        Execution provider of ONNX Runtime.
     config : TowerConfig
     folder : Path
     """
@@ -69,26 +117,26 @@ class EncoderSession:
         self.provider = provider
         self.max_batch = MAX_BATCH[provider]
         self._session = _open_session(graph, provider, threads)
-        self._turn = threading.Lock()
+        self._cuda_lock = threading.Lock()
         self._buffers: dict[int, _DeviceBuffers] = {}
 
     @classmethod
     def load(cls, folder: Path | str | None = None, device: str = "auto", *, threads: int | None = None) -> Self:
-        """Loads an encoder folder; None is the compact one that comes with the package.
+        """Load an encoder folder; None is the compact encoder of the package.
 
         Parameters
         ----------
         folder : path or None
-            Holds ``model.onnx`` and ``config.json`` as ``models.encoder.export`` writes them.
+            With ``model.onnx`` and ``config.json`` as ``models.encoder.export`` writes them.
         device : {"auto", "cpu", "cuda"}
-            ``auto`` takes CUDA where a GPU and ONNX Runtime's GPU build are there, else the CPU.
+            ``auto``: CUDA where there is a GPU and the GPU build of ONNX Runtime, else the CPU.
         threads : int or None
-            Threads of one call on the CPU; None leaves it to ONNX Runtime (all cores).
+            Threads of one call on the CPU; None: all cores.
 
         Raises
         ------
         EncoderUnavailable
-            No such file, a file that is not what its digest says, or a device that is not there.
+            A file is missing or does not match its digest, or there is no such device.
         """
         folder = Path(folder) if folder is not None else COMPACT_FOLDER
         provider = choose_provider(device)
@@ -103,7 +151,7 @@ class EncoderSession:
         return cls(graph, document, provider, threads)
 
     def encode(self, windows: Floats) -> Encoded:
-        """Features of windows [n, 12, 5000] mV, any n; long batches are cut to what the device likes."""
+        """Features of windows [n, 12, 5000] mV; a large n is split into batches of ``max_batch``."""
         windows = self._checked(windows)
         n = windows.shape[0]
         tokens = np.empty((n, self.config.tokens, self.config.width), np.float32)
@@ -114,7 +162,7 @@ class EncoderSession:
         return Encoded(tokens, pooled)
 
     def pooled(self, windows: Floats) -> Floats:
-        """The pooled features alone, [n, embed_dim]: a tenth of the transfer from a GPU."""
+        """Pooled features alone, [n, embed_dim]: a tenth of the transfer from a GPU."""
         windows = self._checked(windows)
         step = self.max_batch
         parts = [self._run(windows[k : k + step], tokens=False)[1] for k in range(0, len(windows), step)]
@@ -135,7 +183,7 @@ class EncoderSession:
                 out = self._session.run(["tokens", "pooled"], {"ecg": windows})
                 return out[0], out[1]
             return np.empty(0, np.float32), self._session.run(["pooled"], {"ecg": windows})[0]
-        with self._turn:
+        with self._cuda_lock:
             size = next(b for b in _buckets(self.max_batch) if b >= len(windows))
             if size not in self._buffers:
                 self._buffers[size] = _DeviceBuffers(self._session, self.config, size)
@@ -143,7 +191,7 @@ class EncoderSession:
 
 
 class _DeviceBuffers:
-    """Input and output of one batch size that stay on the GPU, bound once: no allocation per call."""
+    """Input and output buffers of one batch size on the GPU, bound once: no allocation per call."""
 
     def __init__(self, session: Any, config: TowerConfig, size: int) -> None:
         import onnxruntime
@@ -169,26 +217,26 @@ class _DeviceBuffers:
 
 
 def choose_provider(device: str) -> str:
-    """The provider for ``auto``, ``cpu`` or ``cuda``; asked for and not there is an error."""
+    """Execution provider for ``auto``, ``cpu`` or ``cuda``; raises `EncoderUnavailable` where it is missing."""
     try:
         import onnxruntime
     except ImportError as error:
         raise EncoderUnavailable("onnxruntime is not installed: pip install 'gem-bedside[cpu]', or [gpu]") from error
     if device not in DEVICES:
         raise EncoderUnavailable(f"device {device!r} is not one of {', '.join(DEVICES)}")
-    there = onnxruntime.get_available_providers()
-    if device == "cpu" or (device == "auto" and not (CUDA in there and NVIDIA_DEVICE.exists())):
+    available = onnxruntime.get_available_providers()
+    if device == "cpu" or (device == "auto" and not (CUDA in available and NVIDIA_DEVICE.exists())):
         return CPU
-    if CUDA not in there:
+    if CUDA not in available:
         raise EncoderUnavailable(
-            f"device cuda was asked for, but this onnxruntime has only {', '.join(there)}; "
+            f"device cuda was asked for, but this onnxruntime has only {', '.join(available)}; "
             "install 'gem-bedside[gpu]' in place of 'gem-bedside[cpu]'"
         )
     return CUDA
 
 
 def reject_fallback(asked: str, given: Sequence[str]) -> None:
-    """Raises when a session does not run where it was asked to.
+    """Raise `EncoderUnavailable` where a session does not run on the provider asked for.
 
     >>> reject_fallback("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
     """
@@ -200,15 +248,10 @@ def reject_fallback(asked: str, given: Sequence[str]) -> None:
 
 
 def _open_session(graph: Path, provider: str, threads: int | None) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    if threads is not None:
-        options.intra_op_num_threads = threads
     # TF32 would cost three digits of the float32 features; the fp16 export is the fast one.
     asked: list[Any] = [(CUDA, {"use_tf32": 0})] if provider == CUDA else [CPU]
     try:
-        session = onnxruntime.InferenceSession(str(graph), options, providers=asked)
+        session = open_session(graph, threads=threads, providers=asked, log_severity=WARNINGS)
     except Exception as error:  # ONNX Runtime raises its own unrelated classes for each way a graph can be broken
         raise EncoderUnavailable(f"{graph} cannot be run on {provider}: {error}") from error
     reject_fallback(provider, session.get_providers())

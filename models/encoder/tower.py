@@ -18,14 +18,21 @@ from models.encoder.configuration import LAYER_NORM_EPS, SPREAD_FLOOR_MV, TowerC
 
 
 class TowerOutput(NamedTuple):
-    """What a tower gives for a batch."""
+    """Output of a tower for a batch.
+
+    Attributes
+    ----------
+    tokens : float [batch, 1 + patches, width]
+        Output of the last block without final norm, class token first.
+    normed : float [batch, 1 + patches, width]
+        The tokens after ``ln_post``.
+    pooled : float [batch, embed_dim]
+        Class token after ``ln_post`` through ``proj``.
+    """
 
     tokens: Tensor
-    """Last block, no final norm: [batch, 1 + patches, width]."""
     normed: Tensor
-    """The same after ``ln_post``."""
     pooled: Tensor
-    """Class token after ``ln_post`` through ``proj``: [batch, embed_dim]."""
 
 
 class SelfAttention(nn.Module):
@@ -34,7 +41,7 @@ class SelfAttention(nn.Module):
     Parameters
     ----------
     causal : bool
-        Each position sees itself and those before it.
+        Each position attends to itself and those before it.
     """
 
     def __init__(self, width: int, heads: int, causal: bool = False) -> None:
@@ -47,7 +54,7 @@ class SelfAttention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
-        """x [B, T, W]; with ``memory`` [B, S, W], keys and values come from there (cross-attention)."""
+        """Attention over x [B, T, W]; with ``memory`` [B, S, W], keys and values come from it (cross-attention)."""
         B, T, W = x.shape
         if memory is None:
             q, k, v = functional.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
@@ -88,7 +95,7 @@ class Block(nn.Module):
         self.mlp = Mlp(width, hidden)
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
-        """x [B, T, width], with ``memory`` [B, S, width] for cross-attention → [B, T, width]."""
+        """Input x [B, T, width], with ``memory`` [B, S, width] for cross-attention → [B, T, width]."""
         x = x + self.attn(self.ln_1(x), None if memory is None else self.ln_1_kv(memory))
         out: Tensor = x + self.mlp(self.ln_2(x))
         return out
@@ -109,9 +116,9 @@ class Blocks(nn.Module):
 
 
 class LeadNorm(nn.Module):
-    """Each lead freed of slow wander and divided by its own root mean square: what is left is shape, not voltage.
+    """Remove slow wander from each lead and divide it by its root mean square: shape without voltage.
 
-    A tower with it reads millivolts and z-scored records alike. Holds no weights: the basis is not in the state dict.
+    Millivolts and z-scored records give the same result. No weights: the basis is not in the state dict.
     """
 
     basis: Tensor
@@ -122,7 +129,7 @@ class LeadNorm(nn.Module):
         self.register_buffer("basis", torch.from_numpy(wander_basis(samples)), persistent=False)
 
     def forward(self, ecg: Tensor) -> Tensor:
-        """ecg [batch, leads, samples] mV."""
+        """[batch, leads, samples] mV → the same shape, without unit."""
         with torch.autocast(ecg.device.type, enabled=False):  # wander is larger than what lies on it: all digits count
             basis = self.basis.to(ecg.dtype)
             steady = ecg - (ecg @ basis) @ basis.T
@@ -154,12 +161,12 @@ class EcgTower(nn.Module):
         self.ln_post = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
 
     def forward(self, ecg: Tensor, patches: Tensor | None = None) -> TowerOutput:
-        """ecg [batch, leads, samples] mV; with ``patches`` (their indices) only those are looked at, as in training."""
+        """ECG [batch, leads, samples] mV; ``patches`` (indices) selects the patches that enter, as in training."""
         expected = (self.config.leads, self.config.samples)
         if tuple(ecg.shape[1:]) != expected:
             raise ValueError(f"ECG windows are {tuple(ecg.shape)}, expected [batch, {expected[0]}, {expected[1]}]")
         ecg = self.lead_norm(ecg.float()).to(self.conv1.weight.dtype)  # a root mean square needs float32's range
-        x = self.conv1(ecg).transpose(1, 2)  # [B, patches, W]
+        x = self.conv1(ecg).transpose(1, 2)  # [B, leads, samples] → [B, patches, W]
         x = torch.cat([self.class_embedding.expand(x.shape[0], 1, -1), x], dim=1)  # [B, 1 + patches, W]
         x = x + self.positional_embedding
         if patches is not None:

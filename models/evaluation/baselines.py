@@ -32,7 +32,7 @@ class LogisticBaseline:
 
     @classmethod
     def fit(cls, x: Floats, findings: Floats) -> LogisticBaseline:
-        """x [n, features], findings [n, FINDINGS] with NaN where unknown."""
+        """Fit on numbers x [n, features] and findings [n, FINDINGS], NaN where unknown."""
         median = np.nan_to_num(np.nanmedian(x, axis=0)).astype(np.float32)
         filled = np.where(np.isfinite(x), x, median)
         mean, scale = filled.mean(axis=0), filled.std(axis=0) + 1e-6

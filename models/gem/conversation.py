@@ -93,7 +93,7 @@ def gem_prompt(question: str = GROUNDED_QUESTION, *, template: str = "llava_v1",
 def question_with_context(
     question: str, evidence: Sequence[Evidence], descriptors: Sequence[str] = (), findings: Sequence[str] | None = None
 ) -> str:
-    """Question followed by the prompt context, as the compact GEM was trained (``GemConfig.evidence_in_prompt``).
+    r"""Question followed by the prompt context, as the compact GEM was trained (``GemConfig.evidence_in_prompt``).
 
     Parameters
     ----------
@@ -108,9 +108,9 @@ def question_with_context(
     Examples
     --------
     >>> question_with_context("What is the rhythm?", [Evidence("HR", 71.6, ("II",), 0, 5000)])
-    'What is the rhythm?\\nMeasured: HR 72 bpm in II.'
+    'What is the rhythm?\nMeasured: HR 72 bpm in II.'
     >>> question_with_context("What is it?", [Evidence("HR", 71.6, (), 0, 5000)], ("P waves",), ("sinus rhythm",))
-    'What is it?\\nMeasured: HR 72 bpm; P waves.\\nFound: sinus rhythm.'
+    'What is it?\nMeasured: HR 72 bpm; P waves.\nFound: sinus rhythm.'
     """
     if not evidence:
         return question

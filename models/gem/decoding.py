@@ -169,7 +169,7 @@ class TorchDecoder:
         return self.processor.tokenizer.decode(ids)
 
     def _prefill(self, slot: int, x: Tensor) -> Tensor:
-        """x [1, T, hidden] → logits of the last position [vocabulary]; the slot's cache is filled."""
+        """Embeddings x [1, T, hidden] → logits of the last position [vocabulary]; fills the slot's cache."""
         T = x.shape[1]
         cos, sin = self._cos[:T], self._sin[:T]
         for n, layer in enumerate(self._layers):

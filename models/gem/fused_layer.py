@@ -38,7 +38,7 @@ class FusedLayer:
         self.act = mlp.act_fn
 
     def before(self, x: Tensor, cos: Tensor, turned_sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x [B, T, hidden] → queries [B, heads, T, head], keys and values [B, kv_heads, T, head], rotated."""
+        """Input x [B, T, hidden] → queries [B, heads, T, head], keys and values [B, kv_heads, T, head], rotated."""
         B, T, hidden = x.shape
         normal = functional.rms_norm(x, (hidden,), self.norm_1, self.eps)
         qkv = functional.linear(normal, self.qkv).view(B, T, -1, self.head).transpose(1, 2)
@@ -47,7 +47,7 @@ class FusedLayer:
         return both[:, : self.heads], both[:, self.heads :], v
 
     def after(self, x: Tensor, y: Tensor) -> Tensor:
-        """x [B, T, hidden] and the attention's y [B, heads, T, head] → the layer's output [B, T, hidden]."""
+        """Input x [B, T, hidden] and attention output y [B, heads, T, head] → output of the layer [B, T, hidden]."""
         B, T, hidden = x.shape
         flat = torch.addmm(x.view(B * T, hidden), y.transpose(1, 2).reshape(B * T, -1), self.out.t())
         normal = functional.rms_norm(flat, (hidden,), self.norm_2, self.eps)

@@ -28,6 +28,7 @@ from models.gem.ecg_window import ecg_window
 from models.gem.request import GemRequest, ModelCard
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
+from models.networks.loading import open_session
 
 Floats = NDArray[np.float32]
 State = Mapping[str, Floats]
@@ -159,8 +160,8 @@ class OnnxDecoder:
         tower = TowerConfig(**document["tower_config"])
         own = {name.removeprefix(GEM_TOWER): array for name, array in state.items() if name.startswith(GEM_TOWER)}
         self._samples = tower.samples
-        self._tower = _session(tower_graph(own, tower), threads)
-        self._llama = _session(llama_graph(state, self.sizes), threads)
+        self._tower = open_session(tower_graph(own, tower), threads=threads)
+        self._llama = open_session(llama_graph(state, self.sizes), threads=threads)
         none = np.zeros((1, self.sizes.kv_heads, 0, self.sizes.head), np.float32)
         self._past = [f"{kind}{n}" for n in range(self.sizes.layers) for kind in ("key", "value")]
         self._empty = dict.fromkeys(self._past, none)
@@ -263,12 +264,3 @@ def unsupported_reason(folder: Path) -> str:
         found = weights.stat().st_size >> 20
         return f"without torch a GEM of at most {LARGEST_BYTES >> 20} MiB can be run, this one has {found}"
     return ""
-
-
-def _session(graph: bytes, threads: int | None) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

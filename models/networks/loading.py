@@ -6,10 +6,12 @@ without the records of fold ``k``. The fold is always an argument: nothing in `m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+WARNINGS, ERRORS = 2, 3  # severities of ONNX Runtime's log
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
@@ -55,11 +57,31 @@ def _loaded(network: type[SmallNetwork], fold: str | None) -> SmallNetwork:
     return network(path)
 
 
-def open_session(path: Path) -> Any:
-    """An ONNX Runtime session on one thread: beds run side by side, and threads inside one would only compete."""
+def open_session(
+    graph: Path | bytes,
+    *,
+    threads: int | None = 1,
+    providers: Sequence[Any] = ("CPUExecutionProvider",),
+    log_severity: int = ERRORS,
+) -> Any:
+    """Open an ONNX Runtime session.
+
+    Parameters
+    ----------
+    graph : Path or bytes
+        An ONNX file, or a serialised model.
+    threads : int or None
+        Of one call; None: all cores. One by default: beds run side by side, and threads inside one would only compete.
+    providers : sequence
+        Execution providers of ONNX Runtime, in order of preference.
+    log_severity : int
+        Lowest severity that ONNX Runtime logs.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if threads is not None:
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = log_severity
+    model = graph if isinstance(graph, bytes) else str(graph)
+    return onnxruntime.InferenceSession(model, options, providers=list(providers))

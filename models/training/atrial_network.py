@@ -50,7 +50,7 @@ class AtrialModel(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [n, 1, samples] → logits [n, classes]."""
+        """Input x [n, 1, samples] → logits [n, classes]."""
         z = self.rhythm(self.beats(self.stem(x)))
         weight = torch.softmax(self.weigh(z), 2)
         out: Tensor = self.head(torch.cat([(z * weight).sum(2), z.mean(2), z.max(2).values], 1))

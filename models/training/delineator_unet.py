@@ -97,7 +97,7 @@ class DelineationModel(nn.Module):
         return self.waves(h), self.beats(pool_leads(h))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x [records, leads, samples] → logits as of the class."""
+        """Input x [records, leads, samples] → logits as of the class."""
         waves, beats = self.logits(x)
         return waves.transpose(1, 2), beats[:, :, 0]
 
@@ -110,7 +110,7 @@ class DelineationExport(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x [records, leads, samples] → probabilities in the shapes of the logits."""
+        """Input x [records, leads, samples] → probabilities in the shapes of the logits."""
         waves, beats = self.net.logits(x)
         odds = torch.exp(
             waves - waves.amax(dim=1, keepdim=True)
