@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from models.grounding.rule_based_report import leads_words
+from models.grounding.phrases import leads_phrase
 from streams.alert import Alert, Citation
 
 STYLES = {"PH": "bold white on red", "PM": "black on yellow", "PL": "black on cyan", "PN": "white on grey37"}
@@ -14,7 +14,7 @@ _DIGITS = {"s": 2, "bpm": 0, "ms": 0, "mV": 2}
 def citation_text(citation: Citation) -> str:
     """As in ``[1] PR 212 ms, lead II, 3.14–3.35 s``."""
     value = f"{citation.value:z.{_DIGITS.get(citation.unit, 2)}f} {citation.unit}".rstrip()
-    where = leads_words(citation.leads) if citation.leads else "no lead"
+    where = leads_phrase(citation.leads) if citation.leads else "no lead"
     wave = f" of {citation.wave}" if citation.wave else ""
     return f"[{citation.n}] {citation.measure}{wave} {value}, {where}, {citation.start_s:.2f}–{citation.end_s:.2f} s"
 

@@ -1,7 +1,7 @@
 """A text that is empty, not English, contradicts the signal, or invents an interval (the pure part of fault 40).
 
-What reaches a bed is either the measured reading with the reason, or GEM's text with what the signal contradicts
-struck. The alarm's own citations are there in every case.
+The published text is either the rule-based report with the reason, or GEM's text with contradicted claims struck
+through. The alarm's own citations are present in every case.
 """
 
 from __future__ import annotations
@@ -39,20 +39,24 @@ GIVEN = [Evidence("HR", 84.0, ("II",), 200, 4700, criterion=Criterion("mean of 8
         ),
     ],
 )
-def test_a_text_of_no_use_is_replaced_by_the_measurements(segment: Ecg, text: str, reason: str) -> None:
-    reading = ground(text, segment, GIVEN, first_citation=2)
-    assert (reading.source, reading.reason) == ("measured", reason)
-    assert reading.text.startswith("The alarm rests on") and "[1]" in reading.text
-    assert reading.counts["contradicted"] == 0 and reading.counts["supported"] >= 3
+def test_a_rejected_text_is_replaced_by_the_rule_based_report(segment: Ecg, text: str, reason: str) -> None:
+    interpretation = ground(text, segment, GIVEN, first_citation=2)
+    assert (interpretation.source, interpretation.reason) == ("measured", reason)
+    assert interpretation.text.startswith("The alarm rests on") and "[1]" in interpretation.text
+    assert interpretation.counts["contradicted"] == 0 and interpretation.counts["supported"] >= 3
 
 
 def test_a_contradicting_text_is_struck_and_cites_nothing(segment: Ecg) -> None:
-    reading = ground(
+    interpretation = ground(
         "Atrial fibrillation with no P waves and a heart rate of 140 bpm.", segment, GIVEN, first_citation=2
     )
-    assert reading.source == "gem" and reading.counts == {"supported": 0, "contradicted": 3, "unsupported": 0}
-    assert reading.text.count("~~") == 6 and "[" not in reading.text
-    assert reading.evidence == () and all(c.citation is None for c in reading.claims)
+    assert interpretation.source == "gem" and interpretation.counts == {
+        "supported": 0,
+        "contradicted": 3,
+        "unsupported": 0,
+    }
+    assert interpretation.text.count("~~") == 6 and "[" not in interpretation.text
+    assert interpretation.evidence == () and all(c.citation is None for c in interpretation.claims)
 
 
 def test_an_invented_interval_is_never_supported() -> None:
@@ -63,6 +67,6 @@ def test_an_invented_interval_is_never_supported() -> None:
             assert ground(text, ecg).counts["supported"] == 0
 
 
-def test_a_text_that_never_ends_is_read_all_the_same(segment: Ecg) -> None:
-    reading = ground("The rate is 84 bpm. " * 400, segment, GIVEN, first_citation=2)
-    assert reading.counts["supported"] == 400 and len(reading.evidence) <= 1
+def test_a_text_of_400_sentences_is_grounded(segment: Ecg) -> None:
+    interpretation = ground("The rate is 84 bpm. " * 400, segment, GIVEN, first_citation=2)
+    assert interpretation.counts["supported"] == 400 and len(interpretation.evidence) <= 1

@@ -1,4 +1,4 @@
-"""The claim reader on hand-labelled sentences: recall of numbers and findings, and precision."""
+"""Claim extraction on hand-labelled sentences: recall of numbers and findings, and precision."""
 
 from __future__ import annotations
 
