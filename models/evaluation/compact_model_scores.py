@@ -207,7 +207,7 @@ def few_leads(records: list[MeasuredRecord], leads: tuple[str, ...]) -> list[Mea
 def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m models.evaluation.compact_model_scores", description="ReportScores of the compact models."
+        prog="python -m models.evaluation.compact_model_scores", description="Scores of the compact models."
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)

@@ -19,9 +19,9 @@ _OWN_MARKUP = re.compile(r"\s*\[\s*\d+(?:\s*[,–-]\s*\d+)*\s*\](?!\()|~~")
 
 
 def without_markup(text: str) -> str:
-    """The text without citation numbers and strike-through of its own, spaces normalized.
+    r"""The text without citation numbers and strike-through of its own, spaces normalized.
 
-    >>> without_markup("PR is 160 ms [1] [2],  ~~not~~ long.\\n")
+    >>> without_markup("PR is 160 ms [1] [2],  ~~not~~ long.\n")
     'PR is 160 ms, not long.'
     """
     return re.sub(r"[ \t]+", " ", _OWN_MARKUP.sub("", text)).strip()

@@ -31,6 +31,7 @@ from models.normal_limits import (
     QRS_WIDE_MS,
     QTC_SHORT_MS,
     ST_DEVIATION_MV,
+    T_UPRIGHT_LEADS,
     qtc_long_ms,
 )
 
