@@ -1,9 +1,9 @@
-"""The settings of every program of the project: one declared list; docs/settings.md is written from it.
+"""The settings of all programs, declared once; docs/settings.md is generated from this list.
 
 A value comes from the environment (``GEM_BEDSIDE_<NAME>``), else from a TOML file (``GEM_BEDSIDE_CONFIG``, or
-``gem-bedside.toml`` in the working folder), else it is the default below. Tables are JSON in the environment.
+``gem-bedside.toml`` in the working folder), else from the default. Tables are JSON in the environment.
 
-``python -m agents.settings > docs/settings.md`` writes the documentation again.
+``python -m agents.settings > docs/settings.md`` writes the documentation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LimitChanges = Mapping[str, Mapping[str, Any] | None]
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """All settings, with defaults and bounds."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, protected_namespaces=())
 
@@ -48,23 +48,21 @@ class Settings(BaseSettings):
         description="Name of the site: part of every Redis key and of the consumer groups.",
     )
     topic_prefix: str = Field(
-        "ecg.", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="What the names of all topics begin with."
+        "ecg.", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="Prefix of the names of all topics."
     )
     partitions: int = Field(8, ge=1, le=1024, description="Partitions of every topic; fixed for the life of a site.")
     replication: int = Field(
-        1, ge=1, le=9, description="Copies of a partition that `topics` asks for; 3 where there are three brokers."
+        1, ge=1, le=9, description="Copies of each partition that `gem-bedside topics` creates; 3 with three brokers."
     )
     embedded: bool = Field(
-        False, description="The broker is the embedded one (Tansu), which needs short fetch waits. Set by `demo`."
+        False, description="True for the embedded broker (Tansu), which needs short fetch waits. Set by `demo`."
     )
 
     # Models
-    model: OptionalPath = Field(None, description="Folder of a GEM checkpoint; empty: the compact GEM that is shipped.")
-    encoder: OptionalPath = Field(
-        None, description="Folder of an ECG-CoCa encoder; empty: the compact one that is shipped."
-    )
+    model: OptionalPath = Field(None, description="Folder of a GEM checkpoint; empty: the shipped compact GEM.")
+    encoder: OptionalPath = Field(None, description="Folder of an ECG-CoCa encoder; empty: the shipped compact one.")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where models run. `cuda` asked for and not there is an error."
+        "auto", description="Device of the models. `cuda` without a GPU is an error."
     )
     fold: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(
         None,
@@ -72,90 +70,98 @@ class Settings(BaseSettings):
         le=4,
         description="Answer with weights and thresholds that never saw this fold; for evaluation alone.",
     )
-    gem: bool = Field(True, description="Ask GEM for interpretations; off: all are worded from the measurements.")
+    gem: bool = Field(True, description="Interpretations by GEM; off: rule-based reports alone.")
 
     # Alarms
     limits: BedLimits = Field(
         {},
         description='Alarm limits of the site: `{"*" or unit or bed stream: '
         '{CODE: {"seconds", "beats", "rate", "mv", "ms", "on"}}}`; '
-        "the nearer one wins, and what people set at the bed wins over all.",
+        "the narrowest scope has precedence, and limits set at the bed precede all.",
     )
     af_confirm_s: float = Field(
         60.0,
         ge=CONFIRM_BOUNDS_S[0],
         le=CONFIRM_BOUNDS_S[1],
-        description="Atrial fibrillation and irregular rhythm are raised after this long, seconds.",
+        description="Duration after which atrial fibrillation and irregular rhythm are raised, seconds.",
     )
     qt_confirm_s: float = Field(
         60.0,
         ge=CONFIRM_BOUNDS_S[0],
         le=CONFIRM_BOUNDS_S[1],
-        description="A long QT is raised after this long, seconds.",
+        description="Duration after which a long QT is raised, seconds.",
     )
-    patient_pattern: str = Field(PATIENT_PATTERN, description="Regular expression that a whole pseudonym matches.")
+    patient_pattern: str = Field(
+        PATIENT_PATTERN,
+        description="Regular expression of a whole pseudonym. Default: `PATIENT_PATTERN` of `streams/window.py`.",
+    )
 
     # The monitor
     sequence_wait_s: float = Field(
-        1.0, ge=0.0, le=10.0, description="A missing sequence number is waited for this long, by append time."
+        1.0, ge=0.0, le=10.0, description="Wait for a missing sequence number, by append time, seconds."
     )
     live_lag_s: float = Field(
         10.0,
         ge=2.0,
         le=600.0,
-        description="At more lag than this the newest signal is judged at once, and the rest behind it.",
+        description="Lag above which the newest signal is judged first and the gap is backfilled, seconds.",
     )
     warm_s: float = Field(
         120.0,
         ge=30.0,
         le=900.0,
-        description="A worker that takes over reads this much signal before the committed offset, "
-        "or 60 s more than the longest time to confirm.",
+        description="Signal before the committed offset that a worker reads at a take-over, seconds; at least 60 s "
+        "more than the longest time to confirm.",
     )
-    strip_s: float = Field(10.0, ge=5.0, le=30.0, description="Length of the strip of an alert.")
+    strip_s: float = Field(10.0, ge=5.0, le=30.0, description="Length of the strip of an alert, seconds.")
     encoder_hop_s: float = Field(
-        2.0, ge=1.0, le=60.0, description="The encoder looks at a bed this often, when it keeps up."
+        2.0, ge=1.0, le=60.0, description="Update interval of the encoder tier, seconds; longer under load."
     )
-    encoder_batch: int = Field(16, ge=1, le=512, description="Most beds in one run of the encoder.")
+    encoder_batch: int = Field(16, ge=1, le=512, description="Largest number of beds in one run of the encoder.")
 
     # Interpretation
     gem_deadline_s: float = Field(
         30.0,
         ge=1.0,
         le=600.0,
-        description="After this long a flagged segment is interpreted from the measurements instead.",
+        description="Deadline of GEM after the flag, seconds; a rule-based report replaces a later interpretation.",
     )
     gem_queue: int = Field(
         64,
         ge=1,
         le=10_000,
-        description="Flagged segments that wait for GEM at most; the oldest of the least urgent give way.",
+        description="Largest number of flagged segments that wait for GEM; "
+        "the oldest of the lowest priority are dropped first.",
     )
-    gem_tokens: int = Field(256, ge=16, le=2048, description="Most tokens of an answer.")
+    gem_tokens: int = Field(256, ge=16, le=2048, description="Largest number of tokens of an interpretation.")
 
     # Running
-    commit_interval_s: float = Field(1.0, ge=0.1, le=30.0, description="Offsets are committed this often.")
+    commit_interval_s: float = Field(1.0, ge=0.1, le=30.0, description="Interval between commits of offsets, seconds.")
     session_timeout_s: float = Field(
         6.0,
         ge=1.0,
         le=60.0,
-        description="A worker that is silent this long loses its partitions; a fail-over takes about this long.",
+        description="Time without a heartbeat after which a worker loses its partitions, seconds; "
+        "about the time of a fail-over.",
     )
     heartbeat_s: float = Field(
-        1.5, ge=0.1, le=20.0, description="Heartbeat of a worker to the broker; a quarter of the session."
+        1.5,
+        ge=0.1,
+        le=20.0,
+        description="Interval between heartbeats of a worker, seconds; a quarter of the session timeout.",
     )
     rebalance_timeout_s: float = Field(
-        10.0, ge=2.0, le=120.0, description="How long a rebalance waits for a worker that does not answer."
+        10.0, ge=2.0, le=120.0, description="Wait of a rebalance for a worker that does not answer, seconds."
     )
     stuck_after_s: float = Field(
         30.0,
         ge=1.0,
         le=600.0,
-        description="A worker that finishes nothing for this long while messages wait ends with status 1.",
+        description="Time without progress while messages wait, after which a worker ends with status 1, seconds.",
     )
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the Prometheus metrics; 0: none.")
-    metrics_host: str = Field("127.0.0.1", description="Address that the metrics listen on.")
-    station_host: str = Field("127.0.0.1", description="Address that the nurse station listens on.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the Prometheus metrics.")
+    station_host: str = Field("127.0.0.1", description="Address of the nurse station.")
     station_port: int = Field(8080, ge=0, le=65535, description="Port of the nurse station; 0: any free one.")
 
     @field_validator("limits")
@@ -219,10 +225,10 @@ def documentation() -> str:
     lines = [
         "# Settings",
         "",
-        f"Every program reads them from the environment, else from a TOML file (`{CONFIG_VARIABLE}`, or "
-        f"`{CONFIG_DEFAULT}` in the working folder; names there are lower case and have no prefix), else they have "
-        "their default.",
-        "This page is written from `agents/settings.py` by `python -m agents.settings > docs/settings.md`.",
+        f"Every program reads a setting from the environment, else from a TOML file (`{CONFIG_VARIABLE}`, or "
+        f"`{CONFIG_DEFAULT}` in the working folder; names there are lower case, without the prefix), else it uses the "
+        "default.",
+        "`python -m agents.settings > docs/settings.md` writes this page from `agents/settings.py`.",
     ]
     for name, info in Settings.model_fields.items():
         if name in _SECTIONS:
