@@ -1,7 +1,7 @@
-"""The alarms of a record: rhythm tier and alarm life cycle of a live bed, causal, with an update interval of 1 s.
+"""The alarms of a record: the rhythm tier and the alarm life cycle of a live bed, run over it once a second.
 
-In: an ECG. Out: one event for each condition, in seconds from the record's first sample, with ``sounded``. A record has
-no clock: citations date its first sample at 1970-01-01T00:00:00Z.
+In: an ECG. Out: one event for each condition, in seconds from the record's first sample; ``sounded`` says whether its
+alarm would have sounded. A record has no clock of its own: its first sample is 1970-01-01T00:00:00Z in citations.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from agents.monitor.citations import citations_of
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
-from models.arrhythmia.tier import RhythmTier
+from models.arrhythmia.tier import RhythmTier, update_chunks
 from models.ecg import Ecg
 from streams.bed import Bed
 from streams.document import time_of_ns
 
 BED_STREAM = "record"
-_HOP_S = 1.0
 
 
 def alarm_events(
@@ -35,10 +34,12 @@ def alarm_events(
     ----------
     ecg : Ecg
         The record; its start time is not used.
-    limits, settings : Limits, RhythmSettings
-        Those of a live bed.
+    limits : Limits
+        Alarm limits, as of a live bed.
+    settings : RhythmSettings
+        Confirmation times, as of a live bed.
     until_s : float, optional
-        End of the analysis, in seconds; later samples are ignored.
+        End there, s: later samples are not used.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
 
@@ -48,31 +49,28 @@ def alarm_events(
         ``code, kind, priority, onset_s, detected_s, end_s, sounded, citations``.
     """
     fs = ecg.fs_hz
-    stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))
     tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced, fold=fold)
     bed = Bed(bed_stream=BED_STREAM, unit="", bed="", since=time_of_ns(0))
     found: dict[tuple[str, int], Episode] = {}
     sounded: dict[str, bool] = {}
     alert_ids: dict[tuple[str, int], str] = {}
     priorities: dict[tuple[str, int], str] = {}
-    hop_samples = round(_HOP_S * fs)
-    for start in range(0, stop, hop_samples):
-        chunk = ecg.slice(start, min(start + hop_samples, stop))
-        hop = tier.push(replace(chunk, start_ns=round(start / fs * 1e9)))
-        for episode in hop.episodes:
-            # The event keeps the evidence of the detection; later updates set its end.
+    for chunk in update_chunks(ecg, until_s):
+        result = tier.push(chunk)
+        for episode in result.episodes:
+            # The evidence of the detection stays; only the end is updated.
             first = found.setdefault(episode.key, episode)
             found[episode.key] = replace(first, last_held=episode.last_held, end=episode.end)
             priority = priority_of(episode.code, chunk.leads_off, ecg.leads)
             if priority is not None:
                 priorities[episode.key] = priority
-        if hop.episodes or bed.alerts:
-            reports = [_report(e, fs, priorities.get(e.key)) for e in hop.episodes]
-            bed, versions = step(bed, _ns(hop.now, fs), reports)
+        if result.episodes or bed.alerts:
+            reports = [_report(e, fs, priorities.get(e.key)) for e in result.episodes]
+            bed, versions = step(bed, _ns(result.now, fs), reports)
             for alert in versions:
                 sounded[alert.id] = alert.sounded
-            for episode, report in zip(hop.episodes, reports, strict=True):
-                alert_known = alert_of(bed, report)  # an episode may continue the alert of the one before
+            for episode, report in zip(result.episodes, reports, strict=True):
+                alert_known = alert_of(bed, report)  # an episode may go on with the alert of the one before
                 if alert_known is not None:
                     alert_ids[episode.key] = alert_known.id
     events = sorted(found.values(), key=lambda e: (e.onset, e.code))

@@ -1,8 +1,9 @@
-"""Episodes: what the rhythm tier says of a bed, one value for each stretch in which an alarm condition holds.
+"""`Episode`: an interval in which an alarm condition of one bed holds.
 
 A condition ends by evidence only: absent for 5 s on usable signal. Without usable signal it is held. Back within those
 5 s it is the same episode. An instant (`AlarmCode.instant`) is an episode that stays on for 20 s and never merges.
-Positions are absolute samples of the bed's stream at its own rate, counted from the first sample pushed.
+Positions are absolute samples of the bed's stream at its own rate, counted from the first sample.
+Times: ``docs/alarms.md#times``.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 
 from models.evidence import Evidence
 
-END_AFTER_S = 5.0  # CONTRACTS 4: absent for 5 s on usable signal
-INSTANT_STAYS_S = 20.0  # CONTRACTS 4: codes of an instant stay on for 20 s
+END_AFTER_S = 5.0  # absent for 5 s on usable signal (docs/alarms.md#times)
+INSTANT_STAYS_S = 20.0  # codes of an instant stay on for 20 s (docs/alarms.md#times)
+INSTANT_LOOKBACK_S = 20.0  # criteria look for instants that ended within this time; earlier ones are reported already
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One stretch of one alarm condition.
+    """One interval of one alarm condition.
 
     Attributes
     ----------
@@ -26,7 +28,7 @@ class Episode:
     onset : int
         Sample at which the condition began (last beat for asystole, first wave for VF, first beat of a run).
     detected : int
-        Sample up to which signal had been seen when it was detected.
+        Sample up to which the signal was known when it was detected.
     last_held : int
         Sample at which the condition last held.
     end : int or None
@@ -34,9 +36,9 @@ class Episode:
     held : bool
         On only because the signal is unusable: neither present nor absent.
     evidence : tuple of Evidence
-        What was measured, in absolute samples of the stream.
+        Measurements that show it, absolute samples of the stream.
     leads : tuple of str
-        Leads that voted.
+        Leads on which it was detected.
     """
 
     code: str
@@ -50,5 +52,5 @@ class Episode:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What makes it this episode and no other."""
+        """Code and onset, which identify the episode."""
         return self.code, self.onset

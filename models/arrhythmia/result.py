@@ -1,4 +1,4 @@
-"""What the rhythm tier says once a second of one bed."""
+"""`RhythmResult`, the output of the rhythm tier for one bed, once a second; and the name of the rhythm."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from models.beats.detector import Beat
 HR_BEATS = 8  # the heart rate is a mean over this many RRs (GE EK-Pro: 8-beat mean)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RhythmResult:
-    """State of one bed's rhythm.
+    """Rhythm of one bed after one update.
 
     Attributes
     ----------
     now : int
-        Absolute sample up to which signal has been judged.
+        Absolute sample up to which the signal has been analysed.
     episodes : tuple of Episode
         Every episode that is on, and those that ended since the last push.
     beats : tuple of Beat
         Beats that became final since the last push.
     hr : float or None
-        Mean rate of the last beats, per minute; 0 in asystole, None where it cannot be told.
+        Mean rate of the last beats, per minute; 0 in asystole, None where it is unknown.
     rhythm : str or None
-        The rhythm in words.
+        Name of the rhythm, by `rhythm_name`; None without a usable lead.
     pvc_per_min : int or None
         Ventricular beats in the last minute.
     st : mapping
         Lead to ST level, mV.
     quality : mapping
-        Lead to 0…1.
+        Lead to quality, 0 to 1.
     usable_leads : tuple of str
-        Leads that may speak now.
+        Leads usable now.
     baseline : RhythmBaseline or None
-        Once the first five usable minutes have passed.
+        Set once the first five usable minutes have passed.
     """
 
     now: int
@@ -67,12 +67,12 @@ RHYTHMS = (
     ("EXTREME_BRADY", "bradycardia"),
     ("BRADY", "bradycardia"),
 )
-"""The word of the first of these codes that is on names the rhythm."""
+"""Codes that name the rhythm, in the order in which they are looked for."""
 
 
-def rhythm_word(on: Sequence[str], paced: bool) -> str:
-    """The rhythm in words, from the codes of the episodes that are on."""
-    for code, word in RHYTHMS:
+def rhythm_name(on: Sequence[str], paced: bool) -> str:
+    """Name of the rhythm, from the codes of the episodes that are on."""
+    for code, name in RHYTHMS:
         if code in on:
-            return word
+            return name
     return "paced rhythm" if paced else "regular rhythm"

@@ -1,8 +1,10 @@
-"""Is a silent lead believed? What each lead looked like second by second, and whether its silence is that of the heart.
+"""Plausibility of asystole: whether the beats or the lead's signal are missing.
 
-A lead whose electrode slips off, whose amplifier sits at a rail or recovers from it is silent too. Its silence is not
-believed when it began with an artefact, when its level has moved away, or when the lead never showed a beat while
-others cannot be used. Most silences of the 57 false asystole alarms of CinC 2015 at hand look so.
+In: the signal of each lead second by second, mV, [leads, samples]. Out: the leads on which a time without beats is
+plausible as asystole. A lead whose electrode slips off, or whose amplifier is at its rail or recovers from it, shows no
+beats either. Lead artefact is suspected when the silence began with an excursion, when the level of the lead has
+shifted, or when the lead never showed a beat.
+Source: own rules, chosen on the 57 false asystole alarms of CinC 2015 that are used here.
 """
 
 from __future__ import annotations
@@ -16,20 +18,20 @@ from numpy.typing import NDArray
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 
-KEPT_S = 90  # seconds remembered
+KEPT_S = 90  # seconds kept
 TYPICAL_S = 60  # a lead's usual size and level are medians over this time
-ARTEFACT_FACTOR = 3.0  # an excursion this many times the usual one of a second is no beat
+ARTEFACT_FACTOR = 3.0  # an excursion of this many times the usual peak-to-peak of a second is no beat
 ARTEFACT_FLOOR_MV = 2.5  # and at least this high
-USUAL_EVERY_S = 5  # the usual size and level, which move slowly, are taken anew this often
-LEVEL_FLOOR_MV = 1.0  # a level that moves less has not moved
-SHOWS_BEATS_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
-AFTER_ARTEFACT_S = 10.0  # a silence that began with an artefact is believed after this time
-BEFORE_S = 3  # an artefact this long before the silence belongs to it
-RAIL_RUN_S = 0.06  # equal samples far from the usual level for this long: an amplifier at its rail
+USUAL_EVERY_S = 5  # the usual size and level, which change slowly, are computed this often
+LEVEL_FLOOR_MV = 1.0  # a smaller change of the level is none
+MIN_BEAT_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
+AFTER_ARTEFACT_S = 10.0  # asystole is plausible again this long after the last excursion
+BEFORE_S = 3  # an excursion this long before the silence counts as its beginning
+RAIL_S = 0.06  # equal samples far from the usual level for this long: an amplifier at its rail
 
 
 class AsystolePlausibility:
-    """The last minute and a half of each lead, a row a second.
+    """Level, peak-to-peak and rail of each lead over the last 90 s, one row a second.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ class AsystolePlausibility:
         self._rail: deque[NDArray[np.bool_]] = deque(maxlen=KEPT_S)
 
     def update(self, second: Millivolts) -> None:
-        """Take the newest second, [leads, samples] mV; NaN where there is no sample."""
+        """Take the newest second, mV [leads, samples]; NaN where a sample is missing."""
         known: NDArray[np.bool_] = np.array([bool(np.isfinite(row).any()) for row in second], bool)
         filled = fill_gaps(second)[0].astype(np.float64)
         self._level.append(np.where(known, np.median(filled, axis=1), np.nan))
@@ -60,8 +62,8 @@ class AsystolePlausibility:
         self._rail.append(self._at_rail(filled))
 
     def _at_rail(self, filled: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Leads that stand still away from their usual level."""
-        run = max(3, round(RAIL_RUN_S * self._fs))
+        """Which leads are constant at a value far from their usual level, [leads]."""
+        run = max(3, round(RAIL_S * self._fs))
         if filled.shape[1] <= run or not self._level:
             return np.zeros(len(filled), bool)
         still = np.abs(np.diff(filled, axis=1)) < 1e-6
@@ -73,29 +75,29 @@ class AsystolePlausibility:
         together = np.lib.stride_tricks.sliding_window_view(both, run - 1, axis=1)
         return np.array([bool(row.all(axis=1).any()) for row in together])
 
-    def believed(self, silent_s: float, usable: Sequence[str]) -> tuple[str, ...]:
-        """Leads whose silence of the last ``silent_s`` seconds is that of the heart.
+    def leads(self, silent_s: float, usable: Sequence[str]) -> tuple[str, ...]:
+        """Leads on which ``silent_s`` without a beat is plausible as asystole.
 
         Parameters
         ----------
         silent_s : float
-            Seconds without a beat in any lead.
+            Time without a beat in any lead, s.
         usable : sequence of str
-            Leads that may speak at all.
+            Leads usable now.
         """
         seconds = min(int(np.ceil(silent_s)), len(self._level))
         before = len(self._level) - seconds
         levels, ranges, rails = np.array(self._level), np.array(self._range), np.array(self._rail)
         past = slice(max(0, before - TYPICAL_S), before)
         largest = np.nanmax(ranges[past], axis=0, initial=0)
-        shown = [k for k in range(len(self._leads)) if largest[k] >= SHOWS_BEATS_MV]
+        with_beats = [k for k in range(len(self._leads)) if largest[k] >= MIN_BEAT_MV]
         all_usable = len(usable) == len(self._leads)
         out = []
         for k, lead in enumerate(self._leads):
             if lead not in usable:
                 continue
-            if k not in shown:
-                if all_usable and not shown:
+            if k not in with_beats:
+                if all_usable and not with_beats:
                     out.append(lead)
                 continue
             size, level = (float(x[k]) for x in (_median(ranges[past]), _median(levels[past])))

@@ -1,14 +1,16 @@
-"""The rhythm tier: one bed's signal in, once a second the alarm conditions that hold.
+"""The rhythm tier: the signal of one bed in, once a second the alarm conditions that hold.
 
-`RhythmTier.push` takes chunks of any size; it judges on the grid of whole seconds of device time, so that the same
-signal gives the same episodes with the same onsets whatever the messages were, also in a worker that took over.
-`find_episodes` is the same code over a record. Positions are absolute samples of the stream, counted from the first
-one pushed. Nothing later than an episode's ``detected`` was used to find it.
+In: chunks of ECG, float32 [leads, samples] in mV, of any size. Out: `RhythmResult` with the episodes that are on, the
+beats, the heart rate, the rhythm, ST levels and lead quality. Positions are absolute samples of the stream, counted
+from the first sample.
+`RhythmTier.push` analyses on the grid of whole seconds of device time. The same signal therefore gives the same
+episodes with the same onsets whatever the size of the messages, also in a worker that took the bed over.
+`find_episodes` runs the same code over a record. No sample later than an episode's ``detected`` is used to find it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +24,7 @@ from models.arrhythmia.episode_tracker import EpisodeTracker
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.evaluate import ConditionEvaluator, RhythmContext
 from models.arrhythmia.limits import Limits, RhythmSettings
-from models.arrhythmia.result import HR_BEATS, RhythmResult, rhythm_word
+from models.arrhythmia.result import HR_BEATS, RhythmResult, rhythm_name
 from models.arrhythmia.silence import AsystolePlausibility
 from models.arrhythmia.views import RhythmViews
 from models.arrhythmia.wave_history import WaveHistory
@@ -33,16 +35,16 @@ from models.ecg import Ecg, Millivolts
 from models.leads import lead_order
 from models.signal.quality import MIN_PRESENT
 
-SIGNAL_KEPT_S = 20.0  # what criteria on the signal itself may look back
+SIGNAL_KEPT_S = 20.0  # longest signal that a criterion uses
 BEATS_KEPT_S = 130.0  # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
-SILENCE_DOUBTED_S = 3.0  # a silence this long is asked about: the heart's, or the lead's
-FRESH_AFTER_GAP_S = 30.0  # beats are forgotten within this time: after a longer gap the stream starts anew
+PLAUSIBILITY_FROM_S = 3.0  # from this time without a beat on, asystole and lead artefact are told apart
+NEW_STREAM_AFTER_GAP_S = 30.0  # the beat stream forgets within this time: after a longer gap it starts anew
 
 __all__ = ["RhythmBaseline", "RhythmResult", "RhythmTier", "find_episodes"]
 
 
 class RhythmTier:
-    """Alarm conditions of one bed, second by second.
+    """Alarm conditions of one bed, updated once a second.
 
     Parameters
     ----------
@@ -51,15 +53,15 @@ class RhythmTier:
     fs_hz : float
         Sampling rate of every chunk.
     limits : Limits
-        Of this bed; may be assigned anew at any time.
+        Alarm limits of this bed; may be assigned at any time.
     settings : RhythmSettings
-        Of the site.
+        Confirmation times of the site.
     baseline : RhythmBaseline, optional
-        Of this bed, where it is known already.
+        Baseline of this bed, where it is known already.
     paced : bool
         The patient has a pacemaker.
     start_sample : int
-        Absolute number of the first sample pushed.
+        Absolute sample number of the first sample.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
     """
@@ -84,21 +86,21 @@ class RhythmTier:
         self._limits = limits or Limits()
         self._stream = BeatStream(self.leads, self.fs_hz, paced=paced, start_sample=start_sample, fold=fold)
         self._tracker = EpisodeTracker(self.fs_hz)
-        self._signals = TechnicalConditions(self.leads, self.fs_hz)
+        self._technical = TechnicalConditions(self.leads, self.fs_hz)
         self._waves = WaveHistory(self.leads, self.fs_hz, baseline, fold=fold)
         self._atrial = AtrialRhythm(self.fs_hz, fold)
         self._block = AvBlockDetector(self.fs_hz)
         self._conditions = ConditionEvaluator(self.fs_hz)
-        self._silence = AsystolePlausibility(self.leads, self.fs_hz)
+        self._plausibility = AsystolePlausibility(self.leads, self.fs_hz)
         self._dominant = DominantBeatTemplate(self.leads, self.fs_hz)
-        self._likeness: dict[int, float] = {}
         self._since = self._now = start_sample
         self._boundary: int | None = None
         self._signal = np.zeros((len(self.leads), 0), np.float32)
         self._beats: list[Beat] = []
-        self._blind: list[Span] = []
+        self._new_beats: list[Beat] = []  # final since the last update
+        self._unusable: list[Span] = []
         self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._latest = RhythmResult(start_sample)
+        self._latest = RhythmResult(now=start_sample)
 
     @property
     def limits(self) -> Limits:
@@ -111,7 +113,7 @@ class RhythmTier:
 
     @property
     def baseline(self) -> RhythmBaseline | None:
-        """The bed's baseline; None until five usable minutes have passed. Assign None to set it anew."""
+        """The bed's baseline; None until five usable minutes have passed. Assigning None starts it again."""
         return self._waves.baseline
 
     @baseline.setter
@@ -124,130 +126,143 @@ class RhythmTier:
         Returns
         -------
         RhythmResult
-            The state at the last whole second, with what ended and what beats were found since the last push.
+            The state at the last whole second, with the episodes that ended and the beats found since the last push.
         """
-        hop = round(UPDATE_INTERVAL_S * self.fs_hz)
+        update = round(UPDATE_INTERVAL_S * self.fs_hz)
         if self._boundary is None:
             past_second = round(chunk.start_ns % 1_000_000_000 * 1e-9 * self.fs_hz)
-            self._boundary = self._now + hop - past_second % hop
+            self._boundary = self._now + update - past_second % update
         self.paced = self.paced or chunk.paced
         self._stream.paced = self.paced
         ended: list[Episode] = []
         beats: list[Beat] = []
-        state = replace(self._latest, episodes=tuple(e for e in self._latest.episodes if e.end is None), beats=())
+        result = replace(self._latest, episodes=tuple(e for e in self._latest.episodes if e.end is None))
         at = 0
         while at < chunk.n_samples:
             part = chunk.slice(at, at + min(chunk.n_samples - at, self._boundary - self._now))
             at += part.n_samples
-            self._take(part, beats)
+            self._take(part)
             if self._now == self._boundary:
-                self._boundary += hop
-                state = self._judge(part.leads_off)
-                ended += [e for e in state.episodes if e.end is not None]
-        on = tuple(e for e in state.episodes if e.end is None)
-        self._latest = replace(state, episodes=(*ended, *on), beats=tuple(beats))
+                self._boundary += update
+                result = self._analyse(part.leads_off)
+                ended += [e for e in result.episodes if e.end is not None]
+                beats += result.beats
+        on = tuple(e for e in result.episodes if e.end is None)
+        self._latest = replace(result, episodes=(*ended, *on), beats=tuple(beats))
         return self._latest
 
     def gap(self, n_samples: int) -> RhythmResult:
-        """``n_samples`` samples never came: nothing was seen, nothing ends."""
-        if n_samples > FRESH_AFTER_GAP_S * self.fs_hz and self._boundary is not None:
-            hop = round(UPDATE_INTERVAL_S * self.fs_hz)
-            whole = (n_samples - 1) // hop * hop  # keeps the grid
+        """Record ``n_samples`` missing samples. No condition ends by them."""
+        if n_samples > NEW_STREAM_AFTER_GAP_S * self.fs_hz and self._boundary is not None:
+            update = round(UPDATE_INTERVAL_S * self.fs_hz)
+            whole = (n_samples - 1) // update * update  # keeps the grid
             self._skip(whole)
             n_samples -= whole
         mv = np.full((len(self.leads), n_samples), np.nan, np.float32)
         return self.push(Ecg(self.leads, self.fs_hz, mv, paced=self.paced))
 
     def _skip(self, n_samples: int) -> None:
-        """Pass over a gap that is longer than anything remembered."""
+        """Start a new beat stream after a gap that is longer than the memory of the old one."""
         assert self._boundary is not None
-        self._blind.append((self._now, self._now + n_samples))
+        self._unusable.append((self._now, self._now + n_samples))
         self._now += n_samples
         self._boundary += n_samples
         self._stream = BeatStream(self.leads, self.fs_hz, paced=self.paced, start_sample=self._now, fold=self._fold)
         self._signal = np.zeros((len(self.leads), 0), np.float32)
-        self._silence = AsystolePlausibility(self.leads, self.fs_hz)
+        self._plausibility = AsystolePlausibility(self.leads, self.fs_hz)
         self._tracker.skip(self._now)
 
-    def _take(self, part: Ecg, beats: list[Beat]) -> None:
-        """Samples up to the next whole second at most."""
-        hop = round(UPDATE_INTERVAL_S * self.fs_hz)
+    def _take(self, part: Ecg) -> None:
+        """Take samples up to the next whole second at most."""
+        update = round(UPDATE_INTERVAL_S * self.fs_hz)
         assert self._boundary is not None
-        past_second = (hop - (self._boundary - self._now)) % hop  # the beat stream cuts on the same grid
-        found = self._stream.push(replace(part, start_ns=round(past_second / self.fs_hz * 1e9)))
-        beats += found
-        self._beats += found
+        past_second = (update - (self._boundary - self._now)) % update  # the beat stream updates on the same grid
+        self._new_beats += self._stream.push(replace(part, start_ns=round(past_second / self.fs_hz * 1e9)))
         keep = round(SIGNAL_KEPT_S * self.fs_hz)
         self._signal = np.concatenate([self._signal, part.mv], axis=1)[:, -keep:]
         if len(part.pacer_marks):
             self._marks = np.append(self._marks, part.pacer_marks + self._now)
         self._now += part.n_samples
 
-    def _judge(self, leads_off: Sequence[str]) -> RhythmResult:
-        """One whole second has been taken: everything is judged on what has been seen up to now."""
+    def _analyse(self, leads_off: Sequence[str]) -> RhythmResult:
+        """One update: the conditions on the signal up to now, which is a whole second."""
         now, fs = self._now, self.fs_hz
         usable = self._usable(leads_off)
         if not usable:
             start = now - round(UPDATE_INTERVAL_S * fs)
-            if self._blind and self._blind[-1][1] >= start:
-                self._blind[-1] = (self._blind[-1][0], now)
+            if self._unusable and self._unusable[-1][1] >= start:
+                self._unusable[-1] = (self._unusable[-1][0], now)
             else:
-                self._blind.append((start, now))
-        self._forget()
+                self._unusable.append((start, now))
+        self._drop_old()
         window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
-        self._silence.update(self._signal[:, -round(UPDATE_INTERVAL_S * fs) :])
+        self._plausibility.update(self._signal[:, -round(UPDATE_INTERVAL_S * fs) :])
         signal = self._stream.pulses.without(self._signal, now - self._signal.shape[1])
         track = self._track(usable, signal)
+        beats, self._new_beats = self._beats[len(self._beats) - len(self._new_beats) :], []
         silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence
-        believed = self._silence.believed(silent_s, usable) if silent_s >= SILENCE_DOUBTED_S else usable
-        doubted = track.silent_s >= SILENCE_DOUBTED_S and not believed
-        if doubted:  # the silence is the leads' own: no beat can be told missing
-            track = replace(track, blind=(*track.blind, (track.silent_from, now)))
+        checked = silent_s >= PLAUSIBILITY_FROM_S
+        asystole_plausible = self._plausibility.leads(silent_s, usable) if checked else usable
+        suspected_lead_artifact = track.silent_s >= PLAUSIBILITY_FROM_S and not asystole_plausible
+        if suspected_lead_artifact:  # the missing beats may be the leads' fault
+            track = replace(track, unusable=(*track.unusable, (track.silent_from, now)))
         self._waves.update(window, now, self._beats, usable)
         self._block.update(window, now - window.n_samples, self._waves.beats, usable)
         views = RhythmViews(replace(window, mv=signal), track.leads, self._fold)
         self._atrial.update(track, self._waves.beats, views)
         findings, unusable = self._conditions.present(
             RhythmContext(
-                track,
-                believed,
-                views,
-                self._marks,
-                self._waves,
-                self._atrial,
-                self._block,
-                self._limits,
-                self.settings,
-                self._tracker.is_on,
-                self.paced,
-                doubted,
+                track=track,
+                asystole_plausible=asystole_plausible,
+                suspected_lead_artifact=suspected_lead_artifact,
+                views=views,
+                marks=self._marks,
+                waves=self._waves,
+                atrial=self._atrial,
+                block=self._block,
+                limits=self._limits,
+                settings=self.settings,
+                on=self._tracker.is_on,
+                paced=self.paced,
             )
         )
-        findings += self._signals.update(now, () if doubted else usable, leads_off, self._stream.quality, self._there())
+        findings += self._technical.update(
+            now,
+            () if suspected_lead_artifact else usable,
+            leads_off,
+            self._stream.quality,
+            self._leads_with_samples(),
+        )
         off = {code for code in {f.code for f in findings} if not self._limits.is_on(code)}
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)
         on = [e.code for e in episodes if e.end is None]
         return RhythmResult(
-            now,
-            (*ended, *episodes),
-            (),
-            self._rate(track, on),
-            rhythm_word(on, self.paced) if usable else None,
-            self._pvcs(track) if usable else None,
-            self._waves.st(usable),
-            {lead: q.score for lead, q in self._stream.quality.items()},
-            usable,
-            self._waves.baseline,
+            now=now,
+            episodes=(*ended, *episodes),
+            beats=tuple(beats),
+            hr=self._rate(track, on),
+            rhythm=rhythm_name(on, self.paced) if usable else None,
+            pvc_per_min=self._pvcs(track) if usable else None,
+            st=self._waves.st(usable),
+            quality={lead: q.score for lead, q in self._stream.quality.items()},
+            usable_leads=usable,
+            baseline=self._waves.baseline,
         )
 
     def _usable(self, leads_off: Sequence[str]) -> tuple[str, ...]:
-        """Leads that may speak for the last second: by their quality, and with samples in it."""
+        """Leads usable in the last second: attached, of sufficient quality, and with samples in it."""
         return tuple(
-            lead_order([lead for lead in self._there() if lead not in leads_off and self._stream.quality[lead].usable])
+            lead_order(
+                [
+                    lead
+                    for lead in self._leads_with_samples()
+                    if lead not in leads_off and self._stream.quality[lead].usable
+                ]
+            )
         )
 
-    def _there(self) -> tuple[str, ...]:
+    def _leads_with_samples(self) -> tuple[str, ...]:
         """Leads with samples in the last second."""
         recent = self._signal[:, -round(UPDATE_INTERVAL_S * self.fs_hz) :]
         if not recent.shape[1]:
@@ -259,32 +274,23 @@ class RhythmTier:
         )
 
     def _track(self, usable: tuple[str, ...], signal: Millivolts) -> BeatTrack:
-        beats = [*self._beats, *self._stream.pending]
         start = self._now - signal.shape[1]
-        for beat in self._beats[len(self._likeness) :]:
-            self._likeness[beat.sample] = self._dominant.add(signal, start, beat)
-        likeness = [
-            *self._likeness.values(),
-            *(self._dominant.correlation(signal, start, b) for b in self._stream.pending),
-        ]
-        return BeatTrack(
-            self.fs_hz,
-            self._now,
-            np.array([b.sample for b in beats], np.int64),
-            [b.kind for b in beats],
-            np.array([b.qrs_ms for b in beats], float),
-            np.array([b.confidence for b in beats], float),
-            usable,
-            tuple(self._blind),
-            self._since,
-            np.array(likeness, float),
+        template = self._dominant
+        self._beats += [replace(b, correlation=template.add(signal, start, b)) for b in self._new_beats]
+        pending = [replace(b, correlation=template.correlation(signal, start, b)) for b in self._stream.pending]
+        return BeatTrack.of_beats(
+            [*self._beats, *pending],
+            fs_hz=self.fs_hz,
+            now=self._now,
+            leads=usable,
+            unusable=tuple(self._unusable),
+            since=self._since,
         )
 
-    def _forget(self) -> None:
+    def _drop_old(self) -> None:
         since = self._now - round(BEATS_KEPT_S * self.fs_hz)
         self._beats = [b for b in self._beats if b.sample >= since]
-        self._likeness = {r: like for r, like in self._likeness.items() if r >= since}
-        self._blind = [s for s in self._blind if s[1] >= since]
+        self._unusable = [s for s in self._unusable if s[1] >= since]
         self._marks = self._marks[self._marks >= since]
 
     def _rate(self, track: BeatTrack, on: Sequence[str]) -> float | None:
@@ -299,6 +305,23 @@ class RhythmTier:
         return int(np.sum(track.ectopic & (track.r > track.now - 60.0 * track.fs_hz)))
 
 
+def update_chunks(ecg: Ecg, until_s: float | None = None) -> Iterator[Ecg]:
+    """Cut a record into the chunks of a live bed, one for each update.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        The record. Its first sample is a whole second.
+    until_s : float, optional
+        End there, s; the end of the record where it is left out.
+    """
+    fs = ecg.fs_hz
+    stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))
+    step = round(UPDATE_INTERVAL_S * fs)
+    for start in range(0, stop, step):
+        yield replace(ecg.slice(start, min(start + step, stop)), start_ns=round(start / fs * 1e9))
+
+
 def find_episodes(
     ecg: Ecg,
     limits: Limits | None = None,
@@ -307,23 +330,25 @@ def find_episodes(
     *,
     fold: str | None = None,
 ) -> list[Episode]:
-    """Every episode of a record, by onset; the same code as for a live bed, fed second by second.
+    """Every episode of a record, by onset; the same code as for a live bed, with one chunk a second.
 
     Parameters
     ----------
     ecg : Ecg
         The record.
-    limits, settings
-        As of a bed; defaults where they are left out.
+    limits : Limits, optional
+        Alarm limits of the bed.
+    settings : RhythmSettings, optional
+        Confirmation times of the site.
     until_s : float, optional
-        Stop there: later samples are not looked at.
+        End there, s: later samples are not used.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
 
     Returns
     -------
     list of Episode
-        ``end`` is None for those on when the record stops.
+        ``end`` is None for those that are on when the record ends.
 
     Examples
     --------
@@ -337,12 +362,8 @@ def find_episodes(
     >>> asystole.code, round(asystole.onset / fs_hz, 2), round(asystole.detected / fs_hz, 2)
     ('ASYSTOLE', 29.74, 34.0)
     """
-    fs = ecg.fs_hz
-    stop = ecg.n_samples if until_s is None else min(ecg.n_samples, round(until_s * fs))
-    tier = RhythmTier(ecg.leads, fs, limits=limits, settings=settings, paced=ecg.paced, fold=fold)
+    tier = RhythmTier(ecg.leads, ecg.fs_hz, limits=limits, settings=settings, paced=ecg.paced, fold=fold)
     found: Mapping[tuple[str, int], Episode] = {}
-    step = round(UPDATE_INTERVAL_S * fs)
-    for start in range(0, stop, step):
-        hop = tier.push(replace(ecg.slice(start, min(start + step, stop)), start_ns=round(start / fs * 1e9)))
-        found = {**found, **{e.key: e for e in hop.episodes}}
+    for chunk in update_chunks(ecg, until_s):
+        found = {**found, **{e.key: e for e in tier.push(chunk).episodes}}
     return sorted(found.values(), key=lambda e: (e.onset, e.code))

@@ -1,93 +1,126 @@
-"""The beats of a bed's last minutes as arrays: what the criteria of rate and of ventricular beats are written on.
+"""The beats of a bed's last minutes as arrays, the input of the criteria of rate and of ventricular beats.
 
-Positions are absolute samples of the bed's stream. An RR interval counts only where a usable lead was watched from one
-beat to the next: an interval that spans noise, a detached electrode or missing samples is no interval.
+In: the beats of one bed, and the intervals in which no lead was usable. Out: `BeatTrack` with RR intervals, the running
+interval since the last beat, ventricular and ectopic beats, and the evidence that criteria cite.
+Positions are absolute samples of the bed's stream. An RR interval counts only where a lead was usable from one beat to
+the next: an interval across noise, a detached electrode or missing samples is NaN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.beats.detector import Beat
 from models.evidence import BeatSpan, Criterion, Evidence
 
-Span = tuple[int, int]
-LIKE_FROM = 0.88  # likeness of a bed's own beats to their dominant one (0.95 and more, most of them)
+Span = tuple[int, int]  # first sample, and the one after the last
+MIN_DOMINANT_CORRELATION = 0.88  # of a beat of the dominant morphology; most have 0.95 and more
 METHOD = "beats 1"  # name and version of the beat detector, as cited
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class BeatTrack:
-    """Beats up to now.
+    """Beats up to now; all arrays have one value a beat.
 
     Attributes
     ----------
     fs_hz : float
         Samples a second.
     now : int
-        Sample up to which signal has been seen.
-    r : int array
-        R positions, ascending.
-    kinds : sequence of str
-        ``N``, ``S``, ``V``, ``P`` (paced) or ``?`` for each.
-    qrs_ms : float array
-        QRS duration of each, NaN where it was not measured.
-    confidence : float array
-        0 to 1, of each.
+        Absolute sample up to which the signal is known.
+    r : int64 [beats]
+        R peaks, absolute samples, ascending.
+    kinds : sequence of str, one a beat
+        ``N``, ``S``, ``V``, ``P`` (paced) or ``?``.
+    qrs_ms : float64 [beats]
+        QRS duration, ms; NaN where it was not measured.
+    confidence : float64 [beats]
+        Confidence of the detection, 0 to 1.
+    correlation : float64 [beats]
+        Morphology correlation with the bed's dominant-beat template (`models.beats.template`); NaN where there is none.
     leads : tuple of str
-        Usable leads now: what evidence is cited on.
-    blind : sequence of (start, stop)
-        Spans in which no lead was usable.
+        Leads usable now; evidence is cited on them.
+    unusable : sequence of (start, stop)
+        Intervals in which no lead was usable.
     since : int
-        First sample watched.
-    likeness : float array
-        Of each beat to the bed's dominant one (`models.beats.template`), NaN where it cannot be told.
+        First sample of the bed's stream.
+
+    Raises
+    ------
+    ValueError
+        An array has another length than ``r``.
     """
 
     fs_hz: float
     now: int
     r: NDArray[np.int64]
     kinds: Sequence[str]
-    qrs_ms: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    qrs_ms: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    correlation: NDArray[np.float64]
     leads: tuple[str, ...] = ()
-    blind: Sequence[Span] = ()
+    unusable: Sequence[Span] = ()
     since: int = 0
-    likeness: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
-    @cached_property
-    def like(self) -> NDArray[np.float64]:
-        """`likeness`, NaN for every beat where it was not given, [beats]."""
-        return self.likeness if len(self.likeness) == len(self.r) else np.full(len(self.r), np.nan)
+    def __post_init__(self) -> None:
+        for name in ("kinds", "qrs_ms", "confidence", "correlation"):
+            if len(getattr(self, name)) != len(self.r):
+                raise ValueError(f"BeatTrack has {len(self.r)} beats, but {len(getattr(self, name))} {name}")
+
+    @classmethod
+    def of_beats(
+        cls,
+        beats: Sequence[Beat],
+        *,
+        fs_hz: float,
+        now: int,
+        leads: tuple[str, ...] = (),
+        unusable: Sequence[Span] = (),
+        since: int = 0,
+    ) -> BeatTrack:
+        """The track of ``beats``, in order of their R peaks; the other parameters are those of the class."""
+        return cls(
+            fs_hz=fs_hz,
+            now=now,
+            r=np.array([b.sample for b in beats], np.int64),
+            kinds=[b.kind for b in beats],
+            qrs_ms=np.array([b.qrs_ms for b in beats], float),
+            confidence=np.array([b.confidence for b in beats], float),
+            correlation=np.array([b.correlation for b in beats], float),
+            leads=leads,
+            unusable=unusable,
+            since=since,
+        )
 
     @cached_property
     def rr_s(self) -> NDArray[np.float64]:
-        """Seconds from each beat to the next, [beats - 1]; NaN across a blind span."""
+        """Seconds from each beat to the next, [beats - 1]; NaN across an unusable interval."""
         rr = np.diff(self.r) / self.fs_hz
-        for start, stop in self.blind:
+        for start, stop in self.unusable:
             rr[(self.r[:-1] < stop) & (self.r[1:] > start)] = np.nan
         return rr
 
     @cached_property
     def running_s(self) -> float:
-        """Seconds since the last beat; NaN where no usable lead was watched since, or there is no beat."""
+        """Seconds since the last beat; NaN after an unusable interval, or without a beat."""
         if not len(self.r):
             return float("nan")
         last = int(self.r[-1])
-        if any(stop > last for _, stop in self.blind):
+        if any(stop > last for _, stop in self.unusable):
             return float("nan")
         return (self.now - last) / self.fs_hz
 
     @cached_property
     def silent_from(self) -> int:
-        """Where the running silence began: the last beat, or where a usable lead was watched again after it."""
-        seen_again = max((stop for _, stop in self.blind), default=self.since)
-        return max(int(self.r[-1]) if len(self.r) else self.since, seen_again)
+        """Start of the running interval without a beat: the last beat, or the end of an unusable interval after it."""
+        usable_again = max((stop for _, stop in self.unusable), default=self.since)
+        return max(int(self.r[-1]) if len(self.r) else self.since, usable_again)
 
     @cached_property
     def silent_s(self) -> float:
@@ -101,18 +134,18 @@ class BeatTrack:
 
     @cached_property
     def ectopic(self) -> NDArray[np.bool_]:
-        """Which beats are ventricular and unlike the bed's dominant beat, [beats].
+        """Which beats are ventricular and not of the dominant morphology, [beats].
 
-        Where all beats look ventricular (bundle-branch block, pacing) none of them is ectopic.
+        In bundle-branch block or pacing, where all beats look ventricular, none is ectopic.
         """
-        return np.asarray(self.ventricular & ~(self.like >= LIKE_FROM), bool)
+        return np.asarray(self.ventricular & ~(self.correlation >= MIN_DOMINANT_CORRELATION), bool)
 
     def age_s(self, index: int) -> float:
         """Seconds since beat ``index``."""
         return float(self.now - self.r[index]) / self.fs_hz
 
     def rate_evidence(self, first: int, last: int, criterion: Criterion) -> Evidence:
-        """HR over the beats ``first`` to ``last``, each with the RR that led to it."""
+        """HR over the beats ``first`` to ``last``, per minute; each beat is cited with the RR before it."""
         r = self.r[first : last + 1]
         hr = 60.0 * (len(r) - 1) * self.fs_hz / float(r[-1] - r[0])
         beats = tuple(
@@ -126,12 +159,12 @@ class BeatTrack:
             int(r[-1]),
             beats,
             criterion,
-            confidence=self._trust(first, last),
+            confidence=self._confidence(first, last),
             method=METHOD,
         )
 
     def rr_evidence(self, first: int, criterion: Criterion) -> Evidence:
-        """The RR from beat ``first`` to the next one; the silence since it, where none has come yet."""
+        """RR from beat ``first`` to the next one, s; SILENCE since ``first`` where it is the last beat."""
         start = int(self.r[first])
         ended = first + 1 < len(self.r)
         stop = int(self.r[first + 1]) if ended else self.now
@@ -145,10 +178,9 @@ class BeatTrack:
             stop,
             (beat,),
             criterion,
-            confidence=self._trust(first, first),
+            confidence=self._confidence(first, first),
             method=METHOD,
         )
 
-    def _trust(self, first: int, last: int) -> float:
-        known = self.confidence[first : last + 1] if len(self.confidence) == len(self.r) else np.ones(1)
-        return round(float(np.clip(np.mean(known), 0.0, 1.0)), 3)
+    def _confidence(self, first: int, last: int) -> float:
+        return round(float(np.clip(np.mean(self.confidence[first : last + 1]), 0.0, 1.0)), 3)

@@ -20,7 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
-from models.arrhythmia.criteria.atrial import FEATURES, LOOK_S, MIN_RRS, REGULAR_BELOW, AtrialClassifier, rr_features
+from models.arrhythmia.criteria.atrial import FEATURES, MIN_RRS, REGULAR_BELOW, WINDOW_S, AtrialClassifier, rr_features
 from models.beats.series import BeatTrack
 from models.ecg import Ecg
 from models.measurement.measure import measure
@@ -46,15 +46,15 @@ def rows_of(name: str, label: str, mv: NDArray[np.float32], fs_hz: float, fold: 
     if not measured.quality["I"].usable:
         return []
     r = np.array(measured.r_peaks, np.int64)
-    kinds = [m.beat.kind for m in measured.beats]
+    beats = [m.beat for m in measured.beats]
     absent = np.array([m.overall.p_on is None for m in measured.beats])
-    conducted = np.array([kind in ("N", "S") for kind in kinds])
+    conducted = np.array([b.kind in ("N", "S") for b in beats])
     out = []
     for second in range(FIRST_S, int(mv.shape[1] / fs_hz) + 1, EVERY_S):
         now = round(second * fs_hz)
         n = int(np.searchsorted(r, now))
-        track = BeatTrack(fs_hz, now, r[:n], kinds[:n], leads=("I",))
-        first = int(np.searchsorted(r, now - LOOK_S * fs_hz))
+        track = BeatTrack.of_beats(beats[:n], fs_hz=fs_hz, now=now, leads=("I",))
+        first = int(np.searchsorted(r, now - WINDOW_S * fs_hz))
         if n - first < MIN_RRS + 1:
             continue
         scatter = rr_features(track, first)

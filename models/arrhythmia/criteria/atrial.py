@@ -1,11 +1,11 @@
-"""Atrial rhythm: irregular or not, and fibrillating or not, from the beats of the last half minute.
+"""Atrial rhythm: irregular or not, and fibrillating or not, from the beats of the last 30 s.
 
-In, once a hop: the beat track, the measured waves, the rhythm network's view. Out: `AtrialRhythm.irregular` and
-`.fibrillating` (None where the signal cannot tell) and the evidence of both.
-A small classifier weighs ten features: how the RRs scatter (irregularly, not by ectopic beats and pauses in a regular
-rhythm) and how many beats show a P wave. It is trained by ``python -m models.training.atrial_classifier``.
-Two networks see the waves themselves and vote beside it: the atrial network, trained on atrial rhythms alone, and the
-rhythm network.
+In, once an update: the beat track, the measured waves, and the two networks' probabilities (`RhythmViews`). Out:
+`AtrialRhythm.irregular` and `.fibrillating`, None where the signal does not allow a decision, and the evidence of both.
+Three log odds are averaged: a small classifier of ten features (scatter of the RR intervals, and the share of beats
+without a P wave; trained by ``python -m models.training.atrial_classifier``), the rhythm network, and the atrial
+network. Scatter from ectopic beats and pauses in a regular rhythm is not counted.
+Sources: AHA/ACC/HRS 2014 (irregular RR without P waves); weights: ``models/weights/rhythm.md``.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from models.beats.series import METHOD, BeatTrack
 from models.evidence import Criterion, Evidence
 from models.networks.loading import SmallNetwork
 
-LOOK_S = 30.0  # beats of this time are judged together
+WINDOW_S = 30.0  # the decision is made over the beats of this time
 MIN_RRS = 8
-REGULAR_BELOW = 0.015  # median change between RRs, of the median RR: below it no fibrillation, nothing is asked
+REGULAR_BELOW = 0.015  # median change between RRs, of the median RR: below it no fibrillation, without networks
 IRREGULAR_ABOVE = 0.08
-NOISY_ABOVE = 0.3  # the network's say: nothing can be told
-OWN_SHARE, RHYTHM_SHARE, ATRIAL_SHARE = 0.2, 0.2, 0.6  # of the decision; all three say it in log odds
+NOISY_ABOVE = 0.3  # network probability of noise above which no decision is made
+CLASSIFIER_SHARE, RHYTHM_SHARE, ATRIAL_SHARE = 0.2, 0.2, 0.6  # weights of the three log odds
 LEVEL = -1.5  # log odds above which fibrillation is called, for 89 of 100 of CinC 2017 found
-MOST = 6.0  # log odds of the RRs and P waves beyond this are no surer
-ASK_NETWORK_ABOVE = -6.0  # log odds of the RRs and P waves below which the network could not change the decision
+MAX_LOG_ODDS = 6.0  # the classifier's log odds are clipped here
+NETWORKS_FROM = -6.0  # below these log odds of the classifier the networks could not change the decision
 FEATURES = (
     "median_change",
     "rmssd",
@@ -46,14 +46,21 @@ FEATURES = (
 
 
 class AtrialRhythm:
-    """Irregularity and fibrillation of one bed, as of the last hop.
+    """Irregularity and fibrillation of one bed after the last update.
 
     Parameters
     ----------
     fs_hz : float
         Samples a second of the stream.
     fold : str, optional
-        Use weights trained without this fold.
+        Use weights trained without this fold (evaluation).
+
+    Attributes
+    ----------
+    irregular, fibrillating : bool or None
+        None where the signal does not allow a decision.
+    onset : int or None
+        First beat of the window, absolute sample.
     """
 
     def __init__(self, fs_hz: float, fold: str | None = None) -> None:
@@ -67,12 +74,12 @@ class AtrialRhythm:
         self._first = 0
 
     def update(self, track: BeatTrack, waves: Sequence[WaveBeat], views: RhythmViews) -> None:
-        """One hop."""
+        """Decide on the beats of the last `WINDOW_S`."""
         self.irregular = self.fibrillating = None
         self._track = track
         if not track.leads:
             return
-        recent = np.flatnonzero(track.r > track.now - LOOK_S * self._fs)
+        recent = np.flatnonzero(track.r > track.now - WINDOW_S * self._fs)
         if len(recent) < MIN_RRS + 1:
             return
         self._first = int(recent[0])
@@ -80,26 +87,25 @@ class AtrialRhythm:
         scatter = rr_features(track, self._first)
         if scatter is None:
             return
-        seen = [b for b in waves if b.sample >= self.onset and b.conducted]
-        self._absent_p = float(np.mean([b.beat.overall.p_on is None for b in seen])) if seen else float("nan")
+        conducted = [b for b in waves if b.sample >= self.onset and b.conducted]
+        self._absent_p = float(np.mean([b.beat.overall.p_on is None for b in conducted])) if conducted else float("nan")
         if scatter[0] < REGULAR_BELOW:
             self.irregular = self.fibrillating = False
             return
-        odds = AtrialClassifier.load(self._fold)(
-            np.array([*scatter, 0.5 if np.isnan(self._absent_p) else self._absent_p])
-        )
-        if odds > ASK_NETWORK_ABOVE:
+        absent_p = 0.5 if np.isnan(self._absent_p) else self._absent_p
+        odds = AtrialClassifier.load(self._fold)(np.array([*scatter, absent_p]))
+        if odds > NETWORKS_FROM:
             if views.network["noise"] > NOISY_ABOVE:
                 return
-            own, rhythm = min(max(odds, -MOST), MOST), logit(views.network["af"])
-            said = OWN_SHARE * own + RHYTHM_SHARE * rhythm + ATRIAL_SHARE * views.atrial
-            self.fibrillating = said > LEVEL
+            classifier, rhythm = min(max(odds, -MAX_LOG_ODDS), MAX_LOG_ODDS), logit(views.network["af"])
+            averaged = CLASSIFIER_SHARE * classifier + RHYTHM_SHARE * rhythm + ATRIAL_SHARE * views.atrial
+            self.fibrillating = averaged > LEVEL
         else:
             self.fibrillating = False
         self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE
 
     def evidence(self, code: str, over_s: float, source: str) -> tuple[Evidence, ...]:
-        """REGULARITY over the judged beats, and ABSENT_P for atrial fibrillation."""
+        """REGULARITY over the beats of the window, and for atrial fibrillation ABSENT_P."""
         track = self._track
         assert track is not None
         rr = np.diff(track.r[self._first :]) / self._fs
@@ -132,9 +138,9 @@ class AtrialRhythm:
 
 
 def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:
-    """The first nine of `FEATURES`, of the beats from ``first`` on; None where there are too few RRs.
+    """The first nine of `FEATURES`, float64 [9], over the beats from ``first`` on; None with too few RRs.
 
-    RRs beside ventricular beats are left out: ectopic beats are irregular too, and no fibrillation.
+    RRs before and after ventricular beats are left out: ectopic beats are irregular without fibrillation.
     """
     rr = track.rr_s[first:]
     ventricular = track.ventricular[first:]

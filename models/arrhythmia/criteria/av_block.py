@@ -1,9 +1,12 @@
-"""P waves that lead no QRS: the patient's own P wave looked for where a beat fails to come.
+"""Criterion of AV block: P waves without a QRS complex, found by the patient's own P wave as a template.
 
-In: the newest signal and measured beats. Out: P waves without a QRS, and the AV_BLOCK finding of two in 30 s.
-The template is the mean P wave of the conducted beats at hand, lead by lead. A match counts between the T wave of one
-beat and the P wave (or QRS) of the next, where its shape and size fit in most leads and its place fits their pace.
-Ventricular beats on either side are left out: what lies behind them is their own doing.
+In, once an update: the newest signal, mV [leads, samples], and the measured beats. Out: P waves without a QRS complex,
+and the AV_BLOCK finding of two in 30 s.
+The template of a lead is the mean P wave of the conducted beats. It is looked for between the T wave of one conducted
+beat and the P wave (or QRS) of the next. A match needs the correlation and size in most leads, and a place in the
+rhythm of the P waves. Intervals with a ventricular beat at either end are left out: a P wave after such a beat is
+blocked by its refractory period.
+Source: own method; condition by AHA practice standards 2017.
 """
 
 from __future__ import annotations
@@ -16,19 +19,19 @@ from numpy.typing import NDArray
 
 from models.arrhythmia.criteria.waves import WaveBeat
 from models.arrhythmia.episode_tracker import Finding
-from models.arrhythmia.limits import RULES, Limit
+from models.arrhythmia.limits import EventCountLimit, criterion_of
 from models.ecg import Ecg
-from models.evidence import BeatSpan, Criterion, Evidence
+from models.evidence import BeatSpan, Evidence
 
-HALF_S = 0.07  # half a P wave: templates are 140 ms long (P waves last 80 to 120 ms)
-MIN_BEATS = 4  # conducted beats with a P wave that make a template
-MIN_P_MV = 0.06  # a smaller P wave in a lead cannot be told from noise
+HALF_S = 0.07  # half a template, which is 140 ms long (P waves last 80 to 120 ms)
+MIN_BEATS = 4  # least number of conducted beats with a P wave for a template
+MIN_P_MV = 0.06  # a smaller P wave in a lead does not stand out from noise
 MIN_RR_S = 0.8  # a shorter RR has no room for a P wave of its own
-ALIKE = 0.88  # correlation with the template
-SIZE = (0.5, 1.8)  # of the template's size
+MIN_P_CORRELATION = 0.88  # with the template
+P_SIZE = (0.5, 1.8)  # of the template's size
 AFTER_T_S = 0.04  # clear of the T wave's end
 BEFORE_P_S = 0.20  # clear of the next beat's own P wave
-PACE = 0.22  # how far a P wave may stand off the middle, or off the usual PP interval
+PP_TOLERANCE = 0.22  # relative distance of a P wave from the middle, or of its PP interval from the usual one
 METHOD = "P template 1"
 
 
@@ -37,11 +40,11 @@ class AvBlockDetector:
 
     def __init__(self, fs_hz: float) -> None:
         self._fs = fs_hz
-        self._asked = -1
+        self._searched_to = -1
         self._found: list[tuple[int, tuple[str, ...]]] = []
 
     def update(self, window: Ecg, start: int, beats: Sequence[WaveBeat], usable: Sequence[str]) -> None:
-        """Look behind each measured beat whose successor has been measured since the last hop.
+        """Search after each beat whose successor has been measured since the last update.
 
         Parameters
         ----------
@@ -52,12 +55,12 @@ class AvBlockDetector:
         beats : sequence of WaveBeat
             Measured beats, absolute samples.
         usable : sequence of str
-            Leads to look at.
+            Leads to search.
         """
-        new = [k for k in range(len(beats) - 1) if beats[k + 1].sample > self._asked]
+        new = [k for k in range(len(beats) - 1) if beats[k + 1].sample > self._searched_to]
         if not new or not usable:
             return
-        self._asked = beats[-1].sample
+        self._searched_to = beats[-1].sample
         rr = np.diff([b.sample for b in beats]) / self._fs
         wanted = [
             k
@@ -71,14 +74,13 @@ class AvBlockDetector:
         for k in wanted:
             self._found += _between(part, start, beats, k, templates, self._fs)
 
-    def finding(self, now: int, limit: Limit) -> Finding | None:
-        """AV_BLOCK where enough such P waves lie in the last ``limit.seconds``. Onset: the first of them."""
-        assert limit.beats is not None and limit.seconds is not None
+    def finding(self, now: int, limit: EventCountLimit) -> Finding | None:
+        """AV_BLOCK where ``limit.beats`` such P waves are in the last ``limit.seconds``. Onset: the first of them."""
         self._found = [f for f in self._found if f[0] > now - limit.seconds * self._fs]
         if len(self._found) < limit.beats:
             return None
         rule = f"P waves that lead no QRS, {limit.beats} in {limit.seconds:g} s"
-        criterion = Criterion(rule, limit.beats, RULES["AV_BLOCK"].source)
+        criterion = criterion_of("AV_BLOCK", rule, limit.beats)
         half = round(HALF_S * self._fs)
         cited = []
         for at, leads in self._found[-limit.beats :]:
@@ -100,7 +102,7 @@ class AvBlockDetector:
 
 
 def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> dict[str, NDArray[np.float64]]:
-    """Mean P wave of each lead that shows one, baseline removed, [2 half + 1] mV."""
+    """Mean P wave of each lead that has one, detrended, mV [2 half + 1]."""
     half = round(HALF_S * fs)
     out: dict[str, NDArray[np.float64]] = {}
     for lead, row in zip(part.leads, part.mv, strict=True):
@@ -111,7 +113,7 @@ def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> d
             if peak is not None and half <= peak - start < len(row) - half:
                 waves.append(row[peak - start - half : peak - start + half + 1])
         if len(waves) >= MIN_BEATS:
-            mean = _level(np.mean(waves, axis=0).astype(np.float64))
+            mean = _detrended(np.mean(waves, axis=0).astype(np.float64))
             if np.ptp(mean) >= MIN_P_MV:
                 out[lead] = mean
     return out
@@ -120,7 +122,7 @@ def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> d
 def _between(
     part: Ecg, start: int, beats: Sequence[WaveBeat], k: int, templates: dict[str, NDArray[np.float64]], fs: float
 ) -> list[tuple[int, tuple[str, ...]]]:
-    """P waves between beat ``k`` and the next one: absolute sample and the leads that show it."""
+    """P waves between beat ``k`` and the next one: absolute sample, and the leads with a match."""
     here, after = beats[k].beat.overall, beats[k + 1].beat.overall
     if here.t_off is None or not templates:
         return []
@@ -141,7 +143,7 @@ def _between(
     before = here.p_peak if here.p_peak is not None else here.qrs_on
     for run in runs:
         at = start + first + int(run[len(run) // 2])
-        if before is not None and _paced_right(before, at, own, beats, fs):
+        if before is not None and _in_rhythm(before, at, own, beats, fs):
             leads = tuple(lead for lead, row in zip(templates, votes, strict=True) if row[run].any())
             out.append((at, leads))
     return out
@@ -159,23 +161,23 @@ def _matches(row: NDArray[np.float64], template: NDArray[np.float64], first: int
     alike = flat @ template / norm
     size = np.ptp(flat, axis=1) / max(float(np.ptp(template)), 1e-9)
     out = np.zeros(last - first, bool)
-    out[: len(alike)] = (alike >= ALIKE) & (size >= SIZE[0]) & (size <= SIZE[1])
+    out[: len(alike)] = (alike >= MIN_P_CORRELATION) & (size >= P_SIZE[0]) & (size <= P_SIZE[1])
     return out
 
 
-def _level(wave: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The wave on a level line, mean zero."""
+def _detrended(wave: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The wave without its linear trend and mean."""
     flat = wave - np.linspace(wave[0], wave[-1], len(wave))
     return np.asarray(flat - flat.mean(), np.float64)
 
 
-def _paced_right(before: int, at: int, after: int, beats: Sequence[WaveBeat], fs: float) -> bool:
-    """The P wave stands midway between its neighbours, or a usual PP interval behind the one before."""
+def _in_rhythm(before: int, at: int, after: int, beats: Sequence[WaveBeat], fs: float) -> bool:
+    """Whether the P wave is midway between its neighbours, or a usual PP interval after the one before."""
     one, two = (at - before) / fs, (after - at) / fs
     if min(one, two) < 0.25:
         return False
     peaks = [b.beat.overall.p_peak for b in beats]
     intervals = [(q - p) / fs for p, q in pairwise(peaks) if p is not None and q is not None]
     usual = float(np.percentile(intervals, 25)) if intervals else float("nan")
-    midway = abs(one - two) < PACE * (one + two) / 2.0
-    return midway or abs(one - usual) < PACE * usual
+    midway = abs(one - two) < PP_TOLERANCE * (one + two) / 2.0
+    return midway or abs(one - usual) < PP_TOLERANCE * usual

@@ -1,10 +1,12 @@
-"""Ventricular fibrillation and tachycardia as the signal shows them, told from artefact by more than one view.
+"""Criteria of ventricular fibrillation and ventricular tachycardia.
 
-In: a `BeatTrack`, the `RhythmViews` of the moment, the code's `Limit`. Out: a `Finding` where the condition is present.
-Fibrillation: the waves of most usable leads look so (spectrum, organisation, no rest between complexes) and the rhythm
-network, which has seen real alarms true and false, agrees. Tachycardia: a run of beats unlike the bed's own, and a
-network that agrees, the surer the shorter the run. A bundle-branch block or a pacemaker makes all of a bed's beats look
-ventricular: such beats make a run only where the network is surer still.
+In: a `BeatTrack`, the `RhythmViews` of the newest signal, and the code's limit. Out: a `Finding` where the condition is
+present now, else None.
+Fibrillation is present where the waves of most usable leads have the features of fibrillation
+(`models.arrhythmia.fibrillation_features`) and the rhythm network agrees. Tachycardia is present where a run of beats
+is not of the bed's dominant morphology and the rhythm network agrees; a shorter run needs a higher probability. In
+bundle-branch block and pacing all beats of the bed look ventricular: a run of them needs the highest probability.
+Sources: PhysioNet/CinC Challenge 2015 (definitions); limits chosen on MIT-BIH, CUDB and CinC 2015 as noted below.
 """
 
 from __future__ import annotations
@@ -17,46 +19,46 @@ from numpy.typing import NDArray
 from models.arrhythmia.criteria.ventricular import RATE_MARGIN_BPM, RUN_BEATS, run_rate, runs
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.fibrillation_features import FEATURES, WINDOW_S
-from models.arrhythmia.limits import RULES, Limit
+from models.arrhythmia.limits import DurationLimit, RunLimit, criterion_of
 from models.arrhythmia.views import RhythmViews
-from models.beats.series import LIKE_FROM, BeatTrack
-from models.evidence import Criterion, Evidence
+from models.beats.series import MIN_DOMINANT_CORRELATION, BeatTrack
+from models.evidence import Evidence
 from models.measurement.intervals import FIBRILLATION
 
-# Limits of the views, between the fibrillation of CUDB and MIT-BIH 207 and everything else in MIT-BIH and CinC 2015:
-# the first line holds 84 to 93 % of it and 0.2 % of the other MIT-BIH windows, the second 76 to 86 % and 0.01 %.
+# Bounds of the features, chosen between the fibrillation of CUDB and MIT-BIH 207 and all other signal of MIT-BIH and
+# CinC 2015. LIKELY holds for 84 to 93 % of the fibrillation and 0.2 % of the other MIT-BIH windows, CERTAIN for 76 to
+# 86 % and 0.01 %.
 LIKELY = {"leakage": 0.65, "rest_share": 0.5, "slope_kurtosis": 10.0, "peak_share": 0.33, "rms_mv": 0.05}
 CERTAIN = {"leakage": 0.62, "rest_share": 0.36, "slope_kurtosis": 6.0, "peak_share": 0.38, "rms_mv": 0.05}
-AT_LEAST = ("peak_share", "rms_mv")  # of these a wave must have more, of the others less
-AGREE, NOT_AGAINST = 0.65, 0.2  # the network's say for likely and for certain waves
-HOLD_NETWORK = 0.3  # once on
-WAIT_FOR_WAVES_S = 1.0  # asystole may be this much later where fibrillation is likelier
+LOWER_BOUNDS = ("peak_share", "rms_mv")  # the bounds of the other features are upper bounds
+VF_LIKELY, VF_CERTAIN = 0.65, 0.2  # network probability that likely and certain waves need
+VF_HOLD = 0.3  # network probability that holds an episode that is on
+MAX_WAIT_S = 1.0  # asystole may be delayed by this where fibrillation is likely
 
-# The network's say that a tachycardia needs: beside a run of the limit's length, beside a shorter one (beats that melt
-# into each other are missed), beside two strange beats that make none, beside a run that looks as the bed always does
-VT_RUN, VT_SHORT_RUN, VT_NO_RUN, VT_FAMILIAR = 0.5, 0.6, 0.75, 0.85
-VT_HOLDS, VT_ALONE_HOLDS = 0.3, 0.8  # once on: beside a strange beat or a ventricular run, beside none
-NEW_S = 8.0  # in the first seconds of a bed the network, which sees 16 s, must be sure
-FEW_STRANGERS = 2  # fewer strange beats are no tachycardia, whatever the network says
-ROOM_S = 2.0  # five beats at 150 a minute and what is around them
-SETTLED = 0.7  # share of the beats before a run that must be alike for likeness to tell
-SETTLED_BEATS, FEWEST_SETTLED = 20, 6
-LOOK_S = 9.0  # a run whose last beat is older is over
+# Network probability that a tachycardia needs with a run of the limit's length, with a shorter run (fused beats are
+# missed), with two non-dominant beats but no run, and with a run of the morphology that all beats of the bed have.
+VT_RUN, VT_SHORT_RUN, VT_NO_RUN, VT_DOMINANT = 0.5, 0.6, 0.75, 0.85
+VT_HOLD, VT_HOLD_ALONE = 0.3, 0.8  # once on: with a non-dominant beat or a ventricular run, and without
+NEW_BED_S = 8.0  # the network uses 16 s: within the first seconds of a bed VT_DOMINANT is needed
+MIN_NON_DOMINANT = 2  # with fewer non-dominant beats there is no tachycardia, whatever the network's probability
+MIN_RUN_SPAN_S = 2.0  # five beats at 150 a minute with the RRs before and after
+MIN_DOMINANT_SHARE = 0.7  # share of dominant beats before a run, below which the correlation is not used
+DOMINANCE_BEATS, MIN_DOMINANCE_BEATS = 20, 6  # that share is taken over up to 20 beats, and over 6 at least
+LOOKBACK_S = 9.0  # a run whose last beat is older is over
 METHOD = "views 1"
 
 
 def waves_like_fibrillation(features: NDArray[np.float64], bounds: dict[str, float]) -> NDArray[np.bool_]:
-    """Which leads' rows of fibrillation features lie within the bounds, [leads]."""
+    """Which leads have features within the bounds, [leads], for ``features`` [leads, features]."""
     within = np.ones(len(features), bool)
     for name, bound in bounds.items():
         column = features[:, FEATURES.index(name)]
-        within &= column > bound if name in AT_LEAST else column < bound
+        within &= column > bound if name in LOWER_BOUNDS else column < bound
     return within
 
 
-def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Finding | None:
+def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -> Finding | None:
     """Fibrillation or flutter waves for ``limit.seconds``. Onset: the first wave."""
-    assert limit.seconds is not None
     if not views.may_fibrillate:
         return None
     likely = waves_like_fibrillation(views.fibrillation, LIKELY)
@@ -64,12 +66,12 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findin
         return None
     certain = waves_like_fibrillation(views.fibrillation, CERTAIN)
     network = views.network["vfib"]
-    needed = HOLD_NETWORK if on else NOT_AGAINST if certain.mean() >= 0.75 else AGREE
+    needed = VF_HOLD if on else VF_CERTAIN if certain.mean() >= 0.75 else VF_LIKELY
     if network < needed:
         return None
     span = (track.now - round(WINDOW_S * track.fs_hz), track.now)
     leads = tuple(lead for lead, votes in zip(track.leads, likely, strict=True) if votes)
-    criterion = Criterion(f"fibrillation or flutter waves for {limit.seconds:g} s", limit.seconds, RULES["VFIB"].source)
+    criterion = criterion_of("VFIB", f"fibrillation or flutter waves for {limit.seconds:g} s", limit.seconds)
     height = round(views.peak_to_peak(leads[0], WINDOW_S), 3)
     size = Evidence(
         "AMPLITUDE",
@@ -87,24 +89,22 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findin
     return Finding("VFIB", span[0], span[1], (size, clean), leads)
 
 
-def wait_for_waves(track: BeatTrack, views: RhythmViews, limit: Limit) -> bool:
-    """A silence that looks like the first seconds of fibrillation: another second will tell, but no more than that."""
-    assert limit.seconds is not None
-    if not views.may_fibrillate or not 1.0 <= track.silent_s <= limit.seconds + WAIT_FOR_WAVES_S:
+def fibrillation_starting(track: BeatTrack, views: RhythmViews, limit: DurationLimit) -> bool:
+    """Whether the time without beats has the features of starting fibrillation; then asystole waits `MAX_WAIT_S`."""
+    if not views.may_fibrillate or not 1.0 <= track.silent_s <= limit.seconds + MAX_WAIT_S:
         return False
     return bool(waves_like_fibrillation(views.waves(track.silent_s), LIKELY).any())
 
 
-def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Finding | None:
+def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Finding | None:
     """``limit.beats`` ventricular beats in a row faster than ``limit.rate``. Onset: the first of them.
 
-    Where beats melt into each other the detector misses some: then the network must be surer, and the longest run at
-    hand is what is cited.
+    The detector misses some of the beats that fuse with each other. A shorter run then needs a higher network
+    probability, and the evidence cites the longest run found.
     """
-    assert limit.beats is not None and limit.rate is not None
-    strange = strangers(track)
-    run = longest_run(track, strange, limit.rate - RATE_MARGIN_BPM)
-    needed = _network_needed(track, strange, run, limit, on)
+    non_dominant = non_dominant_beats(track)
+    run = longest_run(track, non_dominant, limit.rate - RATE_MARGIN_BPM)
+    needed = _network_needed(track, non_dominant, run, limit, on)
     if needed is None or views.network["vtach"] < needed:
         return None
     cited = run or fastest_run(track, RUN_BEATS, limit.rate - RATE_MARGIN_BPM) or _last_beats(track)
@@ -112,76 +112,75 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: Limit, on: bool) -> Findi
         return None
     first, last = cited
     rule = f"{limit.beats} ventricular beats in a row faster than {limit.rate:g} bpm"
-    criterion = Criterion(rule, limit.rate, RULES["VTACH"].source)
+    criterion = criterion_of("VTACH", rule, limit.rate)
     return Finding(
         "VTACH", int(track.r[first]), int(track.r[last]), (track.rate_evidence(first, last, criterion),), track.leads
     )
 
 
 def _network_needed(
-    track: BeatTrack, strange: NDArray[np.bool_], run: tuple[int, int] | None, limit: Limit, on: bool
+    track: BeatTrack, non_dominant: NDArray[np.bool_], run: tuple[int, int] | None, limit: RunLimit, on: bool
 ) -> float | None:
-    """How sure the network must be for these beats to be a tachycardia; None: no network makes them one."""
-    assert limit.beats is not None
+    """Network probability that these beats need to be a tachycardia; None: they are none at any probability."""
     beats = 0 if run is None else run[1] - run[0] + 1
-    seen = int(np.sum(strange & _recent(track)))
-    familiar = ventricular_run(track, limit) is not None
+    seen = int(np.sum(non_dominant & _recent(track)))
+    dominant_run = ventricular_run(track, limit) is not None
     if on:
-        return VT_HOLDS if seen or familiar else VT_ALONE_HOLDS
-    if not familiar and beats < RUN_BEATS and seen < FEW_STRANGERS:
+        return VT_HOLD if seen or dominant_run else VT_HOLD_ALONE
+    if not dominant_run and beats < RUN_BEATS and seen < MIN_NON_DOMINANT:
         return None
-    if not familiar and beats < limit.beats and not _room_for_a_run(track, strange):
+    if not dominant_run and beats < limit.beats and not _long_enough_for_a_run(track, non_dominant):
         return None
-    if track.now - track.since < NEW_S * track.fs_hz:
-        return VT_FAMILIAR
+    if track.now - track.since < NEW_BED_S * track.fs_hz:
+        return VT_DOMINANT
     if beats >= RUN_BEATS:
         return VT_RUN if beats >= limit.beats else VT_SHORT_RUN
-    return VT_NO_RUN if seen >= FEW_STRANGERS else VT_FAMILIAR
+    return VT_NO_RUN if seen >= MIN_NON_DOMINANT else VT_DOMINANT
 
 
-def _room_for_a_run(track: BeatTrack, strange: NDArray[np.bool_]) -> bool:
-    """Between two of the bed's own beats, or since the newest, strange beats had time enough to make a run.
+def _long_enough_for_a_run(track: BeatTrack, non_dominant: NDArray[np.bool_]) -> bool:
+    """Whether non-dominant beats fill `MIN_RUN_SPAN_S` between two dominant beats, or since the newest one.
 
-    Pairs and short runs between own beats have not, however often they come: nothing was missed beside them.
+    Couplets and short runs between dominant beats do not, however frequent they are: no beat was missed there.
     """
-    since = track.now - round((LOOK_S + ROOM_S) * track.fs_hz)
-    own = track.r[~strange & (track.r > since)]
-    for a, b in pairwise([since, *own.tolist(), track.now]):
-        enough = b - a >= ROOM_S * track.fs_hz and b > track.now - LOOK_S * track.fs_hz
-        if enough and np.sum(strange & (track.r > a) & (track.r < b)) >= FEW_STRANGERS:
+    since = track.now - round((LOOKBACK_S + MIN_RUN_SPAN_S) * track.fs_hz)
+    dominant = track.r[~non_dominant & (track.r > since)]
+    for a, b in pairwise([since, *dominant.tolist(), track.now]):
+        enough = b - a >= MIN_RUN_SPAN_S * track.fs_hz and b > track.now - LOOKBACK_S * track.fs_hz
+        if enough and np.sum(non_dominant & (track.r > a) & (track.r < b)) >= MIN_NON_DOMINANT:
             return True
     return False
 
 
 def _recent(track: BeatTrack) -> NDArray[np.bool_]:
-    return np.asarray(track.r > track.now - LOOK_S * track.fs_hz, bool)
+    return np.asarray(track.r > track.now - LOOKBACK_S * track.fs_hz, bool)
 
 
-def strangers(track: BeatTrack) -> NDArray[np.bool_]:
-    """Which beats are unlike the bed's own, or look ventricular where likeness cannot be told, [beats].
+def non_dominant_beats(track: BeatTrack) -> NDArray[np.bool_]:
+    """Which beats are not of the dominant morphology, or are ventricular where there is no correlation, [beats].
 
-    What follows a pacing pulse is the pacemaker's, and no stranger. Likeness tells nothing where the beats before were
-    not alike either: noise, or a rhythm of many shapes.
+    A paced beat is never one of them. The correlation is not used where the beats before the run are not dominant
+    either, as in noise or in a rhythm of many morphologies.
     """
-    unlike = track.like < LIKE_FROM  # NaN: not told
-    recent = np.flatnonzero(unlike & _recent(track))
+    differs = track.correlation < MIN_DOMINANT_CORRELATION  # False where it is NaN
+    recent = np.flatnonzero(differs & _recent(track))
     if len(recent):
         first = int(recent[0])
-        while first > 0 and unlike[first - 1]:
+        while first > 0 and differs[first - 1]:
             first -= 1
-        before = track.like[max(0, first - SETTLED_BEATS) : first]
+        before = track.correlation[max(0, first - DOMINANCE_BEATS) : first]
         before = before[np.isfinite(before)]
-        if len(before) < FEWEST_SETTLED or np.mean(before >= LIKE_FROM) < SETTLED:
-            unlike = np.zeros(len(unlike), bool)
+        if len(before) < MIN_DOMINANCE_BEATS or np.mean(before >= MIN_DOMINANT_CORRELATION) < MIN_DOMINANT_SHARE:
+            differs = np.zeros(len(differs), bool)
     paced = np.array([kind == "P" for kind in track.kinds], bool)
-    return np.asarray((unlike & ~paced) | track.ectopic, bool)
+    return np.asarray((differs & ~paced) | track.ectopic, bool)
 
 
-def longest_run(track: BeatTrack, strange: NDArray[np.bool_], over_bpm: float) -> tuple[int, int] | None:
-    """The longest stretch of strange beats in the last seconds that is fast enough, two beats at least."""
+def longest_run(track: BeatTrack, non_dominant: NDArray[np.bool_], over_bpm: float) -> tuple[int, int] | None:
+    """The longest run of non-dominant beats in the last seconds that is fast enough; two beats at least."""
     best: tuple[int, int] | None = None
-    for first, last in reversed(runs(strange, ~np.isfinite(track.rr_s))):
-        if track.age_s(last) > LOOK_S:
+    for first, last in reversed(runs(non_dominant, ~np.isfinite(track.rr_s))):
+        if track.age_s(last) > LOOKBACK_S:
             break
         shortest = RUN_BEATS - 1 if best is None else best[1] - best[0] + 2
         for n in range(last - first + 1, shortest - 1, -1):
@@ -192,9 +191,8 @@ def longest_run(track: BeatTrack, strange: NDArray[np.bool_], over_bpm: float) -
     return best
 
 
-def ventricular_run(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
-    """The newest run of enough ventricular beats, fast enough, that goes on or has just ended."""
-    assert limit.beats is not None and limit.rate is not None
+def ventricular_run(track: BeatTrack, limit: RunLimit) -> tuple[int, int] | None:
+    """The newest run of enough ventricular beats, fast enough, that is going on or has just ended."""
     for first, last in _recent_runs(track):
         for start in range(first, last - limit.beats + 2):
             if run_rate(track, start, start + limit.beats - 1) > limit.rate - RATE_MARGIN_BPM:
@@ -204,7 +202,7 @@ def ventricular_run(track: BeatTrack, limit: Limit) -> tuple[int, int] | None:
 
 def fastest_run(track: BeatTrack, beats: int, over_bpm: float) -> tuple[int, int] | None:
     """The fastest ``beats`` beats in a row of the last seconds, where they are fast enough."""
-    recent = np.flatnonzero(track.r > track.now - LOOK_S * track.fs_hz)
+    recent = np.flatnonzero(track.r > track.now - LOOKBACK_S * track.fs_hz)
     if len(recent) < beats:
         return None
     first = int(recent[0])
@@ -216,11 +214,11 @@ def fastest_run(track: BeatTrack, beats: int, over_bpm: float) -> tuple[int, int
 
 
 def _last_beats(track: BeatTrack) -> tuple[int, int] | None:
-    """The newest two beats, where there are as many."""
+    """The newest two beats, where there are two."""
     return (len(track.r) - 2, len(track.r) - 1) if len(track.r) > 1 else None
 
 
 def _recent_runs(track: BeatTrack) -> list[tuple[int, int]]:
-    """Runs of ventricular beats that go on or have just ended, the newest first."""
+    """Runs of ventricular beats that are going on or have just ended, the newest first."""
     found = runs(track.ventricular, ~np.isfinite(track.rr_s))
-    return [(first, last) for first, last in reversed(found) if track.age_s(last) <= LOOK_S]
+    return [(first, last) for first, last in reversed(found) if track.age_s(last) <= LOOKBACK_S]

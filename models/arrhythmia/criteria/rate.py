@@ -1,8 +1,8 @@
-"""Criteria of rate: asystole, extreme and plain bradycardia and tachycardia, SVT, pauses and missed beats.
+"""Criteria of rate: asystole, bradycardia and tachycardia, SVT, pauses and missed beats.
 
-In: a `BeatTrack` and the code's `Limit`. Out: a `Finding` where the condition is present now, else None; instants come
-as a list. Detection acts within measuring accuracy (CONTRACTS 4); the evidence gives what was measured.
-Definitions: CinC 2015 (asystole, extreme rates), Philips IntelliVue and GE EK-Pro manuals (the others).
+In: a `BeatTrack` and the code's limit. Out: a `Finding` where the condition is present now, else None; instants come as
+a list. Detection may act within measuring accuracy (``docs/alarms.md#codes``); the evidence has the measured value.
+Sources: PhysioNet/CinC Challenge 2015 (asystole, extreme rates); Philips IntelliVue and GE EK-Pro manuals (the others).
 """
 
 from __future__ import annotations
@@ -11,63 +11,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrhythmia.episode_tracker import Finding
-from models.arrhythmia.limits import RULES, Limit
+from models.arrhythmia.episodes import INSTANT_LOOKBACK_S
+from models.arrhythmia.limits import BeatCountLimit, DurationLimit, RateCode, RateLimit, RunLimit, criterion_of
 from models.beats.series import METHOD, BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
 from models.normal_limits import QRS_WIDE_MS
 
-ASYSTOLE_MARGIN_S = 0.5  # CONTRACTS 4: asystole from 3.5 s
-JUST_ENDED_S = 1.5  # a silence that a beat ended since the last hop
-BRADY_MARGIN_BPM = 1.0  # CONTRACTS 4 allows 5; hearts that hover about the limit raise it twice as often at 3
-TACHY_MARGIN_BPM = 1.0  # of each beat; CONTRACTS 4 allows 5
+ASYSTOLE_MARGIN_S = 0.5  # measuring accuracy: asystole is detected from 3.5 s on (docs/alarms.md#codes)
+JUST_ENDED_S = 1.5  # a time without beats that ended since the last update
+BRADY_MARGIN_BPM = 1.0  # 5 is allowed (docs/alarms.md#codes); rates near the limit raise it twice as often at 3
+TACHY_MARGIN_BPM = 1.0  # of each beat; 5 is allowed
 TACHY_MEAN_MARGIN_BPM = 4.0  # where the newest of them are faster than the limit: a rate that is still rising
-TACHY_NEWEST = 8  # RRs that are the newest ones (as many as the heart rate is a mean of)
+TACHY_NEWEST = 8  # number of newest RRs, as many as the heart rate is a mean of
 BRADY_HOLD_BPM = 6.0  # once on, extreme bradycardia is over only when the rate is this far above its limit
 TACHY_HOLD_BPM = 5.0  # once on, extreme tachycardia is over only when the rate is this far below its limit
-SLOW_BEAT_BPM = 50.0  # a beat this slow is slow: of the five, one may come early (an escape, a premature beat)
-BRADY_WINDOW_BEATS = 2  # RRs that the last 8 s must hold, the running one counted
+SLOW_BEAT_BPM = 50.0  # at a limit of 40: one of the five beats may come earlier than this (escape, premature beat)
+BRADY_WINDOW_BEATS = 2  # least number of RRs in the last 8 s, the running one counted
 SUSTAINED_S = 10.0  # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
-INSTANT_LOOKBACK_S = 20.0  # instants that ended longer ago have been reported
 MISSED_FACTOR = 1.8  # Philips IntelliVue: 1.8 times the mean RR
 
 
-def _criterion(code: str, rule: str, limit: float) -> Criterion:
-    return Criterion(rule, limit, RULES[code].source)
-
-
-def asystole(track: BeatTrack, limit: Limit, believed: tuple[str, ...]) -> Finding | None:
+def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...]) -> Finding | None:
     """No beat in any usable lead for ``limit.seconds``, running or just ended. Onset: the last beat.
 
     Parameters
     ----------
-    believed : tuple of str
-        Leads whose silence is that of the heart (`models.arrhythmia.silence`).
+    plausible : tuple of str
+        Leads on which asystole is plausible (`models.arrhythmia.silence`).
     """
-    assert limit.seconds is not None
     least = limit.seconds - ASYSTOLE_MARGIN_S
     start, stop = track.silent_from, track.now
     if track.silent_s < least:
-        if len(track.r) < 2 or not track.rr_s[-1] >= least or track.age_s(-1) > JUST_ENDED_S:  # NaN: not watched
+        if len(track.r) < 2 or not track.rr_s[-1] >= least or track.age_s(-1) > JUST_ENDED_S:  # NaN: unusable interval
             return None
         start, stop = int(track.r[-2]), int(track.r[-1])
-    if not believed:
+    if not plausible:
         return None
-    criterion = _criterion("ASYSTOLE", f"no beat for {limit.seconds:g} s or longer", limit.seconds)
+    criterion = criterion_of("ASYSTOLE", f"no beat for {limit.seconds:g} s or longer", limit.seconds)
     value = round((stop - start) / track.fs_hz, 4)
     measure = "SILENCE" if stop == track.now else "RR"
     evidence = Evidence(
-        measure, value, believed, start, stop, (BeatSpan(start, start, stop, value),), criterion, method=METHOD
+        measure, value, plausible, start, stop, (BeatSpan(start, start, stop, value),), criterion, method=METHOD
     )
-    return Finding("ASYSTOLE", start, stop, (evidence,), believed)
+    return Finding("ASYSTOLE", start, stop, (evidence,), plausible)
 
 
-def extreme_brady(track: BeatTrack, limit: Limit, on: bool = False) -> Finding | None:
+def extreme_brady(track: BeatTrack, limit: RateLimit, on: bool = False) -> Finding | None:
     """Five beats in a row slower than the limit, or every RR of the last 8 s. Onset: the first beat of them.
 
-    Five beats are slow when their mean is, and all their RRs but one are: an escape or premature beat among them does
-    not make a slow heart fast. While ``on``, it goes on until the rate is well above the limit.
+    Five beats are slow when their mean RR is, and all their RRs but one are: one escape or premature beat among them is
+    allowed. While ``on``, the condition holds until the rate is `BRADY_HOLD_BPM` above the limit.
     """
-    assert limit.rate is not None and limit.beats is not None and limit.seconds is not None
     rr, last = track.rr_s, len(track.r) - 1
     if last < 1 or not track.age_s(last) <= limit.seconds:
         return None
@@ -81,7 +75,7 @@ def extreme_brady(track: BeatTrack, limit: Limit, on: bool = False) -> Finding |
         if run == 0 or run + running_slow < BRADY_WINDOW_BEATS or spanned < limit.seconds * track.fs_hz:
             return None
     rule = f"{limit.beats} beats in a row, or every RR of {limit.seconds:g} s, under {limit.rate:g} bpm"
-    criterion = _criterion("EXTREME_BRADY", rule, limit.rate)
+    criterion = criterion_of("EXTREME_BRADY", rule, limit.rate)
     evidence = track.rate_evidence(max(first, last - limit.beats + 1), last, criterion)
     return Finding("EXTREME_BRADY", int(track.r[first]), track.now, (evidence,), track.leads)
 
@@ -96,13 +90,12 @@ def _five_slow_beats(rr: NDArray[np.float64], n: int, slow_s: float, slow_beat_s
     return len(rr) - n + int(np.argmax(newest >= slow_beat_s))
 
 
-def extreme_tachy(track: BeatTrack, limit: Limit, on: bool = False) -> Finding | None:
+def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Finding | None:
     """``limit.beats`` beats in a row faster than the limit. Onset: the first of them.
 
-    Either each of them is, or their mean, where the newest are faster on the mean, too: AF is fast without being
-    regular. While ``on``, it goes on until the mean rate is below the limit by more than measuring accuracy.
+    Either each beat is faster, or the mean of all, and the mean of the newest 8 as well: AF is fast without being
+    regular. While ``on``, the condition holds until the mean rate is `TACHY_HOLD_BPM` below the limit.
     """
-    assert limit.rate is not None and limit.beats is not None
     n = limit.beats
     if len(track.r) < n or not track.running_s < 2.0:
         return None
@@ -114,17 +107,16 @@ def extreme_tachy(track: BeatTrack, limit: Limit, on: bool = False) -> Finding |
         fast = slowest > limit.rate - TACHY_MARGIN_BPM or (
             rate > limit.rate - TACHY_MEAN_MARGIN_BPM and newest > limit.rate
         )
-    if not fast:  # NaN: not watched throughout
+    if not fast:  # NaN: an unusable interval
         return None
     last = len(track.r) - 1
-    criterion = _criterion("EXTREME_TACHY", f"{n} beats in a row faster than {limit.rate:g} bpm", limit.rate)
+    criterion = criterion_of("EXTREME_TACHY", f"{n} beats in a row faster than {limit.rate:g} bpm", limit.rate)
     evidence = track.rate_evidence(last - n + 1, last, criterion)
     return Finding("EXTREME_TACHY", int(track.r[last - n + 1]), int(track.r[-1]), (evidence,), track.leads)
 
 
-def slow_or_fast(track: BeatTrack, limit: Limit, code: str) -> Finding | None:
+def slow_or_fast(track: BeatTrack, limit: RateLimit, code: RateCode) -> Finding | None:
     """BRADY or TACHY: the mean of 8 beats beyond the limit for 10 s. Onset: the first beat of the first mean."""
-    assert limit.rate is not None and limit.beats is not None
     n = limit.beats
     if len(track.r) < n + 1 or not track.running_s < 60.0 / 10.0:
         return None
@@ -136,14 +128,13 @@ def slow_or_fast(track: BeatTrack, limit: Limit, code: str) -> Finding | None:
         return None
     first = last - run + 1 - (n - 1)
     word = "under" if code == "BRADY" else "over"
-    criterion = _criterion(code, f"mean of {n} beats {word} {limit.rate:g} bpm for {SUSTAINED_S:g} s", limit.rate)
+    criterion = criterion_of(code, f"mean of {n} beats {word} {limit.rate:g} bpm for {SUSTAINED_S:g} s", limit.rate)
     evidence = track.rate_evidence(last - n + 1, last, criterion)
     return Finding(code, int(track.r[first]), int(track.r[-1]), (evidence,), track.leads)
 
 
-def svt(track: BeatTrack, limit: Limit) -> Finding | None:
+def svt(track: BeatTrack, limit: RunLimit) -> Finding | None:
     """Five narrow beats in a row faster than the limit."""
-    assert limit.rate is not None and limit.beats is not None
     n = limit.beats
     if len(track.r) < n or not track.running_s < 2.0:
         return None
@@ -153,15 +144,14 @@ def svt(track: BeatTrack, limit: Limit) -> Finding | None:
     if wide or not np.all(rr < 60.0 / limit.rate):
         return None
     last = len(track.r) - 1
-    criterion = _criterion("SVT", f"{n} narrow beats in a row faster than {limit.rate:g} bpm", limit.rate)
+    criterion = criterion_of("SVT", f"{n} narrow beats in a row faster than {limit.rate:g} bpm", limit.rate)
     evidence = track.rate_evidence(last - n + 1, last, criterion)
     return Finding("SVT", int(track.r[last - n + 1]), int(track.r[-1]), (evidence,), track.leads)
 
 
-def pauses(track: BeatTrack, limit: Limit) -> list[Finding]:
+def pauses(track: BeatTrack, limit: DurationLimit) -> list[Finding]:
     """RRs over the limit, the running one counted. Onset: the beat before."""
-    assert limit.seconds is not None
-    criterion = _criterion("PAUSE", f"RR over {limit.seconds:g} s", limit.seconds)
+    criterion = criterion_of("PAUSE", f"RR over {limit.seconds:g} s", limit.seconds)
     rr = np.append(track.rr_s, track.running_s) if len(track.r) else np.zeros(0)
     return [
         _instant(track, "PAUSE", int(k), criterion)
@@ -170,12 +160,11 @@ def pauses(track: BeatTrack, limit: Limit) -> list[Finding]:
     ]
 
 
-def missed_beats(track: BeatTrack, limit: Limit) -> list[Finding]:
+def missed_beats(track: BeatTrack, limit: BeatCountLimit) -> list[Finding]:
     """RRs over 1.8 times the mean of the 8 before, not after a ventricular beat. Onset: the beat before.
 
-    The caller leaves this out in atrial fibrillation and irregular rhythm.
+    The caller does not evaluate this criterion in atrial fibrillation and irregular rhythm.
     """
-    assert limit.beats is not None
     n, rr, out = limit.beats, track.rr_s, []
     for k in range(n, len(rr)):
         before = rr[k - n : k]
@@ -186,13 +175,13 @@ def missed_beats(track: BeatTrack, limit: Limit) -> list[Finding]:
             and not track.ventricular[k - 1 : k + 2].any()
         ):
             limit_s = round(MISSED_FACTOR * float(np.mean(before)), 3)
-            criterion = _criterion("MISSED_BEAT", f"RR over {MISSED_FACTOR:g} times the mean of {n}", limit_s)
+            criterion = criterion_of("MISSED_BEAT", f"RR over {MISSED_FACTOR:g} times the mean of {n}", limit_s)
             out.append(_instant(track, "MISSED_BEAT", k, criterion))
     return out
 
 
 def mean_rates(rr_s: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Rate over each ``n`` RRs in a row, per minute, [len(rr_s) - n + 1]; NaN where one of them is none."""
+    """Rate over each ``n`` RRs in a row, per minute, [len(rr_s) - n + 1]; NaN where one of them is NaN."""
     if len(rr_s) < n:
         return np.zeros(0)
     return 60.0 / np.convolve(rr_s, np.full(n, 1.0 / n), "valid")
@@ -204,6 +193,6 @@ def _instant(track: BeatTrack, code: str, first: int, criterion: Criterion) -> F
 
 
 def _run_at_end(holds: NDArray[np.bool_]) -> int:
-    """How many of the last values hold without a break."""
+    """Number of values at the end that hold without a break."""
     misses = np.flatnonzero(~holds)
     return len(holds) if not len(misses) else len(holds) - 1 - int(misses[-1])

@@ -1,7 +1,8 @@
-"""Technical conditions of the signal itself: detached electrodes, and noise that leaves no lead to judge by.
+"""Technical conditions of the signal: detached electrodes, and noise on all leads.
 
-One thing is said of one fault: where electrodes are off, or samples do not come, there is no noise to speak of.
-A noisy or detached lead is said to be so and never taken for a silent heart (IEC 60601-2-27, 201.12.4).
+In, once an update: usable and detached leads, and the quality of each lead. Out: `Finding` of LEADS_OFF and
+NOISY_SIGNAL. One fault raises one condition: detached leads, or leads without samples, are not noisy as well.
+Source: IEC 60601-2-27, 201.12.4: a noisy or detached lead is indicated as such and never taken for asystole.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from models.arrhythmia.episode_tracker import Finding
-from models.arrhythmia.limits import RULES
-from models.evidence import Criterion, Evidence
+from models.arrhythmia.limits import criterion_of
+from models.evidence import Evidence
 from models.signal.quality import LeadQuality
 
-NOISY_AFTER_S = 10.0  # CONTRACTS 4
-QUALITY_SPAN_S = 1.0  # evidence shows the last second
+NOISY_AFTER_S = 10.0  # docs/alarms.md#codes
+QUALITY_SPAN_S = 1.0  # evidence covers the last second
 METHOD = "lead quality 1"
 
 
@@ -33,7 +34,7 @@ class TechnicalConditions:
         self._leads = tuple(leads)
         self._fs = fs_hz
         self._off_since: int | None = None
-        self._blind_since: int | None = None
+        self._noisy_since: int | None = None
 
     def update(
         self,
@@ -41,20 +42,22 @@ class TechnicalConditions:
         usable: Sequence[str],
         leads_off: Sequence[str],
         quality: Mapping[str, LeadQuality],
-        there: Sequence[str] | None = None,
+        with_samples: Sequence[str] | None = None,
     ) -> list[Finding]:
-        """One hop of a second: the technical conditions present.
+        """Technical conditions present after one update.
 
         Parameters
         ----------
         now : int
-            Sample up to which signal has been seen.
-        usable, leads_off : sequences of str
-            Leads that may speak, and those reported detached.
+            Sample up to which the signal is known.
+        usable : sequence of str
+            Leads usable in the last second.
+        leads_off : sequence of str
+            Leads reported detached.
         quality : mapping
-            Of every lead.
-        there : sequence of str, optional
-            Leads with samples in this second; all where it is left out.
+            Lead to its quality.
+        with_samples : sequence of str, optional
+            Leads with samples in the last second; all where it is left out.
         """
         before = now - round(self._fs)
         out = []
@@ -63,12 +66,14 @@ class TechnicalConditions:
         if self._off_since is not None:
             word = "all electrodes" if len(detached) == len(self._leads) else "an electrode"
             out.append(self._finding("LEADS_OFF", self._off_since, now, detached, f"{word} detached", 0.0, quality))
-        attached = tuple(lead for lead in self._leads if lead not in leads_off and (there is None or lead in there))
+        attached = tuple(
+            lead for lead in self._leads if lead not in leads_off and (with_samples is None or lead in with_samples)
+        )
         noisy = bool(attached) and not usable
-        self._blind_since = None if not noisy else before if self._blind_since is None else self._blind_since
-        if self._blind_since is not None and now - self._blind_since >= NOISY_AFTER_S * self._fs:
+        self._noisy_since = None if not noisy else before if self._noisy_since is None else self._noisy_since
+        if self._noisy_since is not None and now - self._noisy_since >= NOISY_AFTER_S * self._fs:
             rule = f"no lead usable for {NOISY_AFTER_S:g} s"
-            out.append(self._finding("NOISY_SIGNAL", self._blind_since, now, attached, rule, NOISY_AFTER_S, quality))
+            out.append(self._finding("NOISY_SIGNAL", self._noisy_since, now, attached, rule, NOISY_AFTER_S, quality))
         return out
 
     def _finding(
@@ -84,6 +89,6 @@ class TechnicalConditions:
         worst = round(max((quality[lead].score for lead in leads), default=0.0), 3)
         start = max(onset, now - round(QUALITY_SPAN_S * self._fs))
         evidence = Evidence(
-            "QUALITY", worst, leads, start, now, criterion=Criterion(rule, limit, RULES[code].source), method=METHOD
+            "QUALITY", worst, leads, start, now, criterion=criterion_of(code, rule, limit), method=METHOD
         )
         return Finding(code, onset, now, (evidence,), leads)

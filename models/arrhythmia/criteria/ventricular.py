@@ -1,33 +1,33 @@
-"""Criteria of ventricular beats: runs, slow rhythm, pairs, R on T, bigeminy, trigeminy, rate.
+"""Criteria of ventricular beats: runs, slow rhythm, couplets, R on T, bigeminy, trigeminy, PVC rate.
 
-In: a `BeatTrack` that tells ectopic beats (ventricular, and unlike the bed's own) from others, and the code's `Limit`.
-Out: a `Finding` where the condition is present now, else None; instants come as a list.
-Definitions: Philips IntelliVue and GE EK-Pro manuals. Ventricular tachycardia:
-`models.arrhythmia.criteria.fibrillation`.
+In: a `BeatTrack`, whose ectopic beats are ventricular and not of the dominant morphology, and the code's limit. Out: a
+`Finding` where the condition is present now, else None; instants come as a list.
+Sources: Philips IntelliVue and GE EK-Pro manuals. Ventricular tachycardia: `models.arrhythmia.criteria.fibrillation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrhythmia.episode_tracker import Finding
-from models.arrhythmia.limits import RULES, Limit
+from models.arrhythmia.episodes import INSTANT_LOOKBACK_S
+from models.arrhythmia.limits import BeatCountLimit, DistanceLimit, EventRateLimit, RunLimit, criterion_of
 from models.beats.series import BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
 
-RUN_BEATS = 3  # fewer in a row are a pair or single beats
-RATE_MARGIN_BPM = 5.0  # CONTRACTS 4; IEC 60601-2-27
-INSTANT_LOOKBACK_S = 20.0  # instants that ended longer ago have been reported
-STILL_THERE_S = 3.0  # a run whose last beat is older is over
+RUN_BEATS = 3  # fewer in a row are a couplet or single beats
+RATE_MARGIN_BPM = 5.0  # measuring accuracy of rates (docs/alarms.md#codes; IEC 60601-2-27)
+RUN_OVER_S = 3.0  # a run whose last beat is older is over
 PVC_WINDOW_S = 60.0  # PVC_RATE counts over a minute
 CYCLES = 3  # Philips IntelliVue: bigeminy and trigeminy are three cycles
 
 
 def runs(ventricular: NDArray[np.bool_], broken: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
-    """First and last index of each stretch of ventricular beats; ``broken[k]``: no interval from beat k to k + 1."""
+    """First and last index of each run of ventricular beats; ``broken[k]``: the RR after beat k is NaN."""
     out: list[tuple[int, int]] = []
     for k in np.flatnonzero(ventricular):
         if out and out[-1][1] == k - 1 and not (broken is not None and broken[k - 1]):
@@ -42,23 +42,20 @@ def run_rate(track: BeatTrack, first: int, last: int) -> float:
     return 60.0 * (last - first) * track.fs_hz / float(track.r[last] - track.r[first])
 
 
-def vrhythm(track: BeatTrack, limit: Limit, vtach_limit: Limit) -> Finding | None:
+def vrhythm(track: BeatTrack, vtach_limit: RunLimit) -> Finding | None:
     """VTACH's count of ventricular beats or more, up to its rate."""
-    del limit  # count and rate are VTACH's
-    assert vtach_limit.beats is not None and vtach_limit.rate is not None
     newest = _newest_run(track, vtach_limit.beats)
     if newest is None or run_rate(track, *newest) > vtach_limit.rate:
         return None
     rule = f"{vtach_limit.beats} ventricular beats in a row or more, up to {vtach_limit.rate:g} bpm"
-    return _run_finding(track, "VRHYTHM", *newest, Criterion(rule, vtach_limit.rate, RULES["VRHYTHM"].source))
+    return _run_finding(track, "VRHYTHM", *newest, criterion_of("VRHYTHM", rule, vtach_limit.rate))
 
 
-def vruns(track: BeatTrack, limit: Limit, vtach_limit: Limit) -> list[Finding]:
+def vruns(track: BeatTrack, limit: BeatCountLimit, vtach_limit: RunLimit) -> list[Finding]:
     """Three ventricular beats up to VTACH's count less one, above its rate."""
-    least = limit.beats or RUN_BEATS
-    assert vtach_limit.beats is not None and vtach_limit.rate is not None
+    least = limit.beats
     rule = f"{least} to {vtach_limit.beats - 1} ventricular beats in a row faster than {vtach_limit.rate:g} bpm"
-    criterion = Criterion(rule, vtach_limit.rate, RULES["VRUN"].source)
+    criterion = criterion_of("VRUN", rule, vtach_limit.rate)
     return [
         _run_finding(track, "VRUN", a, b, criterion)
         for a, b in _closed_runs(track)
@@ -66,14 +63,13 @@ def vruns(track: BeatTrack, limit: Limit, vtach_limit: Limit) -> list[Finding]:
     ]
 
 
-def vpairs(track: BeatTrack, limit: Limit) -> list[Finding]:
+def vpairs(track: BeatTrack) -> list[Finding]:
     """Two ventricular beats in a row, and no third."""
-    del limit
-    criterion = Criterion("two ventricular beats in a row", 2, RULES["VPAIR"].source)
+    criterion = criterion_of("VPAIR", "two ventricular beats in a row", 2)
     return [_run_finding(track, "VPAIR", a, b, criterion) for a, b in _closed_runs(track) if b - a == 1]
 
 
-def r_on_t(track: BeatTrack, limit: Limit, t_peaks: Sequence[int | None]) -> list[Finding]:
+def r_on_t(track: BeatTrack, limit: DistanceLimit, t_peaks: Sequence[int | None]) -> list[Finding]:
     """Ventricular beats within ``limit.ms`` of the T peak of the beat before.
 
     Parameters
@@ -81,8 +77,7 @@ def r_on_t(track: BeatTrack, limit: Limit, t_peaks: Sequence[int | None]) -> lis
     t_peaks : sequence
         T peak of each beat of the track, None where there is none.
     """
-    assert limit.ms is not None
-    criterion = Criterion(f"ventricular beat within {limit.ms:g} ms of a T peak", limit.ms, RULES["R_ON_T"].source)
+    criterion = criterion_of("R_ON_T", f"ventricular beat within {limit.ms:g} ms of a T peak", limit.ms)
     out = []
     for k in range(1, len(track.r)):
         peak = t_peaks[k - 1]
@@ -102,7 +97,7 @@ def r_on_t(track: BeatTrack, limit: Limit, t_peaks: Sequence[int | None]) -> lis
 def every_nth(track: BeatTrack, code: str, n: int) -> Finding | None:
     """Every second (``n`` = 2) or third beat ventricular, three cycles. Onset: the first ventricular beat of them."""
     length = CYCLES * n
-    if len(track.r) < length or track.running_s > STILL_THERE_S:
+    if len(track.r) < length or track.running_s > RUN_OVER_S:
         return None
     for last in (len(track.r) - 1 - k for k in range(n)):  # the cycle may stand at any of its beats now
         window = track.ectopic[last - length + 1 : last + 1]
@@ -113,7 +108,7 @@ def every_nth(track: BeatTrack, code: str, n: int) -> Finding | None:
             and np.isfinite(track.rr_s[last - length + 1 : last]).all()
         ):
             word = "second" if n == 2 else "third"
-            criterion = Criterion(f"every {word} beat ventricular, {CYCLES} cycles", CYCLES, RULES[code].source)
+            criterion = criterion_of(code, f"every {word} beat ventricular, {CYCLES} cycles", CYCLES)
             first = last - length + n
             return Finding(
                 code,
@@ -125,39 +120,26 @@ def every_nth(track: BeatTrack, code: str, n: int) -> Finding | None:
     return None
 
 
-def pvc_rate(track: BeatTrack, limit: Limit) -> Finding | None:
+def pvc_rate(track: BeatTrack, limit: EventRateLimit) -> Finding | None:
     """More than ``limit.rate`` ventricular beats in the last minute. Onset: the first of them."""
-    assert limit.rate is not None
     since = track.now - PVC_WINDOW_S * track.fs_hz
     found = np.flatnonzero(track.ectopic & (track.r > since))
     if len(found) <= limit.rate:
         return None
-    criterion = Criterion(f"more than {limit.rate:g} ventricular beats a minute", limit.rate, RULES["PVC_RATE"].source)
+    criterion = criterion_of("PVC_RATE", f"more than {limit.rate:g} ventricular beats a minute", limit.rate)
     last = int(found[-1])
     before = max(0, last - 1)
-    evidence = track.rr_evidence(before, criterion)
-    shown = Evidence(
-        evidence.measure,
-        evidence.value,
-        evidence.leads,
-        evidence.start,
-        evidence.end,
-        evidence.beats,
-        criterion,
-        over_s=PVC_WINDOW_S,
-        confidence=evidence.confidence,
-        method=evidence.method,
-    )
-    return Finding("PVC_RATE", int(track.r[found[0]]), track.now, (shown,), track.leads)
+    evidence = replace(track.rr_evidence(before, criterion), over_s=PVC_WINDOW_S)
+    return Finding("PVC_RATE", int(track.r[found[0]]), track.now, (evidence,), track.leads)
 
 
 def _newest_run(track: BeatTrack, beats: int) -> tuple[int, int] | None:
-    """The last run of at least ``beats``, where it still goes on."""
+    """The last run of at least ``beats``, where it has not ended."""
     found = runs(track.ventricular, ~np.isfinite(track.rr_s))
     if not found:
         return None
     first, last = found[-1]
-    if last - first + 1 < beats or track.age_s(last) > STILL_THERE_S:
+    if last - first + 1 < beats or track.age_s(last) > RUN_OVER_S:
         return None
     return first, last
 
@@ -173,7 +155,7 @@ def _closed_runs(track: BeatTrack) -> list[tuple[int, int]]:
 
 def _run_finding(track: BeatTrack, code: str, first: int, last: int, criterion: Criterion) -> Finding:
     evidence = track.rate_evidence(first, last, criterion)
-    widths = track.qrs_ms[first : last + 1] if len(track.qrs_ms) == len(track.r) else np.zeros(0)
+    widths = track.qrs_ms[first : last + 1]
     cited = [evidence]
     known = np.flatnonzero(np.isfinite(widths))
     if len(known):

@@ -1,18 +1,19 @@
-"""Criteria of waves: QT, QRS, PR and ST against limits and the bed's baseline, and P waves that lead no QRS.
+"""Criteria of intervals and ST level: prolonged QT, QRS and PR, ST elevation and depression.
 
-In: what the last seconds' beats measured (`WaveMedians`), the code's `Limit`, the bed's `RhythmBaseline`. Out: whether
-the condition is present (None: cannot be judged now) and the evidence that shows it. The caller confirms over time.
+In: the measured beats of the last seconds (`WaveBeat`), the code's limit, and the bed's `RhythmBaseline`. Out: whether
+the condition is present (None where it cannot be evaluated now) and its evidence. The caller confirms over time.
+Also here: `wave_beat`, which measures one beat, and `baseline_of`, which makes the baseline.
 Sources: AHA/ACC/HRS 2009 (QRS, PR, QT), AHA practice standards 2017 (ST monitoring).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.arrhythmia.limits import RULES, Limit
+from models.arrhythmia.limits import IntervalCode, IntervalLimit, QtLimit, StCode, StLimit, criterion_of
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Criterion, Evidence
 from models.leads import CHEST, is_standard
@@ -21,11 +22,11 @@ from models.measurement.intervals import METHOD, ST_AFTER_J_S, st_level
 from models.measurement.measure import qt_fridericia
 from models.normal_limits import QRS_WIDE_MS
 
-QT_HR_BPM = (40.0, 130.0)  # outside it Fridericia's correction is not trusted
-WIDE_OVER_BASELINE_MS = 30.0  # CONTRACTS 4
-PR_OVER_BASELINE_MS = 40.0  # CONTRACTS 4
-ST_ALONE_MV = 0.2  # CONTRACTS 4: in one lead alone
-MIN_BEATS = 4  # a median of fewer beats is not one
+QT_HR_BPM = (40.0, 130.0)  # Fridericia's correction is used within these rates
+WIDE_OVER_BASELINE_MS = 30.0  # docs/alarms.md#codes
+PR_OVER_BASELINE_MS = 40.0  # docs/alarms.md#codes
+ST_SINGLE_LEAD_MV = 0.2  # in one lead without a neighbour (docs/alarms.md#codes)
+MIN_BEATS = 4  # no median of fewer beats
 FRONTAL_ORDER = (
     "aVL",
     "I",
@@ -54,7 +55,17 @@ class RhythmBaseline:
 
 @dataclass(frozen=True, slots=True)
 class WaveBeat:
-    """One beat's waves, absolute samples, with what was measured on it; None where a wave is absent."""
+    """One beat with its measurements; None where a wave is absent.
+
+    Attributes
+    ----------
+    beat : MeasuredBeat
+        The beat with its fiducials, absolute samples.
+    st_mv : mapping
+        Lead to ST level, mV.
+    qrs_ms, pr_ms, qt_ms : float or None
+        Intervals of the global fiducials, ms.
+    """
 
     beat: MeasuredBeat
     st_mv: Mapping[str, float]
@@ -64,16 +75,17 @@ class WaveBeat:
 
     @property
     def sample(self) -> int:
+        """R peak, absolute sample."""
         return self.beat.beat.sample
 
     @property
     def conducted(self) -> bool:
-        """Neither ventricular, paced nor unknown: its waves speak of conduction."""
+        """Conducted from the atria: neither ventricular, paced nor unknown."""
         return self.beat.beat.kind in ("N", "S")
 
 
 def wave_beat(ecg: Ecg, measured: MeasuredBeat) -> WaveBeat:
-    """What one beat of a window shows; positions stay those of the window."""
+    """Measure one beat of a window; positions stay those of the window."""
     fs, marks = ecg.fs_hz, measured.overall
     st = {lead: v for lead in ecg.leads if is_standard(lead) and (v := st_level(ecg, lead, marks)) is not None}
     return WaveBeat(
@@ -86,16 +98,16 @@ def wave_beat(ecg: Ecg, measured: MeasuredBeat) -> WaveBeat:
 
 
 def _nearest(beats: Sequence[WaveBeat], values: Sequence[float | None]) -> tuple[float, WaveBeat, float] | None:
-    """Median of the values that are there, and the beat nearest to it; None where there are too few."""
-    there = [(b, v) for b, v in zip(beats, values, strict=True) if v is not None]
-    if len(there) < MIN_BEATS:
+    """Median of the known values, the beat nearest to it, and its value; None with fewer than `MIN_BEATS`."""
+    known = [(b, v) for b, v in zip(beats, values, strict=True) if v is not None]
+    if len(known) < MIN_BEATS:
         return None
-    middle = float(np.median([v for _, v in there]))
-    beat, value = min(there, key=lambda bv: abs(bv[1] - middle))
+    middle = float(np.median([v for _, v in known]))
+    beat, value = min(known, key=lambda bv: abs(bv[1] - middle))
     return middle, beat, value
 
 
-def _cited(
+def _evidence(
     measure: str,
     value: float,
     leads: tuple[str, ...],
@@ -109,10 +121,12 @@ def _cited(
 
 
 def qt_long(
-    beats: Sequence[WaveBeat], rr_s: float, limit: Limit, leads: tuple[str, ...], over_s: float
+    beats: Sequence[WaveBeat], rr_s: float, limit: QtLimit, leads: tuple[str, ...], over_s: float
 ) -> tuple[bool | None, Evidence | None]:
-    """QTcF over the limit, with a narrow QRS at 40 to 130 bpm. The caller leaves out paced patients and AF."""
-    assert limit.ms is not None
+    """QTcF over the limit, with a narrow QRS at 40 to 130 bpm.
+
+    The caller does not evaluate it in paced patients and in AF.
+    """
     normal = [b for b in beats if b.conducted]
     if not (60.0 / QT_HR_BPM[1] <= rr_s <= 60.0 / QT_HR_BPM[0]):
         return None, None
@@ -125,82 +139,123 @@ def qt_long(
         return False, None
     marks = qt[1].beat.overall
     assert marks.qrs_on is not None and marks.t_off is not None
-    criterion = Criterion(f"QTcF over {limit.ms:g} ms for {over_s:g} s", limit.ms, RULES["QT_LONG"].source)
-    return True, _cited(
+    criterion = criterion_of("QT_LONG", f"QTcF over {limit.ms:g} ms for {over_s:g} s", limit.ms)
+    return True, _evidence(
         "QTcF", qt_fridericia(qt[2], rr_s), leads, (marks.qrs_on, marks.t_off), qt[1].sample, criterion, over_s
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Interval:
+    """An interval that is compared with its limit and with the bed's baseline."""
+
+    code: IntervalCode
+    measure: str
+    value_ms: Callable[[WaveBeat], float | None]
+    baseline_ms: Callable[[RhythmBaseline], float | None]
+    over_baseline_ms: float
+    start: str  # fiducials of its ends
+    end: str
+    rule_subject: str
+
+
+_QRS = _Interval(
+    code="WIDE_QRS",
+    measure="QRS",
+    value_ms=lambda beat: beat.qrs_ms,
+    baseline_ms=lambda baseline: baseline.qrs_ms,
+    over_baseline_ms=WIDE_OVER_BASELINE_MS,
+    start="qrs_on",
+    end="qrs_off",
+    rule_subject="median QRS",
+)
+_PR = _Interval(
+    code="PR_LONG",
+    measure="PR",
+    value_ms=lambda beat: beat.pr_ms,
+    baseline_ms=lambda baseline: baseline.pr_ms,
+    over_baseline_ms=PR_OVER_BASELINE_MS,
+    start="p_on",
+    end="qrs_on",
+    rule_subject="PR",
+)
+
+
 def wide_qrs(
-    beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline, leads: tuple[str, ...]
+    beats: Sequence[WaveBeat], limit: IntervalLimit, baseline: RhythmBaseline, leads: tuple[str, ...]
 ) -> tuple[bool | None, Evidence | None]:
-    """Median QRS of N and S beats over the limit and 30 ms over the baseline."""
-    assert limit.ms is not None and limit.seconds is not None
-    normal = [b for b in beats if b.conducted]
-    qrs = _nearest(normal, [b.qrs_ms for b in normal])
-    if qrs is None or baseline.qrs_ms is None:
-        return None, None
-    if qrs[0] <= max(limit.ms, baseline.qrs_ms + WIDE_OVER_BASELINE_MS):
-        return False, None
-    marks = qrs[1].beat.overall
-    assert marks.qrs_on is not None and marks.qrs_off is not None
-    rule = f"median QRS over {limit.ms:g} ms and {WIDE_OVER_BASELINE_MS:g} over baseline for {limit.seconds:g} s"
-    criterion = Criterion(rule, limit.ms, RULES["WIDE_QRS"].source)
-    return True, _cited("QRS", qrs[2], leads, (marks.qrs_on, marks.qrs_off), qrs[1].sample, criterion, limit.seconds)
+    """Median QRS of conducted beats over the limit and 30 ms over the baseline."""
+    return _prolonged(_QRS, beats, limit, baseline, leads)
 
 
 def pr_long(
-    beats: Sequence[WaveBeat], limit: Limit, baseline: RhythmBaseline, leads: tuple[str, ...]
+    beats: Sequence[WaveBeat], limit: IntervalLimit, baseline: RhythmBaseline, leads: tuple[str, ...]
 ) -> tuple[bool | None, Evidence | None]:
-    """Median PR over the limit and 40 ms over the baseline."""
-    assert limit.ms is not None and limit.seconds is not None
-    normal = [b for b in beats if b.conducted]
-    pr = _nearest(normal, [b.pr_ms for b in normal])
-    if pr is None or baseline.pr_ms is None:
+    """Median PR of conducted beats over the limit and 40 ms over the baseline."""
+    return _prolonged(_PR, beats, limit, baseline, leads)
+
+
+def _prolonged(
+    interval: _Interval,
+    beats: Sequence[WaveBeat],
+    limit: IntervalLimit,
+    baseline: RhythmBaseline,
+    leads: tuple[str, ...],
+) -> tuple[bool | None, Evidence | None]:
+    conducted = [b for b in beats if b.conducted]
+    found = _nearest(conducted, [interval.value_ms(b) for b in conducted])
+    baseline_ms = interval.baseline_ms(baseline)
+    if found is None or baseline_ms is None:
         return None, None
-    if pr[0] <= max(limit.ms, baseline.pr_ms + PR_OVER_BASELINE_MS):
+    middle, beat, value = found
+    if middle <= max(limit.ms, baseline_ms + interval.over_baseline_ms):
         return False, None
-    marks = pr[1].beat.overall
-    assert marks.p_on is not None and marks.qrs_on is not None
-    rule = f"PR over {limit.ms:g} ms and {PR_OVER_BASELINE_MS:g} over baseline for {limit.seconds:g} s"
-    criterion = Criterion(rule, limit.ms, RULES["PR_LONG"].source)
-    return True, _cited("PR", pr[2], leads, (marks.p_on, marks.qrs_on), pr[1].sample, criterion, limit.seconds)
+    marks = beat.beat.overall.as_dict()
+    start, end = marks[interval.start], marks[interval.end]
+    assert start is not None and end is not None
+    over = f"over {limit.ms:g} ms and {interval.over_baseline_ms:g} over baseline for {limit.seconds:g} s"
+    criterion = criterion_of(interval.code, f"{interval.rule_subject} {over}", limit.ms)
+    return True, _evidence(interval.measure, value, leads, (start, end), beat.sample, criterion, limit.seconds)
 
 
 def st_change(
-    beats: Sequence[WaveBeat], code: str, limit: Limit, baseline: RhythmBaseline, usable: Sequence[str], fs_hz: float
+    beats: Sequence[WaveBeat],
+    code: StCode,
+    limit: StLimit,
+    baseline: RhythmBaseline,
+    usable: Sequence[str],
+    fs_hz: float,
 ) -> tuple[bool | None, tuple[Evidence, ...]]:
-    """ST off the bed's baseline by the limit in two neighbouring leads, or by 0.2 mV in one."""
-    assert limit.mv is not None and limit.seconds is not None
+    """ST level off the bed's baseline by the limit in two neighbouring leads, or by 0.2 mV in one."""
     sign = 1.0 if code == "ST_ELEVATION" else -1.0
     normal = [b for b in beats if b.conducted]
-    moved: dict[str, tuple[float, WaveBeat, float]] = {}
+    shifts: dict[str, tuple[float, WaveBeat, float]] = {}
     for lead in usable:
         found = _nearest(normal, [b.st_mv.get(lead) for b in normal])
         if found is not None and lead in baseline.st_mv:
-            moved[lead] = (sign * (found[0] - baseline.st_mv[lead]), found[1], found[2])
-    if not moved:
+            shifts[lead] = (sign * (found[0] - baseline.st_mv[lead]), found[1], found[2])
+    if not shifts:
         return None, ()
-    over = [lead for lead, m in moved.items() if m[0] >= limit.mv]
-    alone = max(ST_ALONE_MV, limit.mv)
-    named = [lead for lead in over if moved[lead][0] >= alone or any(neighbours(lead, other) for other in over)]
+    over = [lead for lead, m in shifts.items() if m[0] >= limit.mv]
+    alone = max(ST_SINGLE_LEAD_MV, limit.mv)
+    named = [lead for lead in over if shifts[lead][0] >= alone or any(neighbours(lead, other) for other in over)]
     if not named:
         return False, ()
     word = "elevation" if sign > 0 else "depression"
     rule = f"ST {word} of {limit.mv:g} mV off baseline in two neighbouring leads, {alone:g} in one, {limit.seconds:g} s"
-    criterion = Criterion(rule, limit.mv, RULES[code].source)
+    criterion = criterion_of(code, rule, limit.mv)
     out = []
-    for lead in sorted(named, key=lambda x: -moved[x][0])[:3]:
-        _, beat, value = moved[lead]
+    for lead in sorted(named, key=lambda x: -shifts[x][0])[:3]:
+        _, beat, value = shifts[lead]
         marks = beat.beat.overall
         assert marks.qrs_on is not None and marks.qrs_off is not None
         span = (marks.qrs_on, marks.qrs_off + round(ST_AFTER_J_S * fs_hz))
-        out.append(_cited("ST", value, (lead,), span, beat.sample, criterion, limit.seconds))
+        out.append(_evidence("ST", value, (lead,), span, beat.sample, criterion, limit.seconds))
     return True, tuple(out)
 
 
 def neighbours(a: str, b: str) -> bool:
-    """Two leads that look at the heart from neighbouring sides."""
+    """Whether two leads are neighbours, in the chest or in the frontal plane."""
     for order in (CHEST, FRONTAL_ORDER):
         if a in order and b in order:
             return abs(order.index(a) - order.index(b)) == 1
@@ -209,17 +264,17 @@ def neighbours(a: str, b: str) -> bool:
 
 def baseline_of(beats: Sequence[WaveBeat]) -> RhythmBaseline:
     """Medians over the conducted beats of the first five usable minutes."""
-    normal = [b for b in beats if b.conducted] or list(beats)
+    conducted = [b for b in beats if b.conducted] or list(beats)
+    leads = sorted({lead for b in conducted for lead in b.st_mv})
+    st = {lead: _median([b.st_mv.get(lead) for b in conducted], digits=4) for lead in leads}
+    return RhythmBaseline(
+        st_mv={lead: v for lead, v in st.items() if v is not None},
+        qrs_ms=_median([b.qrs_ms for b in conducted], digits=1),
+        pr_ms=_median([b.pr_ms for b in conducted], digits=1),
+    )
 
-    def median(values: Sequence[float | None]) -> float | None:
-        there = [v for v in values if v is not None]
-        return round(float(np.median(there)), 1) if len(there) >= MIN_BEATS else None
 
-    leads = {lead for b in normal for lead in b.st_mv}
-    st = {lead: v for lead in sorted(leads) if (v := _median_st([b.st_mv.get(lead) for b in normal])) is not None}
-    return RhythmBaseline(st, median([b.qrs_ms for b in normal]), median([b.pr_ms for b in normal]))
-
-
-def _median_st(values: Sequence[float | None]) -> float | None:
-    there = [v for v in values if v is not None]
-    return round(float(np.median(there)), 4) if len(there) >= MIN_BEATS else None
+def _median(values: Sequence[float | None], digits: int) -> float | None:
+    """Median of the known values; None with fewer than `MIN_BEATS`."""
+    known = [v for v in values if v is not None]
+    return round(float(np.median(known)), digits) if len(known) >= MIN_BEATS else None

@@ -1,4 +1,4 @@
-"""Limits: the table of CONTRACTS 4, its bounds, and what is refused."""
+"""Limits: the defaults and bounds of docs/alarms.md, and changes that are rejected."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         ("QT_LONG", "ms", 450, 600),
     ],
 )
-def test_a_value_outside_the_bounds_is_refused_and_says_both(code: str, part: str, low: float, high: float) -> None:
+def test_a_value_outside_the_bounds_is_rejected_with_both_bounds(code: str, part: str, low: float, high: float) -> None:
     assert RULES[code].bounds[part] == (low, high)
     for value in (low * 0.99, high * 1.01) if part != "beats" else (low - 1, high + 1):
         with pytest.raises(ValueError, match=rf"{code} {part} .* is not in {low:g}…{high:g}"):
@@ -58,7 +58,7 @@ def test_a_lethal_alarm_cannot_be_switched_off(code: str) -> None:
         Limits().with_changes({code: {"on": False}})
 
 
-def test_limits_that_cross_are_refused() -> None:
+def test_limits_that_cross_are_rejected() -> None:
     with pytest.raises(ValueError, match="limits cross: EXTREME_BRADY 50 bpm must stay below BRADY 50 bpm"):
         Limits().with_changes({"EXTREME_BRADY": {"rate": 50}})
     with pytest.raises(ValueError, match="limits cross: TACHY 150 bpm must stay below EXTREME_TACHY 140 bpm"):
@@ -79,7 +79,7 @@ def test_limits_that_cross_are_refused() -> None:
         ({"BRADY": 45}, "expected parts"),
     ],
 )
-def test_what_cannot_be_read_is_named(changes: dict[str, dict[str, float]], message: str) -> None:
+def test_an_unreadable_change_is_named(changes: dict[str, dict[str, float]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Limits().with_changes(changes)
 

@@ -1,4 +1,4 @@
-"""Whose silence is it: the heart's, or the lead's. Two leads at 100 samples a second, 1-mV spikes as beats."""
+"""Plausibility of asystole: two leads at 100 samples a second, 1-mV spikes as beats."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from models.arrhythmia.silence import AsystolePlausibility
 FS = 100
 
 
-def watched(seconds: list[NDArray[np.float32]]) -> AsystolePlausibility:
-    watch = AsystolePlausibility(("II", "V5"), FS)
+def after(seconds: list[NDArray[np.float32]]) -> AsystolePlausibility:
+    plausibility = AsystolePlausibility(("II", "V5"), FS)
     for second in seconds:
-        watch.update(second)
-    return watch
+        plausibility.update(second)
+    return plausibility
 
 
 def beating(n: int, level: float = 0.0) -> list[NDArray[np.float32]]:
@@ -27,30 +27,30 @@ def flat(n: int, level: float = 0.0) -> list[NDArray[np.float32]]:
     return [np.full((2, FS), level, np.float32) for _ in range(n)]
 
 
-def test_a_line_behind_beats_is_believed() -> None:
-    assert watched(beating(30) + flat(5)).believed(5.0, ("II", "V5")) == ("II", "V5")
+def test_asystole_is_plausible_on_a_flat_line_after_beats() -> None:
+    assert after(beating(30) + flat(5)).leads(5.0, ("II", "V5")) == ("II", "V5")
 
 
-def test_a_lead_that_is_not_usable_is_not_asked() -> None:
-    assert watched(beating(30) + flat(5)).believed(5.0, ("V5",)) == ("V5",)
+def test_an_unusable_lead_is_left_out() -> None:
+    assert after(beating(30) + flat(5)).leads(5.0, ("V5",)) == ("V5",)
 
 
-def test_a_silence_that_began_with_a_large_step_is_not_believed_until_ten_quiet_seconds() -> None:
+def test_a_flat_line_after_a_large_step_is_plausible_only_after_ten_seconds() -> None:
     step = np.zeros((2, FS), np.float32)
     step[:, 20:60] = 8.0
-    assert watched([*beating(30), step, *flat(5)]).believed(5.0, ("II", "V5")) == ()
-    assert watched([*beating(30), step, *flat(11)]).believed(11.0, ("II", "V5")) == ("II", "V5")
+    assert after([*beating(30), step, *flat(5)]).leads(5.0, ("II", "V5")) == ()
+    assert after([*beating(30), step, *flat(11)]).leads(11.0, ("II", "V5")) == ("II", "V5")
 
 
 def test_a_line_at_another_level_is_a_rail() -> None:
-    assert watched(beating(30) + flat(5, level=4.0)).believed(5.0, ("II", "V5")) == ()
+    assert after(beating(30) + flat(5, level=4.0)).leads(5.0, ("II", "V5")) == ()
 
 
-def test_a_lead_that_never_beat_does_not_speak_beside_one_that_did() -> None:
+def test_a_lead_that_never_had_beats_is_left_out_beside_one_that_had() -> None:
     half = [np.vstack([s[:1], np.zeros((1, FS), np.float32)]) for s in beating(30)]
-    assert watched(half + flat(5)).believed(5.0, ("II", "V5")) == ("II",)
-    assert watched(half + flat(5)).believed(5.0, ("V5",)) == ()
+    assert after(half + flat(5)).leads(5.0, ("II", "V5")) == ("II",)
+    assert after(half + flat(5)).leads(5.0, ("V5",)) == ()
 
 
-def test_a_bed_that_starts_with_a_line_in_every_lead_is_believed() -> None:
-    assert watched(flat(6)).believed(6.0, ("II", "V5")) == ("II", "V5")
+def test_asystole_is_plausible_where_all_leads_are_flat_from_the_start() -> None:
+    assert after(flat(6)).leads(6.0, ("II", "V5")) == ("II", "V5")

@@ -1,4 +1,4 @@
-"""Stillness between the beats: silence is told from missed beats, artefacts and pacing spikes."""
+"""Flat line between beats: bradycardia and asystole against missed beats, artefacts and pacing pulses."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def line(beats_s: list[float], seconds: float = 12.0, height_mv: float = 1.0) ->
 def still(mv: NDArray[np.float32], beats_s: list[float], since_s: float, until_s: float | None = None) -> bool:
     rows = np.atleast_2d(mv)
     r = np.round(np.array(beats_s) * FS).astype(np.int64)
-    seen = Stillness(rows, FS, rows.shape[1], r)
-    return seen.still(round(since_s * FS), None if until_s is None else round(until_s * FS))
+    stillness = Stillness(rows, FS, rows.shape[1], r)
+    return stillness.still(round(since_s * FS), None if until_s is None else round(until_s * FS))
 
 
 SLOW = [1.0, 2.6, 4.2, 5.8, 7.4, 9.0, 10.6]
 
 
-def test_a_slow_heart_is_still_between_its_beats() -> None:
+def test_the_line_is_flat_in_bradycardia() -> None:
     assert still(line(SLOW), SLOW, 4.2)
 
 
-def test_a_rate_that_is_slow_because_every_second_beat_was_missed_is_not_still() -> None:
+def test_the_line_is_not_flat_where_every_second_beat_was_missed() -> None:
     every = sorted([*SLOW, *(at + 0.8 for at in SLOW)])
     assert not still(line(every), SLOW, 4.2)
     assert not still(line(every), SLOW, 4.2, until_s=5.8)
@@ -44,23 +44,23 @@ def test_a_beat_after_the_gap_does_not_disturb_it() -> None:
     assert still(line([*SLOW[:3], 5.8, 6.2, 6.6]), [*SLOW[:3], 5.8], 4.2, until_s=5.8)
 
 
-def test_one_still_lead_is_enough() -> None:
+def test_one_flat_lead_is_enough() -> None:
     noise = np.random.default_rng(0).normal(0, 1.0, 3000).astype(np.float32)
     assert still(np.stack([line(SLOW), line(SLOW) + noise]), SLOW, 4.2)
     assert not still(np.stack([line(SLOW) + noise, line(SLOW) + noise]), SLOW, 4.2)
 
 
-def test_a_lead_that_shows_no_beats_cannot_vouch_for_silence() -> None:
+def test_a_lead_without_beats_does_not_count() -> None:
     every = sorted([*SLOW, *(at + 0.8 for at in SLOW)])
     assert not still(np.stack([line(every), np.zeros(3000, np.float32)]), SLOW, 4.2)
 
 
-def test_pacing_spikes_without_a_beat_are_still() -> None:
+def test_pacing_pulses_without_a_beat_leave_the_line_flat() -> None:
     mv = line(SLOW[:4])
     for at in (7.0, 8.0, 9.0, 10.0):
         mv[round(at * FS)] += 2.0
     assert still(mv, SLOW[:4], 5.8)
 
 
-def test_without_beats_to_compare_with_nothing_is_said_against_silence() -> None:
+def test_without_beats_to_compare_with_the_line_counts_as_flat() -> None:
     assert still(line([]) + np.float32(0.01), [], 2.0)

@@ -1,4 +1,4 @@
-"""Criteria of rate on small beat lists: CONTRACTS 4, row by row."""
+"""Criteria of rate on small beat lists: the table of docs/alarms.md, row by row."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_a_silence_that_a_beat_has_just_ended_is_asystole_too() -> None:
 
 def test_no_asystole_where_no_lead_is_believed_or_watched() -> None:
     assert silent(track([0.8] * 5, after_s=6.0), believed=()) is None
-    assert silent(track([0.8] * 5, after_s=6.0, blind=[(6.0, 8.0)])) is None
-    found = silent(track([0.8] * 5, after_s=6.0, blind=[(5.5, 7.0)]))  # watched again since 7.0, now 11.0
+    assert silent(track([0.8] * 5, after_s=6.0, unusable=[(6.0, 8.0)])) is None
+    found = silent(track([0.8] * 5, after_s=6.0, unusable=[(5.5, 7.0)]))  # watched again since 7.0, now 11.0
     assert found is not None and found.onset == 7.0 * FS
 
 
@@ -125,7 +125,7 @@ def test_a_pause_is_an_rr_over_two_and_a_half_seconds_ended_or_running() -> None
     running = pauses(track([0.8, 0.8], after_s=2.7), LIMITS["PAUSE"])
     assert [(f.onset / FS, f.evidence[0].measure) for f in running] == [(2.6, "SILENCE")]
     assert pauses(track([0.8, 2.4, 0.8]), LIMITS["PAUSE"]) == []
-    assert pauses(track([0.8, 2.6, 0.8], blind=[(2.5, 3.0)]), LIMITS["PAUSE"]) == []
+    assert pauses(track([0.8, 2.6, 0.8], unusable=[(2.5, 3.0)]), LIMITS["PAUSE"]) == []
 
 
 def test_a_missed_beat_is_one_point_eight_times_the_mean_of_eight_unless_a_ventricular_beat_explains_it() -> None:

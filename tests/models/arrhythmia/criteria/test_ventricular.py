@@ -1,10 +1,10 @@
-"""Criteria of ventricular beats on small beat lists: CONTRACTS 4, row by row."""
+"""Criteria of ventricular beats on small beat lists: the table of docs/alarms.md, row by row."""
 
 from __future__ import annotations
 
 import pytest
 
-from models.arrhythmia.criteria.fibrillation import fastest_run, longest_run, strangers, ventricular_run, vtach
+from models.arrhythmia.criteria.fibrillation import fastest_run, longest_run, non_dominant_beats, ventricular_run, vtach
 from models.arrhythmia.criteria.ventricular import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
 from models.arrhythmia.limits import Limits
 from models.beats.series import BeatTrack
@@ -33,10 +33,10 @@ def test_a_run_that_is_long_over_is_no_tachycardia_now() -> None:
     assert ventricular_run(track(rr, kinds), LIMITS["VTACH"]) is None
 
 
-def test_a_blind_span_breaks_a_run() -> None:
+def test_an_unusable_interval_breaks_a_run() -> None:
     rr, kinds = run_of(6, 150, after="")
     middle = 1.0 + sum(rr[:8]) + 0.1
-    assert ventricular_run(track(rr, kinds, blind=[(middle, middle + 0.1)]), LIMITS["VTACH"]) is None
+    assert ventricular_run(track(rr, kinds, unusable=[(middle, middle + 0.1)]), LIMITS["VTACH"]) is None
 
 
 def test_the_fastest_five_beats_are_found_where_they_are_fast_enough() -> None:
@@ -62,16 +62,16 @@ def test_a_run_is_reported_when_it_is_over_with_its_first_beat_as_onset() -> Non
 
 def test_a_slow_ventricular_rhythm_is_five_beats_up_to_one_hundred() -> None:
     rr, kinds = run_of(6, 70, after="")
-    found = vrhythm(track(rr, kinds), LIMITS["VRHYTHM"], LIMITS["VTACH"])
+    found = vrhythm(track(rr, kinds), LIMITS["VTACH"])
     assert found is not None and found.evidence[0].value == pytest.approx(70, abs=0.5)
     rr, kinds = run_of(6, 120, after="")
-    assert vrhythm(track(rr, kinds), LIMITS["VRHYTHM"], LIMITS["VTACH"]) is None
+    assert vrhythm(track(rr, kinds), LIMITS["VTACH"]) is None
 
 
-def test_a_pair_is_two_in_a_row_and_no_third() -> None:
-    assert len(vpairs(track([0.8] * 9, "NNNVVNNNN"), LIMITS["VPAIR"])) == 1
-    assert vpairs(track([0.8] * 9, "NNNVVVNNN"), LIMITS["VPAIR"]) == []
-    assert vpairs(track([0.8] * 4, "NNNVV"), LIMITS["VPAIR"]) == []  # a third may come
+def test_a_couplet_is_two_in_a_row_and_no_third() -> None:
+    assert len(vpairs(track([0.8] * 9, "NNNVVNNNN"))) == 1
+    assert vpairs(track([0.8] * 9, "NNNVVVNNN")) == []
+    assert vpairs(track([0.8] * 4, "NNNVV")) == []  # a third may come
 
 
 def test_r_on_t_is_within_one_hundred_milliseconds_of_the_t_peak() -> None:
@@ -107,82 +107,81 @@ def test_more_than_ten_ventricular_beats_a_minute() -> None:
 
 
 class Network:
-    """What the rhythm network would say, as a view of the moment."""
+    """The rhythm network's probabilities, in place of `RhythmViews`."""
 
     def __init__(self, vtach: float) -> None:
         self.network = {"vtach": vtach, "vfib": 0.0}
 
 
-OWN, STRANGE = 0.98, 0.4
+DOMINANT, OTHER = 0.98, 0.4
 
 
-def run_unlike(n: int, bpm: float = 150.0, own: int = 20, after_s: float = 0.3) -> BeatTrack:
-    """``own`` beats of the bed, then ``n`` that look otherwise and were not called ventricular, the last long ago."""
+def run_of_others(n: int, bpm: float = 150.0, own: int = 20, after_s: float = 0.3) -> BeatTrack:
+    """``own`` dominant beats, then ``n`` of another morphology whose kind is N."""
     rr = [0.8] * (own - 1) + [0.5] + [60 / bpm] * (n - 1)
-    return track(rr, like=[OWN] * own + [STRANGE] * n, after_s=after_s)
+    return track(rr, correlation=[DOMINANT] * own + [OTHER] * n, after_s=after_s)
 
 
-def test_a_run_of_strange_beats_is_a_ventricular_run_whatever_they_were_called() -> None:
-    t = run_unlike(6)
-    assert strangers(t)[-6:].all() and not strangers(t)[:-6].any()
-    assert longest_run(t, strangers(t), 95.0) == (20, 25)
+def test_a_run_of_non_dominant_beats_is_a_ventricular_run_whatever_their_kind() -> None:
+    t = run_of_others(6)
+    assert non_dominant_beats(t)[-6:].all() and not non_dominant_beats(t)[:-6].any()
+    assert longest_run(t, non_dominant_beats(t), 95.0) == (20, 25)
 
 
-def test_likeness_says_nothing_where_no_beat_is_like_another() -> None:
-    assert not strangers(track([0.5] * 25, like=[STRANGE] * 26)).any()
+def test_the_correlation_is_not_used_where_no_beat_is_dominant() -> None:
+    assert not non_dominant_beats(track([0.5] * 25, correlation=[OTHER] * 26)).any()
 
 
-def test_beats_behind_a_pacing_pulse_are_the_pacemakers_and_no_strangers() -> None:
-    like = [0.97] * 20 + [STRANGE] * 6
-    t = track([0.7] * 25, kinds="N" * 20 + "PPPVVV", like=like)
-    assert not strangers(t)[:-3].any() and strangers(t)[-3:].all()
+def test_paced_beats_are_never_non_dominant() -> None:
+    correlation = [0.97] * 20 + [OTHER] * 6
+    t = track([0.7] * 25, kinds="N" * 20 + "PPPVVV", correlation=correlation)
+    assert not non_dominant_beats(t)[:-3].any() and non_dominant_beats(t)[-3:].all()
 
 
 @pytest.mark.parametrize(
     ("beats", "network", "raised"),
     [(5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)],
 )
-def test_the_shorter_the_run_the_surer_the_network_must_be(beats: int, network: float, raised: bool) -> None:
-    found = vtach(run_unlike(beats, after_s=1.2), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+def test_a_shorter_run_needs_a_higher_network_probability(beats: int, network: float, raised: bool) -> None:
+    found = vtach(run_of_others(beats, after_s=1.2), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
     assert (found is not None) == raised
 
 
-@pytest.mark.parametrize("strange", [2, 3])
-def test_pairs_and_short_runs_between_own_beats_are_no_tachycardia_whatever_the_network_says(strange: int) -> None:
-    rr = ([0.5] + [0.32] * (strange - 1) + [0.6]) * 6  # less than 2 s from own beat to own beat
-    like = ([OWN] + [STRANGE] * strange) * 6 + [OWN]
-    often = track([0.7] * 20 + rr, like=[OWN] * 20 + like)
+@pytest.mark.parametrize("others", [2, 3])
+def test_couplets_and_short_runs_between_dominant_beats_are_no_tachycardia_at_any_probability(others: int) -> None:
+    rr = ([0.5] + [0.32] * (others - 1) + [0.6]) * 6  # less than 2 s from own beat to own beat
+    correlation = ([DOMINANT] + [OTHER] * others) * 6 + [DOMINANT]
+    often = track([0.7] * 20 + rr, correlation=[DOMINANT] * 20 + correlation)
     assert vtach(often, Network(0.99), LIMITS["VTACH"], on=False) is None  # type: ignore[arg-type]
-    broken = track(
-        [0.7] * 20 + [0.4] * 30, like=[OWN] * 21 + [STRANGE] * 30, blind=[(18.0 + k, 18.1 + k) for k in range(12)]
-    )
+    unusable = [(18.0 + k, 18.1 + k) for k in range(12)]
+    broken = track([0.7] * 20 + [0.4] * 30, correlation=[DOMINANT] * 21 + [OTHER] * 30, unusable=unusable)
     assert vtach(broken, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
-    lasting = track([0.7] * 20 + [0.4] * 6, like=[OWN] * 21 + [STRANGE] * 6)
+    lasting = track([0.7] * 20 + [0.4] * 6, correlation=[DOMINANT] * 21 + [OTHER] * 6)
     assert vtach(lasting, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
-def test_a_bed_whose_beats_all_look_ventricular_needs_a_surer_network(network: float, raised: bool) -> None:
-    block = track([0.55] * 29, "V" * 30, like=[OWN] * 30)
+def test_where_all_beats_look_ventricular_the_network_probability_must_be_higher(network: float, raised: bool) -> None:
+    block = track([0.55] * 29, "V" * 30, correlation=[DOMINANT] * 30)
     found = vtach(block, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
     assert (found is not None) == raised
 
 
 @pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
-def test_in_the_first_seconds_of_a_bed_the_network_must_be_sure(network: float, raised: bool) -> None:
+def test_in_the_first_seconds_of_a_bed_the_network_probability_must_be_high(network: float, raised: bool) -> None:
     new = track([0.4] * 9, "V" * 10)
     found = vtach(new, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
     assert (found is not None) == raised
 
 
-def test_a_tachycardia_that_lasts_goes_on_when_it_has_become_the_beds_own_rhythm() -> None:
-    lasting = track([0.4] * 29, "V" * 30, like=[OWN] * 30)
+def test_a_tachycardia_that_lasts_goes_on_when_it_has_become_the_dominant_rhythm() -> None:
+    lasting = track([0.4] * 29, "V" * 30, correlation=[DOMINANT] * 30)
     assert vtach(lasting, Network(0.4), LIMITS["VTACH"], on=True)  # type: ignore[arg-type]
-    over = track([0.8] * 29, like=[OWN] * 30)
+    over = track([0.8] * 29, correlation=[DOMINANT] * 30)
     assert vtach(over, Network(0.4), LIMITS["VTACH"], on=True) is None  # type: ignore[arg-type]
 
 
-def test_beats_that_look_ventricular_are_no_pairs_where_all_of_the_bed_does() -> None:
+def test_ventricular_beats_are_no_couplets_where_all_beats_look_ventricular() -> None:
     rr, kinds = [0.8] * 12, "NNNNNNNNNVVNN"
-    assert len(vpairs(track(rr, kinds), LIMITS["VPAIR"])) == 1
-    assert vpairs(track(rr, kinds, like=[OWN] * 13), LIMITS["VPAIR"]) == []
+    assert len(vpairs(track(rr, kinds))) == 1
+    assert vpairs(track(rr, kinds, correlation=[DOMINANT] * 13)) == []

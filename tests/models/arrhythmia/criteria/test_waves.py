@@ -106,7 +106,7 @@ def test_neighbours_run_round_the_frontal_plane_and_along_the_chest() -> None:
 
 def test_the_baseline_is_the_median_of_conducted_beats() -> None:
     mixed = beats(qrs_ms=100, pr_ms=150, st={"II": 0.05}) + beats(qrs_ms=170, kind="V", st={"II": -0.4}, n=5)
-    assert baseline_of(mixed) == RhythmBaseline({"II": 0.05}, 100.0, 150.0)
+    assert baseline_of(mixed) == RhythmBaseline(st_mv={"II": 0.05}, qrs_ms=100.0, pr_ms=150.0)
 
 
 def test_confirmation_counts_present_time_forgives_short_lapses_and_stops_for_noise() -> None:
