@@ -35,7 +35,7 @@ class State(StrEnum):
 
 Kind = Literal["physiological", "technical", "advisory"]
 Priority = Literal["PH", "PM", "PL", "PN"]
-Verdict = Literal["supported", "contradicted", "unsupported"]
+ClaimVerdict = Literal["supported", "contradicted", "unsupported"]
 
 
 class Acknowledgement(Document):
@@ -90,7 +90,7 @@ class Claim(Document):
     text: str
     start: int
     end: int
-    verdict: Verdict
+    verdict: ClaimVerdict
     citation: int | None = None
     rule: str
 

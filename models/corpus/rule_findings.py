@@ -40,7 +40,7 @@ def findings_by_rule(measured: SegmentMeasurements) -> Floats:
     """[FINDINGS] 1 said, 0 not said: what the limits give; a finding without a rule is never said."""
     out = np.zeros(len(FINDINGS), np.float32)
     for finding, subject in _RULES.items():
-        verdict, _, _ = judge_finding(ExtractedClaim("", 0, 0, "finding", subject), measured)
+        verdict, _, _ = judge_finding(ExtractedClaim.finding(subject), measured)
         out[FINDINGS.index(finding)] = verdict == "supported"
     said = {f: out[FINDINGS.index(f)] for f in FINDINGS}
     out[FINDINGS.index("CD")] = max(said["AVB1"], said["LBBB"], said["RBBB"], said["LAFB"])

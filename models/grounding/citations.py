@@ -88,12 +88,12 @@ def mark_verdicts(
     marked = "".join(out)
     claims = [
         CheckedClaim(
-            marked[starts[j.claim.start] : ends[j.claim.end]],
-            starts[j.claim.start],
-            ends[j.claim.end],
-            j.verdict,
-            first[k],
-            j.rule,
+            text=marked[starts[j.claim.start] : ends[j.claim.end]],
+            start=starts[j.claim.start],
+            end=ends[j.claim.end],
+            verdict=j.verdict,
+            citation=first[k],
+            rule=j.rule,
         )
         for k, j in enumerate(judged)
     ]

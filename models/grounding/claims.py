@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
-Kind = Literal["number", "finding"]
+ClaimKind = Literal["number", "finding"]
 Verdict = Literal["supported", "contradicted", "unsupported"]
 """Supported or contradicted by a measurement; unsupported where no measurement decides."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractedClaim:
     """One claim of a text.
 
@@ -42,7 +42,7 @@ class ExtractedClaim:
     text: str
     start: int
     end: int
-    kind: Kind
+    kind: ClaimKind
     subject: str
     value: float | None = None
     high: float | None = None
@@ -52,3 +52,8 @@ class ExtractedClaim:
     beats: tuple[int, ...] = ()
     present: bool = True
     hedged: bool = False
+
+    @classmethod
+    def finding(cls, subject: str, *, leads: tuple[str, ...] = (), present: bool = True) -> Self:
+        """A finding without a text, for its rule alone."""
+        return cls(text="", start=0, end=0, kind="finding", subject=subject, leads=leads, present=present)

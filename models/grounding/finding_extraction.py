@@ -64,11 +64,11 @@ def extract_findings(sentence: str, low: str, groups: list[LeadGroup]) -> Iterat
         if statement not in seen:  # "irregularly irregular", "Mobitz I (Wenckebach)" are one statement
             seen.add(statement)
             yield ExtractedClaim(
-                sentence[start:end],
-                start,
-                end,
-                "finding",
-                name,
+                text=sentence[start:end],
+                start=start,
+                end=end,
+                kind="finding",
+                subject=name,
                 leads=leads,
                 beats=named_beats(low, start, end),
                 present=affirmative != denied,

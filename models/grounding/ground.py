@@ -97,5 +97,11 @@ def ground(
     judged = [judge_claim(claim, measured, given) for claim in extract_claims(text)]
     marked, claims = mark_verdicts(text, judged, numbering)
     return GroundedInterpretation(
-        "gem", None, marked, tuple(claims), tuple(numbering.cited), model, seconds + perf_counter() - began
+        source="gem",
+        reason=None,
+        text=marked,
+        claims=tuple(claims),
+        evidence=tuple(numbering.cited),
+        model=model,
+        seconds=seconds + perf_counter() - began,
     )

@@ -58,7 +58,7 @@ def st_changed(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResu
 
 def _or_t_wave(claim: ExtractedClaim, measured: SegmentMeasurements, st: RuleResult) -> RuleResult:
     """ST-T changes: an inverted or flat T wave confirms them; other changes of an upright T wave have no rule."""
-    t_wave = ExtractedClaim("", 0, 0, "finding", "T_INVERTED", leads=claim.leads)
+    t_wave = ExtractedClaim.finding("T_INVERTED", leads=claim.leads)
     words = "ST 0.1 mV or more from the PR segment, or T inverted or flat"
     for result in (st, t_inverted(t_wave, measured), t_flat(t_wave, measured)):
         if result[0] is True:

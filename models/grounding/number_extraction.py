@@ -234,19 +234,19 @@ def _number_claim(
     hedged = bool(re.search(r"\b(?:possibl[ey]|may|might|could)\b", around))
     denied = bool(re.search(r"\bno (?:\w+ ){0,2}$|\bnot (?:\w+ ){0,1}$", low[:start]))
     return ExtractedClaim(
-        sentence[start:end],
-        start,
-        end,
-        "number",
-        subject,
-        value,
-        high,
-        relation,
-        wave,
-        _leads_near(sentence, start, end, groups),
-        named_beats(low, start, end),
-        not denied,
-        hedged,
+        text=sentence[start:end],
+        start=start,
+        end=end,
+        kind="number",
+        subject=subject,
+        value=value,
+        high=high,
+        relation=relation,
+        wave=wave,
+        leads=_leads_near(sentence, start, end, groups),
+        beats=named_beats(low, start, end),
+        present=not denied,
+        hedged=hedged,
     )
 
 

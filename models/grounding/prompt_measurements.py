@@ -83,7 +83,7 @@ def prompt_descriptors(measured: SegmentMeasurements, millivolts: bool = True) -
         for words, subject, present in group:
             if words == NO_ST and not (millivolts and measured.st):
                 continue
-            verdict, _, _ = judge_finding(ExtractedClaim("", 0, 0, "finding", subject, present=present), measured)
+            verdict, _, _ = judge_finding(ExtractedClaim.finding(subject, present=present), measured)
             measure, beyond = _BEYOND_LIMIT.get(words, ("", None))
             if verdict == "supported" and (
                 beyond is None or beyond(measured.evidence[measure].value, measured.ecg.sex)

@@ -80,7 +80,14 @@ class ReportText:
         numbers = list(dict.fromkeys(self.numbering.number(e) for e in evidence))
         self.text += text
         self.claims.append(
-            CheckedClaim(text, start, len(self.text), "supported", numbers[0] if numbers else None, rule)
+            CheckedClaim(
+                text=text,
+                start=start,
+                end=len(self.text),
+                verdict="supported",
+                citation=numbers[0] if numbers else None,
+                rule=rule,
+            )
         )
         self.text += "".join(f" [{n}]" for n in numbers)
 
@@ -131,11 +138,11 @@ def rule_based_report(
         _write_t(report, measured)
     _write_unusable_leads(report, measured)
     return GroundedInterpretation(
-        "measured",
-        reason,
-        report.text.strip(),
-        tuple(report.claims),
-        tuple(report.numbering.cited),
+        source="measured",
+        reason=reason,
+        text=report.text.strip(),
+        claims=tuple(report.claims),
+        evidence=tuple(report.numbering.cited),
         seconds=perf_counter() - began,
     )
 

@@ -51,7 +51,7 @@ def all_of(*results: RuleResult) -> RuleResult:
 
 def claim_of(claim: ExtractedClaim, subject: str) -> ExtractedClaim:
     """The claim's words as another finding, present, without leads."""
-    return ExtractedClaim(claim.text, claim.start, claim.end, "finding", subject)
+    return ExtractedClaim(text=claim.text, start=claim.start, end=claim.end, kind="finding", subject=subject)
 
 
 def per_lead(

@@ -89,7 +89,7 @@ def _judge_number(claim: ExtractedClaim, measured: SegmentMeasurements) -> Judge
     if claim.subject not in TOLERANCE:
         return JudgedClaim(claim, "unsupported", f"{claim.subject.replace('_', ' ').lower()} is not measured")
     if claim.beats:
-        return JudgedClaim(claim, "unsupported", "stated of single beats; measured over all beats")
+        return JudgedClaim(claim, "unsupported", "stated for single beats; measured over all beats")
     if claim.subject == "PR" and measured.p_waves is False:
         return JudgedClaim(
             claim, "contradicted", "no P waves, so no PR interval", as_tuple(measured.evidence.get("ABSENT_P"))
