@@ -61,6 +61,7 @@ class Bed(Document):
     limits: dict[str, dict[str, Any]] = {}
     baseline: Baseline | None = None
     clock_offset_s: float = 0.0
+    audio_paused_since: Time | None = None
     audio_paused_until: Time | None = None
     changes: list[BedChange] = []
     alerts: list[Alert] = []

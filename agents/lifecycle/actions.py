@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from agents.lifecycle.alert_book import AlertBook
+from agents.lifecycle.alert_book import NO_AUDIO_PAUSE, AlertBook
 from agents.lifecycle.rules import AUDIO_PAUSE_MAX_S, DEFAULT_RULES, Rules, seconds_ns
 from agents.lifecycle.state_machine import ApplyResult, admit, end_all, finalize
-from agents.lifecycle.timers import AUDIO_PAUSED
 from models.arrhythmia.limits import Limits
 from streams.alert import Acknowledgement, Alert, State
 from streams.bed import Action, Bed, Status
@@ -90,9 +89,9 @@ def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     if seconds:
         for alert in book.open():
             book.edit(alert, sounding=False)
-    until = time_of_ns(until_ns) if seconds else None
-    book.note(f"{AUDIO_PAUSED} {seconds:g} s", asked_ns, action.by)
-    book.change(audio_paused_until=until)
+    since, until = (time_of_ns(asked_ns), time_of_ns(until_ns)) if seconds else (None, None)
+    book.note(f"audio paused {seconds:g} s", asked_ns, action.by)
+    book.change(audio_paused_since=since, audio_paused_until=until)
     return finalize(book, rules, action.id)
 
 
@@ -118,7 +117,7 @@ def _standby(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
 def _leave(bed: Bed, action: Action, now_ns: int, rules: Rules, status: Status, **fields: Any) -> Transition:
     book = AlertBook(bed, now_ns)
     end_all(book)
-    book.change(status=status, since=time_of_ns(now_ns), by=action.by, audio_paused_until=None, **fields)
+    book.change(status=status, since=time_of_ns(now_ns), by=action.by, **NO_AUDIO_PAUSE, **fields)
     return _done(book, action, rules, action.action)
 
 

@@ -16,6 +16,9 @@ from streams.alert import Alert, Phase, State, alert_id
 from streams.bed import Bed, BedChange
 from streams.document import ns_of_time, time_of_ns
 
+NO_AUDIO_PAUSE: dict[str, Any] = {"audio_paused_since": None, "audio_paused_until": None}
+"""Fields of a bed without an audio pause."""
+
 
 class AlertBook:
     """The alerts of one bed while one turn lasts.

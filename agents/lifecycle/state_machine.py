@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.lifecycle.alert_book import AlertBook, not_before_onset
+from agents.lifecycle.alert_book import NO_AUDIO_PAUSE, AlertBook, not_before_onset
 from agents.lifecycle.condition import ConditionReport
 from agents.lifecycle.groups import rank
 from agents.lifecycle.matching import MICROSECOND_NS, match
@@ -143,7 +143,7 @@ def admit(
         book.change(status=Status.MONITORED, since=time_of_ns(now_ns), by=by)
     if other or bed.status is Status.DISCHARGED:
         end_all(book)
-        book.change(limits={}, audio_paused_until=None)
+        book.change(limits={}, **NO_AUDIO_PAUSE)
     return finalize(book, rules, applied_id)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from agents.lifecycle.alert_book import AlertBook
+from agents.lifecycle.alert_book import NO_AUDIO_PAUSE, AlertBook
 from agents.lifecycle.rules import ADVICE_STAYS_S, AUDIO_PAUSE_MAX_S, Rules, seconds_ns
 from agents.lifecycle.sounding import AudioPause
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import INSTANT_STAYS_S
 from streams.alert import State
 from streams.document import ns_of_time, time_of_ns
-
-AUDIO_PAUSED = "audio paused"  # how the audit line of an audio pause begins: the pause's own start is read from there
 
 
 def end_by_time(book: AlertBook) -> None:
@@ -33,10 +31,11 @@ def audio_pause(book: AlertBook) -> AudioPause:
         return AudioPause(just_ended=book.before.audio_paused_until is not None)
     until_ns = ns_of_time(bed.audio_paused_until)
     if book.now_ns >= until_ns:
-        book.change(audio_paused_until=None)
+        book.change(**NO_AUDIO_PAUSE)
         return AudioPause(just_ended=True)
-    asked = [ns_of_time(change.at) for change in bed.changes if change.what.startswith(AUDIO_PAUSED)]
-    return AudioPause(since_ns=asked[-1] if asked else until_ns - seconds_ns(AUDIO_PAUSE_MAX_S))
+    if bed.audio_paused_since is None:  # a document of a version without the field
+        return AudioPause(since_ns=until_ns - seconds_ns(AUDIO_PAUSE_MAX_S))
+    return AudioPause(since_ns=ns_of_time(bed.audio_paused_since))
 
 
 def remind(book: AlertBook, rules: Rules) -> None:

@@ -1,7 +1,7 @@
-"""How a monitor's turns leave it: in the order that makes a crash at any place harmless (docs/delivery.md, "A turn").
+"""Delivers the outputs of a bed's steps in the order that makes a crash at any point harmless.
 
-The bed document first, acknowledged; then strips and alerts, acknowledged; then what is flagged for the interpreter.
-Vitals and the encoder's windows go out beside that: nobody waits for them.
+Input: `Outputs` of a step. Output: messages to Kafka: the bed document, acknowledged; strips and alerts, acknowledged;
+flagged segments; then vitals, which are not waited for. The numbers are those of docs/delivery.md, "Publish".
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Delivery:
     settings, clock, sender, metrics
         The worker's.
     may_write : callable
-        Asked before each write; raises where this worker lost its partitions.
+        Called before each write; raises where this worker has lost its partitions.
     encode : callable
-        Takes ten seconds of a bed for the encoder tier, or leaves them.
+        Offers ten seconds of a bed to the encoder tier.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class Delivery:
         self._budget = flags.Budget()
 
     async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
-        """One turn after the other; within a turn the order that makes a crash harmless."""
+        """Deliver the steps one after the other, each in the order of docs/delivery.md, "Publish"."""
         topics = self._topics
         key = bed.bed.bed_stream
         for output in outputs:
-            if output.bed is not None:
+            if output.bed is not None:  # publish 2
                 self._may_write()
                 await self._sender.send([Outgoing(topics.beds, key, output.bed.to_json())])
             messages = [Outgoing(topics.strips, key, encode_window(s.window), strip_headers(s)) for s in output.strips]
             messages += [Outgoing(topics.alerts, key, alert.to_json()) for alert in output.alerts]
-            if messages:
+            if messages:  # publish 3
                 self._may_write()
                 await self._sender.send(messages)
             await self.flag(bed, output.alerts, output.strips, output.flag_reason)
@@ -78,7 +78,7 @@ class Delivery:
         await self._sender.reject(message, reason)
 
     async def flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
-        """Hand what GEM is to read to the interpreter; over budget it is worded from the measurements."""
+        """Send the flagged segments to the interpreter; one over budget gets a rule-based report."""
         windows = {strip.alert_id: strip.window for strip in strips}
         candidates = [
             candidate
@@ -110,14 +110,14 @@ class Delivery:
         await self._sender.send(messages)
 
     async def republish_alerts(self, bed: BedMonitor) -> None:
-        """The alerts of a bed as they were written: some may never have left. Readers drop versions they have."""
+        """Publish the alerts of a bed document (restore 3); readers drop versions that they have."""
         generation = bed.bed.generation
         alerts = [alert.changed(generation=generation) for alert in bed.bed.alerts]
         self._may_write()
         await self._sender.send([Outgoing(self._topics.alerts, bed.bed.bed_stream, a.to_json()) for a in alerts])
 
     async def republish_strips(self, bed: BedMonitor) -> None:
-        """Strips, and flags without a reading, of alerts that began just before the worker before this one ended."""
+        """Publish the strips, and the flags without an interpretation, that a crash may have lost (restore 5)."""
         strips = bed.strips_at_hand()
         key = bed.bed.bed_stream
         self._may_write()
@@ -129,5 +129,5 @@ class Delivery:
 
 
 def strip_headers(strip: Strip) -> Headers:
-    """Whose strip it is."""
+    """Headers of a strip: the id of its alert."""
     return [("alert_id", strip.alert_id.encode())]

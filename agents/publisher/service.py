@@ -95,16 +95,13 @@ class Publisher(Worker):
         self.ready.set()
 
     async def _publish(self, message: Incoming) -> None:
-        await self._filled.wait()
-        old_s = (self.clock.now_ns() - message.append_ns) / 1e9
-        if message.topic == self.topics.vitals and old_s > VITALS_S:
-            return
-        entry = await self._entry(message)
-        if entry is None:
-            return
+        entry: Entry | None = None
         while True:
             await self._filled.wait()
-            if message.topic == self.topics.vitals and (self.clock.now_ns() - message.append_ns) / 1e9 > VITALS_S:
+            if message.topic == self.topics.vitals and self.clock.now_ns() - message.append_ns > VITALS_S * 1e9:
+                return
+            entry = entry or await self._entry(message)
+            if entry is None:
                 return
             try:
                 await self.bus.publish([entry])

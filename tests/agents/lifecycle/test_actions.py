@@ -106,7 +106,7 @@ def test_acknowledging_one_alarm_leaves_the_others_sounding() -> None:
 def test_a_pause_that_was_held_up_ends_when_it_would_have() -> None:
     bed = sick()
     assert bed.do(60, "silence", seconds=60, asked_at=30).applied
-    assert ns_of_time(bed.bed.audio_paused_until) == ns(90)
+    assert (ns_of_time(bed.bed.audio_paused_since), ns_of_time(bed.bed.audio_paused_until)) == (ns(30), ns(90))
     assert "over already" in bed.do(200, "silence", seconds=60, asked_at=100).reason
 
 
@@ -120,6 +120,7 @@ def test_a_pause_of_no_seconds_ends_the_pause() -> None:
     bed = sick()
     bed.do(21, "silence", seconds=180)
     bed.do(30, "silence", seconds=0)
+    assert bed.bed.audio_paused_since is None and bed.bed.audio_paused_until is None
     assert sorted(bed.sounding()) == ["ASYSTOLE", "QT_LONG"]
 
 

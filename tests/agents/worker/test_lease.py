@@ -6,7 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from agents.clock import SystemClock
+from agents.interpreter.service import Interpreter
+from agents.settings import Settings
+from agents.worker.faust_app import consumer_of
 from agents.worker.lease import Lease, SessionLost
+from streams.topics import Topics, ensure_topics
+from tests.conftest import Broker
 
 
 class Group:
@@ -51,3 +57,25 @@ def test_a_new_assignment_is_a_new_lease() -> None:
     group.coordinator.generation = group.app.consumer_generation_id = 5
     assert group.lease.taken() == 5
     group.lease.check()
+
+
+async def test_the_pinned_faust_and_aiokafka_show_the_generation_that_the_lease_reads(
+    tansu: Broker, topic_prefix: str
+) -> None:
+    """`consumer_of(app)._coordinator.generation` is private: another version may rename it."""
+    settings = Settings(kafka=tansu.address, topic_prefix=topic_prefix, partitions=1, embedded=True, gem=False)
+    ensure_topics(tansu.address, Topics(topic_prefix, 1))
+    worker = Interpreter(settings, SystemClock())
+    await worker.start()
+    try:
+        await worker.ready.wait()
+        lease = Lease(worker.app, settings.session_timeout_s)
+        generation = lease.taken()
+        assert generation >= 0
+        assert consumer_of(worker.app)._coordinator.generation == generation
+        lease.check()
+        lease.generation += 1
+        with pytest.raises(SessionLost):
+            lease.check()
+    finally:
+        await worker.stop()
