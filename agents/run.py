@@ -21,7 +21,7 @@ EXIT_FAILED, EXIT_SERVICE = 1, 3
 
 
 def run_worker(name: str, settings: Settings | None = None) -> int:
-    """Run a worker in this process; its exit status (CONTRACTS 6)."""
+    """Run a worker in this process; returns its exit status."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("kafka", "aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

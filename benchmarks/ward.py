@@ -89,15 +89,13 @@ def beds(n: int, seconds: int, start_ns: int) -> list[list[EcgWindow]]:
     return out
 
 
-def run(
-    n: int, seconds: int, kafka_home: Path | None, monitors: int, kill_at: int | None, settle_s: float = 5.0
-) -> str:
+def run(n: int, seconds: int, kafka_home: Path | None, monitors: int, kill_at: int | None, tail_s: float = 5.0) -> str:
     """The table, as Markdown."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         broker = ApacheKafka(kafka_home, folder / "kafka") if kafka_home else LocalKafka(folder / "kafka")
         with broker, LocalRedis(folder / "redis") as store:
-            return _measure(n, seconds, broker, store.url, folder, kafka_home is None, monitors, kill_at, settle_s)
+            return _measure(n, seconds, broker, store.url, folder, kafka_home is None, monitors, kill_at, tail_s)
 
 
 def _measure(
@@ -109,7 +107,7 @@ def _measure(
     embedded: bool,
     monitors: int,
     kill_at: int | None,
-    settle_s: float,
+    tail_s: float,
 ) -> str:
     topics = Topics()
     ensure_topics(broker.address, topics)
@@ -151,7 +149,7 @@ def _measure(
                     time.sleep(max(0.0, (due_ns - time.time_ns()) / S))
                     producer.send(windows[k])
                     sent += 1
-        time.sleep(settle_s)
+        time.sleep(tail_s)
         alive = [p for p in processes if p.status() != psutil.STATUS_ZOMBIE]
         cpu = [sum(p.cpu_times()[:2]) - c if p in alive else 0.0 for p, c in zip(processes, before, strict=True)]
         stop.set()
@@ -220,7 +218,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=int, default=180)
     parser.add_argument("--monitors", type=int, default=1)
     parser.add_argument("--kill-at", type=int, help="kill the first monitor after so many seconds, and start another")
-    parser.add_argument("--settle", type=float, default=5.0, help="seconds to go on after the last window")
+    parser.add_argument("--tail", type=float, default=5.0, help="seconds to go on after the last window")
     parser.add_argument("--kafka-home", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -230,7 +228,7 @@ if __name__ == "__main__":
         arguments.kafka_home,
         arguments.monitors,
         arguments.kill_at,
-        arguments.settle,
+        arguments.tail,
     )
     print(text)
     if arguments.out:

@@ -31,7 +31,7 @@ ALL_OFF_PRIORITY: Priority = "PM"
 
 
 def priority_of(code: str, leads_off: Collection[str], leads: Collection[str]) -> Priority | None:
-    """The priority of a condition where it is not its code's: all of the ``leads`` detached (CONTRACTS 4)."""
+    """The priority of a condition where it is not its code's: all of the ``leads`` detached (docs/alarms.md#codes)."""
     return ALL_OFF_PRIORITY if code == "LEADS_OFF" and set(leads_off) >= set(leads) else None
 
 

@@ -35,7 +35,7 @@ from streams.topics import Topics
 from streams.wire import EcgWindow
 
 S = 1_000_000_000
-OLD_S = 10.0  # CONTRACTS 1: at more lag than this the newest signal goes first
+OLD_S = 10.0  # docs/delivery.md: at more lag than this the newest signal goes first
 ENCODER_S = 10.0  # the encoder's window
 ENCODER_LEADS = 8  # independent leads that it needs: it never saw fewer
 

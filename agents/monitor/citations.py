@@ -1,8 +1,8 @@
 """From what the rhythm tier found to what a document says: the segment that shows a condition, and its citations.
 
 In: evidence in samples of a section. Out: the span of the strip, `Segment` and `Citation`, positions relative to the
-segment's start, at the rate as it arrived (CONTRACTS 3). A citation never points outside its segment: evidence over a
-longer time is cut to the beats that the strip shows, and `over_s` names the whole time.
+segment's start, at the sampling rate of the sender (docs/consume.md). A citation never points outside its segment:
+evidence over a longer time is cut to the beats that the strip shows, and `over_s` names the whole time.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from models.ecg import Ecg
 from streams.bed import Vitals, Wave
 from streams.document import time_of_ns
 
-WAVE_HZ = 125.0  # CONTRACTS 5: at most; a trace on a screen shows no more
+WAVE_HZ = 125.0  # docs/consume.md: the highest rate of a trace
 WAVE_S = 2.0  # never more than this in one document: what was missed while nobody sent is not shown later
 PREFERRED = ("II", "I", "V2", "V5")  # the leads that people watch, where their quality is as good as any
 

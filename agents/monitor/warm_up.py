@@ -1,10 +1,10 @@
 """How much signal a worker that takes over reads again before it goes live.
 
-CONTRACTS 1 asks for 120 s, or 60 s more than the longest time to confirm. On many beds and a slow machine that alone
-would take longer than an alarm may: then it is as much as fits into `BUDGET_S`, but never less than `LEAST_S`. Without
-that much, a condition that began just before the committed offset is lost: a heart that stands still since then shows a
-fresh analysis no beat to count from. Conditions that are confirmed over minutes are confirmed anew where less than the
-whole was read; an alert that is on stays on meanwhile.
+The take-over (docs/delivery.md) reads 120 s, or 60 s more than the longest time to confirm. On many beds and a slow
+machine that alone would take longer than an alarm may: then it is as much as fits into `BUDGET_S`, but never less than
+`LEAST_S`. Without that much, a condition that began just before the committed offset is lost: a heart that stands still
+since then shows a fresh analysis no beat to count from. Conditions that are confirmed over minutes are confirmed anew
+where less than the whole was read; an alert that is on stays on meanwhile.
 """
 
 from __future__ import annotations

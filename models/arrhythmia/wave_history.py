@@ -17,7 +17,7 @@ LATEST_S = 3.0  # but none waits longer
 BEFORE_S = 1.2  # signal before the first beat of a look: its P wave and the beat before
 KEPT_S = 60.0  # measured beats kept: AF asks for the P waves of a minute
 MEDIAN_S = 15.0  # medians are taken over the beats of this time
-BASELINE_S = 300.0  # CONTRACTS 4: the first five usable minutes
+BASELINE_S = 300.0  # docs/alarms.md#codes: the first five usable minutes
 
 
 class WaveHistory:

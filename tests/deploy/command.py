@@ -24,7 +24,7 @@ _TIMEOUT_S = 120
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind."""
+    """Exit status and output of a command."""
 
     status: int
     out: str

@@ -25,7 +25,7 @@ def ward(redis_url: str) -> WardInRedis:
     return ward
 
 
-def test_topics_creates_then_checks_and_refuses_another_partition_count(tansu: Broker, topic_prefix: str) -> None:
+def test_topics_creates_then_checks_and_rejects_another_partition_count(tansu: Broker, topic_prefix: str) -> None:
     settings = {"kafka": tansu.address, "topic_prefix": topic_prefix, "partitions": 3}
     first = gem_bedside("topics", "--json", **settings)
     assert first.status == DONE, first.err
@@ -79,7 +79,7 @@ def test_ack_puts_the_action_into_the_inbox_and_says_that_nobody_took_it(ward: W
     ((_, fields),) = redis.Redis.from_url(ward.url, decode_responses=True).xrange("ecg:{main}:actions")
     assert json.loads(fields["doc"])["id"] == line["id"]
     assert gem_bedside("alerts", "ack", "ffff", "--by", "rn-12", redis=ward.url).status == FAILED
-    assert gem_bedside("alerts", "ack", identity, redis=ward.url).status == WRONG_USE  # nobody said who
+    assert gem_bedside("alerts", "ack", identity, redis=ward.url).status == WRONG_USE  # --by is missing
 
 
 def test_beds_list_and_actions_on_beds(ward: WardInRedis) -> None:

@@ -26,7 +26,7 @@ CALM_BED = "icu-1/08"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The report, the ready file, and the processes that were left behind."""
+    """The report, the ready file, and the processes that outlived the demo."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GEM_BEDSIDE_")}
     command = [sys.executable, "-m", "deploy.cli", "demo", "--seconds", "45"]

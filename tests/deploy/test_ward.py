@@ -90,16 +90,16 @@ def test_more_beds_are_variations_and_records_get_beds_of_their_own(ward: list[W
 
 
 class _NoProducer:
-    """The feed is not started in these tests."""
+    """The telemetry is not started in these tests."""
 
 
 def test_only_episodes_whose_alert_is_due_are_counted(ward: list[WardBed]) -> None:
-    feed = WardTelemetry(ward, _NoProducer())  # type: ignore[arg-type]
-    feed.start_ns = 1_700_000_000 * S
-    assert feed.began(feed.start_ns + 10 * S) == []
-    after_45 = {b.episode.code for b in feed.began(feed.start_ns + 45 * S)}
+    telemetry = WardTelemetry(ward, _NoProducer())  # type: ignore[arg-type]
+    telemetry.start_ns = 1_700_000_000 * S
+    assert telemetry.began(telemetry.start_ns + 10 * S) == []
+    after_45 = {b.episode.code for b in telemetry.began(telemetry.start_ns + 45 * S)}
     assert after_45 == {"ASYSTOLE", "EXTREME_BRADY", "EXTREME_TACHY", "QT_LONG", "LEADS_OFF", "SILENT_FEED"}
-    again = [b for b in feed.began(feed.start_ns + 165 * S) if b.episode.code == "ASYSTOLE"]
+    again = [b for b in telemetry.began(telemetry.start_ns + 165 * S) if b.episode.code == "ASYSTOLE"]
     assert [b.onset_ns - again[0].onset_ns for b in again] == [0, 120 * S]
 
 

@@ -158,7 +158,7 @@ async def test_stations_hear_alerts_beds_and_vitals_live(bus: AlertBus, plain: r
     listener = plain.pubsub(ignore_subscribe_messages=True)
     listener.subscribe("ecg:{main}:live:icu-3")
     listener.get_message(timeout=1)
-    await publish_vitals(bus, vitals(), VITALS, 0)  # before its bed is known: kept, told to nobody
+    await publish_vitals(bus, vitals(), VITALS, 0)  # before its bed is known: kept, published to no channel
     await publish_bed(bus, bed(), BEDS, 0, 1)
     await publish_vitals(bus, vitals(hr=73.0), VITALS, 1)
     await publish_alert(bus, alert(), ALERTS, 0, 1)
@@ -203,7 +203,7 @@ async def test_a_redis_that_was_rolled_back_is_noticed_and_filled_again(bus: Ale
     held = plain.hgetall("ecg:{main}:alert:" + log[0].id)
     await publish_alert(bus, log[1], ALERTS, 1, 1)
     await publish_alert(bus, log[2], ALERTS, 2, 1)
-    plain.hset("ecg:{main}:offsets", ALERTS, "0")  # as a replica that lagged behind takes over
+    plain.hset("ecg:{main}:offsets", ALERTS, "0")  # as a replica with a lag takes over
     plain.hset("ecg:{main}:alert:" + log[0].id, mapping=held)
     with pytest.raises(RolledBack, match=r"ecg\.alerts/2 up to offset 0, but 2 was applied before") as rolled_back:
         await publish_alert(bus, log[3], ALERTS, 3, 1)
@@ -260,7 +260,7 @@ async def test_the_script_runs_on_a_cluster(tmp_path: Path) -> None:
 def _cover_all_slots(server: LocalServer) -> None:
     client = redis.Redis.from_url(f"redis://{server.address}/0")
     client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-    while True:  # the node takes a moment to call itself a whole cluster
+    while True:  # the node takes a while to report a whole cluster
         with contextlib.suppress(ClusterDownError):
             client.get("any")
             break

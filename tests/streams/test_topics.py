@@ -1,6 +1,4 @@
-"""Topics are created as the contract says, checked when they are there, never moved to
-another partition count.
-"""
+"""Topics are created as planned, checked where they exist, and never changed to another number of partitions."""
 
 from __future__ import annotations
 

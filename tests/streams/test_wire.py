@@ -180,15 +180,15 @@ REJECTED_MESSAGES: list[tuple[dict[str, object], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field", "shown"), REJECTED_MESSAGES)
+@pytest.mark.parametrize(("changes", "field", "expected"), REJECTED_MESSAGES)
 def test_each_broken_rule_is_refused_by_field_value_and_place(
-    changes: dict[str, object], field: str, shown: str
+    changes: dict[str, object], field: str, expected: str
 ) -> None:
     with pytest.raises(RejectedMessage) as rejected:
         read(message(**changes))
     assert rejected.value.field_name == field
     assert field in rejected.value.reason
-    assert shown in rejected.value.reason
+    assert expected in rejected.value.reason
     assert "ecg.windows/2 offset 1291" in rejected.value.reason
     assert ": " in rejected.value.reason  # what to do follows the colon
 
@@ -223,17 +223,19 @@ def test_a_refusal_stays_short_whatever_was_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "shown"),
+    ("place", "expected"),
     [
         ({"key": b"icu-3/08"}, "'icu-3/08'"),
         ({"key": None, "n_partitions": 8}, "null"),
         ({"key": KEY, "n_partitions": 8, "partition": 3}, "partitioner=murmur2_random"),
     ],
 )
-def test_a_window_under_a_wrong_key_or_on_a_wrong_partition_is_refused(place: dict[str, object], shown: str) -> None:
+def test_a_window_under_a_wrong_key_or_on_a_wrong_partition_is_rejected(
+    place: dict[str, object], expected: str
+) -> None:
     with pytest.raises(RejectedMessage) as rejected:
         read(encode_window(window()), **place)
-    assert shown in rejected.value.reason
+    assert expected in rejected.value.reason
     assert rejected.value.field_name == "bed_stream"
 
 
@@ -325,7 +327,7 @@ def test_a_flagged_segment_comes_back_with_its_citations() -> None:
 
 
 @pytest.mark.parametrize("broken", [lambda v: None, lambda v: v[:40], lambda v: b"", lambda v: v + b"J\x02[1"])
-def test_a_broken_flagged_segment_is_refused(broken: Callable[[bytes], bytes | None]) -> None:
+def test_a_broken_flagged_segment_is_rejected(broken: Callable[[bytes], bytes | None]) -> None:
     good = encode_flagged(FlaggedSegment(window(), "4f1c", "ASYSTOLE", "PH", "alarm", START_NS, START_NS))
     with pytest.raises(RejectedMessage, match=r"ecg\.flagged/2 offset 4"):
         decode_flagged(broken(good), topic="ecg.flagged", partition=2, offset=4)
