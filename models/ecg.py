@@ -1,6 +1,6 @@
-"""The ECG value that everything passes: leads, sampling rate, millivolts, start.
+"""`Ecg`: leads, sampling rate, samples in millivolts and start time, the value that all packages exchange.
 
-Needs NumPy alone, so that the streaming rooms may use it.
+Needs NumPy alone, so that `streams` and `station` may import it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from models.leads import canonical_lead
 Millivolts = NDArray[np.float32]
 
 MIN_FS_HZ, MAX_FS_HZ = 50.0, 2000.0  # the range that the wire format allows
-MORPHOLOGY_FS_HZ = 100.0  # below it only beats and rhythm are judged
+MORPHOLOGY_FS_HZ = 100.0  # below it only beats and rhythm are analysed
 
 
 @dataclass(frozen=True, eq=False)
 class Ecg:
-    """A stretch of ECG on some leads.
+    """A piece of ECG on some leads.
 
     Parameters
     ----------
@@ -78,10 +78,12 @@ class Ecg:
 
     @property
     def n_samples(self) -> int:
+        """Samples of each lead."""
         return int(self.mv.shape[1])
 
     @property
     def duration_s(self) -> float:
+        """Seconds."""
         return self.n_samples / self.fs_hz
 
     def lead(self, name: str) -> Millivolts:

@@ -1,7 +1,7 @@
-"""Evidence: one measured value with the place where it can be measured again.
+"""Evidence: one measured value with the leads and the span where it can be measured again.
 
-A citation in an alert is an ``Evidence`` with a number; nothing is cited that is not one.
-Positions are samples of the signal that it was measured on, at that signal's own sampling rate.
+A citation of an alert is an `Evidence` with a number. Positions are samples of the measured signal, at its own sampling
+rate.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Evidence:
     criterion : Criterion or None
         The alarm rule that it met.
     over_s : float or None
-        For a rule over a longer time: that time, while the span shows one instance.
+        For a rule over a longer time: that time, s; the span then holds one instance.
     wave : str or None
         For ``AMPLITUDE``: which wave.
     confidence : float
@@ -94,6 +94,7 @@ class Evidence:
 
     @property
     def unit(self) -> str:
+        """Unit of the value; "" is a plain number."""
         return MEASURES[self.measure]
 
     def shifted(self, samples: int) -> Evidence:

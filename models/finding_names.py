@@ -1,5 +1,6 @@
-"""The findings that the encoder's heads and a compact GEM speak of, and their names in words. No label of them is here:
-how data sets say them stands in `models.corpus.finding_labels`.
+"""Findings of the encoder's heads and of the compact GEM, and their names in words.
+
+The labels of the data sets are mapped to them in `models.corpus.finding_labels`.
 """
 
 from __future__ import annotations
@@ -33,4 +34,4 @@ TITLES = {
     "ST_ELEVATED": "ST elevation",
     "QT_LONG": "prolonged QT interval",
 }
-"""In words, as a text names them."""
+"""Name of each finding in texts."""

@@ -1,4 +1,4 @@
-"""Lead names: the twelve in their order, aliases and MDC names, and the limb leads that physics lets us derive.
+"""Lead names: the twelve in their order, aliases and MDC names, and the derivation of missing limb leads.
 
 The canonical order is that of ECG-CoCa's PTB-XL data and of the drawn page: I, II, III, aVR, aVL, aVF, V1 … V6.
 Sources: IEC 60601-2-25 (lead names), ISO/IEEE 11073-10101 (MDC names), Einthoven and Goldberger (derivations).

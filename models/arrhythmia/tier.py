@@ -197,7 +197,7 @@ class RhythmTier:
         self._drop_old()
         window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
         self._plausibility.update(self._signal[:, -round(UPDATE_INTERVAL_S * fs) :])
-        signal = self._stream.pulses.without(self._signal, now - self._signal.shape[1])
+        signal = self._stream.pulses.removed_from(self._signal, now - self._signal.shape[1])
         track = self._track(usable, signal)
         beats, self._new_beats = self._beats[len(self._beats) - len(self._new_beats) :], []
         silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence

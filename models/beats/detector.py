@@ -23,7 +23,7 @@ from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.ecg import Ecg, Millivolts
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
-from models.networks.segments import Runs, runs_of
+from models.networks.segments import Segments, segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 from models.signal.pacing_pulses import PacingPulses
 from models.signal.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
@@ -284,17 +284,17 @@ class BeatStream:
             return []
         signal = self._buffer[rows]
         start = self.end_sample - signal.shape[1]
-        self.pulses.look(signal, self.end_sample, self._schedule.update_s, self._marks)
-        filled, missing = fill_gaps(self.pulses.without(signal, start))
+        self.pulses.update(signal, self.end_sample, self._schedule.update_s, self._marks)
+        filled, missing = fill_gaps(self.pulses.removed_from(signal, start))
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
         x, _ = scaled(flat, NET_FS_HZ)
         skipped = max(0, x.shape[1] - round(self._schedule.network_s * NET_FS_HZ))
         network = self._delineator(x[:, skipped:])
-        runs = _apart(runs_of(network.beat[None], MIN_BEAT_S))
-        complexes = runs_of(network.waves[:, QRS], MIN_QRS_S)
+        segments = _apart(segments_of(network.beat[None], MIN_BEAT_S))
+        complexes = segments_of(network.waves[:, QRS], MIN_QRS_S)
         out: list[Beat] = []
         self._morphologies = {}
-        for a, b, mass in zip(runs.start, runs.end, runs.mass, strict=True):
+        for a, b, mass in zip(segments.start, segments.end, segments.mass, strict=True):
             middle = skipped / NET_FS_HZ + (a + b) / 2
             if start + middle * self.fs_hz < earliest - R_TO_SEGMENT_S * self.fs_hz:
                 continue
@@ -372,19 +372,19 @@ class BeatStream:
         return bool(((pulses <= beat.sample) & (pulses > since)).any())
 
 
-def _apart(runs: Runs) -> Runs:
+def _apart(segments: Segments) -> Segments:
     """The segments without those within the refractory time of one with a larger mass."""
-    keep = np.ones(len(runs.mass), bool)
-    middle = runs.middle
-    for k in np.argsort(-runs.mass, kind="stable"):
+    keep = np.ones(len(segments.mass), bool)
+    middle = segments.middle
+    for k in np.argsort(-segments.mass, kind="stable"):
         if keep[k]:
             near = np.abs(middle - middle[k]) < REFRACTORY_S
             near[k] = False
             keep &= ~near
-    return Runs(runs.row[keep], runs.start[keep], runs.end[keep], runs.mass[keep])
+    return Segments(segments.row[keep], segments.start[keep], segments.end[keep], segments.mass[keep])
 
 
-def _qrs_ms(complexes: Runs, at_s: float) -> float:
+def _qrs_ms(complexes: Segments, at_s: float) -> float:
     """Median width over the leads' QRS segments at a beat, ms; NaN where no lead has one."""
     holds = (complexes.start - QRS_TO_SEGMENT_S <= at_s) & (complexes.end + QRS_TO_SEGMENT_S >= at_s)
     start, end = complexes.start[holds], complexes.end[holds]

@@ -1,10 +1,11 @@
 """Delineation: onset, peak and offset of P, QRS and T, for each beat in each lead and over the leads.
 
-The delineation network gives for every lead and every 8 ms the wave it lies in; a mark is where a wave's probability
-crosses one half. Runs of one wave are handed to the beats: a QRS to the beat it holds, a T wave to the beat before it,
-a P wave to the beat after it. A wave that is not seen is None, never a guess: no P waves in atrial fibrillation.
-
-The global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them.
+In: an `Ecg` [leads, samples] in mV and its beats. Out: `MeasuredBeat`, fiducials as samples of the signal.
+The delineation network gives a wave probability for each lead and 8 ms; a fiducial is where it crosses one half. Each
+segment of one wave is assigned to a beat: a QRS complex to the nearest beat, a T wave to the beat before it, a P wave
+to the beat after it. An absent wave is None, for instance P waves in atrial fibrillation.
+Global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them. CSE takes the
+earliest onset and the latest offset instead.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from models.beats.detector import Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg, Millivolts
 from models.networks.delineator import NET_FS_HZ, QRS, DelineationNetwork, P, T
 from models.networks.scaling import net_input
-from models.networks.segments import Runs, joined, runs_of
+from models.networks.segments import Segments, merged, segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 
-PIECE_S, OVERLAP_S = 10.0, 1.5  # long records are judged in pieces that overlap by this on either side
-MIN_RUN_S = {P: 0.032, QRS: 0.016, T: 0.040}  # shorter runs are no waves
+PIECE_S, OVERLAP_S = 10.0, 1.5  # long records are analysed in pieces with this overlap on either side
+MIN_WAVE_S = {P: 0.032, QRS: 0.016, T: 0.040}  # shorter segments are no waves
 QRS_GAP_S = 0.045  # parts of a QRS complex, or a pacing spike and its complex, are this near
-AROUND_S = 1.0  # signal that is looked at before the first beat and behind the last
-QRS_NEAR_S = 0.12  # a QRS run this near to the R peak belongs to the beat
-P_BEFORE_S = 0.45  # the longest way from P to R that is taken for conduction
-T_AFTER_S = 0.75  # the longest way from R to the middle of T
+AROUND_S = 1.0  # signal that is analysed before the first beat and after the last
+QRS_NEAR_S = 0.12  # a QRS segment this near to the R peak belongs to the beat
+P_BEFORE_S = 0.45  # longest time from P to R that counts as conduction
+T_AFTER_S = 0.75  # longest time from R to the middle of T
 MIN_LEAD_SHARE = 0.5  # of the leads that show the QRS: those that must show P or T for a global one
 
 
@@ -46,6 +47,7 @@ class Fiducials:
     t_off: int | None = None
 
     def as_dict(self) -> dict[str, int | None]:
+        """Mark to sample."""
         return {name: getattr(self, name) for name in MARKS}
 
     def span_ms(self, first: str, last: str, fs_hz: float) -> float | None:
@@ -68,11 +70,11 @@ class MeasuredBeat:
 
 
 def wave_probabilities(mv: Millivolts, fs_hz: float, *, fold: str | None = None) -> NDArray[np.float32]:
-    """Probability of none, P, QRS and T in each lead of a stretch of any length.
+    """Probability of none, P, QRS and T in each lead of a signal of any length.
 
     Parameters
     ----------
-    mv : [leads, samples]
+    mv : float32 [leads, samples]
         Millivolts; gaps are bridged.
 
     Returns
@@ -101,7 +103,7 @@ def delineate(ecg: Ecg, beats: Sequence[Beat], *, fold: str | None = None) -> li
     Parameters
     ----------
     ecg : Ecg
-        The stretch that holds them, best with 1 s on either side.
+        The signal that holds them, best with 1 s on either side.
     beats : sequence of Beat
         Positions are samples of ``ecg``, ascending.
     fold : str, optional
@@ -133,20 +135,20 @@ def delineate(ecg: Ecg, beats: Sequence[Beat], *, fold: str | None = None) -> li
 
 
 def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Runs handed to beats: seconds, [beats, leads, marks], NaN where absent. Peaks are left NaN."""
+    """Segments assigned to beats: seconds, [beats, leads, marks], NaN where absent. Peaks are left NaN."""
     out = np.full((len(r), len(probabilities), len(MARKS)), np.nan)
-    qrs = joined(runs_of(probabilities[:, QRS], MIN_RUN_S[QRS]), QRS_GAP_S)
+    qrs = merged(segments_of(probabilities[:, QRS], MIN_WAVE_S[QRS]), QRS_GAP_S)
     beat = _nearest(r, qrs.middle)
     outside = np.maximum(qrs.start - r[beat], r[beat] - qrs.end)
-    _hand_out(out, qrs, beat, outside < QRS_NEAR_S, "qrs_on", "qrs_off")
-    t = runs_of(probabilities[:, T], MIN_RUN_S[T])
+    _assign(out, qrs, beat, outside < QRS_NEAR_S, "qrs_on", "qrs_off")
+    t = segments_of(probabilities[:, T], MIN_WAVE_S[T])
     middle = t.middle
     beat = np.clip(np.searchsorted(r, middle) - 1, 0, len(r) - 1)
-    _hand_out(out, t, beat, (middle > r[beat]) & (middle < r[beat] + T_AFTER_S), "t_on", "t_off")
-    p = runs_of(probabilities[:, P], MIN_RUN_S[P])
+    _assign(out, t, beat, (middle > r[beat]) & (middle < r[beat] + T_AFTER_S), "t_on", "t_off")
+    p = segments_of(probabilities[:, P], MIN_WAVE_S[P])
     middle = p.middle
     beat = np.clip(np.searchsorted(r, middle), 0, len(r) - 1)
-    _hand_out(out, p, beat, (middle < r[beat]) & (middle > r[beat] - P_BEFORE_S), "p_on", "p_off")
+    _assign(out, p, beat, (middle < r[beat]) & (middle > r[beat] - P_BEFORE_S), "p_on", "p_off")
     return out
 
 
@@ -156,14 +158,21 @@ def _nearest(r: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.int6
     return np.where(np.abs(at - r[left]) < np.abs(at - r[right]), left, right)
 
 
-def _hand_out(
-    out: NDArray[np.float64], runs: Runs, beat: NDArray[np.int64], fits: NDArray[np.bool_], onset: str, offset: str
+def _assign(
+    out: NDArray[np.float64],
+    segments: Segments,
+    beat: NDArray[np.int64],
+    fits: NDArray[np.bool_],
+    onset: str,
+    offset: str,
 ) -> None:
-    """Write each beat's weightiest run of each lead."""
-    order = np.argsort(runs.mass, kind="stable")
+    """Write the segment of largest mass of each beat and lead."""
+    order = np.argsort(segments.mass, kind="stable")  # the last one written has the largest mass
     order = order[fits[order]]
-    out[beat[order], runs.row[order], _COLUMNS[onset]] = runs.start[order]  # the last one written is the weightiest
-    out[beat[order], runs.row[order], _COLUMNS[offset]] = runs.end[order]
+    out[beat[order], segments.row[order], _COLUMNS[onset]] = segments.start[
+        order
+    ]  # the last one written has the largest mass
+    out[beat[order], segments.row[order], _COLUMNS[offset]] = segments.end[order]
 
 
 def _in_samples(marks: NDArray[np.float64], mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:

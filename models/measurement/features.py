@@ -1,8 +1,8 @@
-"""Beat-level features as GEM's texts use them, lead by lead, each with its span; axis, ST form and RR statistics.
+"""Features of each beat and lead as GEM's texts use them, each with its span; ST form and RR statistics.
 
 The fourteen sequences of a lead (GEM, arXiv 2503.06073; MEETI, arXiv 2507.15255): heart rate, RR before and after, P,
 QRS and T amplitude and duration, PR, ST duration, ST form, QT and QTc. Times in ms, amplitudes in mV against the PR
-segment, rates in bpm; QTc is Bazett's with the RR before the beat. A wave that is not there has no value.
+segment, rates in bpm; QTc is Bazett's with the RR before the beat. An absent wave has no value.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _height(piece: Millivolts, level: float, peak_to_peak: bool) -> float | None
 def st_form(row: Millivolts, marks: Fiducials, fs_hz: float) -> str | None:
     """Form of the ST segment, from the QRS offset to the T onset.
 
-    Convex and concave are told where its middle lies off the straight line between its ends.
+    Convex and concave: its middle lies off the straight line between its ends.
     """
     if marks.qrs_off is None or marks.t_on is None or marks.t_on - marks.qrs_off < 0.03 * fs_hz:
         return None

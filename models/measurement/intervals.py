@@ -1,7 +1,7 @@
 """Measured values as evidence: each with the place where it can be measured again.
 
-`interval_evidence` turns a measurement into values that may be cited; `remeasure` measures a citation at its span.
-What each measure means is fixed: RR s; HR bpm over the beats of the span; P, QRS ms onset to offset; PR ms P onset to
+`interval_evidence` turns a measurement into evidence; `remeasure` measures a citation again at its span.
+Measures: RR s; HR bpm over the beats of the span; P, QRS ms onset to offset; PR ms P onset to
 QRS onset; QT ms QRS onset to T offset, QTc after Bazett, QTcF after Fridericia; ST mV at QRS offset + 60 ms against the
 PR segment; AMPLITUDE mV of the named wave; REGULARITY sd over mean of RR; ABSENT_P share of the beats without a P wave;
 QUALITY 0 to 1; SILENCE s without a beat.
@@ -23,7 +23,7 @@ from models.measurement.measure import Measurement, measure, qt_bazett, qt_fride
 from models.signal.quality import lead_quality
 
 METHOD = "delineation 1"
-FIBRILLATION = "fibrillation"  # the wave whose AMPLITUDE is peak to peak over its span: there is no beat to hang it on
+FIBRILLATION = "fibrillation"  # wave whose AMPLITUDE is peak to peak over its span, without a beat
 ST_AFTER_J_S = 0.060  # J + 60 ms
 
 _BEAT_SPANS = {
@@ -50,7 +50,7 @@ def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
 
 
 def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
-    """Everything measured in a window that may be cited.
+    """All evidence of a window.
 
     Parameters
     ----------
@@ -67,17 +67,17 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
     """
     out: list[Evidence] = []
     beats, fs = measurement.beats, measurement.fs_hz
-    voters = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable)
-    if not voters:
+    usable = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable)
+    if not usable:
         return out
     if len(beats) > 1:
         r = np.array(measurement.r_peaks)
         rr = np.diff(r) / fs
         k = int(np.argmin(np.abs(rr - np.median(rr))))
-        out.append(_evidence("HR", 60.0 / float(np.mean(rr)), voters, int(r[0]), int(r[-1])))
-        out.append(_evidence("RR", float(rr[k]), voters, int(r[k]), int(r[k + 1])))
+        out.append(_evidence("HR", 60.0 / float(np.mean(rr)), usable, int(r[0]), int(r[-1])))
+        out.append(_evidence("RR", float(rr[k]), usable, int(r[k]), int(r[k + 1])))
         if len(rr) > 2:
-            out.append(_evidence("REGULARITY", float(np.std(rr) / np.mean(rr)), voters, int(r[0]), int(r[-1])))
+            out.append(_evidence("REGULARITY", float(np.std(rr) / np.mean(rr)), usable, int(r[0]), int(r[-1])))
     for name, (first, last) in _BEAT_SPANS.items():
         spans = [(m, v) for m in beats if (v := m.overall.span_ms(first, last, fs)) is not None]
         if not spans:
@@ -85,11 +85,11 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
         middle = float(np.median([v for _, v in spans]))
         m, value = min(spans, key=lambda mv: abs(mv[1] - middle))
         start, end = getattr(m.overall, first), getattr(m.overall, last)
-        out.append(_evidence(name, value, voters, start, end, r=m.beat.sample))
+        out.append(_evidence(name, value, usable, start, end, r=m.beat.sample))
         rr_s = (measurement.intervals["RR"] or 0.0) / 1000.0
         if name == "QT" and rr_s > 0:
-            out.append(_evidence("QTc", qt_bazett(value, rr_s), voters, start, end, r=m.beat.sample))
-            out.append(_evidence("QTcF", qt_fridericia(value, rr_s), voters, start, end, r=m.beat.sample))
+            out.append(_evidence("QTc", qt_bazett(value, rr_s), usable, start, end, r=m.beat.sample))
+            out.append(_evidence("QTcF", qt_fridericia(value, rr_s), usable, start, end, r=m.beat.sample))
     for lead in ecg.leads:
         levels = [(m, v) for m in beats if (v := st_level(ecg, lead, m.overall)) is not None]
         if levels and measurement.quality[lead].usable:
@@ -98,11 +98,11 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
             assert m.overall.qrs_on is not None and m.overall.qrs_off is not None
             end = m.overall.qrs_off + round(ST_AFTER_J_S * fs)
             out.append(_evidence("ST", value, (lead,), m.overall.qrs_on, end, r=m.beat.sample))
-    seen = [m for m in beats if m.overall.qrs_on is not None]
-    if seen:
-        absent = float(np.mean([m.overall.p_on is None for m in seen]))
+    with_qrs = [m for m in beats if m.overall.qrs_on is not None]
+    if with_qrs:
+        absent = _share_without_p(with_qrs)
         if absent >= 0.5:
-            out.append(_evidence("ABSENT_P", absent, voters, seen[0].beat.sample, seen[-1].beat.sample))
+            out.append(_evidence("ABSENT_P", absent, usable, with_qrs[0].beat.sample, with_qrs[-1].beat.sample))
     return out
 
 
@@ -114,15 +114,18 @@ def _evidence(name: str, value: float, leads: tuple[str, ...], start: int, end: 
 def remeasure(
     ecg: Ecg, evidence: Evidence, measurement: Measurement | None = None, *, fold: str | None = None
 ) -> float:
-    """The value that the signal shows now at the span of ``evidence``; NaN where it shows none.
+    """Measure evidence again at its span; NaN where nothing is measured there.
 
     Parameters
     ----------
     ecg : Ecg
         The signal that the positions refer to.
     evidence : Evidence
+        Value and span to measure again.
     measurement : Measurement, optional
         Of ``ecg``, where it has been made already.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
     """
     fs, start, end = ecg.fs_hz, evidence.start, evidence.end
     if evidence.measure == "AMPLITUDE" and evidence.wave == FIBRILLATION:
@@ -144,8 +147,8 @@ def remeasure(
     if evidence.measure in over_beats:
         return over_beats[evidence.measure]()
     values = [_of_beat(ecg, evidence, m, measured) for m in measured.beats if _touches(m, start, end, near)]
-    shown = [v for v in values if v is not None]
-    return float(np.median(shown)) if shown else float("nan")
+    measured_values = [v for v in values if v is not None]
+    return float(np.median(measured_values)) if measured_values else float("nan")
 
 
 def _mean_quality(ecg: Ecg) -> float:
@@ -189,8 +192,8 @@ def _height(ecg: Ecg, evidence: Evidence, measured: Measurement) -> float:
 
 
 def _share_without_p(beats: Sequence[MeasuredBeat]) -> float:
-    seen = [m for m in beats if m.overall.qrs_on is not None]
-    return float(np.mean([m.overall.p_on is None for m in seen])) if seen else float("nan")
+    with_qrs = [m for m in beats if m.overall.qrs_on is not None]
+    return float(np.mean([m.overall.p_on is None for m in with_qrs])) if with_qrs else float("nan")
 
 
 def _touches(m: MeasuredBeat, start: int, end: int, near: int) -> bool:

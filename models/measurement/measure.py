@@ -1,7 +1,8 @@
 """Measure an ECG: beats, waves and intervals of a record or a window of any length, 1 to 12 leads, 50 to 2000 Hz.
 
-`Measurement.to_json` is what ``gem-bedside measure --json`` prints. Intervals are medians over the beats of the global
-fiducials, HR is the rate over all of them; the global fiducials are medians over the leads.
+In: `Ecg`, float32 [leads, samples] in mV. Out: `Measurement`; `Measurement.to_json` is the answer of
+``gem-bedside measure --json``. Intervals are medians over the beats between global fiducials, which are medians over
+the leads. HR is the rate over all beats. Sources: Bazett 1920, Fridericia 1920.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from models.ecg import Ecg
 from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
 from models.signal.quality import LeadQuality, lead_quality
 
-MIN_BEAT_SHARE = 0.5  # of the beats with a QRS: those that must show an interval
-P_AROUND_S = 5.0  # P waves are believed or not by the beats this near
+MIN_BEAT_SHARE = 0.5  # share of the beats with a QRS that must show an interval
+P_AROUND_S = 5.0  # P waves are confirmed by the beats this near
 MIN_P_SHARE = 0.6  # of those beats: PTB-XL records in sinus rhythm show P waves before 77 % of them and more
-SURE_P_SHARE = 0.85  # from here on the distances need not be looked at: P waves before nearly every beat
-MAX_PR_SCATTER_MS = 14.0  # of a P wave that is now there and now not: flutter and fibrillation waves keep no distance
+SURE_P_SHARE = 0.85  # P waves before nearly every beat: their PR need not be steady
+MAX_PR_SCATTER_MS = 14.0  # of intermittent P waves: PR of flutter and fibrillation waves varies more
 INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
 
 
@@ -37,7 +38,7 @@ def qt_fridericia(qt_ms: float, rr_s: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What was measured.
+    """Beats, waves, intervals and quality of a record.
 
     Attributes
     ----------
@@ -60,6 +61,7 @@ class Measurement:
 
     @property
     def r_peaks(self) -> list[int]:
+        """R peaks, samples of the record."""
         return [m.beat.sample for m in self.beats]
 
     def to_json(self) -> dict[str, Any]:
@@ -117,11 +119,11 @@ def measure(
     first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
     last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
     if last - first == ecg.n_samples <= RECORDED.context_s * ecg.fs_hz:
-        marks = list(stream.quality.values())  # the last look was at all of it
+        marks = list(stream.quality.values())  # the last update covered the whole record
     else:
         marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
     if any(mark.usable for mark in marks):
-        measured = without_passing_p(delineate(ecg, beats, fold=fold), ecg.fs_hz)
+        measured = without_intermittent_p(delineate(ecg, beats, fold=fold), ecg.fs_hz)
     else:
         measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
     inside = tuple(m for m in measured if first <= m.beat.sample < last)
@@ -135,9 +137,8 @@ def measure(
     )
 
 
-def without_passing_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[MeasuredBeat]:
-    """The beats without P waves that do not come back: fibrillation, flutter and dissociated P waves look like one now
-    and then.
+def without_intermittent_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[MeasuredBeat]:
+    """The beats without intermittent P waves, which fibrillation, flutter and AV dissociation produce.
 
     A P wave stays where most beats within `P_AROUND_S` have one, and, if not nearly all have, at a steady distance.
     """
@@ -151,8 +152,8 @@ def without_passing_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[Measu
         share = there[first:last].sum() / (last - first)
         keep = share >= SURE_P_SHARE
         if MIN_P_SHARE <= share < SURE_P_SHARE:
-            seen = pr[first:last][there[first:last]]
-            keep = 1.4826 * float(np.median(np.abs(seen - np.median(seen)))) <= MAX_PR_SCATTER_MS
+            around = pr[first:last][there[first:last]]
+            keep = 1.4826 * float(np.median(np.abs(around - np.median(around)))) <= MAX_PR_SCATTER_MS
         out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), {x: _no_p(f) for x, f in m.leads.items()}))
     return out
 

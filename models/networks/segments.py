@@ -1,4 +1,7 @@
-"""Stretches in which a probability is above one half, with their ends between the cells."""
+"""Segments in which a network's probability is above one half, with their ends interpolated between the cells.
+
+In: float32 [rows, cells], one cell for each 8 ms of the delineation network. Out: `Segments`, one entry a segment.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,17 @@ from numpy.typing import NDArray
 
 from models.networks.delineator import CELL_S
 
-SEEN_AT = 0.5  # something is there where its probability is above one half
+DECISION_LEVEL = 0.5  # a wave or beat is present where its probability is above this
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
-    """One entry a stretch.
+class Segments:
+    """Segments of several rows; all arrays are [segments].
 
     Attributes
     ----------
     row : int array
-        Row (lead) it lies in.
+        Row (lead) of each.
     start, end : float arrays
         Seconds after the first cell, where the probability crosses one half.
     mass : float array
@@ -33,38 +36,40 @@ class Runs:
 
     @property
     def middle(self) -> NDArray[np.float64]:
+        """Seconds after the first cell, [segments]."""
         return (self.start + self.end) / 2
 
 
-def joined(runs: Runs, gap_s: float) -> Runs:
-    """Neighbouring stretches of a row that are less than ``gap_s`` apart, as one."""
-    if not len(runs.row):
-        return runs
-    apart = (np.diff(runs.row) != 0) | (runs.start[1:] - runs.end[:-1] >= gap_s)
+def merged(segments: Segments, gap_s: float) -> Segments:
+    """Segments of a row that are less than ``gap_s`` apart, as one."""
+    if not len(segments.row):
+        return segments
+    apart = (np.diff(segments.row) != 0) | (segments.start[1:] - segments.end[:-1] >= gap_s)
     first = np.concatenate([[0], np.flatnonzero(apart) + 1])
-    last = np.concatenate([first[1:] - 1, [len(runs.row) - 1]])
-    return Runs(runs.row[first], runs.start[first], runs.end[last], np.add.reduceat(runs.mass, first))
+    last = np.concatenate([first[1:] - 1, [len(segments.row) - 1]])
+    mass = np.add.reduceat(segments.mass, first)
+    return Segments(segments.row[first], segments.start[first], segments.end[last], mass)
 
 
-def runs_of(probability: NDArray[np.float32], shortest_s: float) -> Runs:
-    """Stretches of [rows, cells] that last ``shortest_s`` at least, row by row.
+def segments_of(probability: NDArray[np.float32], shortest_s: float) -> Segments:
+    """Segments of [rows, cells] that last ``shortest_s`` at least, row by row.
 
-    >>> runs = runs_of(np.array([[0, 0, 1, 1, 1, 1, 0.5, 0, 0]], np.float32), 0.02)
-    >>> runs.start / CELL_S, runs.end / CELL_S
+    >>> found = segments_of(np.array([[0, 0, 1, 1, 1, 1, 0.5, 0, 0]], np.float32), 0.02)
+    >>> found.start / CELL_S, found.end / CELL_S
     (array([1.5]), array([6.]))
     """
     rows, n = probability.shape
     padded = np.zeros((rows, n + 2), probability.dtype)
     padded[:, 1:-1] = probability
-    above = padded > SEEN_AT
-    row, edge = np.nonzero(above[:, 1:] != above[:, :-1])  # every stretch: padded[edge] is below, then it is above
+    above = padded > DECISION_LEVEL
+    row, edge = np.nonzero(above[:, 1:] != above[:, :-1])  # in pairs: padded[edge] is below, then it is above
     row, first, last = row[::2], edge[::2], edge[1::2]
     below, inside = padded[row, first].astype(float), padded[row, first + 1].astype(float)
-    start = first + (SEEN_AT - below) / (inside - below) - 1.0
+    start = first + (DECISION_LEVEL - below) / (inside - below) - 1.0
     inside, below = padded[row, last].astype(float), padded[row, last + 1].astype(float)
-    end = last + (inside - SEEN_AT) / (inside - below) - 1.0
+    end = last + (inside - DECISION_LEVEL) / (inside - below) - 1.0
     ends = (row * (n + 2))[:, None] + np.stack([first, last], axis=1) + 1
     mass = np.add.reduceat(padded.ravel(), ends.ravel(), dtype=float)[::2] if len(row) else np.zeros(0)
     keep = (end - start) * CELL_S >= shortest_s
     start, end = (np.minimum(np.maximum(x[keep], 0), n - 1) * CELL_S for x in (start, end))
-    return Runs(row[keep], start, end, mass[keep])
+    return Segments(row[keep], start, end, mass[keep])

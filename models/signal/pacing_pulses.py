@@ -1,10 +1,12 @@
-"""Pacing pulses in the signal itself: found where the device marks none, and taken out before beats are looked for.
+"""Pacing pulses in the signal: detected where the device marks none, and removed before beat detection.
 
-A monitor's low-pass filter turns a pulse of 1 ms into a spike of 10 ms that rings to both sides: steep, tall, and no
-heart beat. Counted as one it doubles the rate of a patient with a pacemaker, and hides asystole where it no longer
-captures. What tells it from a QRS complex is that little of it is left once it is smoothed over 8 ms: nothing of an
-unfiltered one; of a filtered one as little as of the sharpest complexes, but it rings before it comes as after it,
-which no heart does. Told only where the device marks them: pulses filtered at 40 Hz or less.
+In: the newest seconds of the analysis leads, float32 [leads, samples] in mV, at 200 Hz or more. Out: pulse positions as
+absolute samples, and the signal without the pulses.
+A monitor's low-pass filter turns a pulse of 1 ms into a spike of 10 ms with ringing on both sides. Counted as a beat it
+doubles the rate of a paced patient, and hides asystole under loss of capture. Two features separate a spike from a QRS
+complex. Smoothing over 8 ms removes an unfiltered spike completely, and a filtered one about as far as the sharpest QRS
+complexes. A filtered spike also rings before and after its peak, which a QRS complex does not. Pulses that were
+filtered at 40 Hz or less are recognised at the device's marks alone.
 """
 
 from __future__ import annotations
@@ -19,38 +21,43 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 
-LOWEST_FS_HZ = 200.0  # below, a spike is one sample, as noise is
+LOWEST_FS_HZ = 200.0  # below it a spike is one sample and cannot be told from noise
 SMOOTH_S = 0.008  # standard deviation of the smoothing: of a QRS complex three quarters stay, of a spike a third
 CORE_S = 0.020  # the tall part of a spike lies within this of its middle
-SIDE_S = (0.030, 0.080)  # here, on both sides, it only rings: muscle noise goes on
-ALONE = 3.0  # times taller than at its sides
-SMALLEST_MV, ONE_LEAD_MV = 0.2, 0.9  # peak to peak of what smoothing takes; a lone lead may show a notched complex so
+SIDE_S = (0.030, 0.080)  # in this time on both sides a spike only rings; muscle noise continues
+ISOLATED = 3.0  # times taller than at its sides
+SMALLEST_MV, ONE_LEAD_MV = 0.2, 0.9  # peak to peak of the removed part; larger in one lead: notched QRS complexes
 ABOVE_NOISE = 5.0  # times the usual second's
-MAYBE_FROM = 1.4  # what smoothing takes, by what it leaves: of some sharp QRS complexes half are above
-RINGING_FROM = 2.4  # filtered pulses: 3 and more mostly; but QRS complexes up to 3.4, so these must ring
-SURE_FROM = 4.6  # unfiltered pulses: 4.8 and more at 250 Hz, 7 at 360 Hz; these need not
-PULSE_FROM = 1.8  # where the bed has pulses, this sharp is one, too
-RING_S = (0.018, 0.034)  # from its middle: where a spike's ringing is looked for, on both sides,
-RING_SMOOTH_S = 0.005  # in what this smoothing takes
-RINGS_FROM = 0.18  # of the spike's height: pulses 0.19 and more, QRS complexes 0.1 mostly
-FEWEST, JUDGED_BY = 3, 8  # so many of the last spikes make a pacemaker: fewer are an artefact's
-FORGOTTEN_S = 25.0  # what was seen longer ago does not count
-EMPTIED_S = 0.028  # to both sides of a pulse nothing of the signal is believed
-SMOOTHED_S = 0.070  # to here it is smoothed, which takes the ringing,
+CANDIDATE_SHARPNESS = 1.4  # removed / remaining amplitude of a candidate; some sharp QRS complexes exceed it
+RINGING_SHARPNESS = 2.4  # filtered pulses: mostly 3 and more; QRS complexes: up to 3.4, so ringing is required
+CERTAIN_SHARPNESS = 4.6  # unfiltered pulses: 4.8 and more at 250 Hz, 7 at 360 Hz; no ringing required
+PACED_SHARPNESS = 1.8  # of a further pulse in a bed that has pulses
+RINGING_S = (0.018, 0.034)  # from the spike's middle: where its ringing is measured, on both sides,
+RINGING_SMOOTH_S = 0.005  # in the part that this smoothing removes
+MIN_RINGING = 0.18  # of the spike's height: pulses 0.19 and more, QRS complexes 0.1 mostly
+MIN_SPIKES, KEPT_SPIKES = 3, 8  # of the last eight spikes, those that show a pacemaker; fewer are artefacts
+MEMORY_S = 25.0  # older spikes do not count
+DISCARDED_S = 0.028  # the signal this near to a pulse is discarded
+SMOOTHED_S = 0.070  # up to here it is smoothed, which removes the ringing,
 WIDE_SMOOTH_S = 0.010  # standard deviation of that smoothing
-BLENDED_S = 0.030  # and over this time it goes back to what it was
-BEFORE_S = 0.3  # of signal before what is looked at
+BLENDED_S = 0.030  # and over this time it is blended into the original
+BEFORE_S = 0.3  # signal before the part that is analysed
 
 
 @dataclass(frozen=True, slots=True)
 class _Spike:
     at: int  # sample
-    sharp: float  # what smoothing takes, by what it leaves
-    ringing: float  # on its quieter side, by its height
+    sharp: float  # amplitude that smoothing removes / amplitude that remains
+    ringing: float  # on the side with less of it, as a share of the height
+
+    @property
+    def is_pulse(self) -> bool:
+        """A pulse by itself: sharp enough, or sharp with ringing."""
+        return self.sharp >= CERTAIN_SHARPNESS or (self.sharp >= RINGING_SHARPNESS and self.ringing >= MIN_RINGING)
 
 
 class PacingPulses:
-    """Pulses of one bed, second by second.
+    """Pulses of one bed, updated second by second.
 
     Parameters
     ----------
@@ -60,56 +67,54 @@ class PacingPulses:
 
     def __init__(self, fs_hz: float) -> None:
         self._fs = fs_hz
-        self._spikes: deque[_Spike] = deque(maxlen=JUDGED_BY)
+        self._spikes: deque[_Spike] = deque(maxlen=KEPT_SPIKES)
         self._found: list[int] = []
 
     @property
     def found(self) -> NDArray[np.int64]:
-        """Where pulses were, absolute samples, the last 25 s."""
+        """Pulse positions of the last 25 s, absolute samples."""
         return np.array(self._found, np.int64)
 
-    def look(self, mv: Millivolts, seen: int, new_s: float, marks: NDArray[np.int64] | None = None) -> None:
-        """Look at the newest seconds.
+    def update(self, mv: Millivolts, end_sample: int, new_s: float, marks: NDArray[np.int64] | None = None) -> None:
+        """Detect pulses in the newest seconds.
 
         Parameters
         ----------
-        mv : [leads, samples]
-            The leads that may speak, their newest seconds; NaN where there is no sample.
-        seen : int
+        mv : float32 [leads, samples]
+            Newest seconds of the analysis leads, mV; NaN where there is no sample.
+        end_sample : int
             Absolute number of the sample after the last one.
         new_s : float
-            Seconds that no look has seen yet.
+            Seconds that no earlier update has analysed.
         marks : int array, optional
-            Absolute samples at which the device says it paced: what is sharp there is a pulse.
+            Pacing marks of the device, absolute samples: a spike at a mark is a pulse.
         """
         if self._fs < LOWEST_FS_HZ or not len(mv):
             return
-        unsettled_s = new_s + SIDE_S[1]  # what lies beside a spike was not all there when it was seen first
-        part = mv[:, -round((unsettled_s + BEFORE_S) * self._fs) :]
-        start, since = seen - part.shape[1], seen - round(unsettled_s * self._fs)
+        open_s = new_s + SIDE_S[1]  # the signal beside a spike was incomplete at the last update
+        part = mv[:, -round((open_s + BEFORE_S) * self._fs) :]
+        start, since = end_sample - part.shape[1], end_sample - round(open_s * self._fs)
         spikes = [replace(s, at=s.at + start) for s in _spikes(fill_gaps(part)[0], self._fs) if s.at + start >= since]
-        oldest = seen - FORGOTTEN_S * self._fs
+        oldest = end_sample - MEMORY_S * self._fs
         kept = [s for s in self._spikes if oldest <= s.at < since]
-        self._spikes = deque([*kept, *spikes], maxlen=JUDGED_BY)
-        believed = spikes if self._paces() else [s for s in spikes if self._marked(s, marks)]
-        pulses = [s.at for s in believed if s.sharp >= PULSE_FROM]
+        self._spikes = deque([*kept, *spikes], maxlen=KEPT_SPIKES)
+        accepted = spikes if self._paces() else [s for s in spikes if self._marked(s, marks)]
+        pulses = [s.at for s in accepted if s.sharp >= PACED_SHARPNESS]
         self._found = [*(at for at in self._found if oldest <= at < since), *pulses]
 
     def _marked(self, spike: _Spike, marks: NDArray[np.int64] | None) -> bool:
         return marks is not None and bool((np.abs(marks - spike.at) <= CORE_S * self._fs).any())
 
     def _paces(self) -> bool:
-        return (
-            sum(s.sharp >= SURE_FROM or (s.sharp >= RINGING_FROM and s.ringing >= RINGS_FROM) for s in self._spikes)
-            >= FEWEST
-        )
+        return sum(s.is_pulse for s in self._spikes) >= MIN_SPIKES
 
-    def without(self, mv: Millivolts, start: int) -> Millivolts:
-        """The signal without the pulses that were found in it; itself, where there are none.
+    def removed_from(self, mv: Millivolts, start: int) -> Millivolts:
+        """The signal without the pulses detected in it; the same array where there are none.
 
         Parameters
         ----------
-        mv : [leads, samples]
+        mv : float32 [leads, samples]
+            Millivolts.
         start : int
             Absolute number of its first sample.
         """
@@ -120,7 +125,7 @@ class PacingPulses:
 
 
 def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
-    """What stands alone and goes when it is smoothed, all leads together: one lead's notched complex is no pulse."""
+    """Isolated spikes that smoothing removes, all leads together: a notched complex in one lead is no pulse."""
     smooth = gaussian_filter1d(x, SMOOTH_S * fs, axis=1)
     taken = np.abs(x - smooth).sum(axis=0, keepdims=True)
     core = 2 * round(CORE_S * fs) + 1
@@ -130,18 +135,18 @@ def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
         return []
     left = (maximum_filter1d(smooth, core, axis=1) + maximum_filter1d(-smooth, core, axis=1)).sum(axis=0)
     sharp = 2.0 * taken[0] / np.maximum(left, 1e-3)
-    alone = taken > ALONE * np.maximum(*_beside(taken, SIDE_S, fs))
-    where = tall & alone & (taken > ABOVE_NOISE * np.median(near)) & (sharp >= MAYBE_FROM)
+    isolated = taken > ISOLATED * np.maximum(*_beside(taken, SIDE_S, fs))
+    where = tall & isolated & (taken > ABOVE_NOISE * np.median(near)) & (sharp >= CANDIDATE_SHARPNESS)
     if not where.any():
         return []
-    fine = np.abs(x - gaussian_filter1d(x, RING_SMOOTH_S * fs, axis=1)).sum(axis=0, keepdims=True)
-    height = maximum_filter1d(fine, 2 * round(RING_S[0] / 2 * fs) + 1, axis=1)
-    ringing = np.minimum(*_beside(fine, RING_S, fs)) / np.maximum(height, 1e-3)
+    fine = np.abs(x - gaussian_filter1d(x, RINGING_SMOOTH_S * fs, axis=1)).sum(axis=0, keepdims=True)
+    height = maximum_filter1d(fine, 2 * round(RINGING_S[0] / 2 * fs) + 1, axis=1)
+    ringing = np.minimum(*_beside(fine, RINGING_S, fs)) / np.maximum(height, 1e-3)
     return [_Spike(k, float(sharp[k]), float(ringing[0, k])) for k in np.flatnonzero(where[0]).tolist()]
 
 
 def _beside(x: Millivolts, away_s: tuple[float, float], fs: float) -> tuple[Millivolts, Millivolts]:
-    """The largest sample so far before, and so far after each one; zero beyond the ends."""
+    """The largest sample at this distance before and after each sample; zero beyond the ends."""
     n, middle = x.shape[1], round(sum(away_s) / 2 * fs)
     largest = maximum_filter1d(x, 2 * round((away_s[1] - away_s[0]) / 2 * fs) + 1, axis=1)
     padded = np.pad(largest, ((0, 0), (middle, middle)))
@@ -149,7 +154,7 @@ def _beside(x: Millivolts, away_s: tuple[float, float], fs: float) -> tuple[Mill
 
 
 def _without(mv: Millivolts, at: NDArray[np.int64], fs: float) -> Millivolts:
-    """Smoothed around each pulse by what lies beside it, its middle left out; elsewhere as it was."""
+    """The signal, smoothed around each pulse from its surroundings without the pulse's middle."""
     reach, sigma = round((SMOOTHED_S + BLENDED_S) * fs), WIDE_SMOOTH_S * fs
     around = reach + round(4 * sigma)
     beside = np.arange(-around, around + 1)
@@ -157,7 +162,7 @@ def _without(mv: Millivolts, at: NDArray[np.int64], fs: float) -> Millivolts:
     inside = (near >= 0) & (near < mv.shape[1])
     away = np.abs(near[:, :, None] - at).min(axis=2) / fs
     part = mv[:, np.clip(near, 0, mv.shape[1] - 1)]  # [leads, pulses, samples]
-    there = np.isfinite(part) & inside & (away > EMPTIED_S)
+    there = np.isfinite(part) & inside & (away > DISCARDED_S)
     weight = gaussian_filter1d(there.astype(np.float32), sigma, axis=2, mode="constant")
     total = gaussian_filter1d(np.where(there, part, np.float32(0.0)), sigma, axis=2, mode="constant")
     smooth = np.where(weight > 1e-3, total / np.maximum(weight, 1e-3), np.nan)

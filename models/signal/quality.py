@@ -1,8 +1,9 @@
-"""Signal quality per lead: how much a lead may be believed, and why not.
+"""Signal quality of each lead: a score from 0 to 1 and a state.
 
-A flat lead that is attached is usable: that is how asystole looks. One detached, saturated or noisy is not.
-Noise is judged where the heart is silent: the 15-40 Hz activity of the quieter half of the stretch, against the size
-of the whole signal. Muscle and motion fill every moment, QRS complexes one in five; fibrillation is slower than 15 Hz.
+In: float32 [leads, samples] in mV, 2 to 30 s. Out: one `LeadQuality` a lead. An attached flat lead is usable, because
+asystole is flat; a detached, saturated or noisy one is not.
+Noise is the 15-40 Hz activity in the quieter blocks of the signal, relative to its overall amplitude: muscle and motion
+artefacts are continuous, QRS complexes fill a fifth of the time, and fibrillation is slower than 15 Hz.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
 FLAT_MV = 0.03  # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
 SATURATED_SHARE = 0.08  # of samples on a rail
 RAIL_RUN_S = 0.04  # equal samples at an extreme for this long are a rail
-MAX_ECG_MV = 12.0  # beyond it no heart: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
-ENOUGH_HZ = 200.0  # the rate that quality is judged at, at least
+MAX_ECG_MV = 12.0  # larger: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
+ENOUGH_HZ = 200.0  # smallest rate that quality is computed at
 MIN_PRESENT = 0.5  # share of samples that must be there
 MAX_CONFLICT = 0.25  # rms of III - (II - I) over that of the three leads; recorded leads stay below 0.05
 NOISE_HALF = 0.25  # noise ratio at which the score is 0.5: the limit of "noisy"
@@ -39,7 +40,7 @@ class LeadQuality:
     Attributes
     ----------
     score : float
-        0 (nothing to see) to 1 (clean).
+        0 (unusable) to 1 (clean).
     state : str
         usable, flat, inconsistent (limb leads that break Einthoven's law: fine for rhythm, not for what a lead's name
         means), saturated, noisy, detached or absent.
@@ -50,7 +51,7 @@ class LeadQuality:
 
     @property
     def usable(self) -> bool:
-        """May speak for or against a beat; a flat attached lead may."""
+        """Usable for beat detection; a flat attached lead is."""
         return self.state in (USABLE, FLAT, INCONSISTENT)
 
 

@@ -16,7 +16,7 @@ from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import MARKS, Fiducials, MeasuredBeat
 from models.measurement.features import NUMBERS, beat_features, rr_statistics
 from models.measurement.intervals import interval_evidence, remeasure
-from models.measurement.measure import INTERVALS, Measurement, measure, qt_bazett, qt_fridericia, without_passing_p
+from models.measurement.measure import INTERVALS, Measurement, measure, qt_bazett, qt_fridericia, without_intermittent_p
 
 GAINS = (0.6, 1.0, 0.4, -0.8, 0.1, 0.7, -0.5, 0.8, 1.1, 1.3, 1.2, 0.9)
 
@@ -62,7 +62,7 @@ def test_p_waves_that_do_not_come_back_are_dropped() -> None:
 
     def kept(seen: list[bool]) -> list[bool]:
         beats = [MeasuredBeat(Beat(250 * k, "N", ("II",)), with_p if p else without, {}) for k, p in enumerate(seen)]
-        return [m.overall.p_on is not None for m in without_passing_p(beats, 250.0)]
+        return [m.overall.p_on is not None for m in without_intermittent_p(beats, 250.0)]
 
     assert kept([True, False, False, True, False, False]) == [False] * 6
     assert kept([True, True, True, False, True, True]) == [True, True, True, False, True, True]

@@ -51,7 +51,7 @@ def seen(mv: NDArray[np.float32], fs: float) -> PacingPulses:
     """All of it looked at, second by second."""
     pulses, second = PacingPulses(fs), round(fs)
     for end in range(second, mv.shape[1] + 1, second):
-        pulses.look(mv[:, max(0, end - 6 * second) : end], end, 1.0)
+        pulses.update(mv[:, max(0, end - 6 * second) : end], end, 1.0)
     return pulses
 
 
@@ -85,7 +85,7 @@ def test_taken_out_they_leave_no_trace(shape: str) -> None:
     fs = 360.0
     mv, r = rhythm(20.0)
     clean, paced = resample(mv, FINE_HZ, fs), resample(pulses_at(mv, r - 0.15, shape), FINE_HZ, fs)
-    after = seen(paced, fs).without(paced, 0)
+    after = seen(paced, fs).removed_from(paced, 0)
     settled = slice(round(r[4] * fs), round(r[-1] * fs))
     left, was = (float(np.abs(x - clean)[:, settled].max()) for x in (after, paced))
     assert was > 0.8 and left < 0.1 * was, (was, left)
@@ -93,7 +93,7 @@ def test_taken_out_they_leave_no_trace(shape: str) -> None:
 
 def test_a_signal_without_pulses_is_left_as_it_is() -> None:
     mv = resample(rhythm(20.0)[0], FINE_HZ, 250.0)
-    assert seen(mv, 250.0).without(mv, 0) is mv
+    assert seen(mv, 250.0).removed_from(mv, 0) is mv
 
 
 def test_two_artefacts_are_no_pacemaker_but_a_mark_of_the_device_is_believed_at_once() -> None:
@@ -102,7 +102,7 @@ def test_two_artefacts_are_no_pacemaker_but_a_mark_of_the_device_is_believed_at_
     spiked = resample(pulses_at(mv, np.array([1.1, 2.9]), "one millisecond"), FINE_HZ, fs)
     assert not len(seen(spiked, fs).found)
     pulses = PacingPulses(fs)
-    pulses.look(spiked, spiked.shape[1], 6.0, np.array([round(1.1 * fs)]))
+    pulses.update(spiked, spiked.shape[1], 6.0, np.array([round(1.1 * fs)]))
     assert pulses.found.tolist() == pytest.approx([1.1 * fs], abs=2)
 
 
@@ -120,7 +120,7 @@ def test_the_same_pulses_whatever_the_gaps() -> None:
     broken = paced.copy()
     broken[:, 1000:1100] = np.nan
     assert set(seen(paced, fs).found.tolist()) - set(seen(broken, fs).found.tolist()) <= set(range(975, 1125))
-    after = seen(broken, fs).without(broken, 0)
+    after = seen(broken, fs).removed_from(broken, 0)
     assert np.isnan(after[:, 1020:1080]).all() and np.isfinite(after[:, 1130:]).all()
 
 

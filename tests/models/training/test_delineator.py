@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.networks.delineator import CELL_S, DelineationNetwork
-from models.networks.segments import runs_of
+from models.networks.segments import segments_of
 
 torch = pytest.importorskip("torch", reason="training needs the extra gem")
 
@@ -18,7 +18,7 @@ from models.training.delineator_unet import DelineationModel  # noqa: E402
 
 
 def test_a_target_crosses_one_half_where_the_mark_is() -> None:
-    runs = runs_of(coverage(np.array([[100.3, 112.75]]))[None], 0.0)
+    runs = segments_of(coverage(np.array([[100.3, 112.75]]))[None], 0.0)
     assert runs.start[0] / CELL_S == pytest.approx(100.3, abs=0.1)
     assert runs.end[0] / CELL_S == pytest.approx(112.75, abs=0.1)
 
