@@ -1,11 +1,11 @@
-"""How fast the encoder, the page and GEM's decoding are; writes ``benchmarks/gem.md``.
+"""Speed of the encoder, the page renderer and GEM's decoding; writes ``benchmarks/gem.md``.
 
-``python -m benchmarks.gem`` measures and prints, ``--write`` keeps the table. What needs a GPU is measured where there
-is one, and is said to be missing where there is none. Every figure is the best of several runs; on the CPU one thread
-works and its own busy time is taken, because other programs share the machine. ONNX Runtime and torch take turns.
+``python -m benchmarks.gem`` measures and prints; ``--write`` keeps the table. GPU rows are measured where there is a
+GPU; the table says where there is none. Each figure is the best of several runs. On the CPU one thread runs and its own
+busy time is taken, because other programs share the machine; ONNX Runtime and torch alternate.
 
-The floor of decoding is memory traffic: each step reads all weights of the language model once and each sequence's
-keys and values once. Its rate is what the device's memory gives by its data sheet (clock times bus width).
+The lower bound of a decoding step is memory traffic: it reads all weights of the language model once, and the keys and
+values of each sequence once, at the bandwidth of the device's data sheet (memory clock × bus width).
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ def _gpu_encoder(name: str, config: TowerConfig) -> str:
 
 
 def page_rows() -> list[str]:
+    """Rows of the page renderer."""
     rng = np.random.default_rng(0)
     beats = np.sin(np.linspace(0, 24 * np.pi, 5000)) ** 31
     ecg = Ecg(STANDARD_12, 500.0, (beats + rng.normal(0, 0.02, (12, 5000))).astype(np.float32))
@@ -173,6 +174,7 @@ def _prefill(decoder: TorchDecoder, slot: int, length: int, hidden: int, clock: 
 
 
 def compact_decoder() -> TorchDecoder:
+    """The compact shape with random weights on the CPU."""
     model = random_gem(compact_config(COMPACT_VOCABULARY), seed=0)
     return _decoder(model, slots=max(BATCHES), longest=512)
 
@@ -206,7 +208,7 @@ def published_decoder() -> TorchDecoder:
 
 def _decoder(model: object, slots: int, longest: int) -> TorchDecoder:
     class NoText(GemProcessor):
-        """Prompts are embeddings here; only the end token is asked for."""
+        """Prompts are embeddings here; only the end token is used."""
 
         def __init__(self) -> None:
             self.tokenizer = type("Ids", (), {"eos": -1})()
@@ -221,6 +223,7 @@ def memory_bandwidth() -> float:
 
 
 def table() -> str:
+    """The whole table as Markdown."""
     torch.set_num_threads(1)
     with torch.inference_mode():
         encoder, pages = encoder_rows(), page_rows()
@@ -235,7 +238,7 @@ def table() -> str:
         ""
         if gpu
         else (
-            "\n**No GPU was to be had for this table.** The 7-B shape, the encoder on CUDA and the share of the\n"
+            "\n**No GPU was available for this table.** The 7-B shape, the encoder on CUDA and the share of the\n"
             "memory-bandwidth floor were not measured; run `python -m benchmarks.gem --write` on a machine with one.\n"
         )
     )

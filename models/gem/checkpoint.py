@@ -1,12 +1,12 @@
-"""Folders of GEM checkpoints: the published layout, read and written, safetensors only.
+"""Folders of GEM checkpoints in the published layout: read and written, safetensors only.
 
 A folder holds ``config.json``, ``tokenizer.model`` and ``model.safetensors`` (or shards with
-``model.safetensors.index.json``); beside them may lie the open_clip configuration of the ECG tower
+``model.safetensors.index.json``), and optionally the open_clip configuration of the ECG tower
 (``<open_clip_config>.json``) and the CLIP folder that ``mm_vision_tower`` names.
 
-Weight precedence (what the reference does, and why it matters): the ECG tower's tensors always come from the
-checkpoint, never from the ``.pt`` that the configuration names; the vision tower's come from the checkpoint when they
-are in it, else from the CLIP folder. Projector kinds are decided by the tensors' names, not by the configuration.
+Precedence of weights, as in the reference: the tensors of the ECG tower always come from the checkpoint, never from the
+``.pt`` that the configuration names; those of the vision tower come from the checkpoint when they are in it, else from
+the CLIP folder. The kind of a projector follows from the names of its tensors, not from the configuration.
 
 Nothing here unpickles: ``models.encoder.import_checkpoint`` turns a published ``.pt`` or ``.bin`` into safetensors.
 """

@@ -1,11 +1,11 @@
-"""Greedy decoding of GEM in slots: a static key and value cache, and on CUDA one captured graph a batch size.
+"""Greedy decoding of GEM in slots with torch: a static key and value cache, on CUDA one captured graph per batch size.
 
-Every slot holds one sequence at its own length, so that requests come and go without padding each other. A step reads
-the cache up to a window (a multiple of ``WINDOW``) and masks what lies past each sequence's end; on CUDA the step of a
-batch size and window is captured once as a CUDA graph and replayed, which takes the launch of some thousand kernels out
-of every token. Memory traffic then is what a step costs: weights once, cache once (benchmarks/gem.md).
+Each slot holds one sequence at its own length, so that requests come and go without padding each other. A step reads
+the cache up to a window (a multiple of ``WINDOW``) and masks the positions past the end of each sequence. On CUDA the
+step of a batch size and window is captured once as a CUDA graph and replayed, which removes the launch of some thousand
+kernels from every token. The cost of a step is then memory traffic: weights once, cache once (benchmarks/gem.md).
 
-Arithmetic is LLaMA's own, on transformers' modules and weights.
+Arithmetic is that of LLaMA, on the modules and weights of transformers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-LONGEST = 2048  # positions of a slot where the model could hold more: a page, a question and 1,000 words
+LONGEST = 2048  # positions of a slot, at most: a page, a question and 1,000 words
 MOST_SLOTS = 32
 CPU_SLOTS = 4
 WINDOW = 256  # the cache is read in steps of this many positions
@@ -108,7 +108,7 @@ class TorchDecoder:
             return cls(model, GemProcessor.load(folder, model.config), card, slots=slots, longest=longest)
 
     def prompt(self, request: GemRequest) -> dict[str, Any]:
-        """Ids, ECG window and page of a request; a prompt that fills the slot leaves no room and is refused."""
+        """Ids, ECG window and page of a request."""
         question = request.question
         if self.model.config.evidence_in_prompt:
             question = request.question_with_context
@@ -116,7 +116,7 @@ class TorchDecoder:
 
     @torch.inference_mode()
     def start(self, slot: int, prompt: dict[str, Any]) -> tuple[int, int]:
-        """Prefills a slot with a prompt of its own; returns the first new token and the prompt's length."""
+        """Prefill a slot with a prompt; returns the first new token and the length of the prompt."""
         with device_errors():
             merged = self.model.merge(
                 prompt["input_ids"].to(self.device),
@@ -145,7 +145,7 @@ class TorchDecoder:
             batch = min(batch, self.slots)
             needed = max(self._host_lengths[:active]) + 1
             window = min(-(-needed // WINDOW) * WINDOW, self.longest)
-            if batch > active:  # slots past the active ones ride along at their start, where nothing reads them
+            if batch > active:  # inactive slots of the batch compute at position 0, which nothing reads
                 self._lengths[active:batch] = 0
             if self.graphs:
                 self._replay(batch, window)
@@ -173,32 +173,32 @@ class TorchDecoder:
         T = x.shape[1]
         cos, sin = self._cos[:T], self._sin[:T]
         for n, layer in enumerate(self._layers):
-            q, k, v = layer.before(x, cos, sin)  # [1, H, T, D]
+            q, k, v = layer.attention_inputs(x, cos, sin)  # [1, H, T, D]
             self._keys[n, slot, :, :T], self._values[n, slot, :, :T] = k[0], v[0]
             y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self._grouped)
-            x = layer.after(x, y)
+            x = layer.output(x, y)
         last: Tensor = self.model.lm_head(self.model.model.norm(x[:, -1]))
         return last[0]
 
     def _decode(self, batch: int, window: int) -> None:
-        """One step of the first ``batch`` slots, in place: tokens, lengths and caches move on by one position."""
+        """One step of the first ``batch`` slots, in place: tokens, lengths and caches advance by one position."""
         lengths = self._lengths[:batch]
         x = self.model.model.embed_tokens(self._tokens[:batch])[:, None]  # [B, 1, hidden]
         cos, sin = self._cos[lengths][:, None, None], self._sin[lengths][:, None, None]  # [B, 1, 1, D]
-        seen = (self._at[:window] <= lengths[:, None])[:, None, None]  # [B, 1, 1, window]
+        mask = (self._at[:window] <= lengths[:, None])[:, None, None]  # [B, 1, 1, window]
         rows = self._at[:batch]
         for n, layer in enumerate(self._layers):
-            q, k, v = layer.before(x, cos, sin)  # [B, H, 1, D]
+            q, k, v = layer.attention_inputs(x, cos, sin)  # [B, H, 1, D]
             self._keys[n, rows, :, lengths] = k[:, :, 0]
             self._values[n, rows, :, lengths] = v[:, :, 0]
             y = functional.scaled_dot_product_attention(
                 q,
                 self._keys[n, :batch, :, :window],
                 self._values[n, :batch, :, :window],
-                attn_mask=seen,
+                attn_mask=mask,
                 enable_gqa=self._grouped,
             )
-            x = layer.after(x, y)
+            x = layer.output(x, y)
         logits = self.model.lm_head(self.model.model.norm(x[:, 0]))
         self._tokens[:batch] = logits.argmax(dim=-1)
         self._lengths[:batch] += 1
@@ -210,7 +210,7 @@ class TorchDecoder:
         graph.replay()
 
     def _capture(self, batch: int, window: int) -> Any:
-        """Records a step. Tokens and lengths are put back; what the warm-ups wrote to the cache is written again."""
+        """Capture a step. Tokens and lengths are restored; the cache entries of the warm-up runs are overwritten."""
         tokens, lengths = self._tokens.clone(), self._lengths.clone()
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
@@ -230,7 +230,7 @@ class TorchDecoder:
 
 
 def choose_device(device: str) -> torch.device:
-    """The device for ``auto``, ``cpu`` or ``cuda``; asked for and not there is an error."""
+    """Device for ``auto``, ``cpu`` or ``cuda``; raises `DeviceLost` where it does not exist."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -242,7 +242,7 @@ def choose_device(device: str) -> torch.device:
 
 @contextlib.contextmanager
 def device_errors() -> Iterator[None]:
-    """Tells "no memory for this" from "the device is gone"."""
+    """Translate errors of torch to `OutOfMemory` (this request) and `DeviceLost` (the model)."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -1,13 +1,14 @@
-"""Serves one GEM to many beds: requests join and leave a running batch, the most urgent and newest first.
+"""Serves one GEM to many beds: requests join and leave a running batch; the most urgent and newest start first.
 
-One thread owns the model. Between two decoding steps it takes in one waiting request (each is prefilled by itself, so
-its answer does not depend on its company), and lets go of those that have ended, were cancelled, or ran out of time.
-A second thread draws pages and makes prompts, so that the device does not wait for them.
-The queue is bounded: when it is full, the least urgent and oldest request gives way.
+In: `GemRequest`. Out: `GemAnswer`, or ``GemUnavailable`` with the reason. One thread owns the model. Between two
+decoding steps it starts at most one waiting request (each is prefilled alone, so that its answer does not depend on the
+batch), and removes those that have ended, were cancelled, or passed their deadline. A second thread draws pages and
+builds prompts, so that the device does not wait for them. The queue is bounded: when it is full, the least urgent and
+oldest request is dropped.
 
-What goes wrong with the model reaches every caller as ``GemUnavailable``: out of memory fails the requests that it hit,
-a lost GPU fails all and the engine with them (``available`` is False from then on). The caller words the segment from
-its measurements instead, and raises the technical alarm; nothing waits in silence. Imports no torch until it loads.
+Failures of the model reach every caller as ``GemUnavailable``. Out of memory fails the requests concerned; a lost GPU
+fails all of them and closes the engine (``available`` is False from then on). The caller then uses the rule-based
+report and raises the technical alarm. Torch is imported only where a torch model is loaded.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder, unsupported_reason
 from models.gem.request import GemAnswer, GemRequest, ModelCard
 
-QUEUE_LIMIT = 32  # waiting segments; past it the oldest could not be answered before its deadline anyway
-CLOSE_S = 10.0  # a step of the largest model ends within it; without the bound a hung driver would hold the worker
+QUEUE_LIMIT = 32  # waiting segments; with more, the oldest would miss its deadline anyway
+CLOSE_S = 10.0  # a step of the largest model takes less; without the bound a hung driver would block the worker
 
 
 class Decoder(Protocol):
-    """What the engine drives: a model with some slots, each holding one sequence."""
+    """A model with slots, each holding one sequence; the engine drives it."""
 
     slots: int
     longest: int
@@ -40,23 +41,23 @@ class Decoder(Protocol):
     card: ModelCard
 
     def prompt(self, request: GemRequest) -> Any:
-        """What ``start`` needs: ids, window and page of a request. Raises ValueError where it cannot be asked."""
+        """Input of ``start``: ids, window and page of a request. Raises ValueError where the prompt cannot be built."""
 
     def start(self, slot: int, prompt: Any) -> tuple[int, int]:
-        """Fills a slot; returns the first new token and the prompt's length."""
+        """Prefill a slot; returns the first new token and the length of the prompt."""
 
     def step(self, active: int) -> list[int]:
         """The next token of the slots 0 … active - 1."""
 
     def move(self, source: int, target: int) -> None:
-        """Lets one slot take another's place."""
+        """Move the sequence of slot ``source`` to slot ``target``."""
 
     def text(self, ids: list[int]) -> str:
-        """Words of tokens."""
+        """Text of token ids."""
 
 
 class GemTicket:
-    """A request that was handed in. ``result`` waits for the answer, ``cancel`` gives it up."""
+    """A submitted request: ``result`` waits for the answer, ``cancel`` drops the request."""
 
     def __init__(self, request: GemRequest, submitted: float) -> None:
         self.request = request
@@ -67,7 +68,7 @@ class GemTicket:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Takes effect before the next token; the answer is ``GemUnavailable("cancelled")``."""
+        """Drop the request before the next token; ``result`` then raises ``GemUnavailable("cancelled")``."""
         self.cancelled = True
 
     def result(self, timeout_s: float | None = None) -> GemAnswer:
@@ -80,23 +81,23 @@ class GemTicket:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A request in the queue; ``order`` is its urgency and then its place of arrival."""
+    """A request in the queue; ``order`` is its urgency, then its order of arrival."""
 
     order: tuple[int, int]
     ticket: GemTicket
-    taken: bool = False  # its prompt is being made
+    taken: bool = False  # its prompt is being built
     prompt: Any = None
 
 
 @dataclass(slots=True)
 class _Running:
-    """A slot's sequence."""
+    """Sequence of a slot."""
 
     ticket: GemTicket
     tokens: list[int]
-    room: int
+    max_tokens: int
     first_token_at: float
-    said: int = field(default=0)
+    emitted: int = field(default=0)  # characters given to ``on_text``
 
 
 class GemEngine:
@@ -106,7 +107,7 @@ class GemEngine:
     ----------
     decoder : Decoder
     queue_limit : int
-        Requests that may wait.
+        Waiting requests, at most.
     clock : callable
         Monotonic seconds.
 
@@ -127,9 +128,9 @@ class GemEngine:
         self._waiting: list[_Waiting] = []  # the next one last
         self._running: list[_Running] = []
         self._changed = threading.Condition()
-        self._gone: str | None = None
-        self._maker = threading.Thread(target=self._make_prompts, name="gem-prompts", daemon=True)
-        self._maker.start()
+        self._closed_reason: str | None = None
+        self._prompt_thread = threading.Thread(target=self._make_prompts, name="gem-prompts", daemon=True)
+        self._prompt_thread.start()
         self._thread = threading.Thread(target=self._serve, name="gem", daemon=True)
         self._thread.start()
 
@@ -152,23 +153,23 @@ class GemEngine:
         ----------
         folder : path
         device : {"auto", "cpu", "cuda"}
-            Asked for and not there is an error.
+            A device that does not exist is an error.
         dtype : {"auto", "fp32", "bf16", "fp16"}
             ``auto``: bf16 on CUDA, fp32 on the CPU.
         runtime : {"auto", "torch", "onnx"}
-            ``auto``: ONNX Runtime for a compact ECG-only GEM on the CPU (no torch is needed or imported), else torch.
-            Both say the same.
+            ``auto``: ONNX Runtime for a compact ECG-only GEM on the CPU (torch is not imported), else torch.
+            Both give the same answers.
         slots : int or None
-            Sequences at a time; None: what the memory holds, 32 at most.
+            Sequences at a time; None: as many as fit into memory, 32 at most.
         longest : int or None
-            Positions a slot holds, prompt and answer; None: the model's own limit, 2048 at most.
+            Positions of a slot, prompt and answer; None: the limit of the model, 2048 at most.
         threads : int or None
-            Of one call on the CPU; small models lose more to threads than they gain.
+            Of one call on the CPU; small models are slower with several.
 
         Raises
         ------
         GemUnavailable
-            No such folder, tensors missing, a device that is not there, no torch.
+            No such folder, missing tensors, no such device, or no torch.
         """
         folder = Path(folder)
         if runtime == "auto":
@@ -197,14 +198,14 @@ class GemEngine:
     @property
     def available(self) -> bool:
         """False once the model is lost or the engine closed."""
-        return self._gone is None
+        return self._closed_reason is None
 
     def submit(self, request: GemRequest) -> GemTicket:
-        """Hands a request in; raises ``GemUnavailable`` when the engine is gone."""
+        """Queue a request; raises ``GemUnavailable`` when the engine is closed."""
         ticket = GemTicket(request, self._clock())
         with self._changed:
-            if self._gone is not None:
-                raise GemUnavailable(self._gone, lasting=True)
+            if self._closed_reason is not None:
+                raise GemUnavailable(self._closed_reason, lasting=True)
             self._waiting.append(_Waiting((request.urgency, next(self._order)), ticket))
             self._waiting.sort(key=lambda entry: entry.order)
             dropped = self._waiting.pop(0).ticket if len(self._waiting) > self._limit else None
@@ -223,57 +224,57 @@ class GemEngine:
             raise
 
     def close(self) -> None:
-        """Ends the thread; whoever still waits gets ``GemUnavailable``."""
+        """End the threads; waiting and running requests fail with ``GemUnavailable``."""
         self._end("the engine was closed")
         self._thread.join(CLOSE_S)
 
     def _make_prompts(self) -> None:
-        """Makes the prompt of the most urgent request that has none, again and again."""
+        """Loop of the prompt thread: builds the prompt of the most urgent request that has none."""
         while True:
             with self._changed:
-                while self._gone is None and all(w.taken for w in self._waiting):
+                while self._closed_reason is None and all(w.taken for w in self._waiting):
                     self._changed.wait()
-                if self._gone is not None:
+                if self._closed_reason is not None:
                     return
                 waiting = next(w for w in reversed(self._waiting) if not w.taken)
                 waiting.taken = True
-            prompt, refused = None, None
+            prompt, rejected = None, None
             try:
                 prompt = self._decoder.prompt(waiting.ticket.request)
-            except Exception as error:  # whatever a segment does to the renderer or tokenizer is that segment's own end
-                refused = GemUnavailable(f"GEM cannot be asked about this segment: {error}")
+            except Exception as error:  # an error of renderer or tokenizer fails this segment alone
+                rejected = GemUnavailable(f"GEM cannot be asked about this segment: {error}")
             with self._changed:
                 waiting.prompt = prompt
-                if refused is not None and waiting in self._waiting:
+                if rejected is not None and waiting in self._waiting:
                     self._waiting.remove(waiting)
                 self._changed.notify_all()
-            if refused is not None:
-                _fail(waiting.ticket, refused)
+            if rejected is not None:
+                _fail(waiting.ticket, rejected)
 
     def _serve(self) -> None:
         while True:
             with self._changed:
-                while not self._running and self._gone is None and not self._ready():
+                while not self._running and self._closed_reason is None and not self._ready():
                     self._changed.wait()
-                if self._gone is not None:
+                if self._closed_reason is not None:
                     return
             try:
-                self._sweep()
+                self._drop_expired()
                 self._admit()
                 self._advance()
             except DeviceLost as error:
                 self._end(f"the device was lost: {error}")
             except OutOfMemory as error:
                 self._drop_running(GemUnavailable(f"out of memory: {error}"))
-            except Exception as error:  # anything else is a defect; the callers must hear of it rather than wait
+            except Exception as error:  # a defect: the callers must fail rather than wait
                 self._end(f"the model failed: {type(error).__name__}: {error}")
 
     def _ready(self) -> bool:
-        """The next request can start, or need not."""
+        """The next request has its prompt, or has expired."""
         return bool(self._waiting) and (self._waiting[-1].prompt is not None or self._expired(self._waiting[-1].ticket))
 
-    def _sweep(self) -> None:
-        """Tells those in the queue whose time has run out, whoever is before them."""
+    def _drop_expired(self) -> None:
+        """Fail the queued requests that were cancelled or passed their deadline."""
         with self._changed:
             late = [w for w in self._waiting if self._expired(w.ticket)]
             self._waiting = [w for w in self._waiting if w not in late]
@@ -288,7 +289,7 @@ class GemEngine:
             )
 
     def _admit(self) -> None:
-        """Takes the most urgent and newest request into a free slot; one a step, so that those that run go on."""
+        """Start the most urgent and newest request in a free slot; one per step, so that running ones continue."""
         if len(self._running) >= self._decoder.slots:
             return
         with self._changed:
@@ -307,27 +308,27 @@ class GemEngine:
         except Exception as error:
             _fail(ticket, GemUnavailable(f"the model failed: {error}", lasting=True))
             raise
-        room = min(ticket.request.max_new_tokens, self._decoder.longest - length)
-        running = _Running(ticket, [token], room, self._clock())
-        if not self._ended(running):
+        max_tokens = min(ticket.request.max_new_tokens, self._decoder.longest - length)
+        running = _Running(ticket, [token], max_tokens, self._clock())
+        if not self._finished(running):
             self._running.append(running)
 
     def _advance(self) -> None:
-        """One decoding step of all running sequences."""
+        """Run one decoding step of all running sequences."""
         if not self._running:
             return
         for running, token in zip(self._running, self._decoder.step(len(self._running)), strict=True):
             running.tokens.append(token)
         for slot in reversed(range(len(self._running))):
-            if self._ended(self._running[slot]):
+            if self._finished(self._running[slot]):
                 last = len(self._running) - 1
                 if slot != last:
                     self._decoder.move(last, slot)
                     self._running[slot] = self._running[last]
                 self._running.pop()
 
-    def _ended(self, running: _Running) -> bool:
-        """Settles a sequence that is over; passes on its new text otherwise."""
+    def _finished(self, running: _Running) -> bool:
+        """Emit the new text of a sequence; resolve its ticket and return True where it has ended."""
         ticket, now = running.ticket, self._clock()
         over = now - ticket.submitted >= ticket.request.deadline_s
         if ticket.cancelled:
@@ -335,7 +336,7 @@ class GemEngine:
             return True
         stopped = running.tokens[-1] == self._decoder.eos
         tokens = running.tokens[:-1] if stopped else running.tokens
-        finish = "stop" if stopped else "length" if len(tokens) >= running.room else "deadline" if over else None
+        finish = "stop" if stopped else "length" if len(tokens) >= running.max_tokens else "deadline" if over else None
         self._stream(running, tokens, final=finish is not None)
         if finish is None:
             return False
@@ -350,14 +351,14 @@ class GemEngine:
         return True
 
     def _stream(self, running: _Running, tokens: list[int], final: bool) -> None:
-        """Hands on the text that can no longer change: an unfinished character is held back."""
+        """Emit the text that can no longer change: an incomplete UTF-8 character is held back."""
         on_text = running.ticket.request.on_text
         if on_text is None:
             return
         text = self._decoder.text(tokens)
         whole = text if final else text.rstrip("\ufffd")
-        if len(whole) > running.said:
-            piece, running.said = whole[running.said :], len(whole)
+        if len(whole) > running.emitted:
+            piece, running.emitted = whole[running.emitted :], len(whole)
             on_text(piece)
 
     def _expired(self, ticket: GemTicket) -> bool:
@@ -370,10 +371,10 @@ class GemEngine:
 
     def _end(self, reason: str) -> None:
         with self._changed:
-            self._gone = self._gone or reason
+            self._closed_reason = self._closed_reason or reason
             waiting, self._waiting = self._waiting, []
             self._changed.notify_all()
-        why = GemUnavailable(self._gone, lasting=True)
+        why = GemUnavailable(self._closed_reason, lasting=True)
         for entry in waiting:
             _fail(entry.ticket, why)
         if threading.current_thread() is self._thread or not self._thread.is_alive():

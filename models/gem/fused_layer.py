@@ -1,8 +1,8 @@
-"""One LLaMA layer for inference in few kernels: what a token costs is memory traffic, and launches must not add to it.
+"""One LLaMA layer for inference in few kernels: the cost of a token is memory traffic, and kernel launches add to it.
 
-Queries, keys and values come from one product, and so do the two inputs of the feed-forward; residuals are added inside
-the products; rotation is three operations. The weights are transformers' own: joined once, and the module's parameters
-become views of the joined tensors, so that no memory is taken twice.
+Queries, keys and values come from one matrix product, and so do the two inputs of the feed-forward; residuals are added
+inside the products; the rotary embedding is three operations. Weights are those of transformers, joined once; the
+parameters of the module become views of the joined tensors, so that memory is taken once.
 """
 
 from __future__ import annotations
@@ -37,16 +37,19 @@ class FusedLayer:
         self.down = join([mlp.down_proj])
         self.act = mlp.act_fn
 
-    def before(self, x: Tensor, cos: Tensor, turned_sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def attention_inputs(self, x: Tensor, cos: Tensor, signed_sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Input x [B, T, hidden] → queries [B, heads, T, head], keys and values [B, kv_heads, T, head], rotated."""
         B, T, hidden = x.shape
         normal = functional.rms_norm(x, (hidden,), self.norm_1, self.eps)
-        qkv = functional.linear(normal, self.qkv).view(B, T, -1, self.head).transpose(1, 2)
+        qkv = (
+            functional.linear(normal, self.qkv).view(B, T, -1, self.head).transpose(1, 2)
+        )  # [B, heads + 2 kv_heads, T, head]
+        # qkv [B, heads + 2 kv_heads, T, head]
         both, v = qkv[:, : -self.kv_heads], qkv[:, -self.kv_heads :]
-        both = torch.addcmul(both * cos, both.roll(self.head // 2, -1), turned_sin)
+        both = torch.addcmul(both * cos, both.roll(self.head // 2, -1), signed_sin)
         return both[:, : self.heads], both[:, self.heads :], v
 
-    def after(self, x: Tensor, y: Tensor) -> Tensor:
+    def output(self, x: Tensor, y: Tensor) -> Tensor:
         """Input x [B, T, hidden] and attention output y [B, heads, T, head] → output of the layer [B, T, hidden]."""
         B, T, hidden = x.shape
         flat = torch.addmm(x.view(B * T, hidden), y.transpose(1, 2).reshape(B * T, -1), self.out.t())
@@ -60,8 +63,8 @@ def rotation(rotary: Any, positions: int, like: Tensor) -> tuple[Tensor, Tensor]
     at = torch.arange(positions, device=like.device)
     cos, sin = rotary(like.new_zeros(1, 1).float(), at[None])
     half = sin.shape[-1] // 2
-    turned = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
-    return cos[0].to(like.dtype), turned.to(like.dtype)
+    signed_sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
+    return cos[0].to(like.dtype), signed_sin.to(like.dtype)
 
 
 def join(linears: Sequence[nn.Linear]) -> Tensor:

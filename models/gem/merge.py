@@ -1,8 +1,8 @@
-"""Where the features of ECG and page take the place of ``<image>`` in the token sequence.
+"""Merge of text and features: each ``<image>`` of the token sequence is replaced by the features of ECG and page.
 
-Rules as the reference model applies them (facts checked by the parity fixtures): each ``<image>`` (id -200) is replaced
-by the next feature block; a row without one still uses up a block; rows are cut at the model's longest prompt and
-padded with zero vectors on the side asked for.
+Rules of the reference model (checked by the parity fixtures): each ``<image>`` (id -200) is replaced by the next
+feature block; a row without one still consumes a block; rows are cut at the longest prompt of the model and padded with
+zero vectors on the given side.
 """
 
 from __future__ import annotations
@@ -15,20 +15,27 @@ from torch import Tensor, nn
 
 from models.gem.special_tokens import IMAGE_TOKEN
 
-IGNORED = -100  # label of a position that no loss is taken at
+IGNORED = -100  # label of a position without loss
 
 
 class Merged(NamedTuple):
-    """Sequences of embeddings, padded to one length."""
+    """Sequences of embeddings, padded to one length.
+
+    Attributes
+    ----------
+    inputs_embeds : float [batch, length, hidden]
+    attention_mask : bool [batch, length]
+        False where padded.
+    position_ids : int [batch, length]
+        Counted from the first position of a row that is not padding.
+    labels : int [batch, length] or None
+        ``IGNORED`` at features and padding; None without labels.
+    """
 
     inputs_embeds: Tensor
-    """[batch, length, hidden]."""
     attention_mask: Tensor
-    """bool [batch, length]: False where padded."""
     position_ids: Tensor
-    """[batch, length]: counted from each row's first real position."""
     labels: Tensor | None
-    """[batch, length], ``IGNORED`` at features and padding; None when none were given."""
 
 
 def merge_features(
@@ -41,16 +48,16 @@ def merge_features(
     longest: int,
     padding_side: str = "right",
 ) -> Merged:
-    """Text ids and feature blocks to one sequence of embeddings a row.
+    """Merge text ids and feature blocks to one sequence of embeddings per row.
 
     Parameters
     ----------
     input_ids : int [batch, tokens]
-        With ``IMAGE_TOKEN`` where a block goes.
+        With ``IMAGE_TOKEN`` at the place of a block.
     blocks : sequence of float [n_i, hidden]
-        One a row, and one more for each further ``<image>`` of a row.
+        One per row, and one more for each further ``<image>`` of a row.
     attention_mask : bool [batch, tokens] or None
-        Tokens that are padding are dropped first.
+        Padding tokens (False) are dropped first.
     """
     B = input_ids.shape[0]
     mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()

@@ -1,9 +1,9 @@
-"""GEM: an ECG tower and a page's vision tower in front of a LLaMA, all under the names of the published checkpoint.
+"""GEM: an ECG tower and a vision tower in front of a LLaMA, with the tensor names of the published checkpoint.
 
-In: token ids with ``<image>`` (-200), ECG windows [batch, 12, 5000] mV, pages as CLIP pixels. At each ``<image>``
-stand the ECG's 101 tokens, then the page's. Either may be left out: the reference knows neither mode, but its paper's
-ablation shows that the time series alone is within one or two points of both (arXiv 2503.06073, table 2).
-LLaMA and CLIP are those of transformers; nothing here re-implements them.
+In: token ids with ``<image>`` (-200), ECG windows float [batch, 12, 5000] mV, pages as CLIP pixels. Out: `GemOutput`.
+Each ``<image>`` is replaced by the 101 ECG tokens, then the page's tokens (`models.gem.merge`). Deviation from the
+reference: ECG or page may be left out; its ablation shows that the time series alone is within one or two points of
+both (arXiv 2503.06073, table 2). LLaMA and CLIP are those of transformers; nothing here re-implements them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Pages = Tensor | Sequence[Tensor]
 
 @dataclass
 class GemOutput(CausalLMOutputWithPast):  # type: ignore[misc]  # transformers is untyped here
-    """``CausalLMOutputWithPast`` with the sequence that the logits belong to.
+    """Output of `GemForCausalLM`: ``CausalLMOutputWithPast`` with the merged sequence of the logits.
 
     Attributes
     ----------
@@ -40,8 +40,12 @@ class GemOutput(CausalLMOutputWithPast):  # type: ignore[misc]  # transformers i
     loss : float or None
         Mean next-token cross-entropy over labels that are not -100.
     inputs_embeds : float [batch, length, hidden] or None
-        The merged sequence; None for a step that only continues one.
+        The merged sequence; None for a step that continues one.
     attention_mask : bool [batch, length] or None
+    past_key_values : Cache or None
+        Keys and values, [batch, kv_heads, length, head] per layer.
+    hidden_states, attentions : tuple of float or None
+        [batch, length, hidden] and [batch, heads, length, length] per layer, where asked for.
     """
 
     inputs_embeds: Tensor | None = None
@@ -71,7 +75,7 @@ class VisionModelHolder(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """CLIP up to the layer whose features are used; the layers past it are loaded and never run."""
+    """CLIP up to the layer whose features are used; the layers after it are loaded, not run."""
 
     def __init__(self, config: GemConfig) -> None:
         super().__init__()
@@ -150,8 +154,8 @@ class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped her
         """
         crops = [page if page.ndim == 4 else page[None] for page in pages]
         with torch.no_grad():
-            seen = self.vision_tower(torch.cat(list(crops)))
-        features = self.mm_projector(seen.to(self.mm_projector_dtype)).split([len(c) for c in crops])
+            patches = self.vision_tower(torch.cat(list(crops)))
+        features = self.mm_projector(patches.to(self.mm_projector_dtype)).split([len(c) for c in crops])
         if isinstance(pages, Tensor) and pages.ndim == 4:
             return [f[0] for f in features]
         if sizes is None and self.config.mm_patch_merge_type != "flat":
@@ -174,17 +178,17 @@ class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped her
         s, D = self.vision_tower.side, features.shape[-1]
         points = [tuple(p) for p in self.config.image_grid_pinpoints or PINPOINTS]
         columns, rows = crop_grid(size, points, int(self.vision_tower.clip.config.image_size))
-        grid = crops.view(rows, columns, s, s, D)
+        grid = crops.view(rows, columns, s, s, D)  # [rows · columns, s², D] → [rows, columns, s, s, D]
         if not self.config.unpads:
             return torch.cat([whole, grid.permute(0, 2, 1, 3, 4).reshape(-1, D)])
-        grid = grid.permute(0, 2, 1, 3, 4).reshape(rows * s, columns * s, D)
+        grid = grid.permute(0, 2, 1, 3, 4).reshape(rows * s, columns * s, D)  # one image of features
         keep_rows, keep_columns = unpadded(size, rows * s, columns * s)
         grid = grid[keep_rows, keep_columns]
         newline = self.image_newline.to(grid.dtype).expand(grid.shape[0], 1, D)
         return torch.cat([whole, torch.cat([grid, newline], dim=1).flatten(0, 1)])
 
     def feature_blocks(self, ecgs: Tensor | None, pages: Pages | None, sizes: Sequence[Size] | None) -> list[Tensor]:
-        """One block a sample, [ECG tokens][page tokens]; either may be missing."""
+        """Feature block of each sample, [ECG tokens][page tokens, hidden]; either may be missing."""
         parts: list[list[Tensor]] = []
         if ecgs is not None:
             parts.append(list(self.ecg_features(ecgs if ecgs.ndim == 3 else ecgs[None])))
@@ -228,7 +232,7 @@ class GemForCausalLM(LlamaPreTrainedModel, GenerationMixin):  # type: ignore[mis
         labels: Tensor | None = None,
         padding_side: str = "right",
     ) -> Merged:
-        """The sequence of embeddings that a prompt with its ECG and page becomes."""
+        """Merge the prompt's embeddings with the features of its ECG and page; see `merge_features`."""
         if ecgs is None and pages is None:
             blocks = [self.model.embed_tokens.weight.new_zeros(0, self.config.hidden_size)] * input_ids.shape[0]
         else:

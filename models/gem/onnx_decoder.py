@@ -1,9 +1,9 @@
-"""A small, ECG-only GEM on ONNX Runtime: answers without torch, for the run-time that has none.
+"""Greedy decoding of a compact, ECG-only GEM with ONNX Runtime, for the run-time without torch.
 
-The checkpoint folder is the one that torch reads (``config.json``, ``model.safetensors``, ``tokenizer.model``); the
-graph of the language model is laid down from its tensors when it is loaded, a second or two at the compact size. Each
-slot holds one sequence with its keys and values; steps run one sequence after another, which is right for a CPU and a
-few segments a minute. Greedy answers are those of the torch decoder, token for token (tested in float32).
+The checkpoint folder is the one of the torch decoder (``config.json``, ``model.safetensors``, ``tokenizer.model``). The
+ONNX graph of the language model is built from its tensors at load time, a second or two at the compact size. Each slot
+holds one sequence with its keys and values; steps run one sequence after another, which suits a CPU and a few segments
+per minute. Answers equal those of the torch decoder token for token (tested in float32).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ State = Mapping[str, Floats]
 
 SLOTS = 4
 LONGEST = 2048
-LARGEST_BYTES = 800 << 20  # past it the graph would not fit one message, and a CPU would not answer in time
+LARGEST_BYTES = 800 << 20  # a larger graph exceeds one Protobuf message, and a CPU would be too slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class LlamaSizes:
 
 
 def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
-    """LLaMA for one sequence, prefill and step in one graph.
+    """ONNX graph of LLaMA for one sequence, for prefill and step.
 
     Inputs: ``embeds`` [1, T, hidden]; ``length`` int32 [1], positions in all less one; ``total`` int32, positions in
     all; ``key<n>``, ``value<n>`` [1, kv_heads, past, head]. Outputs: ``token`` int64 [1], the greedy next one; keys and
@@ -132,12 +132,12 @@ def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
 
 
 class OnnxDecoder:
-    """What ``GemEngine`` drives where there is no torch.
+    """Decoder of ``GemEngine`` without torch.
 
     Attributes
     ----------
     slots, longest, eos, card
-        As ``models.gem.engine.Decoder`` has them.
+        As of ``models.gem.engine.Decoder``.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class OnnxDecoder:
         self.sizes = LlamaSizes.of(document)
         self.slots, self.longest = slots, min(longest or LONGEST, self.sizes.longest)
         self.card, self.tokenizer, self.eos = card, tokenizer, tokenizer.eos
-        self._states_evidence = bool(document.get("evidence_in_prompt", False))
+        self._context_in_prompt = bool(document.get("evidence_in_prompt", False))
         self._embeds = state["model.embed_tokens.weight"]
         self._projectors = {name: array for name, array in state.items() if "_projector." in name}
         tower = TowerConfig(**document["tower_config"])
@@ -195,7 +195,7 @@ class OnnxDecoder:
 
     def prompt(self, request: GemRequest) -> Floats:
         """Embeddings of a prompt with its ECG, [1, T, hidden]."""
-        question = request.question_with_context if self._states_evidence else request.question
+        question = request.question_with_context if self._context_in_prompt else request.question
         window = ecg_window(request.ecg, samples=self._samples)[None]
         (tokens,) = self._tower.run(["tokens"], {"ecg": window})
         features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
@@ -253,7 +253,7 @@ class OnnxDecoder:
 
 
 def unsupported_reason(folder: Path) -> str:
-    """Why a folder's GEM is not for this run-time; empty where it is."""
+    """Reason why this run-time does not support the GEM of a folder; empty where it does."""
     path, weights = folder / "config.json", folder / "model.safetensors"
     if not path.is_file() or not weights.is_file():
         return f"{folder} holds no config.json with one model.safetensors"

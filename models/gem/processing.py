@@ -1,9 +1,8 @@
-"""What GEM is given: ECG windows, page pixels, and token ids, from an ``Ecg`` and a question.
+"""Inputs of GEM from an ``Ecg`` and a question: ECG windows, page pixels and token ids.
 
-Two things are done that the reference does not: leads are put into the canonical order by name, and the signal is
-resampled to 500 Hz before the tower (the reference feeds 400 or 1000 Hz sample for sample, so that time is distorted).
-``parity=True`` switches both off. The rest follows the reference: NaN and infinities become 0, short windows are padded
-with zeros on the right, long ones keep their first 5000 samples; CLIP's own preprocessing of the page.
+Out: keyword arguments of ``GemForCausalLM.generate`` and ``forward``: ``input_ids`` int [batch, tokens],
+``attention_mask`` bool [batch, tokens], ``ecgs`` float [batch, 12, 5000] mV, ``pages`` float [batch, 3, s, s] or a list
+of [crops, 3, s, s], ``page_sizes``. CLIP's own preprocessing of the page; the window is `models.gem.ecg_window`.
 """
 
 from __future__ import annotations
@@ -111,7 +110,7 @@ class PagePreprocessor:
 
 
 class GemProcessor:
-    """Everything a prompt needs, for one model.
+    """Builds the inputs of one model.
 
     Parameters
     ----------
@@ -171,7 +170,7 @@ class GemProcessor:
         return out
 
     def training_example(self, turns: Sequence[tuple[str, str]], *, mark: bool = True) -> tuple[list[int], list[int]]:
-        """Ids and labels of a dialogue: the loss is taken on each answer and the ``</s>`` behind it.
+        """Ids and labels of a conversation: the loss is taken on each answer and the ``</s>`` after it.
 
         Parameters
         ----------
