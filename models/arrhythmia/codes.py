@@ -1,8 +1,8 @@
-"""The alarm codes: kind, priority, title and chain of each.
+"""The alarm codes with kind, priority and title, and the alarm groups.
 
-Priorities are IHE PCD-04's PH, PM, PL, PN. A chain is a list from worst to least: only the worst whose condition is
-present sounds (Philips and GE arrhythmia manuals). Limits: `models.arrhythmia.limits`; criteria:
-`models.arrhythmia.criteria`.
+Priorities are the PH, PM, PL and PN of IHE PCD-04 (table B.8-4). `ALARM_GROUPS` ranks codes: of the conditions that are
+present only the highest-ranked of a group sounds (Philips and GE arrhythmia manuals). Titles are those that monitors
+display. Limits: `models.arrhythmia.limits`; criteria: `models.arrhythmia.criteria`; table: ``docs/alarms.md#codes``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,31 @@ PHYSIOLOGICAL, TECHNICAL, ADVISORY = "physiological", "technical", "advisory"
 
 @dataclass(frozen=True, slots=True)
 class AlarmCode:
-    """What is fixed about a code; ``chain`` names the chains it belongs to, see `ALARM_GROUPS`."""
+    """The fixed properties of one code.
+
+    Attributes
+    ----------
+    code : str
+        Name in settings, documents and messages.
+    kind : str
+        ``physiological``, ``technical`` or ``advisory``.
+    priority : str
+        ``PH``, ``PM``, ``PL`` or ``PN``.
+    title : str
+        Text that stations display.
+    instant : bool
+        The condition is one of an instant: it never merges with the next one, and stays on for 20 s.
+    """
 
     code: str
     kind: str
     priority: str
     title: str
-    instant: bool = False  # a condition of one instant: never merges with the next, stays on for 20 s
+    instant: bool = False
 
     @property
     def lethal(self) -> bool:
-        """Latches, cannot be switched off, sounds whatever sounded before."""
+        """Priority PH: latches, cannot be switched off, and always sounds again."""
         return self.priority == "PH"
 
 
@@ -35,13 +49,13 @@ def _codes() -> dict[str, AlarmCode]:
         ("VTACH", "PH", "Ventricular tachycardia"),
         ("EXTREME_BRADY", "PH", "Extreme bradycardia"),
         ("EXTREME_TACHY", "PH", "Extreme tachycardia"),
-        ("VRUN", "PM", "Run of ventricular beats"),
+        ("VRUN", "PM", "Ventricular run"),
         ("VRHYTHM", "PM", "Ventricular rhythm"),
-        ("VPAIR", "PL", "Pair of ventricular beats"),
+        ("VPAIR", "PL", "Ventricular couplet"),
         ("R_ON_T", "PL", "R on T"),
         ("VBIGEMINY", "PL", "Ventricular bigeminy"),
         ("VTRIGEMINY", "PL", "Ventricular trigeminy"),
-        ("PVC_RATE", "PL", "Frequent ventricular beats"),
+        ("PVC_RATE", "PL", "Frequent PVCs"),
         ("BRADY", "PM", "Bradycardia"),
         ("TACHY", "PM", "Tachycardia"),
         ("SVT", "PM", "Supraventricular tachycardia"),
@@ -62,10 +76,10 @@ def _codes() -> dict[str, AlarmCode]:
     tech = [
         ("LEADS_OFF", "PL", "Leads off"),
         ("NOISY_SIGNAL", "PL", "Noisy signal"),
-        ("SILENT_FEED", "PM", "Feed silent"),
-        ("CLOCK_JUMP", "PL", "Device clock jumped"),
-        ("DUPLICATE_SOURCE", "PL", "Two sources on one bed"),
-        ("PATIENT_MISMATCH", "PM", "Patient changed inside an epoch"),
+        ("SILENT_FEED", "PM", "No telemetry"),
+        ("CLOCK_JUMP", "PL", "Device clock jump"),
+        ("DUPLICATE_SOURCE", "PL", "Duplicate source"),
+        ("PATIENT_MISMATCH", "PM", "Patient mismatch"),
         ("ENCODER_UNAVAILABLE", "PL", "Encoder unavailable"),
         ("GEM_UNAVAILABLE", "PL", "GEM unavailable"),
     ]
@@ -87,4 +101,4 @@ ALARM_GROUPS: tuple[tuple[str, ...], ...] = (
     (*_HEAD, "VRUN", "VRHYTHM", "VPAIR", "R_ON_T", "VBIGEMINY", "VTRIGEMINY", "PVC_RATE"),
     (*_HEAD, "AFIB", "IRREGULAR"),
 )
-"""Worst first. The three at the head stand above every chain; a code in none of them is a chain of its own."""
+"""Highest rank first. The first three outrank every group; a code in no group is a group of its own."""

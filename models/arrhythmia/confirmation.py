@@ -1,7 +1,7 @@
-"""Confirmation over time: a condition counts once it has been present for long enough, and short lapses do not undo it.
+"""Confirmation over time: a condition is confirmed once it has been present for long enough; short lapses are allowed.
 
-In, once a hop: present, absent, or None where the signal cannot tell. Out: the onset once confirmed. Time in which the
-signal cannot tell counts for neither side.
+In, once an update: present, absent, or None where the condition cannot be evaluated. Out: the onset once confirmed.
+Time in which it cannot be evaluated counts as neither.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from models.arrhythmia.episodes import END_AFTER_S
 
 
 class Confirmation:
-    """One condition's time.
+    """Time for which one condition of one bed has been present.
 
     Parameters
     ----------
     fs_hz : float
         Samples a second of the stream.
     lapse_s : float
-        Absent for this long, it starts anew.
+        After this time of absence confirmation starts again, s.
     """
 
     def __init__(self, fs_hz: float, lapse_s: float = END_AFTER_S) -> None:
@@ -31,20 +31,20 @@ class Confirmation:
     def update(
         self, present: bool | None, now: int, confirm_s: float, onset: int | None = None, credited: bool = True
     ) -> int | None:
-        """One hop: the onset where the condition is present now and has been for ``confirm_s``, else None.
+        """Onset of the condition where it is present now and has been for ``confirm_s``, else None.
 
         Parameters
         ----------
         present : bool or None
-            None: the signal cannot tell.
+            None: it cannot be evaluated.
         now : int
-            Sample up to which signal has been seen.
+            Sample up to which the signal is known.
         confirm_s : float
-            How long it must last.
+            Time for which it must be present, s.
         onset : int, optional
-            Where it began, if that was before this hop; used when it starts.
+            Sample where it began, if that was before this update; used when it starts.
         credited : bool
-            The time since ``onset`` counts already; False where one look over that time says so and must last itself.
+            The time since ``onset`` counts. False where the criterion itself covers that time and must hold for longer.
         """
         passed = 0 if self._now is None else max(0, now - self._now)
         self._now = now

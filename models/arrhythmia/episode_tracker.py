@@ -1,9 +1,10 @@
-"""Episodes out of findings: when a condition starts to be one, when it is over, when it is only held.
+"""Episodes from findings: start, hold and end of each condition.
 
-In, once a hop: what the criteria found present up to now (`Finding`), and whether the signal could have shown it.
-Out: every episode that is on, and those that ended in this hop. Positions are absolute samples of the bed's stream.
-A condition ends by evidence only: absent for 5 s on usable signal; without usable signal it is held. Back within those
-5 s it is the same episode. An instant stays on for 20 s and never merges with the next.
+In, once an update: the conditions present now (`Finding`), and the codes that this signal cannot show. Out: every
+episode that is on, and those that ended in this update. Positions are absolute samples of the bed's stream.
+An episode ends once its condition is absent for 5 s on usable signal; on unusable signal it is held. A condition that
+returns within those 5 s continues the episode. An instant stays on for 20 s and never merges with the next.
+Rules: ``docs/alarms.md#alert-life-cycle``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import END_AFTER_S, INSTANT_STAYS_S, Episode
 from models.evidence import Evidence
 
-INSTANT_REMEMBERED_S = 90.0  # an instant found again in a later hop is the same one; no criterion looks back further
+INSTANT_REMEMBERED_S = 90.0  # an instant found again within this time is the same one; criteria look back less
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class Finding:
     last_held : int
         Sample up to which it held.
     evidence : tuple of Evidence
-        What was measured, absolute samples.
+        Measurements that show it, absolute samples.
     leads : tuple of str
-        Leads that voted.
+        Leads on which it was found.
     """
 
     code: str
@@ -57,9 +58,9 @@ class EpisodeTracker:
         self._instant_stays = round(INSTANT_STAYS_S * fs_hz)
         self._remembered = round(INSTANT_REMEMBERED_S * fs_hz)
         self._on: dict[tuple[str, int], Episode] = {}
-        self._absent: dict[tuple[str, int], int] = {}  # usable samples since the condition was last seen
-        self._instants: dict[tuple[str, int], int] = {}  # instants seen, and when
-        self._over: dict[str, int] = {}  # where the last episode of a code ended
+        self._absent: dict[tuple[str, int], int] = {}  # usable samples since the condition last held
+        self._instants: dict[tuple[str, int], int] = {}  # instants found, and when
+        self._over: dict[str, int] = {}  # end of the last episode of a code
         self._now: int | None = None
 
     def is_on(self, code: str) -> bool:
@@ -71,21 +72,21 @@ class EpisodeTracker:
         return max((key[1] for key in self._on if key[0] == code), default=None)
 
     def update(self, findings: Sequence[Finding], now: int, unusable: Collection[str] = ()) -> list[Episode]:
-        """One hop.
+        """Take the findings of one update.
 
         Parameters
         ----------
         findings : sequence of Finding
             Conditions present.
         now : int
-            Sample up to which signal has been seen.
+            Sample up to which the signal is known.
         unusable : collection of str
-            Codes that this hop's signal could not have shown.
+            Codes that the signal of this update cannot show.
 
         Returns
         -------
         list of Episode
-            Those on, and those that ended in this hop (``end`` set), by onset.
+            Those on, and those that ended in this update (``end`` set), by onset.
         """
         passed = 0 if self._now is None else max(0, now - self._now)
         self._now = now
@@ -100,7 +101,7 @@ class EpisodeTracker:
         return [self._ended(key) for key in list(self._on) if key[0] in codes]
 
     def skip(self, now: int) -> None:
-        """Time passed of which nothing was seen: it counts for neither side."""
+        """Time without signal passed: it counts neither as present nor as absent."""
         self._now = now
 
     def _found(self, finding: Finding, now: int) -> tuple[str, int]:
@@ -113,7 +114,7 @@ class EpisodeTracker:
             self._instants[key] = now
         else:
             over = self._over.get(finding.code, -1)
-            if finding.last_held <= over:  # the criterion still looks at what has ended
+            if finding.last_held <= over:  # the criterion still finds what has ended
                 return finding.code, -1
             finding = replace(finding, onset=max(finding.onset, over + 1))
             running = next((k for k in self._on if k[0] == finding.code), None)

@@ -1,10 +1,10 @@
-"""How much a stretch of ECG looks like ventricular fibrillation or flutter: one row of features a lead.
+"""Features that separate ventricular fibrillation and flutter from other signal, one row a lead.
 
-In: millivolts [leads, samples] of about four seconds. Out: float [leads, `FEATURES`].
-Several views, since each alone is fooled: the spectrum (Barro 1989: first moment and share around the peak; Kuo and
-Dillman 1978: leakage outside the dominant period), the organisation (autocorrelation at the period, share of time at
-rest: QRS complexes leave a line between them, fibrillation never rests), the amplitude, and fast activity that only
-muscle and motion have.
+In: millivolts [leads, samples] of about four seconds. Out: float64 [leads, features], in the order of `FEATURES`.
+Features of several kinds are combined, since each alone fails on some artefact: spectrum (first moment and share around
+the peak), leakage outside the dominant period, organisation (autocorrelation at the period, and the share of time at
+rest, which QRS complexes leave and fibrillation does not), amplitude, and fast activity of muscle and motion.
+Sources: Barro 1989 (spectrum), Kuo and Dillman 1978 (leakage). Deviation: lengths and bands are those named below.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 
 FS_HZ = 125.0  # everything below 40 Hz is kept
-WINDOW_S = 4.0  # the definition's own length (Philips, CinC 2015)
-RESTING = 0.15  # of the steep slopes: less is rest
+WINDOW_S = 4.0  # length of the clinical definition (Philips, CinC 2015)
+RESTING = 0.15  # a slope below this share of the steep slopes (95th percentile) is rest
 RESTS_TOO_MUCH = 0.6  # share of the time at rest from which no lead fibrillates (0.17 to 0.5 in fibrillation)
 FEATURES = (
     "rms_mv",
@@ -38,7 +38,10 @@ FEATURES = (
 
 
 def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
-    """A first look that costs little: some lead rests for so little of the time that the features are worth it."""
+    """Whether the features are worth computing: some lead, of mV [leads, samples], rests less than `RESTS_TOO_MUCH`.
+
+    This check costs little beside the features.
+    """
     step = max(1, int(fs_hz // FS_HZ))
     slope = np.abs(np.diff(mv[:, ::step], axis=1))
     slope = slope[np.isfinite(slope).all(axis=1)]
@@ -49,21 +52,26 @@ def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
 
 
 def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
-    """Features of the stretch, one row a lead; rows of a lead without signal are NaN.
+    """Features of a segment, one row a lead; NaN for a lead without signal.
 
     Parameters
     ----------
-    mv : [leads, samples]
-        Millivolts, NaN where there is no sample.
+    mv : float32 [leads, samples]
+        Millivolts, NaN where a sample is missing.
     fs_hz : float
-        Sampling rate.
+        Samples a second.
+
+    Returns
+    -------
+    float64 [leads, features]
+        In the order of `FEATURES`.
     """
     dead = ~np.isfinite(mv).any(axis=1) if mv.shape[1] else np.ones(len(mv), bool)
     if mv.shape[1] < fs_hz or dead.all():
         return np.full((len(mv), len(FEATURES)), np.nan)
     filled, _ = fill_gaps(mv)
     x = without_baseline(resample(filled, fs_hz, FS_HZ), FS_HZ).astype(np.float64)
-    edge = round(0.1 * FS_HZ)  # the moving mean leans on its edges
+    edge = round(0.1 * FS_HZ)  # the moving mean is inexact at its edges
     x = x[:, edge:-edge]
     x -= x.mean(axis=1, keepdims=True)
     out = np.column_stack([*_spectral(x), *_leakage(x), *_organisation(x)])
@@ -89,7 +97,7 @@ def _spectral(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 
 def _leakage(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """What is left of the signal when it is added to itself half a mean period later (Kuo and Dillman 1978)."""
+    """VF filter leakage, [leads]: the share left after adding the signal half a mean period earlier (Kuo 1978)."""
     out = np.zeros(len(x))
     for k, row in enumerate(x):
         change = np.abs(np.diff(row)).sum()
@@ -114,8 +122,8 @@ def _organisation(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     rest = np.mean(np.abs(slope) < RESTING * steep[:, None], axis=1)
     kurtosis = _kurtosis(x)
     crossings = np.sum(np.diff(np.signbit(x), axis=1), axis=1) / (n / FS_HZ) / 2.0
-    thirds = np.stack([np.ptp(part, axis=1) for part in np.array_split(x, 4, axis=1)])
-    ratio = thirds.min(axis=0) / np.maximum(thirds.max(axis=0), 1e-9)
+    quarters = np.stack([np.ptp(part, axis=1) for part in np.array_split(x, 4, axis=1)])
+    ratio = quarters.min(axis=0) / np.maximum(quarters.max(axis=0), 1e-9)
     return [at_period, FS_HZ / lag, rest, kurtosis, crossings, _kurtosis(slope), ratio]
 
 

@@ -1,8 +1,9 @@
-"""How steep the line is between the beats, beside the beats' own steepness: a slow heart is still between its beats.
+"""Flatness of the line between beats, which tells bradycardia and asystole from missed beats and artefact.
 
-In: the newest seconds of signal and where the beats are. Out: whether the line was still between them. A rate that is
-low because beats were missed, or because an artefact hid them, shows in steep deflections where nothing was counted.
-Pacing spikes, which are narrower than any of this, are smoothed away.
+In: the newest seconds of signal, mV [leads, samples], and the R peaks. Out: whether the line is flat between the beats.
+A rate that is low because beats were missed or hidden by artefact has steep deflections between the detected beats.
+Steepness is relative to that of the lead's own QRS complexes. Pacing pulses, which are narrower, are smoothed away.
+Source: own method; the limit was chosen on CinC 2015 (see `STILL_BELOW`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from scipy.ndimage import uniform_filter1d
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 
-SMOOTH_S = 0.024  # a moving mean this long leaves QRS complexes and takes spikes
+SMOOTH_S = 0.024  # a moving mean of this length keeps QRS complexes and removes pacing pulses
 STEP_S = 0.04  # steepness is the change over this time: about a QRS complex's upstroke
 BESIDE_R_S = 0.08  # a QRS complex lies within this of its R peak
-SHOWN_MV = 0.05  # a lead whose beats are gentler does not show them
+MIN_STEEPNESS_MV = 0.05  # a lead whose beats are less steep does not count
 AFTER_BEAT_S = 0.45  # from here after a beat on nothing steep is its own (QRS and T wave are over)
 BEFORE_BEAT_S = 0.15  # and from here before the next one on it may be that one's
 STILL_BELOW = 0.6  # true bradycardia and asystole of CinC 2015: 0.55 and less; false ones 0.7 and more
-FEW_BEATS = 3  # fewer beats do not tell what a beat looks like
+MIN_BEATS = 3  # least number of beats for their usual steepness
 
 
 class Stillness:
@@ -32,14 +33,14 @@ class Stillness:
 
     Parameters
     ----------
-    mv : [leads, samples]
-        The leads that may speak, NaN where there is no sample.
+    mv : float32 [leads, samples]
+        Usable leads, mV; NaN where a sample is missing.
     fs_hz : float
         Samples a second.
     now : int
-        Absolute number of the sample after the last one of ``mv``.
-    r : int array
-        R positions, absolute; those within the signal are used.
+        Absolute sample number after the last sample of ``mv``.
+    r : int64 [beats]
+        R peaks, absolute samples; those within the signal are used.
     """
 
     def __init__(self, mv: Millivolts, fs_hz: float, now: int, r: NDArray[np.int64]) -> None:
@@ -64,20 +65,20 @@ class Stillness:
         beside = BESIDE_R_S * self._fs
         there = self._r[self._r - beside >= self._start] - self._start
         each = [self._most(at - beside, at + beside + self._step) for at in there.tolist()]
-        return np.median(each, axis=0) if len(each) >= FEW_BEATS else np.full(len(self._steep), np.nan)
+        return np.median(each, axis=0) if len(each) >= MIN_BEATS else np.full(len(self._steep), np.nan)
 
     def still(self, since: int, until: int | None = None) -> bool:
-        """Whether some lead that shows beats was still between all of them; True where none can tell.
+        """Whether some lead with beats is flat between all of them; True where no lead has enough beats.
 
         Parameters
         ----------
         since : int
-            Absolute sample of a beat, or where a silence began.
+            Absolute sample of a beat, or the end of an unusable interval.
         until : int, optional
-            Absolute sample of the last beat to look at; the end of the signal where it is left out.
+            Absolute sample of the last beat; the end of the signal where it is left out.
         """
-        shown = self.own >= SHOWN_MV  # NaN: not shown
-        if not shown.any():
+        with_beats = self.own >= MIN_STEEPNESS_MV  # False where it is NaN
+        if not with_beats.any():
             return True
         end = self._start + self._n
         between = self._r[(self._r > since) & (self._r <= (end if until is None else until))].tolist()
@@ -86,4 +87,4 @@ class Stillness:
         for a, b in pairwise(places):
             before = 0.0 if b == end else BEFORE_BEAT_S * self._fs
             most = np.maximum(most, self._most(a - self._start + AFTER_BEAT_S * self._fs, b - self._start - before))
-        return bool((most[shown] < STILL_BELOW * self.own[shown]).any())
+        return bool((most[with_beats] < STILL_BELOW * self.own[with_beats]).any())

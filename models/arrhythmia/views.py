@@ -1,4 +1,7 @@
-"""What the newest signal looks like beside its beats: fibrillation features and the rhythm network, once a hop."""
+"""Features of the newest signal beyond its beats: fibrillation features, networks, quality and flatness.
+
+In, once an update: the newest signal, mV [leads, samples]. Out: `RhythmViews`, computed at first use.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ from models.signal.quality import lead_quality
 
 
 class RhythmViews:
-    """Views of one moment; each is computed when it is first asked for.
+    """Features of the newest signal of one bed, each computed at first use.
 
     Parameters
     ----------
     window : Ecg
-        The newest seconds of signal, all leads.
+        The newest seconds of signal, all leads of the bed.
     usable : tuple of str
-        Leads to look at, best first.
+        Usable leads.
     fold : str, optional
         Use network weights trained without this fold.
     """
@@ -36,7 +39,7 @@ class RhythmViews:
 
     @cached_property
     def may_fibrillate(self) -> bool:
-        """Whether the fibrillation features are worth asking for."""
+        """Whether the fibrillation features are worth computing."""
         n = round(WINDOW_S * self._window.fs_hz)
         return may_fibrillate(self._window.mv[self._rows, -n:], self._window.fs_hz)
 
@@ -56,7 +59,7 @@ class RhythmViews:
         return lead_quality(self._window.select([lead]).mv[:, -n:], self._window.fs_hz)[0].score
 
     def peak_to_peak(self, lead: str, seconds: float) -> float:
-        """Largest less smallest sample of a lead's last seconds, mV."""
+        """Peak-to-peak amplitude of a lead's last seconds, mV."""
         part = self._window.lead(lead)[-round(seconds * self._window.fs_hz) :]
         return float(np.nanmax(part) - np.nanmin(part))
 
@@ -71,7 +74,7 @@ class RhythmViews:
         return AtrialNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._rows)
 
     def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
-        """Steepness of the signal between the beats ``r``; made once a moment."""
+        """Steepness of the signal between the beats ``r``; computed once."""
         if self._stillness is None:
             self._stillness = Stillness(self._window.mv[self._rows], self._window.fs_hz, now, r)
         return self._stillness

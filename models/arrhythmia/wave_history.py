@@ -1,4 +1,8 @@
-"""The waves of a bed's newest beats, measured once each, and the baseline of its first five usable minutes."""
+"""Measured waves of a bed's newest beats, and the baseline of its first five usable minutes.
+
+In, once an update: the newest signal, mV [leads, samples], and the final beats. Out: `WaveBeat` of the last 60 s, each
+measured once, median ST levels, and the `RhythmBaseline`.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,13 @@ from models.beats.detector import UPDATE_INTERVAL_S, Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg
 from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
 
-WAIT_S = 0.9  # a beat is measured when its T wave lies behind it
-TOGETHER = 3  # beats measured in one look: a look costs about the same for one as for three
-LATEST_S = 3.0  # but none waits longer
-BEFORE_S = 1.2  # signal before the first beat of a look: its P wave and the beat before
-KEPT_S = 60.0  # measured beats kept: AF asks for the P waves of a minute
+WAIT_S = 0.9  # a beat is measured this long after R, when its T wave is complete
+TOGETHER = 3  # beats measured in one call, which costs about the same for one as for three
+LATEST_S = 3.0  # a beat is measured at the latest this long after R
+BEFORE_S = 1.2  # signal before the first beat: its P wave and the beat before
+KEPT_S = 60.0  # measured beats of this time are kept; AF uses the P waves of a minute
 MEDIAN_S = 15.0  # medians are taken over the beats of this time
-BASELINE_S = 300.0  # docs/alarms.md#codes: the first five usable minutes
+BASELINE_S = 300.0  # the first five usable minutes (docs/alarms.md#codes)
 
 
 class WaveHistory:
@@ -49,13 +53,13 @@ class WaveHistory:
         self.baseline = baseline
 
     def restart(self, baseline: RhythmBaseline | None) -> None:
-        """Set the baseline, or None to gather it anew from here."""
+        """Set the baseline; None starts a new one."""
         self.baseline = baseline
         self._first, self._usable_s = [], 0.0
 
     @property
     def newest(self) -> list[WaveBeat]:
-        """Those of the last 15 s, which medians are taken over."""
+        """Beats of the last 15 s, over which medians are taken."""
         return [b for b in self.beats if b.sample > self._now - MEDIAN_S * self._fs]
 
     def st(self, usable: Sequence[str]) -> dict[str, float]:
@@ -65,7 +69,7 @@ class WaveHistory:
         return {lead: round(statistics.median(v), 3) for lead, v in values.items() if v}
 
     def update(self, window: Ecg, now: int, beats: Sequence[Beat], usable: Sequence[str]) -> None:
-        """Measure the beats that have become old enough since the last hop.
+        """Measure the beats that have become old enough since the last update.
 
         Parameters
         ----------

@@ -37,20 +37,20 @@ def rows(title: str) -> list[list[str]]:
 
 
 def test_every_code_has_its_priority_and_its_bounds() -> None:
-    told = {row[0].strip("`"): (row[1], row[3]) for row in rows("Codes") if row[0].startswith("`")}
-    true = {
+    documented = {row[0].strip("`"): (row[1], row[3]) for row in rows("Codes") if row[0].startswith("`")}
+    actual = {
         code: (
             alarm.priority,
             ", ".join(f"`{p}` {lo:g}–{hi:g}" for p, (lo, hi) in RULES[code].bounds.items()) if code in RULES else "",
         )
         for code, alarm in CODES.items()
     }
-    assert told == {code: (priority, bounds or "–") for code, (priority, bounds) in true.items()}
+    assert documented == {code: (priority, bounds or "–") for code, (priority, bounds) in actual.items()}
 
 
-def test_the_chains_are_told_as_they_are() -> None:
-    told = [tuple(re.findall(r"`(\w+)`", row[0])) for row in rows("What sounds") if row[0].startswith("`")]
-    assert told == list(ALARM_GROUPS)
+def test_the_alarm_groups_are_those_of_the_code() -> None:
+    documented = [tuple(re.findall(r"`(\w+)`", row[0])) for row in rows("Sounding") if row[0].startswith("`")]
+    assert documented == list(ALARM_GROUPS)
 
 
 def test_the_instants_are_named() -> None:
@@ -60,7 +60,7 @@ def test_the_instants_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "documented"),
     [
         ("a condition is over", f"absent for {END_AFTER_S:g} s"),
         ("an instant stays on", f"{INSTANT_STAYS_S:g} s"),
@@ -74,17 +74,17 @@ def test_the_instants_are_named() -> None:
         ("audit lines in the bed document", f"the last {KEEP_CHANGES}"),
     ],
 )
-def test_the_times_are_those_of_the_code(what: str, told: str) -> None:
-    assert {row[0]: row[1] for row in rows("Times")}[what] == told
+def test_the_times_are_those_of_the_code(what: str, documented: str) -> None:
+    assert {row[0]: row[1] for row in rows("Times")}[what] == documented
 
 
 def test_the_budgets_are_those_of_the_code() -> None:
-    table = {row[0]: [int(cell) for cell in row[1:]] for row in rows("What GEM reads") if row[0].startswith("readings")}
+    table = {row[0]: [int(cell) for cell in row[1:]] for row in rows("GEM readings") if row[0].startswith("readings")}
     assert table == {
         "readings of one bed": [BED_MOST[p] for p in ("PH", "PM", "PL", "PN")],
         "readings of all beds of a worker": [ALL_MOST[p] for p in ("PH", "PM", "PL", "PN")],
     }
-    text = section("What GEM reads")
+    text = section("GEM readings")
     assert f"after {SAME_CODE_S:g} s" in text
     assert f"for {AGAIN_AFTER_S / 60:g} minutes" in text
-    assert (RESULTS_IN_A_ROW, "five looks in a row" in text) == (5, True)
+    assert (RESULTS_IN_A_ROW, "five results in a row" in text) == (5, True)

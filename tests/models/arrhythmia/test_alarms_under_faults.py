@@ -48,8 +48,8 @@ def test_fault_1_a_detached_electrode_is_said_and_is_no_asystole(calm: Array) ->
     flat = changed(calm, 12.0, level(calm, 12.0))
     tier = RhythmTier(("II", "V1"), FS_HZ)
     tier.push(Ecg(("II", "V1"), FS_HZ, flat[:, :3000]))
-    hop = tier.push(Ecg(("II", "V1"), FS_HZ, flat[:, 3000:], leads_off=("II", "V1")))
-    assert {e.code for e in hop.episodes} & {"ASYSTOLE", "LEADS_OFF"} == {"LEADS_OFF"}
+    result = tier.push(Ecg(("II", "V1"), FS_HZ, flat[:, 3000:], leads_off=("II", "V1")))
+    assert {e.code for e in result.episodes} & {"ASYSTOLE", "LEADS_OFF"} == {"LEADS_OFF"}
     assert "ASYSTOLE" in codes(flat)  # the same line on attached electrodes
 
 

@@ -1,4 +1,4 @@
-"""Episodes out of findings, at 250 samples a second, one hop a second."""
+"""Episodes out of findings, at 250 samples a second, one update a second."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def found(code: str, onset_s: float, held_s: float) -> Finding:
 
 
 def run(code: str, present: dict[int, float], seconds: int, unusable: set[int] = frozenset()) -> list[tuple]:  # type: ignore[type-arg,assignment]
-    """Hops 1…seconds; ``present``: hop -> onset; returns (onset_s, ended_at_hop or None, end_s) of every episode."""
+    """Updates 1…seconds; ``present``: update -> onset; returns (onset_s, update of the end or None, end_s)."""
     tracker, ended, on = EpisodeTracker(FS), [], []
-    for hop in range(1, seconds + 1):
-        findings = [found(code, present[hop], hop)] if hop in present else []
-        episodes = tracker.update(findings, hop * FS, {code} if hop in unusable else ())
-        ended += [(e.onset / FS, hop, e.end / FS) for e in episodes if e.end is not None]
+    for update in range(1, seconds + 1):
+        findings = [found(code, present[update], update)] if update in present else []
+        episodes = tracker.update(findings, update * FS, {code} if update in unusable else ())
+        ended += [(e.onset / FS, update, e.end / FS) for e in episodes if e.end is not None]
         on = [(e.onset / FS, None, None) for e in episodes if e.end is None]
     return ended + on
 

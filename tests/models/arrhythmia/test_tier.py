@@ -17,7 +17,7 @@ from models.evaluation.splices import Spliced, scripted
 
 pytestmark = pytest.mark.data
 
-TAIL_S = 13.0  # seconds of the episode that the tests look at
+TAIL_S = 13.0  # seconds of the episode in the tests
 LEAD_IN_S = 12.0  # seconds of rhythm before it
 
 
@@ -78,17 +78,17 @@ def test_asystole_says_where_the_last_beat_was_and_how_long_it_is_silent(data_ho
 
 
 def stream(ecg: Ecg, seconds: float) -> list[RhythmResult]:
-    tier, hops, step = RhythmTier(ecg.leads, ecg.fs_hz), [], round(seconds * ecg.fs_hz)
+    tier, results, step = RhythmTier(ecg.leads, ecg.fs_hz), [], round(seconds * ecg.fs_hz)
     for at in range(0, ecg.n_samples, step):
-        hops.append(tier.push(ecg.slice(at, at + step)))
-    return hops
+        results.append(tier.push(ecg.slice(at, at + step)))
+    return results
 
 
 def test_message_sizes_change_nothing(data_home: Path) -> None:
     s = spliced(data_home, "ASYSTOLE", 1)
     found = {}
     for seconds in (0.4, 1.0, 5.0):
-        keys = {(e.code, e.onset, e.detected) for hop in stream(s.ecg, seconds) for e in hop.episodes}
+        keys = {(e.code, e.onset, e.detected) for result in stream(s.ecg, seconds) for e in result.episodes}
         found[seconds] = sorted(keys)
     assert found[0.4] == found[1.0] == found[5.0] and found[1.0]
 
@@ -109,12 +109,12 @@ def test_one_lead_is_enough(data_home: Path) -> None:
 def test_a_gap_holds_what_is_on_and_ends_nothing(data_home: Path) -> None:
     s = spliced(data_home, "ASYSTOLE")
     tier = RhythmTier(s.ecg.leads, s.ecg.fs_hz)
-    hop = tier.push(s.ecg.slice(0, s.onset + 1500))
-    assert [e.code for e in hop.episodes if e.code == "ASYSTOLE" and e.end is None]
+    result = tier.push(s.ecg.slice(0, s.onset + 1500))
+    assert [e.code for e in result.episodes if e.code == "ASYSTOLE" and e.end is None]
     for n in (2000, 15000):  # 8 s and a minute without a sample
-        hop = tier.gap(n)
-        assert [(e.held, e.end) for e in hop.episodes if e.code == "ASYSTOLE"] == [(True, None)]
-    assert hop.now <= s.onset + 1500 + 17000 and not hop.usable_leads
+        result = tier.gap(n)
+        assert [(e.held, e.end) for e in result.episodes if e.code == "ASYSTOLE"] == [(True, None)]
+    assert result.now <= s.onset + 1500 + 17000 and not result.usable_leads
 
 
 def test_a_code_switched_off_is_not_raised_and_ends_at_once(data_home: Path) -> None:
@@ -133,9 +133,9 @@ def test_limits_of_the_bed_are_used_from_the_next_second_on(data_home: Path) -> 
 
 def test_vital_signs_come_with_every_second(data_home: Path) -> None:
     s = spliced(data_home, "ASYSTOLE")
-    hop = stream(s.ecg.slice(0, s.onset), 1.0)[-1]
-    assert hop.hr == pytest.approx(70, abs=20) and hop.rhythm == "regular rhythm" and hop.pvc_per_min == 0
-    assert set(hop.quality) == set(s.ecg.leads) and hop.usable_leads
+    result = stream(s.ecg.slice(0, s.onset), 1.0)[-1]
+    assert result.hr == pytest.approx(70, abs=20) and result.rhythm == "regular rhythm" and result.pvc_per_min == 0
+    assert set(result.quality) == set(s.ecg.leads) and result.usable_leads
     assert stream(s.ecg, 1.0)[-1].hr == 0.0
 
 

@@ -43,7 +43,7 @@ def blocked(p_at: list[float], qrs_at: list[float], seconds: float) -> list[floa
     return [] if found is None else [e.start / FS + 0.07 for e in found.evidence]
 
 
-def test_every_third_beat_dropped_is_a_block_and_its_p_waves_are_shown() -> None:
+def test_every_third_beat_dropped_is_a_block_and_its_p_waves_are_cited() -> None:
     p = [0.6 + 0.8 * k for k in range(16)]
     qrs = [x + 0.16 for k, x in enumerate(p) if k % 4 != 3]
     shown = blocked(p, qrs, 14.0)

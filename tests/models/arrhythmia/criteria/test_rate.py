@@ -21,8 +21,8 @@ from tests.models.arrhythmia.tracks import FS, track
 LIMITS = Limits()
 
 
-def silent(t: BeatTrack, believed: tuple[str, ...] = ("II", "V5")) -> Finding | None:
-    return asystole(t, LIMITS["ASYSTOLE"], believed)
+def silent(t: BeatTrack, plausible: tuple[str, ...] = ("II", "V5")) -> Finding | None:
+    return asystole(t, LIMITS["ASYSTOLE"], plausible)
 
 
 def test_asystole_from_three_and_a_half_seconds_with_the_last_beat_as_onset() -> None:
@@ -40,8 +40,8 @@ def test_a_silence_that_a_beat_has_just_ended_is_asystole_too() -> None:
     assert silent(track([0.8, 0.8, 4.2, 0.8], after_s=0.8)) is None
 
 
-def test_no_asystole_where_no_lead_is_believed_or_watched() -> None:
-    assert silent(track([0.8] * 5, after_s=6.0), believed=()) is None
+def test_no_asystole_where_no_lead_is_plausible_or_watched() -> None:
+    assert silent(track([0.8] * 5, after_s=6.0), plausible=()) is None
     assert silent(track([0.8] * 5, after_s=6.0, unusable=[(6.0, 8.0)])) is None
     found = silent(track([0.8] * 5, after_s=6.0, unusable=[(5.5, 7.0)]))  # watched again since 7.0, now 11.0
     assert found is not None and found.onset == 7.0 * FS

@@ -1,4 +1,4 @@
-"""One thing is said of one fault: detached electrodes, missing samples and noise are three different things."""
+"""One fault raises one technical condition: detached electrodes, missing samples and noise are told apart."""
 
 from __future__ import annotations
 
