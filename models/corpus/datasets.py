@@ -5,7 +5,7 @@ In: the folder of recordings (`../shared/data` in this project's own set-up) and
 Splits, respected by every command of this package:
 
 * PTB-XL part: folds 1–6 train, 7 tune, 8 report. Z-scored per lead, so shape and time only: the windows are brought to
-  `PTBXL_MV` per unit, and nothing that is learnt from them may speak of millivolts.
+  `PTBXL_MV` per unit, and nothing that is trained on them may use millivolts.
 * LUDB: fold 4 of the committed folds reports, the others train.
 * The 12-lead samples of the 2021 Challenge train; those from PTB-XL are left out: their patients may be in folds 7–8.
 * CinC 2017 (one lead, no patient numbers): its fold 4 reports, the others train; lead I, the rest absent.

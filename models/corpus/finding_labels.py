@@ -1,7 +1,7 @@
-"""The findings that the compact models are taught, and how each data set's labels say them.
+"""Finding labels of the corpora: the labels of each data set as a table of finding to True or False.
 
-A finding is True, False, or absent from a record's table where its labels do not speak of it: a loss leaves it out.
-PTB-XL's part is z-scored per lead, so it teaches shape, conduction and rhythm, never voltage (no hypertrophy).
+A finding that a data set's labels do not mention is absent from the table, and the losses leave it out. PTB-XL's part
+is z-scored per lead, so it trains shape, conduction and rhythm, never voltage (no hypertrophy).
 
 Sources: SCP-ECG statements of PTB-XL (Wagner et al., Sci Data 2020;7:154), diagnoses of LUDB (Kalyakulina et al.,
 IEEE Access 2020;8:186181), the classes of the PhysioNet Challenge 2021.
@@ -18,25 +18,25 @@ FindingLabels = dict[str, bool]
 
 def of_scp(codes: Iterable[str], superclass: str, rhythm: str) -> FindingLabels:
     """PTB-XL: the SCP codes, the superclasses and the rhythms of a manifest row, the latter two joined by ``|``."""
-    said = set(codes)
+    statements = set(codes)
     classes = set(superclass.split("|"))
     rhythms = set(rhythm.split("|")) - {""}
     labels = {
         **{name: name in classes for name in SUPERCLASS},
-        "PVC": bool(said & {"PVC", "BIGU", "TRIGU"}),
-        "PAC": "PAC" in said,
-        "AVB1": "1AVB" in said or "LPR" in said,
-        "LBBB": "CLBBB" in said,
-        "RBBB": "CRBBB" in said,
-        "IRBBB": "IRBBB" in said,
-        "LAFB": "LAFB" in said,
+        "PVC": bool(statements & {"PVC", "BIGU", "TRIGU"}),
+        "PAC": "PAC" in statements,
+        "AVB1": "1AVB" in statements or "LPR" in statements,
+        "LBBB": "CLBBB" in statements,
+        "RBBB": "CRBBB" in statements,
+        "IRBBB": "IRBBB" in statements,
+        "LAFB": "LAFB" in statements,
     }
-    if "INVT" in said or "NORM" in said:
-        labels["T_INVERTED"] = "INVT" in said
-    if "STD_" in said or "NORM" in said:
-        labels["ST_DEPRESSED"] = "STD_" in said
-    if "LNGQT" in said or "NORM" in said:
-        labels["QT_LONG"] = "LNGQT" in said
+    if "INVT" in statements or "NORM" in statements:
+        labels["T_INVERTED"] = "INVT" in statements
+    if "STD_" in statements or "NORM" in statements:
+        labels["ST_DEPRESSED"] = "STD_" in statements
+    if "LNGQT" in statements or "NORM" in statements:
+        labels["QT_LONG"] = "LNGQT" in statements
     if rhythms:
         labels |= {
             "SINUS": bool(rhythms & {"SR", "SBRAD", "STACH", "SARRH"}),
@@ -79,7 +79,7 @@ def of_ludb(row: Mapping[str, str]) -> FindingLabels:
     return labels
 
 
-_CHALLENGE = {  # abbreviation in the sample's manifest -> findings that it says are there
+_CHALLENGE = {  # abbreviation in the sample's manifest -> findings that it implies
     "AF": ("AFIB",),
     "AFL": ("AFIB",),
     "NSR": ("SINUS",),
@@ -107,7 +107,7 @@ _CHALLENGE = {  # abbreviation in the sample's manifest -> findings that it says
 
 
 def of_challenge(dx: str) -> FindingLabels:
-    """Samples of the Challenge 2021 and CODE-15: what is named is there; what is not named is not known."""
+    """Samples of the Challenge 2021 and CODE-15: a named finding is present; all others are unknown."""
     labels = {finding: True for name in dx.split("|") for finding in _CHALLENGE.get(name.strip(), ())}
     if labels.get("AFIB"):
         labels["SINUS"] = False

@@ -37,13 +37,13 @@ _RULES = {  # finding -> the rule of the grounding that decides it from the meas
 
 
 def findings_by_rule(measured: SegmentMeasurements) -> Floats:
-    """[FINDINGS] 1 said, 0 not said: what the limits give; a finding without a rule is never said."""
+    """Findings by textbook limits, [FINDINGS]: 1 found, 0 not found; 0 for a finding without a rule."""
     out = np.zeros(len(FINDINGS), np.float32)
     for finding, subject in _RULES.items():
         verdict, _, _ = judge_finding(ExtractedClaim.finding(subject), measured)
         out[FINDINGS.index(finding)] = verdict == "supported"
-    said = {f: out[FINDINGS.index(f)] for f in FINDINGS}
-    out[FINDINGS.index("CD")] = max(said["AVB1"], said["LBBB"], said["RBBB"], said["LAFB"])
-    out[FINDINGS.index("STTC")] = max(said["T_INVERTED"], said["ST_DEPRESSED"], said["QT_LONG"])
+    found = {f: out[FINDINGS.index(f)] for f in FINDINGS}
+    out[FINDINGS.index("CD")] = max(found["AVB1"], found["LBBB"], found["RBBB"], found["LAFB"])
+    out[FINDINGS.index("STTC")] = max(found["T_INVERTED"], found["ST_DEPRESSED"], found["QT_LONG"])
     out[FINDINGS.index("IRREGULAR_SINUS")] = float(measured.p_waves is True and measured.regular is False)
     return out

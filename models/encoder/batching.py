@@ -1,8 +1,8 @@
-"""Gathers the windows of many beds into one call of the encoder, and bounds how long a window waits for company.
+"""Micro-batching of the encoder over beds, with a bound on the time that a window waits for others.
 
-One window a bed is pending at a time: a newer one takes the place of the older, whose caller gets None. So under load
-the encoder tier thins out by itself and never grows a queue; a bed always gets features of its newest signal.
-Runs inside one asyncio loop; the encoder itself runs in a thread of its own.
+One window per bed is pending at a time: a newer one replaces the older, whose caller gets None. Under load the encoder
+tier thus thins out by itself without a queue, and a bed always gets features of its newest signal.
+Runs inside one asyncio loop; the encoder runs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from models.encoder.session import Encoded
 
 Floats = NDArray[np.float32]
 
-# A window waits at most this for others; without the bound a quiet ward would wait for its own next hop.
+# A window waits at most this for others; without the bound a lone bed would wait for its own next update.
 MAX_WAIT_S = 0.05
 
 
@@ -51,7 +51,7 @@ class EncoderBatcher:
     max_wait_s : float
         Longest time that a window waits for others while the encoder is idle.
     max_batch : int or None
-        Most windows a call; None: what the encoder likes.
+        Most windows a call; None: ``max_batch`` of the encoder.
     clock : callable
         Monotonic seconds.
 
@@ -110,7 +110,7 @@ class EncoderBatcher:
     async def _serve(self) -> None:
         while True:
             await self._arrived.wait()
-            await self._gather()
+            await self._wait_for_batch()
             # Those that have waited longest go first: a busy bed cannot push another one out.
             beds = sorted(self._pending, key=lambda bed: self._pending[bed].since)[: self.max_batch]
             batch = [self._pending.pop(bed) for bed in beds]
@@ -118,7 +118,7 @@ class EncoderBatcher:
                 self._arrived.clear()
             await self._run([p for p in batch if not p.features.done()])
 
-    async def _gather(self) -> None:
+    async def _wait_for_batch(self) -> None:
         """Waits until the batch is full or the oldest window's time is up."""
         while len(self._pending) < self.max_batch:
             oldest = min(p.since for p in self._pending.values())
@@ -136,7 +136,7 @@ class EncoderBatcher:
         windows = np.stack([p.window for p in batch])
         try:
             encoded = await asyncio.get_running_loop().run_in_executor(self._thread, self.encoder.encode, windows)
-        except Exception as error:  # every caller of this batch must hear of it; the service goes on with the next one
+        except Exception as error:  # every caller of this batch gets it; the service continues with the next batch
             for pending in batch:
                 if not pending.features.done():
                     pending.features.set_exception(error)

@@ -30,7 +30,7 @@ class GraphBuilder:
         self.constants: list[Any] = []
 
     def const(self, array: Array, dtype: type | None = None) -> str:
-        """A constant, of the graph's precision unless told otherwise; returns its name."""
+        """A constant, of the graph's precision unless ``dtype`` is given; returns its name."""
         from onnx import numpy_helper
 
         name = f"w{len(self.constants)}"

@@ -23,7 +23,7 @@ class Heads:
     Parameters
     ----------
     labels : tuple of str
-        What each head says.
+        Finding of each head.
     weight : float array, [labels, features]
     bias : float array, [labels]
     mean, scale : float arrays, [features]
@@ -31,7 +31,7 @@ class Heads:
     threshold : float array, [labels]
         Probability from which a label counts as present.
     weights : str
-        ``weights`` of the encoder that they were trained on; another encoder refuses them.
+        ``weights`` of the encoder that they were trained on; they are rejected for another encoder.
     """
 
     labels: tuple[str, ...]

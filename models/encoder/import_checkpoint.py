@@ -2,7 +2,7 @@
 
 ``python -m models.encoder.import_checkpoint FILE_OR_FOLDER TARGET`` writes ``TARGET/model.safetensors``; the prefix
 ``module.`` of a parallel training run is dropped. A source folder's other files (configuration, tokenizer) are copied.
-Only tensors are read (``weights_only``): a file that holds code is refused.
+Only tensors are read (``weights_only``): a file with code is rejected.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class MultiLabel(NamedTuple):
     """Scores of a multi-label task, each 0 to 1."""
 
     f1: float
-    """Macro F1; a label that is neither there nor said counts 0, as in scikit-learn."""
+    """Macro F1; a label that is neither present nor predicted counts 0, as in scikit-learn."""
     auc: float
     """Macro AUC of the yes-or-no predictions, which is the mean of sensitivity and specificity; NaN where a label is
     never there or always."""
@@ -42,8 +42,8 @@ def multi_label(labels: Sequence[str], true: LabelLists, predicted: LabelLists) 
     """
     t, p = _one_hot(labels, true), _one_hot(labels, predicted)
     hit = (t & p).sum(axis=0)
-    said, there, absent = p.sum(axis=0), t.sum(axis=0), (~t).sum(axis=0)
-    f1 = np.divide(2 * hit, said + there, out=np.zeros(len(labels)), where=said + there > 0)
+    predicted, there, absent = p.sum(axis=0), t.sum(axis=0), (~t).sum(axis=0)
+    f1 = np.divide(2 * hit, predicted + there, out=np.zeros(len(labels)), where=predicted + there > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         auc = (hit / there + (~t & ~p).sum(axis=0) / absent) / 2
     return MultiLabel(float(f1.mean()), float(auc.mean()), float((t != p).mean()))
@@ -90,9 +90,9 @@ def option_letter(text: str) -> str | None:
     for letter in LETTERS:
         if f"{letter}." in text:
             return letter
-    said = re.search(rf"The correct option is ([{LETTERS}])", text)
-    if said:
-        return said[1]
+    predicted = re.search(rf"The correct option is ([{LETTERS}])", text)
+    if predicted:
+        return predicted[1]
     answer = text.partition("Answer:")[2]
     return next((letter for letter in LETTERS if letter in answer), None)
 

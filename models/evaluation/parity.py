@@ -1,6 +1,6 @@
 """Runs our classes on folders made by the GEM reference and reports the largest error of each tensor.
 
-A folder's kind is told by what it holds, not by its name:
+The kind of a folder follows from its files, not from its name:
 
 =====================================================  ==================================================
 it holds                                               what is compared
@@ -16,7 +16,7 @@ pages beside their geometry (``.png``, ``.json``)      the page renderer
 ``keys.json``                                          names and shapes of a checkpoint's tensors
 =====================================================  ==================================================
 
-Tolerances are those that were stated with the fixtures (`models.evaluation.comparison`).
+Tolerances are those of the fixtures (`models.evaluation.comparison`).
 """
 
 from __future__ import annotations

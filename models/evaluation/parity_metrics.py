@@ -27,11 +27,11 @@ def compare_ecgbench(folder: Path, to: Comparison) -> None:
             cases = expected[name]["cases"]
             true, said_labels = [find(golden) for _, golden, _ in cases], [find(text) for *_, text in cases]
             s = ecgbench.multi_label(labels, true, said_labels)
-            said = (
+            printed = (
                 f"f1 {s.f1 * 100:.1f} auc {s.auc * 100:.1f} hl {s.hamming * 100:.1f}",
                 f"F1: {s.f1:.4f}, AUC: {s.auc:.4f}",
             )
-            to.same(name, [part in expected[name]["stdout"] for part in said], [True, True])
+            to.same(name, [part in expected[name]["stdout"] for part in printed], [True, True])
     if "ecgqa" in expected:
         share = ecgbench.accuracy([ecgbench.ecgqa_right(*case[1:]) for case in expected["ecgqa"]["cases"]])
         to.same("ecgqa", [f"Accuracy: {share:.4f}" in expected["ecgqa"]["stdout"]], [True])

@@ -29,7 +29,7 @@ BEAM_TOKENS = 16  # new tokens of the fixtures' beam searches, where they did no
 
 @torch.no_grad()
 def compare_tower(folder: Path, to: Comparison) -> None:
-    """An ECG tower whose weights follow from a rule, at whatever size its table says."""
+    """An ECG tower whose weights follow from a rule, at the size of its table."""
     table = json.loads((folder / "weights_table.json").read_text())
     state, digests = {}, []
     for name, array, ok in fixture_state(table):
@@ -169,14 +169,14 @@ def _compare_processing(
         page = Image.open(folder / "images" / sample["image"])
         sizes.append(page.size)
         to.near(f"images.{k}", processor.pages(page), inputs[f"images.{k}"], PIXELS)
-        said = [turn["value"] for turn in sample["conversations"]]
+        messages = [turn["value"] for turn in sample["conversations"]]
         to.same(
             f"prompt.input_ids.{k}",
-            processor.tokenizer.encode_prompt(gem_prompt(said[0], mark=False)),
+            processor.tokenizer.encode_prompt(gem_prompt(messages[0], mark=False)),
             inputs[f"prompt.input_ids.{k}"][0].tolist(),
         )
         if "train.input_ids" in inputs:
-            ids, labels = processor.training_example(list(zip(said[::2], said[1::2], strict=True)), mark=False)
+            ids, labels = processor.training_example(list(zip(messages[::2], messages[1::2], strict=True)), mark=False)
             kept = inputs["train.attention_mask"][k].bool()
             to.same(f"train.input_ids.{k}", ids, inputs["train.input_ids"][k][kept].tolist())
             to.same(f"train.labels.{k}", labels, inputs["train.labels"][k][kept].tolist())
@@ -191,9 +191,9 @@ def _compare_features(
     to.near("ecg_projector.out", model.model.ecg_projector(tokens), outputs["ecg_projector.out"])
     to.near("ecg_final", model.model.ecg_features(ecgs), outputs["ecg_final"])
     for k, view in enumerate(views):
-        seen = model.model.vision_tower(view if view.ndim == 4 else view[None])
-        to.near(f"vision_tower.features.{k}", seen, outputs[f"vision_tower.features.{k}"])
-        to.near(f"mm_projector.image.{k}", model.model.mm_projector(seen), outputs[f"mm_projector.image.{k}"])
+        features = model.model.vision_tower(view if view.ndim == 4 else view[None])
+        to.near(f"vision_tower.features.{k}", features, outputs[f"vision_tower.features.{k}"])
+        to.near(f"mm_projector.image.{k}", model.model.mm_projector(features), outputs[f"mm_projector.image.{k}"])
 
 
 def _compare_training(
@@ -265,15 +265,15 @@ def _compare_prompt(
 
 def _record_inner(tower: EcgTower) -> dict[str, Tensor]:
     """Filled with what each norm and block gives, when the tower is run."""
-    seen: dict[str, Tensor] = {}
+    features: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
         def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
-            seen[name] = output
+            features[name] = output
 
         return hook
 
     tower.ln_pre.register_forward_hook(keep("ln_pre"))
     for n, block in enumerate(tower.transformer.resblocks):
         block.register_forward_hook(keep(f"block{n}"))
-    return seen
+    return features

@@ -98,7 +98,7 @@ def compare_pages(folder: Path, to: Comparison) -> None:
 
 
 def compare_prompts(folder: Path, to: Comparison) -> None:
-    """Prompt strings of the templates; the question is read from the plain one, dialogues from their own turns."""
+    """Prompt strings of the templates; the question is read from the plain one, conversations from their own turns."""
     expected = json.loads((folder / "prompts.json").read_text())
     question = expected["plain"].removesuffix("\n") if "plain" in expected else None
     for key, prompt in expected.items():
@@ -111,7 +111,7 @@ def compare_prompts(folder: Path, to: Comparison) -> None:
 
 
 def _turns(template: Any, prompt: str) -> list[tuple[str, str | None]]:
-    """The dialogue that a prompt holds, read back through its template."""
+    """The conversation of a prompt, read back through its template."""
     turns: list[tuple[str, str | None]] = []
     for part in prompt.removeprefix(template.opening).split(template.human)[1:]:
         question, _, answer = part.partition(template.after_human + template.assistant.rstrip(" "))

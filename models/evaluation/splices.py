@@ -1,9 +1,9 @@
 """Scripted episodes at known onsets: real recordings, cut and joined so that a condition begins at a known sample.
 
 In: recordings of MIT-BIH (a rhythm to begin with) and CUDB (fibrillation). Out: `Spliced` signals with the onset.
-* ASYSTOLE: behind a beat's T wave the line goes on at its level, with the drift of a real baseline recording.
-* VFIB: behind a T wave one recording's fibrillation goes on, scaled to the QRS size.
-* VTACH: ventricular beats of the same recording, one behind the other at 160 a minute.
+* ASYSTOLE: after a T wave the line continues at its level, with the drift of a real baseline recording.
+* VFIB: after a T wave the fibrillation of one recording follows, scaled to the QRS size.
+* VTACH: ventricular beats of the same recording, in sequence at 160 per minute.
 * EXTREME_BRADY: the recording's own beats, P to T, set apart to 36 a minute by a line between them.
 * EXTREME_TACHY: the recording itself, faster: resampled to 165 beats a minute.
 """
@@ -58,7 +58,7 @@ BASELINE_NOISE = "bw"
 
 @dataclass(frozen=True)
 class Spliced:
-    """A recording with an episode from sample ``onset`` on; ``name`` says what it was made of."""
+    """A recording with an episode from sample ``onset`` on; ``name`` names its sources."""
 
     code: str
     name: str
@@ -181,7 +181,7 @@ def _fast(
 def _ventricular(
     mv: Array, beats: NDArray[np.int64], ventricular: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Array, int]:
-    """Behind forty seconds of the recording: its single ventricular beats, one behind the other."""
+    """Single ventricular beats of the recording in sequence, after forty seconds of it."""
     rr, before = round(60.0 / 160.0 * FS_HZ), round(0.14 * FS_HZ)
     calm = [
         int(b) for b in beats if b > 60 * FS_HZ and not ((ventricular > b - 3 * FS_HZ) & (ventricular < b + 300)).any()

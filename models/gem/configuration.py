@@ -19,7 +19,7 @@ CONTEXT_TOKENS = 4096  # prompts are cut there, as the reference does
 
 
 class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped here
-    """What a GEM checkpoint says about itself.
+    """Configuration of a GEM checkpoint.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
     evidence_in_prompt : bool
         The model was trained on prompts that state the measured values (compact GEM).
     trained : bool
-        False: random weights; nothing that it says is passed on.
+        False: random weights; its answers are never published.
     weights : str or None
-        Digest of the tensors' file as it was saved; another file beside this configuration is refused by the service.
+        Digest of the tensors' file as it was saved; another file beside this configuration is rejected by the service.
     """
 
     model_type = "llava_llama"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class GemUnavailable(RuntimeError):  # noqa: N818 - the technical alarm GEM_UNAVAILABLE
-    """No answer from GEM; ``reason`` says why, in words for the interpretation's ``reason`` field.
+    """No answer from GEM; ``reason`` is the text of the interpretation's ``reason`` field.
 
     Attributes
     ----------

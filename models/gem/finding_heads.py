@@ -1,8 +1,10 @@
-"""Findings of an ECG from its measured numbers and the encoder's feature together: what a compact GEM is told.
+"""Finding heads: findings of an ECG from its measurements and the encoder's pooled feature together.
 
-Beside ``heads.npz`` (the feature alone, for every window of every bed) an encoder folder holds ``finding_heads.npz``.
-Measuring costs more than encoding, so these heads are asked once a flagged segment. A finding's logit is that of a line
-over the expanded numbers, plus a share of the feature's own head's. Needs NumPy alone.
+In: measurements float32 [n, NAMES] (`models.grounding.feature_vector`) and pooled features float32 [n, features]. Out:
+probabilities [n, labels] and called findings. The logit of a finding is a linear function of the expanded measurements,
+plus a share of the logit of the feature's own head. Beside ``heads.npz`` (the feature alone, for every window of every
+bed) an encoder folder holds ``finding_heads.npz``: measuring costs more than encoding, so these heads are evaluated
+once per flagged segment, for the prompt of a compact GEM. NumPy alone.
 """
 
 from __future__ import annotations
@@ -67,11 +69,11 @@ class FindingHeads:
 
     def own(self, pooled: Floats) -> Floats:
         """Logits of the feature alone, [n, labels]; 0 where it has no head."""
-        said = np.clip(self.heads.probabilities(pooled), 1e-4, 1 - 1e-4)
+        probabilities = np.clip(self.heads.probabilities(pooled), 1e-4, 1 - 1e-4)
         out = np.zeros((len(pooled), len(self.labels)), np.float32)
         for k, label in enumerate(self.labels):
             if label in self.heads.labels:
-                p = said[:, self.heads.labels.index(label)]
+                p = probabilities[:, self.heads.labels.index(label)]
                 out[:, k] = np.log(p / (1 - p))
         return out
 

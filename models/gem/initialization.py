@@ -11,7 +11,7 @@ A compact GEM is the same classes and the same folder layout as the published 7-
     save_checkpoint(folder, model)                                          # config.json, model.safetensors
     engine = GemEngine.load(folder)                                         # the service; ``load_checkpoint`` the model
 
-``config.trained`` is True unless told otherwise: save untrained weights with ``trained=False``.
+``config.trained`` is True by default: save untrained weights with ``trained=False``.
 """
 
 from __future__ import annotations

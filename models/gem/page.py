@@ -105,7 +105,7 @@ def reference_layout() -> Layout:
 def people_layout(leads: Sequence[str], marks: Sequence[Mark] = ()) -> Layout:
     """Three rows of four leads for 2.5 s each and lead II below; one row a lead where the twelve are not all there.
 
-    A lead with a mark outside the 2.5 s that are shown of it gets a row of 10 s of its own.
+    A lead with a mark outside the displayed 2.5 s gets a row of 10 s of its own.
     """
     x = (FIRST_S + PULSE_S) * PX_PER_S
     pitch = 2.5 * PX_PER_MV

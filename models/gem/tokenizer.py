@@ -43,7 +43,7 @@ class GemTokenizer:
         return int(self._pieces.get_piece_size())
 
     def encode(self, text: str, *, bos: bool = True) -> list[int]:
-        """Ids of a text, with the leading ``<s>`` unless told otherwise."""
+        """Ids of a text, with the leading ``<s>`` by default."""
         ids = [self.bos] if bos else []
         text = text.replace(SPACE, " ")
         for k, part in enumerate(self._split.split(SPACE + text if text else "")):
@@ -73,7 +73,7 @@ class GemTokenizer:
         return any(text.startswith(name) for name in self._special)
 
     def _chunk(self, text: str) -> list[int]:
-        """Ids of text between special tokens; behind an unknown token SentencePiece keeps a leading blank as it is."""
+        """Ids of text between special tokens; after an unknown token SentencePiece keeps a leading blank as it is."""
         if not text.startswith((SPACE, " ")):
             return list(self._pieces.encode(text))
         mark: str = self._pieces.id_to_piece(self.unk)

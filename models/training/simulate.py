@@ -263,7 +263,7 @@ def _rhythm(rng: np.random.Generator, rhythm: str, heart: _Heart, duration_s: fl
     """The events of the record and one beat to each side, in time order."""
     rr = 60.0 / heart.rate
     at, events, beat, previous = -float(rng.uniform(0.2, 1.0)) * rr, [], 0, rr
-    breath, depth = (
+    breath, modulation = (
         rng.uniform(0.2, 0.33),
         {"sinus_arrhythmia": rng.uniform(0.12, 0.25)}.get(rhythm, rng.uniform(0.0, 0.04)),
     )
@@ -284,7 +284,7 @@ def _rhythm(rng: np.random.Generator, rhythm: str, heart: _Heart, duration_s: fl
         elif rhythm == "flutter":
             step = float(rng.choice([2, 3, 4])) / heart.f_wave_hz if beat % 3 == 0 else previous
         elif rhythm in ("sinus", "sinus_arrhythmia", "avb1", "bigeminy", "trigeminy", "mobitz", "wenckebach"):
-            step = rr * (1 + depth * math.sin(2 * math.pi * breath * at) + 0.012 * float(rng.standard_normal()))
+            step = rr * (1 + modulation * math.sin(2 * math.pi * breath * at) + 0.012 * float(rng.standard_normal()))
         if rhythm in ("paced", "vtach"):
             kind = "paced" if rhythm == "paced" else "V"
         if every and beat % every == every - 1:
@@ -307,7 +307,7 @@ def _rhythm(rng: np.random.Generator, rhythm: str, heart: _Heart, duration_s: fl
 
 def _waves(rng: np.random.Generator, event: Event, heart: _Heart) -> list[GaussianWave]:
     if event.kind == "P":
-        s = heart.p_s / 5  # what is seen of a Gaussian is about five widths
+        s = heart.p_s / 5  # the visible part of a Gaussian is about five widths
         return [GaussianWave(event.at_s + 2.5 * s, s, s, _v(heart.p * rng.uniform(0.95, 1.05)))]
     septal, main, terminal, t, d = heart.septal, heart.main, heart.terminal, heart.t, heart.qrs_s
     if event.kind == "V" and d < 0.13:  # an ectopic beat; in a ventricular rhythm every beat is wide already

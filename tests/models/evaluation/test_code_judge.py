@@ -42,7 +42,7 @@ def test_a_number_in_the_right_bucket_of_10_ms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "predicted"),
     [
         ("Sinus bradycardia with first-degree AV block.", {"SINUS", "BRADY", "AVB1", "CD"}),
         ("Sinus rhythm, no left bundle branch block.", {"SINUS"}),
@@ -50,8 +50,8 @@ def test_a_number_in_the_right_bucket_of_10_ms() -> None:
         ("Atrial flutter; RBBB.", {"AFIB", "RBBB", "CD"}),
     ],
 )
-def test_diagnoses_are_words_not_substrings(text: str, said: set[str]) -> None:
-    assert diagnoses_of(extract_claims(text)) == said
+def test_diagnoses_are_words_not_substrings(text: str, predicted: set[str]) -> None:
+    assert diagnoses_of(extract_claims(text)) == predicted
 
 
 def test_macro_f1_by_hand(measured) -> None:  # type: ignore[no-untyped-def]
@@ -71,5 +71,5 @@ def test_the_plain_baselines_see_what_is_plain() -> None:
     afib = FINDINGS.index("AFIB")
     probability = LogisticBaseline.fit(x[:14], labels[:14]).probabilities(x[14:])[:, afib]
     assert probability[1::2].min() > probability[0::2].max()
-    said = np.stack([findings_by_rule(f) for f in all_measured])[:, afib]
-    assert said[0::2].max() == 0.0 and said[1::2].mean() >= 0.4  # the limits are sure rather than sensitive
+    predicted = np.stack([findings_by_rule(f) for f in all_measured])[:, afib]
+    assert predicted[0::2].max() == 0.0 and predicted[1::2].mean() >= 0.4  # the limits are sure rather than sensitive

@@ -24,12 +24,12 @@ from models.evaluation.ecgbench import (
 
 def test_the_scores_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(4)
-    true, said = rng.random((80, 5)) < 0.4, rng.random((80, 5)) < 0.5
-    as_lists = [[[PTB_LABELS[k] for k in np.flatnonzero(row)] for row in table] for table in (true, said)]
+    true, predicted = rng.random((80, 5)) < 0.4, rng.random((80, 5)) < 0.5
+    as_lists = [[[PTB_LABELS[k] for k in np.flatnonzero(row)] for row in table] for table in (true, predicted)]
     ours = multi_label(PTB_LABELS, *as_lists)
-    assert ours.f1 == pytest.approx(f1_score(true, said, average="macro"))
-    assert ours.auc == pytest.approx(roc_auc_score(true, said, average="macro"))
-    assert ours.hamming == pytest.approx(hamming_loss(true, said))
+    assert ours.f1 == pytest.approx(f1_score(true, predicted, average="macro"))
+    assert ours.auc == pytest.approx(roc_auc_score(true, predicted, average="macro"))
+    assert ours.hamming == pytest.approx(hamming_loss(true, predicted))
 
 
 def test_a_label_that_is_never_there_has_no_auc() -> None:

@@ -1,4 +1,4 @@
-"""What only a GPU can show: captured steps say what the CPU says, and the encoder's features are those of the CPU."""
+"""GPU: captured decoding steps give the answers of the CPU, and the encoder gives its features."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answers(engine: GemEngine) -> list[str]:
 
 
 @needs_gpu
-def test_captured_steps_say_what_the_cpu_says(gem_folder: Path) -> None:
+def test_captured_steps_give_the_answers_of_the_cpu(gem_folder: Path) -> None:
     on_cpu = answers(GemEngine.load(gem_folder, "cpu", runtime="torch", slots=5, threads=1))
     engine = GemEngine.load(gem_folder, "cuda", "fp32", slots=5)
     assert engine.card.device == "cuda"

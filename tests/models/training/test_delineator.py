@@ -38,10 +38,10 @@ def test_exported_weights_say_what_the_network_says(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(0, 1, (3, 640)).astype(np.float32)
     with torch.no_grad():
         waves, beats = net(torch.from_numpy(x[None]))
-    said = DelineationNetwork(tmp_path / "c.onnx")(x)
-    assert np.allclose(said.waves, torch.softmax(waves, dim=2)[0].numpy(), atol=1e-4)
-    assert np.allclose(said.beat, torch.sigmoid(beats)[0, 0].numpy(), atol=1e-4)
-    assert np.allclose(said.waves.sum(axis=1), 1.0, atol=1e-4)
+    output = DelineationNetwork(tmp_path / "c.onnx")(x)
+    assert np.allclose(output.waves, torch.softmax(waves, dim=2)[0].numpy(), atol=1e-4)
+    assert np.allclose(output.beat, torch.sigmoid(beats)[0, 0].numpy(), atol=1e-4)
+    assert np.allclose(output.waves.sum(axis=1), 1.0, atol=1e-4)
 
 
 def test_leads_may_come_in_any_order_and_number() -> None:

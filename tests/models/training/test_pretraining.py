@@ -78,10 +78,10 @@ def test_the_encoder_written_runs_and_its_heads_belong_to_it(pool: WindowPool, t
     finish(PLAN, model, {TRAIN: pool, TUNE: pool, REPORT: pool}, pool, tmp_path / "work", tmp_path / "out")
     session = EncoderSession.load(tmp_path / "out", "cpu", threads=1)
     assert session.trained
-    said = session.encode(np.stack([pool.window(k) for k in range(3)]))
+    output = session.encode(np.stack([pool.window(k) for k in range(3)]))
     with torch.no_grad():
         expected = model.tower(torch.from_numpy(np.stack([pool.window(k) for k in range(3)]))).pooled.numpy()
-    assert np.allclose(said.pooled, expected, atol=1e-3)
+    assert np.allclose(output.pooled, expected, atol=1e-3)
     heads = load_heads(tmp_path / "out", session.weights)
     assert heads is not None and set(heads.labels) <= set(FINDINGS) and len(heads.labels) >= 1
 
