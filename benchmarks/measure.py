@@ -117,7 +117,7 @@ def peer_speed(peer: str, record: Path, python: str) -> dict[str, float] | None:
 
 
 def speeds(record: Path, pythons: Mapping[str, str]) -> tuple[dict[str, float], dict[str, dict[str, list[float]]]]:
-    """Ours, and each peer's jobs, by turns: a machine that is shared is as slow for the one as for the other.
+    """Ours, and each peer's jobs, alternating: a shared machine is as slow for the one as for the other.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def _qrs_row(name: str, r: dict[str, Any] | None) -> str:
     if r is None:
         return f"| {name} | – | – | – |"
     whole, late = r["whole, all"], r["5:00 on, no paced"]
-    kinds = "–" if late["V_PP"] is None else f"{_number(late['V_Se'])} / {_number(late['V_PP'])}"  # peers tell none
+    kinds = "–" if late["V_PP"] is None else f"{_number(late['V_Se'])} / {_number(late['V_PP'])}"
     return (
         f"| {name} | {_number(whole['Se'], 2)} / {_number(whole['PP'], 2)} / {_number(whole['F1'], 2)} | "
         f"{kinds} | {_number(r.get('predictor_seconds'))} |"
@@ -264,7 +264,7 @@ def main() -> None:
             "## Speed, CPU milliseconds on one core",
             "",
             "One process, one thread, a 12-lead window of 10 s at 500 Hz that has been read already; medians of rounds "
-            "in which ours and the peers take turns, and of the ratio within a round.",
+            "in which ours and the peers alternate, and of the ratio within a round.",
             "",
             "| program | what it is asked for | 12-lead 10-s window | times ours |",
             "|---|---|---|---|",

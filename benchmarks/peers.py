@@ -1,4 +1,4 @@
-"""Other programs behind the command line of ``gem-bedside measure``, for the benchmark alone.
+"""Other programs with the command line of ``gem-bedside measure``, for the benchmark alone.
 
     python benchmarks/peers.py PEER measure|speed RECORD… --json
 
@@ -107,7 +107,7 @@ def neurokit2_each_lead(sig: np.ndarray, fs: float, leads: list[str], main: int)
 
 
 def neurokit2_with_quality(sig: np.ndarray, fs: float, leads: list[str], main: int) -> None:
-    """Every lead by itself: cleaned, peaks, quality, delineated (dwt): all that ours tells of a lead."""
+    """Every lead by itself: cleaned, peaks, quality, delineated (dwt): all that ours measures of a lead."""
     import neurokit2 as nk
 
     for row in sig.T:
@@ -173,7 +173,7 @@ def _intervals(r: np.ndarray, overall: list[Marks], fs: float) -> dict[str, floa
 
 
 def read(path: str) -> tuple[np.ndarray, float, list[str], int]:
-    """Signal [samples, leads] in mV, sampling rate, names of the leads, and which of them tells the beats."""
+    """Signal [samples, leads] in mV, sampling rate, names of the leads, and the lead for beat detection."""
     import wfdb
 
     record = wfdb.rdrecord(path)

@@ -78,7 +78,7 @@ class BeatFeatures:
 
 @dataclass(frozen=True, slots=True)
 class RrStatistics:
-    """RR intervals of a stretch: ms, and share of neighbours that differ by more than 50 ms."""
+    """RR intervals of a recording: ms, and share of neighbours that differ by more than 50 ms."""
 
     mean_ms: float
     sd_ms: float

@@ -16,7 +16,7 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
 class SmallNetwork:
-    """A network with shipped weights and a file for each fold; subclasses say its name and how it is called.
+    """A network with shipped weights and a file for each fold; subclasses define its name and its call.
 
     Parameters
     ----------

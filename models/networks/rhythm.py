@@ -1,7 +1,8 @@
 """The rhythm network at run time: fibrillation, tachycardia, asystole, AF or noise in the last 16 s.
 
 In: one or two leads, any rate, resampled to 100 Hz. Out: a probability for each of `OUTPUTS`. The network raises no
-alarm: the criteria use it to tell a rhythm from an artefact. Trained by ``python -m models.training.rhythm_network``.
+alarm: the criteria use it to distinguish a rhythm from an artefact.
+Trained by ``python -m models.training.rhythm_network``.
 """
 
 from __future__ import annotations

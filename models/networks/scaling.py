@@ -13,7 +13,7 @@ from models.ecg import Millivolts
 from models.signal.conditioning import without_baseline
 from models.signal.quantiles import quantile
 
-SCALE_FLOOR_MV = 0.1  # smallest unit: a flat line is not enlarged until it looks like an ECG
+SCALE_FLOOR_MV = 0.1  # smallest unit: a flat line is not enlarged to an ECG
 SCALE_QUANTILE = 0.75  # of the largest deflections of each second: single artefacts do not move it
 INPUT_CLIP = 6.0  # units
 

@@ -17,24 +17,26 @@ from scipy.ndimage import uniform_filter1d
 from models.ecg import Ecg, Millivolts
 from models.leads import STANDARD_12, derive_limb_leads
 
-BLOCK_OUT = 32  # samples that one matrix product makes at least: fewer do not fill a processor
-MAX_BLOCK = 1 << 15  # entries of such a matrix; from there on a filter is the faster way
+BLOCK_OUT = 32  # smallest number of samples from one matrix product: fewer do not use a core fully
+MAX_BLOCK = 1 << 15  # entries of such a matrix; for larger ones the filter is faster
 ONE_THREAD_PRODUCT = 1 << 17  # multiplications at a time: OpenBLAS wakes other threads for twice as many, and they spin
 MAX_RATIO_TERM = 1000  # numerator and denominator of a resampling ratio; the time error over 10 s stays under 0.1 ms
 
 
 def fill_gaps(mv: Millivolts) -> tuple[Millivolts, NDArray[np.bool_]]:
-    """Straight lines across gaps, and where they were.
+    """Linear interpolation across gaps.
 
     Parameters
     ----------
-    mv : [leads, samples]
+    mv : float32 [leads, samples]
+        Millivolts, NaN where there is no sample.
 
     Returns
     -------
-    filled : [leads, samples]
+    filled : float32 [leads, samples]
         Finite everywhere; a lead without any sample is zero.
     missing : bool [leads, samples]
+        Where there was no sample.
     """
     missing = ~np.isfinite(mv)
     if not missing.any():
@@ -71,7 +73,7 @@ def _block(up: int, down: int) -> tuple[Millivolts, int, int] | None:
     -------
     matrix : float32 [reach + samples + reach, samples out]
     samples, reach : int
-        Samples in that a block stands for, and those to either side that its ends are made of as well.
+        Input samples of a block, and those on either side that its ends depend on.
     """
     taps = up * _low_pass(up, down).astype(float)
     half, groups = len(taps) // 2, -(-BLOCK_OUT // up)
@@ -84,7 +86,7 @@ def _block(up: int, down: int) -> tuple[Millivolts, int, int] | None:
 
 
 def _by_blocks(x: Millivolts, n_out: int, matrix: Millivolts, samples: int, reach: int) -> Millivolts:
-    """[leads, samples] that begin and end at zero, filtered by matrix products: a third of a filter's time."""
+    """[leads, samples] that begin and end at zero, filtered by matrix products, in a third of the filter's time."""
     blocks = max(1, -(-n_out // matrix.shape[1]))
     padded = np.zeros((len(x), blocks * samples + 2 * reach), np.float32)
     fits = min(x.shape[1], padded.shape[1] - reach)
@@ -101,7 +103,7 @@ def _by_blocks(x: Millivolts, n_out: int, matrix: Millivolts, samples: int, reac
 def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
     """Band-limited resampling (polyphase) of [leads, samples]; gaps stay gaps.
 
-    Beyond its ends the signal is taken to go on along the straight line through them.
+    Beyond its ends the signal is extrapolated along the straight line through them.
 
     >>> import numpy as np
     >>> resample(np.ones((1, 3600), np.float32), 360, 500).shape
@@ -141,7 +143,7 @@ def without_baseline(filled: Millivolts, fs: float) -> Millivolts:
 def to_twelve(ecg: Ecg, fs_hz: float = 500.0) -> tuple[Millivolts, NDArray[np.bool_]]:
     """The twelve leads in canonical order at ``fs_hz``.
 
-    Missing limb leads are derived where two others are there; what stays absent is zero, and the mask says so.
+    Missing limb leads are derived where two others are there; absent leads are zero, with `present` False.
     Gaps are zero too.
 
     Returns

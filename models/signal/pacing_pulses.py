@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 
-LOWEST_FS_HZ = 200.0  # below it a spike is one sample and cannot be told from noise
+LOWEST_FS_HZ = 200.0  # below it a spike is one sample and cannot be distinguished from noise
 SMOOTH_S = 0.008  # standard deviation of the smoothing: of a QRS complex three quarters stay, of a spike a third
 CORE_S = 0.020  # the tall part of a spike lies within this of its middle
 SIDE_S = (0.030, 0.080)  # in this time on both sides a spike only rings; muscle noise continues

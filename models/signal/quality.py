@@ -35,7 +35,7 @@ NOISE_HALF = 0.25  # noise ratio at which the score is 0.5: the limit of "noisy"
 
 @dataclass(frozen=True, slots=True)
 class LeadQuality:
-    """Quality of one lead over a stretch.
+    """Quality of one lead over some seconds.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def _band(fs: float) -> NDArray[np.float64]:
 def lead_quality(
     mv: Millivolts, fs: float, leads: Sequence[str] = (), leads_off: Sequence[str] = ()
 ) -> list[LeadQuality]:
-    """Quality of each lead of a stretch of about 2 to 30 s.
+    """Quality of each lead over 2 to 30 s.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def lead_quality(
     n_leads, n = mv.shape
     if n == 0:
         return [LeadQuality(0.0, ABSENT)] * n_leads
-    step = max(1, int(fs / ENOUGH_HZ))  # every second sample of 500 Hz tells as much
+    step = max(1, int(fs / ENOUGH_HZ))  # every second sample of 500 Hz is as informative
     filled, missing = fill_gaps(np.ascontiguousarray(mv[:, ::step]))
     fs = fs / step
     present = 1.0 - missing.mean(axis=1)

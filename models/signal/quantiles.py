@@ -1,4 +1,4 @@
-"""Quantiles along the last axis: NumPy's own linear ones, without what they cost to call on the few values of a second.
+"""Quantiles along the last axis, NumPy's linear ones, without its overhead of a call on few values.
 
 >>> import numpy as np
 >>> quantile(np.array([[4.0, 1.0, 3.0, 2.0]]), 0.5)

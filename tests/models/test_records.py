@@ -1,4 +1,4 @@
-"""Records are read in millivolts, whatever the file says its unit is; what cannot be read names the file."""
+"""Records are read in millivolts, whatever the file says its unit is; an unreadable one names the file."""
 
 from __future__ import annotations
 

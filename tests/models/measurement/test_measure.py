@@ -60,8 +60,8 @@ def test_intervals_are_those_of_a_resting_adult(measured: tuple[Ecg, Measurement
 def test_p_waves_that_do_not_come_back_are_dropped() -> None:
     with_p, without = Fiducials(p_on=10, qrs_on=50), Fiducials(qrs_on=50)
 
-    def kept(seen: list[bool]) -> list[bool]:
-        beats = [MeasuredBeat(Beat(250 * k, "N", ("II",)), with_p if p else without, {}) for k, p in enumerate(seen)]
+    def kept(present: list[bool]) -> list[bool]:
+        beats = [MeasuredBeat(Beat(250 * k, "N", ("II",)), with_p if p else without, {}) for k, p in enumerate(present)]
         return [m.overall.p_on is not None for m in without_intermittent_p(beats, 250.0)]
 
     assert kept([True, False, False, True, False, False]) == [False] * 6
@@ -115,8 +115,8 @@ def test_features_of_every_beat_lie_at_their_beat(measured: tuple[Ecg, Measureme
     features = beat_features(ecg, found)
     assert set(features) == set(STANDARD_12)
     middle = features["II"][len(found.beats) // 2]
-    seen = set(middle.numbers)
-    assert {"HR", "RR1", "RR2", "QRS_amplitude", "QRS_duration", "T_amplitude", "QT", "QTc", "ST_level"} <= seen
+    present = set(middle.numbers)
+    assert {"HR", "RR1", "RR2", "QRS_amplitude", "QRS_duration", "T_amplitude", "QT", "QTc", "ST_level"} <= present
     assert set(middle.numbers) <= set(NUMBERS)
     assert middle.st_form in {"horizontal", "upsloping", "downsloping", "convex", "concave"}
     qrs = middle.numbers["QRS_duration"]

@@ -1,4 +1,4 @@
-"""The atrial network at run time: leads, lengths, folds, and what it was trained to tell apart."""
+"""The atrial network at run time: leads, lengths, folds, and the rhythms that it distinguishes."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def test_the_weights_of_a_fold_that_are_missing_are_an_error() -> None:
 
 
 @pytest.mark.data
-def test_recordings_it_never_saw_are_told_apart(data_home: Path, score_home: Path) -> None:
+def test_recordings_outside_its_training_set_are_distinguished(data_home: Path, score_home: Path) -> None:
     """Fibrillation against normal rhythm, fold 0: the area under the curve."""
     with (score_home / "folds" / "cinc2017.csv").open() as f:
         unseen = {row["record"] for row in csv.DictReader(f) if row["fold"] == "0"}
-    said: dict[str, list[float]] = {"A": [], "N": []}
+    odds: dict[str, list[float]] = {"A": [], "N": []}
     folder = data_home / "cinc2017"
     with (folder / "manifest.csv").open() as f, soundfile.SoundFile(str(next(folder.glob("*.flac")))) as flac:
         for row in csv.DictReader(f):
-            if row["record"] in unseen and row["label"] in said and len(said[row["label"]]) < 60:
+            if row["record"] in unseen and row["label"] in odds and len(odds[row["label"]]) < 60:
                 flac.seek(int(row["start"]))
                 mv = flac.read(int(row["length"]), dtype="int16").astype(np.float32)[None] / 1000.0
-                said[row["label"]].append(AtrialNetwork.load("0")(mv, 300.0, [0]))
-    a, n = np.array(said["A"]), np.array(said["N"])
+                odds[row["label"]].append(AtrialNetwork.load("0")(mv, 300.0, [0]))
+    a, n = np.array(odds["A"]), np.array(odds["N"])
     assert len(a) > 30 and len(n) > 30
     assert float(np.mean(a[:, None] > n[None])) > 0.97

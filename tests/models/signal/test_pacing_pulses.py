@@ -1,4 +1,4 @@
-"""Pacing pulses: told from QRS complexes, filtered or not, and taken out without a trace."""
+"""Pacing pulses: distinguished from QRS complexes, filtered or not, and removed without a trace."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rhythm(seconds: float, qrs_ms: float = 60.0) -> tuple[NDArray[np.float32], N
 
 
 def pulses_at(mv: NDArray[np.float32], at_s: NDArray[np.float64], shape: str) -> NDArray[np.float32]:
-    """The signal with pulses of 2.5 mV, as the shape says."""
+    """The signal with pulses of 2.5 mV, of the given shape."""
     wide, cut_hz = SHAPES[shape]
     train = np.zeros(mv.shape[1])
     for at in at_s:
@@ -47,8 +47,8 @@ def pulses_at(mv: NDArray[np.float32], at_s: NDArray[np.float64], shape: str) ->
     return (mv + np.array([[2.5], [-1.5]]) * train).astype(np.float32)
 
 
-def seen(mv: NDArray[np.float32], fs: float) -> PacingPulses:
-    """All of it looked at, second by second."""
+def detector_after(mv: NDArray[np.float32], fs: float) -> PacingPulses:
+    """The detector after the whole signal, second by second."""
     pulses, second = PacingPulses(fs), round(fs)
     for end in range(second, mv.shape[1] + 1, second):
         pulses.update(mv[:, max(0, end - 6 * second) : end], end, 1.0)
@@ -65,7 +65,7 @@ def seen(mv: NDArray[np.float32], fs: float) -> PacingPulses:
 )
 def test_pulses_are_found_where_they_are(shape: str, fs: float) -> None:
     mv, r = rhythm(20.0)
-    found = seen(resample(pulses_at(mv, r - 0.15, shape), FINE_HZ, fs), fs).found / fs
+    found = detector_after(resample(pulses_at(mv, r - 0.15, shape), FINE_HZ, fs), fs).found / fs
     expected = (r - 0.15)[4:]
     late = 0.001 * SHAPES[shape][0] / 4
     away = np.abs(found[:, None] - expected[None] - late)
@@ -77,40 +77,40 @@ def test_pulses_are_found_where_they_are(shape: str, fs: float) -> None:
 @pytest.mark.parametrize("fs", [250.0, 500.0])
 def test_qrs_complexes_are_no_pulses(qrs_ms: float, fs: float) -> None:
     mv, _ = rhythm(20.0, qrs_ms)
-    assert not len(seen(resample(mv, FINE_HZ, fs), fs).found)
+    assert not len(detector_after(resample(mv, FINE_HZ, fs), fs).found)
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
-def test_taken_out_they_leave_no_trace(shape: str) -> None:
+def test_removed_pulses_leave_no_trace(shape: str) -> None:
     fs = 360.0
     mv, r = rhythm(20.0)
     clean, paced = resample(mv, FINE_HZ, fs), resample(pulses_at(mv, r - 0.15, shape), FINE_HZ, fs)
-    after = seen(paced, fs).removed_from(paced, 0)
-    settled = slice(round(r[4] * fs), round(r[-1] * fs))
-    left, was = (float(np.abs(x - clean)[:, settled].max()) for x in (after, paced))
+    after = detector_after(paced, fs).removed_from(paced, 0)
+    steady = slice(round(r[4] * fs), round(r[-1] * fs))
+    left, was = (float(np.abs(x - clean)[:, steady].max()) for x in (after, paced))
     assert was > 0.8 and left < 0.1 * was, (was, left)
 
 
 def test_a_signal_without_pulses_is_left_as_it_is() -> None:
     mv = resample(rhythm(20.0)[0], FINE_HZ, 250.0)
-    assert seen(mv, 250.0).removed_from(mv, 0) is mv
+    assert detector_after(mv, 250.0).removed_from(mv, 0) is mv
 
 
-def test_two_artefacts_are_no_pacemaker_but_a_mark_of_the_device_is_believed_at_once() -> None:
+def test_two_artefacts_are_no_pacemaker_but_a_mark_of_the_device_is_accepted_at_once() -> None:
     fs = 250.0
     mv, _ = rhythm(6.0)
     spiked = resample(pulses_at(mv, np.array([1.1, 2.9]), "one millisecond"), FINE_HZ, fs)
-    assert not len(seen(spiked, fs).found)
+    assert not len(detector_after(spiked, fs).found)
     pulses = PacingPulses(fs)
     pulses.update(spiked, spiked.shape[1], 6.0, np.array([round(1.1 * fs)]))
     assert pulses.found.tolist() == pytest.approx([1.1 * fs], abs=2)
 
 
-def test_what_was_seen_is_forgotten_within_half_a_minute() -> None:
+def test_pulses_are_forgotten_within_half_a_minute() -> None:
     fs = 250.0
     mv, r = rhythm(40.0)
     paced = pulses_at(mv, (r - 0.15)[r < 10.0], "filtered at 60 Hz")
-    assert not len(seen(resample(paced, FINE_HZ, fs), fs).found)
+    assert not len(detector_after(resample(paced, FINE_HZ, fs), fs).found)
 
 
 def test_the_same_pulses_whatever_the_gaps() -> None:
@@ -119,8 +119,10 @@ def test_the_same_pulses_whatever_the_gaps() -> None:
     paced = resample(pulses_at(mv, r - 0.15, "filtered at 60 Hz"), FINE_HZ, fs)
     broken = paced.copy()
     broken[:, 1000:1100] = np.nan
-    assert set(seen(paced, fs).found.tolist()) - set(seen(broken, fs).found.tolist()) <= set(range(975, 1125))
-    after = seen(broken, fs).removed_from(broken, 0)
+    assert set(detector_after(paced, fs).found.tolist()) - set(detector_after(broken, fs).found.tolist()) <= set(
+        range(975, 1125)
+    )
+    after = detector_after(broken, fs).removed_from(broken, 0)
     assert np.isnan(after[:, 1020:1080]).all() and np.isfinite(after[:, 1130:]).all()
 
 
@@ -134,6 +136,6 @@ def test_only_recordings_of_paced_patients_show_pulses(data_home: Path, source: 
     for header in headers:
         record = wfdb.rdrecord(str(header.with_suffix("")))
         mv = record.p_signal.T[[0, 1, 6] if record.n_sig == 12 else slice(None), : 20 * 360].astype(np.float32)
-        if len(seen(mv, float(record.fs)).found) >= 3:
+        if len(detector_after(mv, float(record.fs)).found) >= 3:
             found.add(header.stem)
     assert found == paced

@@ -1,4 +1,4 @@
-"""Quality says which leads may speak, and why one may not."""
+"""Signal quality: which leads are usable, and the reason where one is not."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_folds_are_kept_apart_by_data_set(tmp_path: Path) -> None:
         records_of_fold(tmp_path, "9")
 
 
-def test_exported_weights_say_what_the_network_says(tmp_path: Path) -> None:
+def test_exported_weights_give_the_same_probabilities(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = DelineationModel().eval()
     export(net, tmp_path / "c.onnx")
