@@ -21,7 +21,7 @@ EXIT_FAILED, EXIT_SERVICE = 1, 3
 
 
 def run_worker(name: str, settings: Settings | None = None) -> int:
-    """Run a worker in this process; returns its exit status."""
+    """Run a worker in this process; its exit status."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("kafka", "aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -44,7 +44,7 @@ async def _run(name: str, settings: Settings) -> int:
     finished = threading.Event()
     watch(lambda: ProgressSample(worker.handled, worker.waiting(), beats[0]), worker.stuck_after_s, finished)
     beating = asyncio.create_task(_beat(beats))
-    tell = asyncio.create_task(_tell_ready(worker))
+    reporting = asyncio.create_task(_report_ready(worker))
     try:
         await worker.start()
         while not (stopped.is_set() or worker.ended.done()):
@@ -56,7 +56,7 @@ async def _run(name: str, settings: Settings) -> int:
             os._exit(EXIT_FAILED)  # nothing is finished and nothing committed by a worker that failed
         return 0
     finally:
-        tell.cancel()
+        reporting.cancel()
         beating.cancel()
         finished.set()
 
@@ -67,7 +67,7 @@ async def _beat(beats: list[int]) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-async def _tell_ready(worker: Worker) -> None:
+async def _report_ready(worker: Worker) -> None:
     await worker.ready.wait()
     print("ready", file=sys.stderr, flush=True)
 

@@ -183,6 +183,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the TOML file."""
         file = Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_DEFAULT)
         if os.environ.get(CONFIG_VARIABLE) and not file.is_file():
             raise FileNotFoundError(f"{CONFIG_VARIABLE} names {file}, and there is no such file")

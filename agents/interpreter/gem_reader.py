@@ -67,7 +67,7 @@ def load_gem(settings: Settings) -> GemReader:
     engine = GemEngine.load(folder, settings.device, threads=CPU_THREADS, queue_limit=settings.gem_queue)
     if not engine.card.trained:
         engine.close()
-        why = f"the weights of {engine.card.name} were never trained: what they say means nothing"
+        why = f"the weights of {engine.card.name} were never trained: their text has no meaning"
         raise GemUnavailable(why, lasting=True)
     document = json.loads((folder / "config.json").read_text())
     leads = int(document.get("independent_leads", INDEPENDENT_LEADS))
@@ -77,11 +77,11 @@ def load_gem(settings: Settings) -> GemReader:
 
 
 def _findings(settings: Settings) -> FindingPredictor | None:
-    """The encoder's heads that tell a compact GEM what they found; without them it is told the measurements alone."""
+    """The encoder's heads, whose findings go into the prompt of a compact GEM; None where they are missing."""
     try:
         return FindingPredictor.load(settings.encoder, threads=CPU_THREADS)
     except (EncoderUnavailable, ValueError) as missing:
-        log.warning("GEM is not told findings: %s", missing)
+        log.warning("the prompt context has no findings: %s", missing)
         return None
 
 
@@ -97,7 +97,7 @@ class EngineReader:
     async def read(
         self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int
     ) -> tuple[str, float]:
-        """Ask the engine; a request that it could not take is told as one that came too late."""
+        """Ask the engine; raises `GemUnavailable` where it cannot answer in time."""
         from models.gem.request import GemRequest
 
         context = await asyncio.to_thread(self._prompt_context, ecg, bool(given))
@@ -120,12 +120,12 @@ class EngineReader:
         await asyncio.to_thread(self._engine.close)
 
     def _prompt_context(self, ecg: Ecg, alarmed: bool) -> PromptContext:
-        """What the prompt states of a segment: nothing."""
+        """The prompt context of a segment: empty."""
         return PromptContext((), (), None)
 
 
 class PromptContextReader(EngineReader):
-    """A GEM that is told what was measured and found: the compact one, which is asked as it was taught."""
+    """The compact GEM: its prompt has the measurements and the encoder's findings, as in its training."""
 
     def __init__(
         self, engine: GemEngine, independent_leads: int, findings: FindingPredictor | None, fold: str | None

@@ -1,7 +1,7 @@
-"""Flagged segments that wait to be read: the most urgent first, of these the newest; bounded. Pure.
+"""Flagged segments that wait for GEM: the most urgent first, among these the newest; bounded. Pure.
 
-A ward in trouble flags faster than a model reads. What is old by then helps nobody: the newest asystole goes before the
-one of a minute ago, and what no longer fits is worded from the measurements at once.
+A busy ward flags faster than a model reads. The newest asystole goes before an older one, and a segment that no longer
+fits into the queue gets a rule-based report at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ URGENCY = {"PH": 0, "PM": 1, "PL": 2, "PN": 3}
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Generic[Item]):
-    """One that waits, with what its turn depends on."""
+    """A waiting segment, with the values that its order depends on."""
 
     item: Item
     priority: str
@@ -23,7 +23,7 @@ class Waiting(Generic[Item]):
     deadline_ns: int
 
     @property
-    def rank(self) -> tuple[int, int]:
+    def order(self) -> tuple[int, int]:
         """The smallest goes first."""
         return URGENCY.get(self.priority, len(URGENCY)), -self.start_ns
 
@@ -50,7 +50,7 @@ class ReadingQueue(Generic[Item]):
         self._waiting.append(waiting)
         if len(self._waiting) <= self._most:
             return None
-        last = max(self._waiting, key=lambda w: w.rank)
+        last = max(self._waiting, key=lambda w: w.order)
         self._waiting.remove(last)
         return last
 
@@ -58,7 +58,7 @@ class ReadingQueue(Generic[Item]):
         """Take the first out."""
         if not self._waiting:
             return None
-        first = min(self._waiting, key=lambda w: w.rank)
+        first = min(self._waiting, key=lambda w: w.order)
         self._waiting.remove(first)
         return first
 

@@ -1,9 +1,9 @@
-"""The interpreter: reads flagged segments with GEM, checks every claim on the signal, and sends the reading back.
+"""The interpreter worker: interprets flagged segments with GEM and checks every claim on the signal.
 
-Takes `ecg.flagged`, publishes to `ecg.interpretations`; the alert is out long before. The most urgent and newest go
-first. Where GEM is not to be had in time, is switched off, or the bed has too few leads for it, the measurements are
-worded instead, and the reason says why: no flagged segment stays without a reading. A segment is done only when its
-reading is in Kafka; one that is read twice has the same id and is applied once.
+Input: `ecg.flagged`. Output: `ecg.interpretations`; the alert is published long before. The most urgent and newest
+segments go first. Where GEM is not available in time, is switched off, or the bed has too few leads for it, the segment
+gets a rule-based report with the reason: no flagged segment stays without an interpretation. A segment is done when its
+interpretation is in Kafka; one that is interpreted twice has the same id and is applied once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from streams.wire import FlaggedSegment, RejectedMessage, decode_flagged
 log = logging.getLogger(__name__)
 
 READERS = 8  # segments given to GEM at once: it batches them
-LOOK_S = 0.25  # between two looks at what is overdue
-AGAIN_S = 30.0  # between two reports that GEM is not there: the monitor that holds `_system` may be a new one
+DEADLINE_CHECK_S = 0.25  # between two checks for overdue segments
+REPORT_INTERVAL_S = 30.0  # between two reports that GEM is not there: the monitor that holds `_system` may be a new one
 
 
 class Interpreter(Worker):
@@ -48,14 +48,15 @@ class Interpreter(Worker):
         super().__init__(settings, clock)
         self._gem = gem
         self._why_no_gem = ""
-        self._told = ""
+        self._reported = ""
         self._queue: ReadingQueue[tuple[FlaggedSegment, Any]] = ReadingQueue(settings.gem_queue)
         self._arrived = asyncio.Event()
-        self._threads = ThreadPoolExecutor(1, "reading")
+        self._threads = ThreadPoolExecutor(1, "interpretation")
         self.app.agent(raw_topic(self.app, self.topics.flagged))(self._take)
         self.app.on_partitions_assigned.connect(self._assigned)
 
     async def start(self) -> None:
+        """Load GEM, start the app and the readers."""
         if self._gem is None and self.settings.gem:
             try:
                 self._gem = await asyncio.to_thread(load_gem, self.settings)
@@ -67,10 +68,11 @@ class Interpreter(Worker):
         await super().start()
         for _ in range(READERS if self._gem is not None else 1):
             self.run_forever(self._read_forever(), "a reader")
-        self.run_forever(self._look_at_deadlines(), "the watch over deadlines")
-        self.run_forever(self._tell_forever(), "the report of GEM")
+        self.run_forever(self._watch_deadlines(), "the watch over deadlines")
+        self.run_forever(self._report_gem_forever(), "the report of GEM")
 
     async def stop(self) -> None:
+        """Stop the app, then GEM."""
         await super().stop()
         if self._gem is not None:
             await self._gem.close()
@@ -87,7 +89,7 @@ class Interpreter(Worker):
         self.ready.set()
 
     async def _take(self, stream: Any) -> None:
-        """Messages are acknowledged when their reading is in Kafka, in whatever order that is."""
+        """Acknowledge each message when its interpretation is in Kafka, in any order."""
         async for event in stream.noack().events():
             message = incoming_of(event.message)
             try:
@@ -102,13 +104,13 @@ class Interpreter(Worker):
             displaced = self._queue.put(waiting)
             self._arrived.set()
             if displaced is not None:
-                await self._measured(*displaced.item, "GEM's queue was full of more urgent segments")
+                await self._send_rule_based(*displaced.item, "GEM's queue was full of more urgent segments")
 
     def _done(self, event: Any, message: Incoming) -> None:
         event.ack()
         self.done(message)
 
-    # ---- reading -------------------------------------------------------------------------------------------------
+    # ---- interpretation -------------------------------------------------------------------------------------------
 
     async def _read_forever(self) -> None:
         while True:
@@ -121,12 +123,12 @@ class Interpreter(Worker):
             left_s = (waiting.deadline_ns - self.clock.now_ns()) / 1e9
             reason = self._why_not(segment, left_s)
             if reason or self._gem is None:
-                await self._measured(segment, event, reason or self._why_no_gem)
+                await self._send_rule_based(segment, event, reason or self._why_no_gem)
                 continue
             await self._with_gem(self._gem, segment, event, left_s)
 
     def _why_not(self, segment: FlaggedSegment, left_s: float) -> str:
-        """Why GEM does not read this one; empty where it does."""
+        """Reason why GEM does not interpret this segment; empty where it does."""
         if self._gem is None:
             return self._why_no_gem
         leads = independent_leads(segment.window.leads)
@@ -144,63 +146,63 @@ class Interpreter(Worker):
                 left_s,
             )
         except TimeoutError:
-            await self._measured(segment, event, f"GEM did not answer within {self.settings.gem_deadline_s:g} s")
+            await self._send_rule_based(segment, event, f"GEM did not answer within {self.settings.gem_deadline_s:g} s")
             return
         except GemUnavailable as missing:
             if missing.lasting:
                 self._why_no_gem = str(missing)
-            await self._measured(segment, event, f"GEM: {missing}")
+            await self._send_rule_based(segment, event, f"GEM: {missing}")
             return
         self._why_no_gem = ""
-        reading = await asyncio.get_running_loop().run_in_executor(
+        interpretation = await asyncio.get_running_loop().run_in_executor(
             self._threads, _grounded, gem, answer, ecg, given, self.settings.weights_fold
         )
-        await self._send(segment, event, reading)
+        await self._send(segment, event, interpretation)
 
-    async def _measured(self, segment: FlaggedSegment, event: Any, reason: str) -> None:
-        """The measurements, in words."""
-        reading = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _worded, segment, reason, self.settings.weights_fold
+    async def _send_rule_based(self, segment: FlaggedSegment, event: Any, reason: str) -> None:
+        """Send a rule-based report."""
+        interpretation = await asyncio.get_running_loop().run_in_executor(
+            self._threads, _rule_based, segment, reason, self.settings.weights_fold
         )
-        await self._send(segment, event, reading)
+        await self._send(segment, event, interpretation)
 
-    async def _send(self, segment: FlaggedSegment, event: Any, reading: GroundedInterpretation) -> None:
-        message = message_of(segment, reading, self.clock.now_ns())
+    async def _send(self, segment: FlaggedSegment, event: Any, interpretation: GroundedInterpretation) -> None:
+        message = message_of(segment, interpretation, self.clock.now_ns())
         await self.sender.send([Outgoing(self.topics.interpretations, segment.window.bed_stream, message.to_json())])
-        self.metrics.interpretations.labels(reading.source).inc()
-        self.metrics.interpretation_seconds.observe(reading.seconds)
-        for verdict, count in reading.counts.items():
+        self.metrics.interpretations.labels(interpretation.source).inc()
+        self.metrics.interpretation_seconds.observe(interpretation.seconds)
+        for verdict, count in interpretation.counts.items():
             self.metrics.claims.labels(verdict).inc(count)
         self._done(event, incoming_of(event.message))
 
-    async def _look_at_deadlines(self) -> None:
-        """What waits longer than it may is worded from the measurements, whatever the readers do."""
+    async def _watch_deadlines(self) -> None:
+        """Send a rule-based report for each segment whose deadline passed in the queue."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(DEADLINE_CHECK_S)
             for waiting in self._queue.overdue(self.clock.now_ns()):
                 segment, event = waiting.item
                 left = self._why_not(segment, 0.0)
-                await self._measured(segment, event, left)
+                await self._send_rule_based(segment, event, left)
 
     # ---- GEM_UNAVAILABLE -----------------------------------------------------------------------------------------
 
-    async def _tell_forever(self) -> None:
-        """Say on `_system` that GEM is not there, again and again; once that it is."""
+    async def _report_gem_forever(self) -> None:
+        """Report on `_system` that GEM is missing, at intervals; and once that it is present again."""
         if not self.settings.gem:
             await asyncio.Future()
         while True:
             state = self._why_no_gem or "there"
-            if self._why_no_gem or self._told != state:
+            if self._why_no_gem or self._reported != state:
                 await self.report_service("GEM_UNAVAILABLE", self._why_no_gem)
-                self._told = state
-            await asyncio.sleep(AGAIN_S if self._why_no_gem else 1.0)
+                self._reported = state
+            await asyncio.sleep(REPORT_INTERVAL_S if self._why_no_gem else 1.0)
 
 
 def _ecg_of(segment: FlaggedSegment) -> Ecg:
     return with_derived_leads(segment.window.to_ecg(segment.start_ns))
 
 
-def _worded(segment: FlaggedSegment, reason: str, fold: str | None) -> GroundedInterpretation:
+def _rule_based(segment: FlaggedSegment, reason: str, fold: str | None) -> GroundedInterpretation:
     from models.grounding.rule_based_report import rule_based_report
 
     given = [evidence_of(c) for c in segment.citations]

@@ -1,7 +1,7 @@
-"""One turn over a bed's alerts: edits are gathered, and every alert that changed gets exactly one new version.
+"""Collects the edits of one transition over a bed's alerts; every changed alert gets exactly one new version.
 
-So a turn never leaves a version that only the writer has seen: the bed document of the turn holds each new version, and
-a worker that dies right after writing it leaves nothing behind that the next one cannot publish (see docs/delivery.md).
+The bed document of the transition holds each new version, so a worker that crashes right after writing it leaves no
+version that the next worker cannot publish (docs/delivery.md, "Publish").
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ NO_AUDIO_PAUSE: dict[str, Any] = {"audio_paused_since": None, "audio_paused_unti
 
 
 class AlertBook:
-    """The alerts of one bed while one turn lasts.
+    """The alerts of one bed during one transition.
 
     Parameters
     ----------
     bed : Bed
         As it was written last.
     now_ns : int
-        The turn's time, UTC nanoseconds: ``published`` of each new version.
+        Time of the transition, UTC nanoseconds: ``published`` of each new version.
 
     Attributes
     ----------
     before, bed : Bed
-        The bed as it was, and as this turn has changed it so far (its alerts are in the book).
+        The bed as it was, and as this transition has changed it so far (its alerts are in the book).
     """
 
     def __init__(self, bed: Bed, now_ns: int) -> None:
@@ -52,19 +52,19 @@ class AlertBook:
         return [alert for alert in self._drafts.values() if alert.state is not State.OFF]
 
     def get(self, alert: str) -> Alert | None:
-        """The alert of an id, as it stands in this turn."""
+        """The alert of an id, with the edits of this transition."""
         return self._drafts.get(alert)
 
     def is_new(self, alert: Alert) -> bool:
-        """Raised in this turn."""
+        """True when it was raised in this transition."""
         return alert.id not in self._before
 
     def was(self, alert: Alert) -> Alert | None:
-        """The alert as it was before this turn."""
+        """The alert as it was before this transition."""
         return self._before.get(alert.id)
 
     def edit(self, alert: Alert, **fields: Any) -> Alert:
-        """Change an alert for the version of this turn."""
+        """Edit an alert for the version of this transition."""
         changed = alert.changed(**fields)
         self._drafts[alert.id] = changed
         return changed
@@ -117,7 +117,7 @@ class AlertBook:
         self.change(changes=[*self.bed.changes, line][-KEEP_CHANGES:])
 
     def commit(self) -> tuple[Bed, list[Alert]]:
-        """Close the turn.
+        """Close the transition.
 
         Returns
         -------

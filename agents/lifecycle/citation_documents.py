@@ -13,7 +13,7 @@ S = 1_000_000_000
 
 
 def citation_of(e: Evidence, n: int, segment_start_ns: int, fs_hz: float) -> Citation:
-    """Evidence in samples of the segment, as a document says it."""
+    """The citation number ``n`` of evidence, whose samples count from the segment's first."""
     rule = e.criterion
     return Citation(
         n=n,
@@ -37,7 +37,7 @@ def citation_of(e: Evidence, n: int, segment_start_ns: int, fs_hz: float) -> Cit
 
 
 def evidence_of(citation: Citation) -> Evidence:
-    """A citation as evidence again, in samples of its segment."""
+    """The evidence of a citation, in samples of its segment."""
     rule = citation.criterion
     return Evidence(
         measure=citation.measure,

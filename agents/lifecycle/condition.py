@@ -1,8 +1,8 @@
-"""What the rhythm tier, the encoder tier and the monitor itself say of one alarm condition.
+"""Reports of one alarm condition from the rhythm tier, the encoder tier and the monitor to the life cycle.
 
-A report is not an alert. The same condition is reported at every hop for as long as it is present, and once more when
-it is over; the life cycle decides which alert that is, and whether anything sounds.
-All instants are UTC nanoseconds on the bed's time (device time plus the bed's clock offset).
+A report is not an alert. The same condition is reported at every update while it is present, and once more when it has
+ended; the life cycle decides which alert it belongs to and whether it sounds. All instants are UTC nanoseconds on the
+bed's time (device time plus the bed's clock offset).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MONITOR_CODES = frozenset(
         "INTERPRETATION",
     }
 )
-"""Codes that the rhythm tier knows nothing of: only a report of their end ends them, never the tier's silence."""
+"""Codes that the rhythm tier does not report: only a report of their end ends them."""
 
 
 ALL_OFF_PRIORITY: Priority = "PM"
 
 
 def priority_of(code: str, leads_off: Collection[str], leads: Collection[str]) -> Priority | None:
-    """The priority of a condition where it is not its code's: all of the ``leads`` detached (docs/alarms.md#codes)."""
+    """The priority of a condition where it is not its code's: all of the ``leads`` detached (docs/alarms.md)."""
     return ALL_OFF_PRIORITY if code == "LEADS_OFF" and set(leads_off) >= set(leads) else None
 
 
@@ -54,7 +54,7 @@ class ConditionReport:
     held : bool
         On only because the signal is unusable: neither present nor absent. It counts as present.
     live : bool
-        Reported by the analysis that stands at the newest signal of the bed. False for what is analysed behind it (a
+        Reported by the analysis that stands at the newest signal of the bed. False for backfilled signal (a
         backlog, a burst of old messages): such a condition is recorded when its end is known, and sounds only where
         that lies at most 30 s back.
     priority : {"PH", "PM", "PL", "PN"} or None
@@ -63,7 +63,7 @@ class ConditionReport:
     citations : tuple of Citation
         The start version's, numbered 1…k. Needed for the first report alone; see `agents.lifecycle.matching.alert_of`.
     leads, derived_leads : tuple of str
-        Leads that voted, and those of them that were derived.
+        Leads that the condition was detected in, and those of them that were derived.
     segment : Segment or None
         The flagged stretch; its ``strip`` is filled in by the life cycle, which knows the alert's id.
     provenance : Provenance

@@ -1,4 +1,4 @@
-"""Which alert a reported condition belongs to: one that is there, a new one, or none.
+"""Matches a reported condition to an open alert, a new alert, or none.
 
 A worker that started again, or one that jumped to the newest signal, may find the beginning of a condition elsewhere
 than the worker before it. So an alert is recognised by its id first, then by overlap: an episode that is back within
@@ -24,7 +24,7 @@ MICROSECOND_NS = 1000  # the resolution of instants in documents
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a report is about.
+    """The alert of a report.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Match:
     onset_ns : int
         Onset to record, where it begins a new one.
     stale : bool
-        It says nothing that is not known: an old report, or one of a condition that is over.
+        It adds nothing: an old report, or one of a condition that has ended.
     """
 
     alert: Alert | None

@@ -1,4 +1,4 @@
-"""What a bed has to tell after a turn, in the order in which it must leave the worker (docs/delivery.md)."""
+"""The outputs of one step of a bed, in the order in which they leave the worker (docs/delivery.md, "Publish")."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class Strip:
 
 @dataclass(eq=False)
 class Outputs:
-    """The messages of one turn; each turn leaves by itself, so that no version of an alert is ever skipped.
+    """The messages of one step; each step is delivered by itself, so that no version of an alert is skipped.
 
     Attributes
     ----------
     bed : Bed or None
-        The bed document, where it changed: first, and acknowledged before anything else leaves.
+        The bed document, where it changed: sent first, and acknowledged before the rest is sent.
     strips, alerts : list
-        Then these.
+        Sent second.
     flag_reason : str
-        Why the encoder flagged, where these are its alerts.
+        Reason of the encoder's flag, where these are its alerts.
     vitals : list of Vitals
         May be dropped, never late.
     encoder_window : Ecg or None
-        Ten seconds for the encoder tier: it may take them or leave them.
+        Ten seconds of signal, offered to the encoder tier.
     """
 
     bed: Bed | None = None

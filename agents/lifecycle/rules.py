@@ -17,13 +17,13 @@ LATE_AFTER_S = 30.0
 burst of buffered telemetry after an outage would sound every alarm of the outage at once."""
 
 REALARM_S = {"PM": 180.0, "PL": 600.0}
-"""The same code, or a lesser one of its chain, does not sound again for this long. Without it an irregular rhythm at
-the limit sounds every few seconds. The arrhythmia timeouts of Philips IntelliVue (first level up to 5, second up to 15
-minutes) are of this kind; PH has none."""
+"""The same code, or a lower-ranked one of its group, does not sound again for this long. Without it an irregular
+rhythm at the limit sounds every few seconds. The arrhythmia timeouts of Philips IntelliVue (first level up to
+5 minutes, second level up to 15) are of this kind; PH has none."""
 
 REMINDER_S = 120.0
 """A lethal alarm that nobody has acknowledged is called to mind this often (Philips V24: alarm reminder after 2 or 3
-minutes). Without it a silenced or displaced alarm stays on a screen that nobody looks at."""
+minutes). Without it a silenced or superseded alarm may stay unnoticed."""
 
 ESCALATE_AFTER_S = 180.0
 """A lethal alarm unacknowledged for this long, one reminder included, gets the mark on which consumers call more
@@ -33,8 +33,8 @@ AUDIO_PAUSE_MAX_S = 180.0
 """Longest audio pause that can be asked for (alarm systems of bedside monitors: 2 to 3 minutes; Dräger IACS: 2)."""
 
 ADVICE_STAYS_S = 600.0
-"""An interpretation without an alarm stays on for this long, or until it is acknowledged: its reading takes up to half
-a minute to come, and it makes no sound that calls anyone to look."""
+"""An interpretation without an alarm stays on for this long, or until it is acknowledged: the interpretation takes up
+to half a minute, and no sound calls a person to it."""
 
 KEEP_OFF_S = 600.0
 """Alerts stay in the bed document for this long after they are off: late interpretations still find them, a new worker
@@ -80,7 +80,7 @@ class Rules:
         return self.site_limits.with_changes(changes)
 
     def switched_off(self, code: str, at_the_bed: Mapping[str, Mapping[str, Any]]) -> bool:
-        """The alarm is not to be raised; never true of a lethal one, whatever a document says."""
+        """True when the alarm is not to be raised; never for a lethal alarm, whatever a document holds."""
         if CODES[code].lethal or code not in self.site_limits.table:
             return False
         on = at_the_bed.get(code, {}).get("on", self.site_limits.is_on(code))

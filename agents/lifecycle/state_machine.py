@@ -1,22 +1,21 @@
-"""The alarm life cycle of IEC 60601-1-8 as one pure state machine over a bed's document, the clock handed in.
+"""The alarm life cycle of IEC 60601-1-8: one pure state machine over a bed's document, the clock passed in.
 
-A *turn* takes the bed as it is, the time, and what happened (reports of conditions, an action of a person, an
-interpretation), and gives the bed as it is now and the new versions of its alerts, at most one version an alert. All
-that a turn needs stands in the bed document: a worker that gets it back from Kafka goes on where the last one stopped.
+A *transition* takes the bed, the time and one input (reports of conditions, a person's action, an interpretation) and
+gives the new bed and the new versions of its alerts, at most one version an alert. The whole state is in the bed
+document, so a worker that restores it from Kafka continues where the last one stopped. The document of a transition,
+with its new versions, is written before the next transition (docs/delivery.md, "Publish").
 
-Write the bed document of a turn before the next turn: it holds the new versions (see docs/delivery.md).
+=========================================  =========================================================================
+`step`                                     the conditions as they are reported at an update of the rhythm tier
+`tick`                                     time alone: instants, re-alarm times, end of an audio pause, reminders
+`agents.lifecycle.actions.apply_action`    a person acknowledges, silences, admits, discharges, …
+`apply_interpretation`                     the interpretation of an alert's segment
+`identify`                                 the pseudonym that the bed's windows carry
+=========================================  =========================================================================
 
-====================  ===============================================================================================
-`step`                the conditions as they are reported at a hop of the signal
-`tick`                time alone has passed: instants, re-alarm times, the end of an audio pause, reminders
-`agents.lifecycle.actions.apply_action`  a person acknowledges, silences, admits, discharges, …
-`apply_interpretation`         the interpreter's reading of an alert's segment
-`identify`            the pseudonym that the bed's windows carry
-====================  ===============================================================================================
-
-States: on → (acknowledged | latched) → off. A lethal alarm (PH) whose condition is over stays latched until somebody
-acknowledges it; any other is off with its condition. The table of states and their names elsewhere is
-`streams.alert_states`; docs/alarms.md tells it for people.
+States: on → (acknowledged | latched) → off. A lethal alarm (PH) whose condition has ended stays latched until a person
+acknowledges it; any other alarm is off when its condition ends. `streams.alert_states` has the table of the states and
+their names in other standards; docs/alarms.md describes them.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def step(
     *,
     rules: Rules = DEFAULT_RULES,
 ) -> tuple[Bed, list[Alert]]:
-    """One turn over the reported conditions.
+    """One transition over the reported conditions.
 
     Parameters
     ----------
@@ -69,8 +68,8 @@ def step(
     now_ns : int
         UTC nanoseconds.
     reports : sequence of ConditionReport
-        Every condition that is on, and those that ended since the last turn, in any order. A condition without a report
-        goes on: it ends by evidence only, a report of its end.
+        Every condition that is on, and those that ended since the last transition, in any order. A condition
+        without a report goes on: only a report of its end ends it.
     rules : Rules
         What the site sets for this bed.
 
@@ -89,7 +88,7 @@ def step(
 
 
 def tick(bed: Bed, now_ns: int, *, rules: Rules = DEFAULT_RULES) -> tuple[Bed, list[Alert]]:
-    """One turn in which only time has passed; at least one a second keeps the promises about time."""
+    """One transition in which only time has passed; needed at least once a second."""
     return finalize(AlertBook(bed, now_ns), rules)
 
 
@@ -99,7 +98,7 @@ def apply_interpretation(
     """Attach an interpretation to its alert, also to one that is off: an update, the state stays.
 
     The start version's citations keep their numbers 1…k; the message's go on from k + 1. A second interpretation
-    replaces the first with its citations, except that one worded from the measurements never replaces GEM's.
+    replaces the first with its citations, except that a rule-based report never replaces GEM's.
     """
     if message.id in bed.applied_ids:
         return bed, [], ApplyResult(False, f"interpretation {message.id} was applied before")
@@ -154,16 +153,16 @@ def end_all(book: AlertBook) -> None:
 
 
 def finalize(book: AlertBook, rules: Rules, applied_id: str | None = None) -> tuple[Bed, list[Alert]]:
-    """What follows at the end of any turn: what time ends, what sounds, who is reminded. Closes the book.
+    """The end of every transition: timers, sounding, reminders. Closes the book.
 
     Parameters
     ----------
     book : AlertBook
-        With the edits of the turn.
+        With the edits of the transition.
     rules : Rules
         The site's.
     applied_id : str or None
-        Of the action or interpretation that this turn applied or rejected.
+        Of the action or interpretation that this transition applied or rejected.
     """
     end_by_time(book)
     for alert in book.open():
@@ -209,7 +208,7 @@ def _raise(book: AlertBook, report: ConditionReport, onset_ns: int, rules: Rules
     instant = CODES[report.code].instant
     over_ns = report.detected_ns if instant and not report.live else report.end_ns
     if over_ns is None and not report.live:
-        return  # analysed behind the newest signal: recorded when its end is known, or when the newest shows it
+        return  # backfilled: recorded when its end is known, or when the live analysis reports it
     late = over_ns is not None and book.now_ns - over_ns > seconds_ns(LATE_AFTER_S)
     alert = book.raise_alert(report, onset_ns, rules)
     alert = book.edit(alert, late=late)
@@ -220,7 +219,7 @@ def _raise(book: AlertBook, report: ConditionReport, onset_ns: int, rules: Rules
 def _end(book: AlertBook, alert: Alert, end_ns: int) -> None:
     """The condition of an alert is over: latched where it is lethal and unacknowledged, else off.
 
-    An alert raised in this very turn stays on until the next: its first version is a start, not an end.
+    An alert raised in this transition stays on until the next: its first version is a start, not an end.
     """
     fields: dict[str, object] = {"end": not_before_onset(alert, end_ns)}
     if alert.priority == "PH" and alert.acknowledged is None:

@@ -1,4 +1,4 @@
-"""What time alone does in a turn: instants and advice go off, an audio pause ends, reminders fall due."""
+"""Timers of a transition: instants and advice go off, an audio pause ends, reminders fall due."""
 
 from __future__ import annotations
 

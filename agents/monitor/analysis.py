@@ -1,7 +1,7 @@
-"""The analysis of one bed's signal: reassembly, buffer and rhythm tier, one section after the other.
+"""The analysis of one bed's signal: message reassembly, signal buffer and rhythm tier, one signal segment at a time.
 
-In: windows with their append time. Out: `Step`, the rhythm as it stands after each piece of signal. The same windows
-give the same steps, whoever reads them and however they are cut.
+Input: windows with their append time. Output: `Step`, the rhythm after each piece of signal. The same windows give the
+same steps, whatever worker reads them and however they are divided into messages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ S = 1_000_000_000
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What is known after one piece.
+    """The state after one piece.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Step:
     rhythm : RhythmResult
         Of the rhythm tier.
     fresh : bool
-        The section begins with this piece: what was on in the one before is nobody's finding any more.
+        A new signal segment begins with this piece; conditions of the segment before are not reported any more.
     """
 
     piece: Piece
@@ -45,7 +45,9 @@ class Step:
 
 
 class Analysis:
-    """Parameters
+    """Analyses the windows of one bed.
+
+    Parameters
     ----------
     limits, settings : Limits, RhythmSettings
         Of the bed and of the site; `limits` may be assigned anew.
@@ -81,6 +83,7 @@ class Analysis:
 
     @property
     def limits(self) -> Limits:
+        """Alarm limits of the bed; may be assigned."""
         return self._limits
 
     @limits.setter
@@ -102,7 +105,7 @@ class Analysis:
 
     @property
     def usable_s(self) -> float:
-        """For how long usable signal with beats in it has been watched without a break."""
+        """Seconds of usable signal with beats analysed without interruption."""
         if self._usable_since is None or self.last is None:
             return 0.0
         return max(0.0, (self.last.rhythm.now - self._usable_since) / self.fs_hz)
@@ -114,11 +117,12 @@ class Analysis:
 
     @property
     def usable_since_ns(self) -> int | None:
+        """Instant since which usable signal with beats was analysed without interruption."""
         return None if self._usable_since is None else self.buffer.instant_ns(self._usable_since)
 
     @property
     def now_ns(self) -> int:
-        """Instant up to which the signal has been judged."""
+        """Instant up to which the signal has been analysed."""
         return 0 if self.last is None else self.buffer.instant_ns(self.last.rhythm.now)
 
     def add(self, window: EcgWindow, append_ns: int) -> tuple[list[Step], list[FeedProblem]]:
@@ -127,7 +131,7 @@ class Analysis:
         return steps, self.reassembly.problems()
 
     def release(self, now_ns: int) -> tuple[list[Step], list[FeedProblem]]:
-        """Take what has waited long enough for a missing message."""
+        """Take the messages that waited long enough for a missing one."""
         steps = [self._take(piece) for piece in self.reassembly.release(now_ns)]
         return steps, self.reassembly.problems()
 

@@ -1,11 +1,10 @@
-"""One bed: windows, actions, interpretations and time in; documents out. Pure, the clock handed in.
+"""One bed: windows, actions, interpretations and time in; documents out. Pure, the clock passed in.
 
-MessageReassembly and rhythm tier say what holds, the life cycle says what becomes of it, and each turn of it gives one
-`Outputs`, to be delivered in order before the next. The state that survives a worker is the bed document alone; what
-the signal says is found again from the windows (``replay``).
+Message reassembly and rhythm tier report the conditions, the life cycle makes alerts of them, and each step gives one
+`Outputs`, to be delivered in order before the next. The state that survives a worker is the bed document; the state of
+the signal is restored from the windows (``replay``).
 
-Whether a condition sounds depends on where it was seen: in signal that is older than `OLD_S` it is recorded, and sounds
-only where that signal proves to be the newest that the bed has.
+Conditions in signal that is older than `OLD_S` are recorded, and sound only when no newer signal of the bed follows.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from streams.topics import Topics
 from streams.wire import EcgWindow
 
 S = 1_000_000_000
-OLD_S = 10.0  # docs/delivery.md: at more lag than this the newest signal goes first
+OLD_S = 10.0  # signal that is older than this may not be the newest of the bed
 ENCODER_S = 10.0  # the encoder's window
 ENCODER_LEADS = 8  # independent leads that it needs: it never saw fewer
 
@@ -152,18 +151,18 @@ class BedMonitor:
         return outputs, outcome
 
     def apply_interpretation(self, message: InterpretationMessage, offset: int) -> tuple[list[Outputs], ApplyResult]:
-        """Attach the interpreter's reading to its alert, once."""
+        """Attach an interpretation to its alert, once."""
         bed, alerts, outcome = state_machine.apply_interpretation(
             self.bed, message, self._clock.now_ns(), rules=self._rules
         )
         return self._write(bed, alerts, {self._topics.interpretations: offset}), outcome
 
     def apply_reports(self, reports: Sequence[ConditionReport], applied: dict[str, int] | None = None) -> list[Outputs]:
-        """Conditions that others found: the encoder's flags, services that are not there."""
+        """Apply reports from outside the rhythm tier: encoder flags, missing services."""
         return self._transition(reports, applied=applied)
 
     def apply_encoder_result(self, ecg: Ecg, findings: Mapping[str, float], *, trained: bool) -> list[Outputs]:
-        """What the encoder found in ten seconds of this bed."""
+        """Apply the findings of the encoder in ten seconds of this bed."""
         stop_ns = ecg.start_ns + round(ecg.n_samples / ecg.fs_hz * 1e9)
         seen = encoder_flags.EncoderResult(findings, ecg.start_ns, stop_ns, trained)
         self._encoder_history, raised = encoder_flags.decide_flag(
@@ -178,17 +177,17 @@ class BedMonitor:
         return outputs
 
     def supports(self, code: str) -> tuple[str, ...]:
-        """Steady findings of the encoder that say the same as an alarm."""
+        """Steady findings of the encoder that an alarm covers."""
         return encoder_flags.supports(self._encoder_history, code)
 
     def strips_at_hand(self) -> list[Strip]:
         """Strips that may have been lost with the worker before, as far as the signal is at hand."""
         return self._reporter.strips_at_hand(self.bed, self.live)
 
-    # ---- live first ----------------------------------------------------------------------------------------------
+    # ---- latest first ----------------------------------------------------------------------------------------------
 
     def skip_to_latest(self, first: int, last: int) -> list[Outputs]:
-        """Record that the windows from ``first`` to ``last`` are passed over; the analysis so far goes on with them."""
+        """Record that the windows ``first`` to ``last`` are skipped; the analysis so far is kept for their backfill."""
         self.backfill = self.backfill or self.live
         self.live = self._analysis(resumed=True)
         self.offset = max(self.offset, last)
@@ -196,23 +195,23 @@ class BedMonitor:
         return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: last})
 
     def reclaim_tail(self, first: int) -> list[Outputs]:
-        """The windows from ``first`` on are judged live after all: the newest end of what was passed over."""
+        """Take the windows from ``first`` on, the tail of the skipped range, out of it: they are processed live."""
         self.offset = first - 1
         skipped = [r.changed(last=min(r.last, first - 1)) for r in self.bed.skipped if r.first < first]
         return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: first - 1})
 
     def backfill_window(self, window: EcgWindow, append_ns: int, *, replay: bool = False) -> list[Outputs]:
-        """Take one window that was passed over: its conditions are recorded when their end is known."""
+        """Backfill one skipped window: its conditions are recorded when their end is known."""
         if self.backfill is None:
             self.backfill = self._analysis(resumed=True)
         steps, _ = self.backfill.add(window, append_ns)
         if replay:
             return []
-        turns = [
+        steps_outputs = [
             self._transition(self._reporter.reports(self.bed, self.backfill, step.rhythm.episodes, live=False))
             for step in steps
         ]
-        return [output for turn in turns for output in turn]
+        return [output for outputs in steps_outputs for output in outputs]
 
     def record_backfilled(self, up_to: int) -> list[Outputs]:
         """The windows up to this offset have been analysed."""
@@ -221,12 +220,12 @@ class BedMonitor:
             self.backfill = None
         return [] if skipped == self.bed.skipped else self._write(self.bed.changed(skipped=skipped), [], {})
 
-    # ---- turns ---------------------------------------------------------------------------------------------------
+    # ---- transitions ---------------------------------------------------------------------------------------------
 
     def _transitions(
         self, steps: Sequence[Step], first: Sequence[ConditionReport] = (), placed: Bed | None = None
     ) -> list[Outputs]:
-        """One turn a step; what the message itself says goes with the first of them."""
+        """One transition for each analysis step; reports of the message itself go with the first."""
         outputs: list[Outputs] = []
         now_ns, live = self._clock.now_ns(), self.live
         reports, last_append_ns = list(first), live.reassembly.last_append_ns or now_ns
@@ -246,12 +245,12 @@ class BedMonitor:
     def _transition(
         self, reports: Sequence[ConditionReport], bed: Bed | None = None, applied: dict[str, int] | None = None
     ) -> list[Outputs]:
-        """One turn of the life cycle, on ``bed`` where the message changed it."""
+        """One transition of the life cycle, on ``bed`` where the message changed it."""
         after, alerts = state_machine.step(bed or self.bed, self._clock.now_ns(), reports, rules=self._rules)
         return self._write(after, alerts, self._applied(self.offset) if applied is None else applied)
 
     def _write(self, bed: Bed, alerts: list[Alert], applied: dict[str, int]) -> list[Outputs]:
-        """The documents of a turn; none where it changed nothing."""
+        """The documents of a transition; none where nothing changed."""
         if bed is self.bed and self._stored:
             return []
         self._stored = True
@@ -259,7 +258,7 @@ class BedMonitor:
         return [Outputs(bed=self.bed, strips=self._reporter.strips(alerts), alerts=alerts)]
 
     def _applied(self, offset: int) -> dict[str, int]:
-        """What a document of now says of the windows: all but those that wait for a missing one."""
+        """Applied offset of the windows: all but those that wait for a missing one."""
         if self._waiting_from is not None:
             offset = min(offset, self._waiting_from - 1)
         return {self._topics.windows: offset} if offset >= 0 else {}

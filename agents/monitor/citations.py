@@ -1,8 +1,8 @@
-"""From what the rhythm tier found to what a document says: the segment that shows a condition, and its citations.
+"""Selects the segment that shows a condition, and makes its citations.
 
-In: evidence in samples of a section. Out: the span of the strip, `Segment` and `Citation`, positions relative to the
-segment's start, at the sampling rate of the sender (docs/consume.md). A citation never points outside its segment:
-evidence over a longer time is cut to the beats that the strip shows, and `over_s` names the whole time.
+Input: evidence in samples of a signal segment. Output: the span of the strip, `Segment` and `Citation`, with positions
+relative to the strip's start at the original sampling rate (docs/consume.md). A citation never points outside its
+strip: evidence over a longer time is cut to the beats that the strip has, and `over_s` is the whole time.
 """
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ from streams.wire import FlaggedSegment, encode_flagged, encode_window
 
 
 class Delivery:
-    """Parameters
+    """Sends outputs in their order.
+
+    Parameters
     ----------
     settings, clock, sender, metrics
         The worker's.

@@ -1,7 +1,8 @@
-"""The encoder tier of a monitor: ten seconds of a bed now and then, when there is time; nothing waits for it.
+"""The encoder tier of a monitor: ten seconds of a bed at intervals, when there is time; no other part waits for it.
 
-A newer window of a bed takes the place of an older one that still waits, so under load the tier thins out by itself.
-Without an encoder the rhythm tier goes on alone, and `unavailable` says why.
+Input: `Ecg` of 10 s. Output: the findings of the heads, given to ``found``. A newer window of a bed replaces an older
+one that still waits, so the tier thins out under load. Without an encoder the rhythm tier goes on alone, and
+`unavailable` has the reason.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ Labels = dict[str, float]
 
 
 class EncoderTier:
-    """Parameters
+    """Runs the encoder and its heads beside the rhythm tier.
+
+    Parameters
     ----------
     settings : Settings
 
@@ -38,7 +41,7 @@ class EncoderTier:
     unavailable : str
         Why there is none.
     found : callable
-        Is told what the heads found: bed stream, the ten seconds, the labels present with their probabilities.
+        Called with bed stream, signal, and the findings present with their probabilities.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -51,7 +54,7 @@ class EncoderTier:
         self.found: Callable[[str, Ecg, Labels], Awaitable[None]] | None = None
 
     async def start(self) -> None:
-        """Load the encoder; its absence is told, not raised."""
+        """Load the encoder; its absence is reported, not raised."""
         try:
             session, self._heads = await asyncio.to_thread(self._load)
         except Exception as error:
@@ -72,6 +75,7 @@ class EncoderTier:
         return session, heads
 
     async def stop(self) -> None:
+        """Cancel the windows under way and close the session."""
         for task in self._running:
             task.cancel()
         if self._batcher is not None:

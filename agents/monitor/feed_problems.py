@@ -1,5 +1,6 @@
-"""Technical conditions that the messages themselves show: a silent feed, a clock that jumped, a second source, a
-pseudonym that changed. What is open stands in the bed document; here is only what was seen of it lately.
+"""Technical conditions of the feed: silence, clock jump, second source, changed pseudonym, missing service.
+
+Open alerts are in the bed document; this module keeps only the recent observations.
 """
 
 from __future__ import annotations

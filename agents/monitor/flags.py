@@ -1,12 +1,11 @@
-"""Which alerts GEM reads, why, and how many: the gate between the monitor and the interpreter.
+"""Selects the alerts that GEM interprets: the gate between the monitor and the interpreter. Pure.
 
-In: the alerts that begin in a turn. Out: flags, each with its reason in plain words and the start version's citations.
-A gate of budgets keeps one noisy bed from taking the interpreter from all others: the more urgent an alert, the more of
-the budget it may use, so that a lethal alarm finds room where others found none. What is left out keeps its alert; only
-the reading is missing, and the outcome says why.
+Input: the alerts that begin in a step. Output: flags, each with its reason and the citations of the start version.
+Budgets keep one noisy bed from taking the interpreter from all others: a more urgent alert may use more of the budget.
+An alert over budget gets a rule-based report with the reason.
 
-Everything is pure: the budget is a value, the clock is handed in. It is a worker's own and is not restored: a flag that
-is sent twice is read twice and applied once.
+The budget is a value, the clock is passed in. It belongs to one worker and is not restored: a flag that is sent twice
+is interpreted twice and applied once.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ ALL_MOST: Mapping[str, int] = {"PH": 60, "PM": 45, "PL": 30, "PN": 15}
 ease; bedside monitors make about two alarms a second on a thousand beds (Drew 2014: 187 a bed and day)."""
 
 SAME_CODE_S = 120.0
-"""The same code of a bed is read again after this long at the earliest, PH at once: the last reading still holds."""
+"""The same code of a bed is interpreted again after this long at the earliest, PH at once: the last one still holds."""
 
 _URGENCY = {"PH": 0, "PM": 1, "PL": 2, "PN": 3}
 
@@ -76,15 +75,15 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What became of the flags of a turn.
+    """The flags of a step, taken or left out.
 
     Attributes
     ----------
     taken : tuple of Flag
         For GEM, the most urgent first, the newest first among equals.
     left_out : tuple of (Flag, str)
-        The others, each with the reason. A segment sent to the interpreter with a deadline that has passed is worded
-        from the measurements, which costs milliseconds.
+        The others, each with the reason. A segment sent to the interpreter with a deadline that has passed gets a
+        rule-based report, which takes milliseconds.
     """
 
     taken: tuple[Flag, ...]
@@ -99,13 +98,13 @@ def flag(alert: Alert, *, supported_by: Iterable[str] = (), found: str = "") -> 
     alert : Alert
         Only a start version with a segment is read, and no technical alarm: there is no ECG to interpret in it.
     supported_by : iterable of str
-        The encoder's findings that say the same (`agents.monitor.encoder_flags.supports`).
+        The encoder's findings that the alarm covers (`agents.monitor.encoder_flags.supports`).
     found : str
         For `INTERPRETATION`: the reason with which the encoder's flag was raised.
     """
     if alert.phase is not Phase.START or alert.segment is None or alert.kind == "technical":
         return None
-    reason = found or _worded(alert)
+    reason = found or _reason_of(alert)
     agreeing = [TITLES.get(finding, finding) for finding in supported_by]
     if agreeing:
         reason += f"; the encoder agrees: {', '.join(agreeing)}"
@@ -118,7 +117,7 @@ def choose(budget: Budget, flags: Sequence[Flag], now_ns: int) -> tuple[Budget, 
     Parameters
     ----------
     budget : Budget
-        As it was after the last turn.
+        After the last step.
     flags : sequence of Flag
         Of any beds, in any order.
     now_ns : int
@@ -160,7 +159,7 @@ def _why_left_out(budget: Budget, spent: Sequence[Spent], alert: Alert, now_ns: 
     return ""
 
 
-def _worded(alert: Alert) -> str:
+def _reason_of(alert: Alert) -> str:
     """``Asystole (PH): no beat for 4.0 s or longer; RR 4.62 s in II``."""
     text = f"{alert.title} ({alert.priority})"
     cited = next((c for c in alert.citations if c.criterion is not None), None)

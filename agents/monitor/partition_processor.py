@@ -79,7 +79,9 @@ class _Skip:
 
 
 class PartitionProcessor:
-    """Parameters
+    """The state and the steps of one partition.
+
+    Parameters
     ----------
     number : int
         Of the partition.

@@ -25,8 +25,8 @@ from streams.wire import EcgWindow, window_of_ecg
 CLEARED_S = {"AFIB": 90.0, "IRREGULAR": 90.0, "QT_LONG": 90.0, "ST_ELEVATION": 90.0, "ST_DEPRESSION": 90.0,
              "WIDE_QRS": 90.0, "PR_LONG": 90.0, "PVC_RATE": 90.0, "AV_BLOCK": 60.0}  # fmt: skip
 CLEARED_DEFAULT_S = 20.0
-"""A fresh section that has watched usable signal this long and does not report a condition has seen that it is absent:
-the time that its rule needs to find it, and a margin. Until then an alert that the section before left on goes on."""
+"""A new signal segment with usable signal for this long and no report of a condition shows that it is absent: the time
+that its rule needs for detection, and a margin. Until then an alert of the segment before goes on."""
 
 
 def monitor_version() -> str:
@@ -38,7 +38,9 @@ def monitor_version() -> str:
 
 
 class Reporter:
-    """Parameters
+    """Makes the reports of the life cycle from the episodes of the rhythm tier.
+
+    Parameters
     ----------
     strip_s : float
         Length of a strip.
@@ -53,6 +55,7 @@ class Reporter:
         self._windows: dict[tuple[str, int], EcgWindow] = {}
 
     def provenance(self, windows: WindowRange | None = None) -> Provenance:
+        """Versions and models behind a report, with the range of its windows."""
         return Provenance(monitor=self._version, encoder=self.encoder, windows=windows)
 
     def reports(
@@ -62,7 +65,7 @@ class Reporter:
         return [self._report(bed, analysis, episode, live) for episode in episodes]
 
     def cleared(self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode]) -> list[ConditionReport]:
-        """The ends of conditions that a section before this one, or another worker, left on, and that are gone."""
+        """The ends of conditions that the segment before, or another worker, left on, and that are absent now."""
         named, since_ns = {episode.code for episode in episodes}, analysis.usable_since_ns
         out = []
         for alert in bed.alerts:
@@ -77,7 +80,7 @@ class Reporter:
         return out
 
     def strips(self, alerts: Iterable[Alert]) -> list[Strip]:
-        """The strips of the alerts that began in this turn."""
+        """The strips of the alerts that began in this step."""
         windows, self._windows = self._windows, {}
         out = []
         for alert in alerts:

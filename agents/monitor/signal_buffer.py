@@ -1,7 +1,7 @@
-"""The last seconds of a section's signal, at the rate at which it arrived, and when each of its samples was.
+"""The last seconds of a signal segment at its original sampling rate, and the instant of each sample.
 
-Samples are counted from the first one of the section, gaps included. In: pieces in order. Out: stretches as `Ecg`
-(NaN where a gap is) and instants as documents state them (UTC ns, whole microseconds).
+Samples count from the first one of the segment, gaps included. Input: pieces in order. Output: intervals as `Ecg`
+(float32 [leads, samples] in mV, NaN in gaps) and instants as documents state them (UTC ns, whole microseconds).
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ ANCHORS = 4096  # messages whose device time is kept: over an hour at 1 s; condi
 
 
 class SignalBuffer:
-    """Parameters
+    """Keeps the last seconds of a signal segment.
+
+    Parameters
     ----------
     keep_s : float
         How much signal is kept at least.
@@ -34,7 +36,7 @@ class SignalBuffer:
         self.end = 0  # samples so far: the number of the next one
 
     def add(self, chunk: Ecg, missing: int, instant_ns: int) -> None:
-        """Put on the next stretch, ``missing`` samples after the last; its first sample was at ``instant_ns``."""
+        """Append a chunk ``missing`` samples after the last one; its first sample was at ``instant_ns``."""
         first = self.end + missing
         self._fs_hz = chunk.fs_hz
         self._chunks.append((first, chunk))
@@ -53,12 +55,12 @@ class SignalBuffer:
         return self._chunks[0][0] if self._chunks else self.end
 
     def instant_ns(self, sample: int) -> int:
-        """When a sample was, by the device time of the message that holds it: the same wherever the section began."""
+        """Instant of a sample, by the device time of its message; it does not depend on where the segment begins."""
         k = max(0, bisect_right(self._samples, sample) - 1)
         return round((self._instants[k] + (sample - self._samples[k]) / self._fs_hz * S) / US) * US
 
     def sample_at(self, instant_ns: int) -> int:
-        """The sample that was at an instant (the nearest one; before the section's first message: negative or 0)."""
+        """The sample nearest to an instant (0 or negative before the first message of the segment)."""
         k = max(0, bisect_right(self._instants, instant_ns) - 1)
         return self._samples[k] + round((instant_ns - self._instants[k]) / S * self._fs_hz)
 

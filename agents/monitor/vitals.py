@@ -1,4 +1,4 @@
-"""A bed's numbers of a second, with a piece of one lead for the station's live trace."""
+"""A bed's numbers of one second, with a piece of one lead for the station's live trace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.ecg import Ecg
 from streams.bed import Vitals, Wave
 from streams.document import time_of_ns
 
-WAVE_HZ = 125.0  # docs/consume.md: the highest rate of a trace
+WAVE_HZ = 125.0  # at most (docs/consume.md); a screen shows no more
 WAVE_S = 2.0  # never more than this in one document: what was missed while nobody sent is not shown later
 PREFERRED = ("II", "I", "V2", "V5")  # the leads that people watch, where their quality is as good as any
 

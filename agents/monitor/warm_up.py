@@ -1,10 +1,10 @@
-"""How much signal a worker that takes over reads again before it goes live.
+"""Seconds of signal that a worker replays before a restored partition goes live (docs/delivery.md, "Restore", step 4).
 
-The take-over (docs/delivery.md) reads 120 s, or 60 s more than the longest time to confirm. On many beds and a slow
-machine that alone would take longer than an alarm may: then it is as much as fits into `BUDGET_S`, but never less than
-`LEAST_S`. Without that much, a condition that began just before the committed offset is lost: a heart that stands still
-since then shows a fresh analysis no beat to count from. Conditions that are confirmed over minutes are confirmed anew
-where less than the whole was read; an alert that is on stays on meanwhile.
+The target is 120 s, or 60 s more than the longest confirmation time of a rule. With many beds on a slow machine that
+takes longer than an alarm may; then the replay is limited to what fits into `BUDGET_S`, but is never shorter than
+`LEAST_S`. With less, a condition that began just before the committed offset is lost: a new analysis of an asystole has
+no beat to count from. Conditions with confirmation times of minutes are then confirmed anew; an open alert stays on
+meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SMOOTHING = 0.02
 
 
 class WarmUp:
-    """Measures what a second of a bed costs, and says how many can be afforded."""
+    """Measures the cost of a second of a bed, and gives the seconds that fit into the budget."""
 
     def __init__(self, settings: Settings) -> None:
         self._cost_s = GUESS_S

@@ -1,8 +1,9 @@
-"""The publisher: the bridge between Kafka, which is the record, and Redis, where nurse stations read and act.
+"""The publisher worker: the bridge between Kafka, the system of record, and Redis, where stations read and act.
 
-Out: alerts, beds, strips and vitals, each with its offset in one script call (`streams.alert_bus`). It goes on from the
-offsets in Redis, not from what its group committed: a Redis that was rolled back is filled up again. In: people's
-actions, which leave the inbox only when Kafka has them. While Redis is away it waits, and loses nothing.
+Output: alerts, beds, strips and vitals, each with its offset in one script call (`streams.alert_bus`). It continues
+from the offsets in Redis, not from those of its group: a Redis that was rolled back is filled again. Input: people's
+actions, which leave the inbox when Kafka has them. While Redis is not reachable it waits. The numbers are those of
+docs/delivery.md, "Redis".
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 0.5  # before Redis is asked again; its fail-over takes seconds
 SOCKET_S = (
-    5.0  # a Redis that does not answer for this long is away: without it a cut line would hold the worker forever
+    5.0  # without an answer for this long Redis is lost: without the limit a cut connection blocks the worker forever
 )
-VITALS_S = 5.0  # vitals older than this are dropped: a trace that is shown late is a lie about now
+VITALS_S = 5.0  # vitals older than this are dropped: a late trace shows a wrong present
 REFILL_BATCH = 200  # entries of one round trip
 
 
@@ -59,10 +60,12 @@ class Publisher(Worker):
         self.app.on_partitions_revoked.connect(self._revoked)
 
     async def start(self) -> None:
+        """Start the app and the forwarding of actions."""
         await super().start()
         self.run_forever(self._forward_actions(), "the inbox of actions")
 
     async def stop(self) -> None:
+        """Stop the app, then close Redis."""
         if self._task is not None:
             self._task.cancel()
         await super().stop()
@@ -83,7 +86,7 @@ class Publisher(Worker):
         self._task = asyncio.create_task(self._begin(committed))
 
     async def _begin(self, committed: dict[tuple[str, int], int]) -> None:
-        """Bring Redis up to what the group has committed, before anything newer is published."""
+        """Fill Redis up to the committed offsets of the group, before newer messages are published (Redis 1)."""
         try:
             await self._fill(committed)
         except asyncio.CancelledError:
@@ -104,17 +107,17 @@ class Publisher(Worker):
             if entry is None:
                 return
             try:
-                await self.bus.publish([entry])
+                await self.bus.publish([entry])  # Redis 2
                 self.metrics.published.labels(entry.kind).inc()
                 return
             except RolledBack as rollback:
                 # Nothing newer may be published before Redis is full again: it would hide what is missing before it.
                 self._filled.clear()
                 log.warning("%s", rollback)
-                await self._fill(dict(self._positions))
+                await self._fill(dict(self._positions))  # Redis 3
                 self._filled.set()
             except (RedisError, OSError) as error:
-                await self._wait(error)
+                await self._wait(error)  # Redis 4
 
     async def _fill(self, up_to: dict[tuple[str, int], int]) -> None:
         """Publish what Redis does not have of the record, up to these offsets (exclusive)."""

@@ -14,7 +14,7 @@ import faust
 from agents.settings import Settings
 from streams.embedded import shorten_fetch_wait
 
-REQUEST_TIMEOUT_S = 30.0  # Faust refuses a session longer than this; brokers answer in milliseconds or are gone
+REQUEST_TIMEOUT_S = 30.0  # Faust rejects a session longer than this; brokers answer in milliseconds or are gone
 
 
 def faust_app(settings: Settings, worker: str) -> Any:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 ASK_S = 1.0
 WAIT_S = 0.05
-FRESH_S = 2.5  # an older answer says nothing about now
+FRESH_S = 2.5  # an older answer does not hold now
 
 
 class LogEnds:

@@ -1,8 +1,9 @@
-"""May this worker still write? Only while it holds its partitions in the newest generation of the group.
+"""The lease: a worker may write only while it holds its partitions in the newest generation of the group.
 
-Kafka gives a partition to another worker when this one has not been heard for the session timeout: because its session
-was ended, or because the machine stood still (a paused container, a laptop's lid) and nobody inside noticed. A worker
-asks `check` before it writes, and ends when the answer is no: the other one writes by now.
+Kafka gives a partition to another worker when this one has sent no heartbeat for the session timeout: its session was
+ended, or the process was stopped (a paused container, a suspended machine) and did not notice. A worker calls `check`
+before it writes, and ends when it raises: another worker writes by now. The generation is read from private attributes
+of Faust and aiokafka, whose versions are pinned in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class SessionLost(RuntimeError):  # noqa: N818  (what happened; the worker ends 
 
 
 class Lease:
-    """Parameters
+    """The right of a worker to write.
+
+    Parameters
     ----------
     app : faust.App
     session_timeout_s : float

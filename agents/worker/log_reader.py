@@ -43,7 +43,7 @@ async def read_range(
 ) -> AsyncIterator[list[Incoming]]:
     """The records of one partition from offset ``start`` to ``stop`` (exclusive), poll by poll.
 
-    ``whole_batches``: also what lies behind ``stop`` in the batch that reaches it. The embedded broker names an end
+    ``whole_batches``: also the records after ``stop`` in the batch that reaches it. The embedded broker names an end
     inside the last batch, so whoever reads to the end wants that batch whole.
     """
     at = TopicPartition(topic, partition)
@@ -54,7 +54,7 @@ async def read_range(
     while position < stop:
         records = (await consumer.getmany(at, timeout_ms=POLL_MS)).get(at, [])
         if not records:
-            # Compacted away, or control records at the end: the position tells.
+            # Compacted away, or control records at the end: the position is past them.
             position = await consumer.position(at)
             continue
         position = records[-1].offset + 1
@@ -91,7 +91,7 @@ async def committed_offsets(consumer: Any, places: Iterable[tuple[str, int]]) ->
 async def log_end(consumer: Any, topic: str, partition: int, beyond: int) -> int:
     """The offset that the next record gets; exact where the broker names ``beyond`` as outside the log.
 
-    The embedded broker names an end inside the last batch: that batch is read before an end is believed to be lower.
+    The embedded broker names an end inside the last batch: that batch is read before a lower end is returned.
     """
     at = TopicPartition(topic, partition)
     end = int((await consumer.end_offsets([at]))[at])

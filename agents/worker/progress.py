@@ -1,4 +1,4 @@
-"""A worker that stands still while messages wait ends, so that the next one can go on.
+"""Ends a worker that finishes nothing while messages wait, so that another one takes over.
 
 Consumers of Kafka are known to die slowly: the group still hears their heartbeat, no other worker takes over, and
 nothing is handled. So a thread of its own, which no stuck loop can stop, compares what was finished with what waits.
@@ -20,7 +20,7 @@ STUCK_STATUS = 1
 
 
 class ProgressSample(NamedTuple):
-    """What a sample at the worker shows.
+    """State of the worker at one time.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class ProgressSample(NamedTuple):
     waiting : int or None
         Messages that are in Kafka and not handled; None where nobody knows.
     beats : int
-        Turns of the worker's loop: the same twice means that it stands still.
+        Iterations of the worker's loop; the same number twice means that it stands still.
     """
 
     handled: int
@@ -38,12 +38,12 @@ class ProgressSample(NamedTuple):
 
 
 class StuckWatch:
-    """Judges one sample after another.
+    """Compares one sample with the next.
 
     Parameters
     ----------
     stuck_after_s : float
-        Nothing finished for this long while messages wait, or a loop that does not turn: stuck.
+        Nothing finished for this long while messages wait, or an event loop that stands still: stuck.
     """
 
     def __init__(self, stuck_after_s: float, now_s: float) -> None:
@@ -67,7 +67,7 @@ class StuckWatch:
 
 
 def watch(sample: Callable[[], ProgressSample], stuck_after_s: float, stop: threading.Event) -> threading.Thread:
-    """ProgressSample once a second from a thread; end the process with status 1 when the worker is stuck."""
+    """Sample once a second from a thread; end the process with status 1 when the worker is stuck."""
 
     def run() -> None:
         judge = StuckWatch(stuck_after_s, time.monotonic())

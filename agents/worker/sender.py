@@ -62,6 +62,7 @@ class Sender:
         self._producer: Any = None
 
     async def start(self) -> Self:
+        """Connect to Kafka."""
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.kafka.split(","),
             acks="all",
@@ -87,7 +88,7 @@ class Sender:
     async def send_volatile(self, message: Outgoing) -> None:
         """Send without waiting for the acknowledgement: it may be dropped, never late."""
         future = await self._queue(message)
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, and let go
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved, and ignored
 
     async def reject(self, message: Incoming, reason: str) -> None:
         """Log and count a message that cannot be read, and write it with the reason to the dead-letter topic."""

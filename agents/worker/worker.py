@@ -1,7 +1,7 @@
-"""What the three workers share: a Faust app inside this process's own loop, ready, failed, and a clean end.
+"""Shared by the three workers: a Faust app in this process's event loop, `ready`, failure, and a clean end.
 
-A worker that cannot go on says why and ends with status 1; whatever it was handling is not committed, and the next
-worker does it again. It never goes on with something half done.
+A worker that cannot go on logs the reason and ends with status 1. The message in progress is not committed, and the
+next worker processes it again.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
+        """Start the sender, the app and the periodic tasks."""
         await self.sender.start()
         await self.app.start()
         self.run_forever(self._watch_app(), "the Faust app")
@@ -73,7 +74,7 @@ class Worker:
         await self.sender.stop()
 
     def fail(self, error: BaseException) -> None:
-        """This worker cannot go on."""
+        """End the worker with an error."""
         if not self.ended.done():
             log.error("%s cannot go on: %s", self.name, error, exc_info=error)
             self.ended.set_exception(error)
