@@ -96,11 +96,15 @@ class Wave(Document):
 
 
 class Vitals(Document):
-    """Vitals of a bed for one second; they may be dropped, and are never delivered late."""
+    """Vitals of a bed for one second; they may be dropped, and are never delivered late.
+
+    ``judged_at`` is the time of the newest signal on which the rhythm was judged; None before the first.
+    """
 
     schema_: int = Field(default=1, alias="schema")
     bed_stream: str
     at: Time
+    judged_at: Time | None = None
     hr: float | None = None
     rhythm: str | None = None
     pvc_per_min: float | None = None

@@ -78,6 +78,7 @@ class Analysis:
         self.buffer = SignalBuffer(BUFFER_S)
         self.fs_hz = 0.0
         self.last: Step | None = None
+        self.judged_at_ns: int | None = None  # instant of the newest verdict, of whatever segment
         self._usable_since: int | None = None
         self._messages: list[tuple[int, int, int]] = []  # first sample, epoch and sequence of those in the buffer
 
@@ -146,6 +147,8 @@ class Analysis:
             ended = tuple(e for e in self._tier.gap(piece.missing).episodes if e.end is not None)
         self.buffer.add(chunk, piece.missing, chunk.start_ns + piece.clock_offset_ns)
         rhythm = self._tier.push(chunk)
+        if rhythm.last_judged is not None:
+            self.judged_at_ns = max(self.judged_at_ns or 0, self.buffer.instant_ns(rhythm.last_judged))
         if ended:
             rhythm = replace(rhythm, episodes=(*ended, *rhythm.episodes))
         if not rhythm.usable_leads or not rhythm.hr:  # a rate of its own is what shows that a condition is absent

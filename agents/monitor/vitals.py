@@ -38,6 +38,7 @@ class VitalsMaker:
         return Vitals(
             bed_stream=self._bed_stream,
             at=time_of_ns(buffer.instant_ns(buffer.end)),
+            judged_at=None if analysis.judged_at_ns is None else time_of_ns(analysis.judged_at_ns),
             hr=_finite(rhythm.hr),
             rhythm=rhythm.rhythm,
             pvc_per_min=_finite(rhythm.pvc_per_min),

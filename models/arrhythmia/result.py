@@ -9,6 +9,7 @@ from models.arrhythmia.criteria.waves import RhythmBaseline
 from models.arrhythmia.episodes import Episode
 from models.beats.detector import Beat
 
+VERDICT_S = 10.0  # a verdict on older signal says nothing about the patient now
 HR_BEATS = 8  # the heart rate is a mean over this many RRs (GE EK-Pro: 8-beat mean)
 
 
@@ -26,8 +27,14 @@ class RhythmResult:
         Beats that became final since the last push.
     hr : float or None
         Mean rate of the last beats, per minute; 0 in asystole, None where it is unknown.
+    judged : bool
+        A standstill could have been seen: usable leads, and usable signal without a break for as long as the limit of
+        ASYSTOLE.
+    last_judged : int or None
+        Absolute sample of the newest update that was judged.
     rhythm : str or None
-        Name of the rhythm, by `rhythm_name`; None without a usable lead.
+        Name of the rhythm, by `rhythm_name`; None without a usable lead, or without a judged update in the last
+        `VERDICT_S`.
     pvc_per_min : int or None
         Ventricular beats in the last minute.
     st : mapping
@@ -44,6 +51,8 @@ class RhythmResult:
     episodes: tuple[Episode, ...] = ()
     beats: tuple[Beat, ...] = ()
     hr: float | None = None
+    judged: bool = False
+    last_judged: int | None = None
     rhythm: str | None = None
     pvc_per_min: int | None = None
     st: Mapping[str, float] = field(default_factory=dict)
@@ -70,9 +79,11 @@ RHYTHMS = (
 """Codes that name the rhythm, in the order in which they are looked for."""
 
 
-def rhythm_name(on: Sequence[str], paced: bool) -> str:
-    """Name of the rhythm, from the codes of the episodes that are on."""
+def rhythm_name(on: Sequence[str], hr: float | None, paced: bool) -> str | None:
+    """Name of the rhythm, from the codes of the episodes that are on; without one it takes a rate to be regular."""
     for code, name in RHYTHMS:
         if code in on:
             return name
+    if hr is None:
+        return None
     return "paced rhythm" if paced else "regular rhythm"

@@ -24,7 +24,7 @@ from models.arrhythmia.episode_tracker import EpisodeTracker
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.evaluate import ConditionEvaluator, RhythmContext
 from models.arrhythmia.limits import Limits, RhythmSettings
-from models.arrhythmia.result import HR_BEATS, RhythmResult, rhythm_name
+from models.arrhythmia.result import HR_BEATS, VERDICT_S, RhythmResult, rhythm_name
 from models.arrhythmia.silence import AsystolePlausibility
 from models.arrhythmia.views import RhythmViews
 from models.arrhythmia.wave_history import WaveHistory
@@ -95,6 +95,7 @@ class RhythmTier:
         self._dominant = DominantBeatTemplate(self.leads, self.fs_hz)
         self._since = self._now = start_sample
         self._boundary: int | None = None
+        self._last_judged: int | None = None
         self._signal = np.zeros((len(self.leads), 0), np.float32)
         self._beats: list[Beat] = []
         self._new_beats: list[Beat] = []  # final since the last update
@@ -237,12 +238,19 @@ class RhythmTier:
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)
         on = [e.code for e in episodes if e.end is None]
+        hr = self._rate(track, on)
+        judged = self._judged(usable, suspected_lead_artifact)
+        if judged:
+            self._last_judged = now
+        recent = self._last_judged is not None and now - self._last_judged <= VERDICT_S * fs
         return RhythmResult(
             now=now,
             episodes=(*ended, *episodes),
             beats=tuple(beats),
-            hr=self._rate(track, on),
-            rhythm=rhythm_name(on, self.paced) if usable else None,
+            hr=hr,
+            judged=judged,
+            last_judged=self._last_judged,
+            rhythm=rhythm_name(on, hr, self.paced) if usable and recent else None,
             pvc_per_min=self._pvcs(track) if usable else None,
             st=self._waves.st(usable),
             quality={lead: q.score for lead, q in self._stream.quality.items()},
@@ -261,6 +269,12 @@ class RhythmTier:
                 ]
             )
         )
+
+    def _judged(self, usable: Sequence[str], suspected_lead_artifact: bool) -> bool:
+        """Whether a standstill could have been seen in the uninterrupted usable signal up to now."""
+        usable_from = max((stop for _, stop in self._unusable), default=self._since)
+        usable_s = (self._now - max(usable_from, self._since)) / self.fs_hz
+        return bool(usable) and not suspected_lead_artifact and usable_s >= self._limits["ASYSTOLE"].seconds
 
     def _leads_with_samples(self) -> tuple[str, ...]:
         """Leads with samples in the last second."""
