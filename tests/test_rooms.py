@@ -68,6 +68,12 @@ def test_models_never_knows_the_network() -> None:
         assert not {name.split(".")[0] for name in imported(path)} & NETWORK, path
 
 
+def test_models_reads_no_environment_variable() -> None:
+    for path in modules("models"):
+        text = path.read_text()
+        assert "os.environ" not in text and "getenv" not in text, path
+
+
 def test_streams_never_knows_the_models_libraries() -> None:
     for path in modules("streams"):
         assert not {name.split(".")[0] for name in imported(path)} & (

@@ -127,6 +127,14 @@ def test_alarms_is_causal(standstill: tuple[Path, float]) -> None:
     assert any(e["code"] == "ASYSTOLE" and e["end_s"] is None for e in part["events"])
 
 
+def test_the_fold_reaches_the_networks_and_a_missing_one_is_an_error(steady: tuple[Path, np.ndarray]) -> None:
+    record = (steady[0], "--fs", 500, "--json")
+    shipped, fold_2 = gem_bedside("measure", *record), gem_bedside("measure", *record, fold=2)
+    assert fold_2.status == DONE and fold_2.lines[0]["beats"] != shipped.lines[0]["beats"]
+    missing = gem_bedside("measure", *record, fold=7)
+    assert missing.status == FAILED and "no delineator_fold7.onnx" in missing.lines[0]["error"]
+
+
 def test_many_records_are_answered_in_the_order_given(
     steady: tuple[Path, np.ndarray], standstill: tuple[Path, float]
 ) -> None:
