@@ -1,12 +1,12 @@
-"""Alarms: true and false ones of the ICU, atrial fibrillation, delay, burden. Writes benchmarks/alarms.md.
+"""Benchmark of the alarms: true and false ICU alarms, atrial fibrillation, delay, alarm burden. Writes alarms.md.
 
     python benchmarks/alarms.py [--score DIR] [--data DIR] [--parts scored,af,delays,mitdb] [--kept DIR] [--limit N]
 
-`scored` and `af` are what the scorers alarms.py and af.py in the score folder say of the command line, with
-``--folds``: every record is answered with weights that never saw its fold. `delays` runs the rhythm tier over scripted
-episodes spliced into real recordings (`models.evaluation.splices`). `mitdb` counts lethal alarms on MIT-BIH outside of
-what is annotated. Each part keeps its result in ``--kept``, so that they may be run one at a time; the table is made of
-all there are.
+`scored` and `af` run the scorers alarms.py and af.py of the score folder on the command line with ``--folds``: each
+record is analysed with weights that were trained without its fold. `delays` runs the rhythm tier over scripted episodes
+spliced into real recordings (`models.evaluation.splices`). `mitdb` counts lethal alarms on MIT-BIH outside of the
+annotated episodes. Each part stores its result in ``--kept``, so that the parts can run one at a time; the table has
+all stored results.
 """
 
 from __future__ import annotations

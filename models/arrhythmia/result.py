@@ -76,7 +76,7 @@ RHYTHMS = (
     ("EXTREME_BRADY", "bradycardia"),
     ("BRADY", "bradycardia"),
 )
-"""Codes that name the rhythm, in the order in which they are looked for."""
+"""Codes that name the rhythm, the first one that is on names it."""
 
 
 def rhythm_name(on: Sequence[str], hr: float | None, paced: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Flatness of the line between beats, which tells bradycardia and asystole from missed beats and artefact.
+"""Flatness of the line between beats, which separates bradycardia and asystole from missed beats and artefact.
 
 In: the newest seconds of signal, mV [leads, samples], and the R peaks. Out: whether the line is flat between the beats.
 A rate that is low because beats were missed or hidden by artefact has steep deflections between the detected beats.

@@ -37,7 +37,7 @@ from models.signal.quality import MIN_PRESENT
 
 SIGNAL_KEPT_S = 20.0  # longest signal that a criterion uses
 BEATS_KEPT_S = 130.0  # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
-PLAUSIBILITY_FROM_S = 3.0  # from this time without a beat on, asystole and lead artefact are told apart
+PLAUSIBILITY_FROM_S = 3.0  # the plausibility of asystole is evaluated from this time without a beat on
 NEW_STREAM_AFTER_GAP_S = 30.0  # the beat stream forgets within this time: after a longer gap it starts anew
 
 __all__ = ["RhythmBaseline", "RhythmResult", "RhythmTier", "find_episodes"]

@@ -30,7 +30,7 @@ from models.signal.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_qual
 from models.signal.quantiles import median
 
 UPDATE_INTERVAL_S = 1.0  # a live signal is analysed on this grid
-MIN_SIGNAL_S = 0.5  # no beats are looked for in less signal
+MIN_SIGNAL_S = 0.5  # beats are detected in at least this much signal
 MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
 REFRACTORY_S = 0.2  # smallest distance of two beats: 300 a minute
 R_JITTER_S = 0.06  # an R peak may move by this from one update to the next
@@ -53,7 +53,7 @@ USUAL_BEATS, MIN_USUAL_BEATS = 8, 3  # the usual amplitude is a median of up to 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSchedule:
-    """When and over how much signal a `BeatStream` looks for beats.
+    """Interval, context and delay of the updates of a `BeatStream`.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class BeatStream:
     ----------
     end_sample : int
         Absolute sample after the last one taken.
-    settled : int
+    final_before : int
         Beats before this sample are final.
     pending : list of Beat
         Beats found that are not final yet and may still move.

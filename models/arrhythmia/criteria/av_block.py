@@ -2,7 +2,7 @@
 
 In, once an update: the newest signal, mV [leads, samples], and the measured beats. Out: P waves without a QRS complex,
 and the AV_BLOCK finding of two in 30 s.
-The template of a lead is the mean P wave of the conducted beats. It is looked for between the T wave of one conducted
+The template of a lead is the mean P wave of the conducted beats. It is searched between the T wave of one conducted
 beat and the P wave (or QRS) of the next. A match needs the correlation and size in most leads, and a place in the
 rhythm of the P waves. Intervals with a ventricular beat at either end are left out: a P wave after such a beat is
 blocked by its refractory period.
@@ -132,10 +132,10 @@ def _between(
     first, last = here.t_off + round(AFTER_T_S * fs) - start, own - round(BEFORE_P_S * fs) - start
     if last - first < 3:
         return []
-    votes = np.zeros((len(templates), last - first))
+    matches = np.zeros((len(templates), last - first))
     for n, (lead, template) in enumerate(templates.items()):
-        votes[n] = _matches(part.lead(lead).astype(np.float64), template, first, last)
-    agreed = votes.sum(axis=0) * 2 > len(templates)
+        matches[n] = _matches(part.lead(lead).astype(np.float64), template, first, last)
+    agreed = matches.sum(axis=0) * 2 > len(templates)
     if not agreed.any():
         return []
     runs = np.split(np.flatnonzero(agreed), np.flatnonzero(np.diff(np.flatnonzero(agreed)) > 1) + 1)
@@ -144,7 +144,7 @@ def _between(
     for run in runs:
         at = start + first + int(run[len(run) // 2])
         if before is not None and _in_rhythm(before, at, own, beats, fs):
-            leads = tuple(lead for lead, row in zip(templates, votes, strict=True) if row[run].any())
+            leads = tuple(lead for lead, row in zip(templates, matches, strict=True) if row[run].any())
             out.append((at, leads))
     return out
 

@@ -70,7 +70,7 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -
     if network < needed:
         return None
     span = (track.now - round(WINDOW_S * track.fs_hz), track.now)
-    leads = tuple(lead for lead, votes in zip(track.leads, likely, strict=True) if votes)
+    leads = tuple(lead for lead, is_likely in zip(track.leads, likely, strict=True) if is_likely)
     criterion = criterion_of("VFIB", f"fibrillation or flutter waves for {limit.seconds:g} s", limit.seconds)
     height = round(views.peak_to_peak(leads[0], WINDOW_S), 3)
     size = Evidence(

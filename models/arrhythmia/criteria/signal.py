@@ -86,9 +86,9 @@ class TechnicalConditions:
         limit: float,
         quality: Mapping[str, LeadQuality],
     ) -> Finding:
-        worst = round(max((quality[lead].score for lead in leads), default=0.0), 3)
+        highest = round(max((quality[lead].score for lead in leads), default=0.0), 3)
         start = max(onset, now - round(QUALITY_SPAN_S * self._fs))
         evidence = Evidence(
-            "QUALITY", worst, leads, start, now, criterion=criterion_of(code, rule, limit), method=METHOD
+            "QUALITY", highest, leads, start, now, criterion=criterion_of(code, rule, limit), method=METHOD
         )
         return Finding(code, onset, now, (evidence,), leads)

@@ -1,4 +1,4 @@
-"""docs/alarms.md says what the code does: its tables are compared with the constants."""
+"""The tables of docs/alarms.md equal the constants of the code."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ CODES = ("ASYSTOLE", "VFIB", "EXTREME_BRADY", "EXTREME_TACHY", "VTACH")
 AROUND_S = 6.0  # signal about the cited span: enough to know the beats by
 TAIL_S = 12.0  # of each scripted episode
 
-# Looked at with what comes after, a beat may move a little, and so may its ends; the larger of the two is allowed
+# With the signal after it, a beat and its ends may move a little; the larger of the two is allowed
 RELATIVE = {"HR": 0.06, "RR": 0.06, "REGULARITY": 0.25}
 ABSOLUTE = {
     "HR": 2.0,

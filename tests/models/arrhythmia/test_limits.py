@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.arrhythmia.codes import LETHAL
-from models.arrhythmia.limits import RULES, Limits, RhythmSettings
+from models.arrhythmia.limits import RULES, DurationLimit, Limits, RhythmSettings, RunLimit
 
 
 def test_the_defaults_are_those_of_the_table() -> None:
@@ -88,3 +88,10 @@ def test_times_to_confirm_have_bounds() -> None:
     assert RhythmSettings(af_confirm_s=8).af_confirm_s == 8
     with pytest.raises(ValueError, match="af_confirm_s 4 is not in 5…300 s"):
         RhythmSettings(af_confirm_s=4)
+
+
+def test_a_limit_needs_numbers_above_zero() -> None:
+    with pytest.raises(ValueError, match=r"DurationLimit seconds -4\.0 is not a number above zero"):
+        DurationLimit(-4.0)
+    with pytest.raises(ValueError, match="RunLimit rate nan is not a number above zero"):
+        RunLimit(5, rate=float("nan"))

@@ -44,10 +44,10 @@ def test_same_beats_whatever_the_chunks(sizes: list[int]) -> None:
 
 def test_a_beat_is_visible_within_a_second_and_final_within_two() -> None:
     ecg = recording(30)
-    stream, hop = BeatStream(ecg.leads, ecg.fs_hz), round(ecg.fs_hz)
+    stream, update = BeatStream(ecg.leads, ecg.fs_hz), round(ecg.fs_hz)
     seen_at: dict[int, int] = {}
-    for at in range(0, ecg.n_samples, hop):
-        for b in stream.push(Ecg(ecg.leads, ecg.fs_hz, ecg.mv[:, at : at + hop])):
+    for at in range(0, ecg.n_samples, update):
+        for b in stream.push(Ecg(ecg.leads, ecg.fs_hz, ecg.mv[:, at : at + update])):
             seen_at[b.sample] = stream.end_sample
         assert stream.final_before == stream.end_sample - round(0.5 * ecg.fs_hz)
     assert max(seen - r for r, seen in seen_at.items()) <= 1.6 * ecg.fs_hz
