@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from redis import Redis
 
 from streams.alert import Alert
 from streams.keys import Keys
 from streams.redis_values import entries_by_stream
 from streams.ward_view import WardView
+
+log = logging.getLogger(__name__)
 
 _BLOCK_MS = 500  # longest wait of a read; without it a new unit or a stop is noticed only with the next alert
 
@@ -22,8 +26,9 @@ def newest_versions(redis: Redis, site: str, unit: str | None = None) -> list[Al
     for name in WardView(redis, site).units() if unit is None else [unit]:
         entries: Any = redis.xrange(Keys(site).alerts(name))
         for _, fields in entries:
-            alert = Alert.from_json(fields[b"doc"])
-            newest[alert.id] = alert
+            alert = _alert(fields)
+            if alert is not None:
+                newest[alert.id] = alert
     return sorted(newest.values(), key=lambda alert: alert.onset)
 
 
@@ -62,6 +67,17 @@ def alert_versions(
         for stream, entries in batches:
             for entry_id, fields in entries:
                 cursors[stream] = entry_id
-                yield entry_id.decode(), Alert.from_json(fields[b"doc"])
+                alert = _alert(fields)
+                if alert is not None:
+                    yield entry_id.decode(), alert
         if not batches:
             yield None
+
+
+def _alert(fields: Mapping[bytes, bytes]) -> Alert | None:
+    """The alert of a stream entry; None, and a line in the log, where it holds none."""
+    try:
+        return Alert.from_json(fields.get(b"doc", b""))
+    except ValidationError as error:
+        log.error("an entry of an alert stream cannot be read: %s", str(error)[:300])
+        return None

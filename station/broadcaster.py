@@ -32,7 +32,7 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from streams.keys import Keys
-from streams.redis_values import entries_by_stream
+from streams.redis_values import entries_by_stream, entry_order, text
 from streams.ward_view import WardView
 
 HEARTBEAT_S = 2.0  # a browser cannot tell a quiet site from a lost server without it; the page alarms after 6 s
@@ -59,7 +59,7 @@ class EventBroadcaster:
     def __init__(self, redis_url: str, site: str) -> None:
         self.site = site
         self.keys = Keys(site)
-        self.redis = aioredis.Redis.from_url(redis_url, decode_responses=True, health_check_interval=5)
+        self.redis = aioredis.Redis.from_url(redis_url, health_check_interval=5)
         self.view = WardView(redis.Redis.from_url(redis_url, socket_timeout=SOCKET_TIMEOUT_S), site)
         self.redis_lost: str | None = None
         self._queues: set[asyncio.Queue[str | None]] = set()  # one for each browser; None: send a snapshot
@@ -161,8 +161,11 @@ class EventBroadcaster:
                 scan_due_s = clock.time() + UNIT_SCAN_S
                 units = await run_in_threadpool(self.view.units)
                 for stream in map(self.keys.alerts, units):
+                    newest = await self._newest(stream)
                     if stream not in self._last_entries:  # a unit that appears later is read from its beginning
-                        self._last_entries[stream] = "0-0" if self._units_scanned else await self._newest(stream)
+                        self._last_entries[stream] = "0-0" if self._units_scanned else newest
+                    elif entry_order(newest) < entry_order(self._last_entries[stream]):
+                        self._last_entries[stream] = "0-0"  # Redis lost the stream; its new entries may have lower ids
                 self._units_scanned = True
                 self._redis_answered()
             if not units:
@@ -171,12 +174,16 @@ class EventBroadcaster:
             answer = await self.redis.xread(self._last_entries, count=500, block=READ_BLOCK_MS)
             for stream, entries in entries_by_stream(answer):
                 for entry_id, fields in entries:
-                    self._last_entries[stream] = entry_id
-                    self._send(event("alert", fields["doc"]))
+                    self._last_entries[stream] = text(entry_id)
+                    doc = _json(fields.get(b"doc"))
+                    if doc is None:
+                        log.error("entry %s of %s is no alert", text(entry_id), stream)
+                        continue
+                    self._send(event("alert", doc))
 
     async def _newest(self, stream: str) -> str:
         newest: Any = await self.redis.xrevrange(stream, count=1)
-        return str(newest[0][0]) if newest else "0-0"
+        return text(newest[0][0]) if newest else "0-0"
 
     async def _read_channels(self) -> None:
         async with self.redis.pubsub() as channel:
@@ -185,9 +192,10 @@ class EventBroadcaster:
                 message = await channel.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_S)
                 if message is None:
                     continue
-                kind = json.loads(message["data"]).get("type")
-                if kind in ("bed", "vitals"):  # alerts come by their stream
-                    self._send(event(kind, message["data"]))
+                doc = _json(message["data"])
+                kind = None if doc is None else json.loads(doc).get("type")
+                if doc is not None and kind in ("bed", "vitals"):  # alerts come by their stream
+                    self._send(event(kind, doc))
 
     def _send(self, message: str) -> None:
         for queue in self._queues:
@@ -196,6 +204,15 @@ class EventBroadcaster:
     def _send_snapshots(self) -> None:
         for queue in self._queues:
             _put(queue, None)
+
+
+def _json(data: Any) -> str | None:
+    """The text of a JSON object on one line; None where the bytes hold none."""
+    try:
+        found = data.decode()
+        return found if isinstance(json.loads(found), dict) and "\n" not in found else None
+    except (AttributeError, ValueError, RecursionError):
+        return None
 
 
 def _put(queue: asyncio.Queue[str | None], message: str | None) -> None:

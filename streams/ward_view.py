@@ -6,9 +6,12 @@ docs/consume.md.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
 from redis import Redis
 
 from streams.alert import Alert
@@ -16,6 +19,10 @@ from streams.bed import Bed, Vitals
 from streams.keys import Keys
 from streams.redis_values import text
 from streams.wire import EcgWindow, decode_window
+
+log = logging.getLogger(__name__)
+
+D = TypeVar("D")
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class WardView:
     def open_alerts(self, unit: str) -> list[Alert]:
         """Alerts of a unit that are not off, by onset."""
         ids = [text(alert_id) for alert_id in self.redis.zrange(self.keys.active(unit), 0, -1)]
-        return [alert for alert in map(self.alert, ids) if alert is not None]
+        return _readable(self.alert, ids, "alert")
 
     def alert(self, alert_id: str) -> Alert | None:
         """The newest version of an alert; None where it is unknown or has expired."""
@@ -56,7 +63,7 @@ class WardView:
     def beds(self, unit: str) -> list[BedView]:
         """Beds of a unit, by bed stream."""
         names = sorted(text(name) for name in self.redis.smembers(self.keys.beds(unit)))
-        return [view for view in map(self.bed, names) if view is not None]
+        return _readable(self.bed, names, "bed")
 
     def bed(self, bed_stream: str) -> BedView | None:
         """One bed; None where it is unknown."""
@@ -77,6 +84,19 @@ class WardView:
         key = self.keys.strip(alert_id)
         value: Any = self.redis.get(key)
         return None if value is None else decode_window(value, topic=key, partition=0, offset=0, patient_pattern=".*")
+
+
+def _readable(read: Callable[[str], D | None], names: Iterable[str], kind: str) -> list[D]:
+    """The documents that are there; one that cannot be read is logged, and keeps no other back."""
+    out = []
+    for name in names:
+        try:
+            found = read(name)
+        except ValidationError as error:
+            log.error("the document of %s %s cannot be read: %s", kind, name, str(error)[:300])
+            continue
+        out += [] if found is None else [found]
+    return out
 
 
 def _escaped(pattern: str) -> str:

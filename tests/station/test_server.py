@@ -116,3 +116,30 @@ def test_no_file_of_the_page_loads_anything_from_another_origin(path: str, stati
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "http://" not in answer.text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in answer.text
+
+
+def test_garbage_in_redis_and_a_lost_stream_end_no_feed(station_url: str, ward: WardInRedis, redis_url: str) -> None:
+    # Given a browser, and a site whose Redis holds documents that nobody can read
+    client = redis.Redis.from_url(redis_url)
+    stream = "ecg:{main}:alerts:icu-3"
+    ward.bed()
+    client.sadd("ecg:{main}:beds:icu-3", "icu-3/99")
+    client.hset("ecg:{main}:bed:icu-3/99", "doc", b"\xff{")
+    client.xadd(stream, {"doc": b"{}"}, id="99999999999999-0")  # of a Redis whose clock was ahead
+    events = _events(station_url)
+    assert next(events)[0] == "snapshot"
+    # When garbage is published and appended, then the stream is lost, and one alert arrives with a lower id
+    client.publish("ecg:{main}:live:icu-3", b"\xff no JSON")
+    client.publish("ecg:{main}:live:icu-3", b"[]")
+    client.xadd(stream, {"doc": b"\xff"}, id="99999999999999-1")
+    client.xadd(stream, {b"\xff\xfe": b"\xfd"}, id="99999999999999-2")
+    client.delete(stream)
+    ward.alert()
+    # Then the browser gets it, and vitals too
+    received = {kind for kind, _ in islice(events, 3)}
+    ward.vitals(72.0)
+    for kind, _ in events:
+        received.add(kind)
+        if {"alert", "vitals"} <= received:
+            break
+    assert {"alert", "vitals"} <= received
