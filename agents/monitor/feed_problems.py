@@ -40,7 +40,13 @@ def service_report(bed: Bed, message: InterpretationMessage) -> ConditionReport 
     present = message.interpretation.reason is None
     if present and alert is None:
         return None
-    return ConditionReport(code, onset_ns, onset_ns, max(onset_ns, at_ns), at_ns if present else None)
+    return ConditionReport(
+        code=code,
+        onset_ns=onset_ns,
+        detected_ns=onset_ns,
+        last_held_ns=max(onset_ns, at_ns),
+        end_ns=at_ns if present else None,
+    )
 
 
 def silence_reports(
@@ -61,7 +67,11 @@ def silence_reports(
     last_ns = since_ns if last_append_ns is None else max(last_append_ns, since_ns) if bed.by else last_append_ns
     if now_ns - last_ns <= max(limit_s, 2 * message_s) * S:
         return []
-    return [ConditionReport("SILENT_FEED", last_ns, now_ns, now_ns, provenance=provenance)]
+    return [
+        ConditionReport(
+            code="SILENT_FEED", onset_ns=last_ns, detected_ns=now_ns, last_held_ns=now_ns, provenance=provenance
+        )
+    ]
 
 
 def silence_ended(bed: Bed, last_append_ns: int, provenance: Provenance) -> list[ConditionReport]:
@@ -70,7 +80,16 @@ def silence_ended(bed: Bed, last_append_ns: int, provenance: Provenance) -> list
     if alert is None:
         return []
     onset_ns, end_ns = ns_of_time(alert.onset), max(ns_of_time(alert.onset), last_append_ns)
-    return [ConditionReport("SILENT_FEED", onset_ns, end_ns, end_ns, end_ns=end_ns, provenance=provenance)]
+    return [
+        ConditionReport(
+            code="SILENT_FEED",
+            onset_ns=onset_ns,
+            detected_ns=end_ns,
+            last_held_ns=end_ns,
+            end_ns=end_ns,
+            provenance=provenance,
+        )
+    ]
 
 
 class FeedProblems:
@@ -95,12 +114,31 @@ class FeedProblems:
                 alert = open_alert(bed, code)
                 if alert is not None:  # another worker saw it, and no message since shows it
                     onset_ns = ns_of_time(alert.onset)
-                    out.append(ConditionReport(code, onset_ns, onset_ns, onset_ns, onset_ns, provenance=provenance))
+                    out.append(
+                        ConditionReport(
+                            code=code,
+                            onset_ns=onset_ns,
+                            detected_ns=onset_ns,
+                            last_held_ns=onset_ns,
+                            end_ns=onset_ns,
+                            provenance=provenance,
+                        )
+                    )
                 continue
             onset_ns, last_ns, append_ns = self._seen[code]
             over = last_append_ns - append_ns > CLEAR_S * S
             end_ns = last_ns if over else None
-            out.append(ConditionReport(code, onset_ns, last_ns, last_ns, end_ns, live=live, provenance=provenance))
+            out.append(
+                ConditionReport(
+                    code=code,
+                    onset_ns=onset_ns,
+                    detected_ns=last_ns,
+                    last_held_ns=last_ns,
+                    end_ns=end_ns,
+                    live=live,
+                    provenance=provenance,
+                )
+            )
             if over:
                 del self._seen[code]
         return out

@@ -76,7 +76,16 @@ class Reporter:
                 continue
             onset_ns = ns_of_time(alert.onset)
             end_ns = max(onset_ns, since_ns)
-            out.append(ConditionReport(alert.code, onset_ns, end_ns, end_ns, end_ns, provenance=self.provenance()))
+            out.append(
+                ConditionReport(
+                    code=alert.code,
+                    onset_ns=onset_ns,
+                    detected_ns=end_ns,
+                    last_held_ns=end_ns,
+                    end_ns=end_ns,
+                    provenance=self.provenance(),
+                )
+            )
         return out
 
     def strips(self, alerts: Iterable[Alert]) -> list[Strip]:
@@ -97,10 +106,10 @@ class Reporter:
         newest = None if analysis.last is None else analysis.last.piece.window
         priority = None if newest is None else priority_of(episode.code, newest.leads_off, newest.leads)
         report = ConditionReport(
-            episode.code,
-            onset_ns,
-            max(onset_ns, buffer.instant_ns(episode.detected)),
-            last_ns,
+            code=episode.code,
+            onset_ns=onset_ns,
+            detected_ns=max(onset_ns, buffer.instant_ns(episode.detected)),
+            last_held_ns=last_ns,
             end_ns=None if episode.end is None else max(onset_ns, buffer.instant_ns(episode.end)),
             held=episode.held,
             live=live,
@@ -173,11 +182,11 @@ class Reporter:
         self._windows["INTERPRETATION", ns_of_time(segment.start)] = window
         epoch, first, last = analysis.messages(start, stop)
         return ConditionReport(
-            "INTERPRETATION",
-            raised.start_ns,
-            raised.stop_ns,
-            raised.stop_ns,
-            raised.stop_ns,
+            code="INTERPRETATION",
+            onset_ns=raised.start_ns,
+            detected_ns=raised.stop_ns,
+            last_held_ns=raised.stop_ns,
+            end_ns=raised.stop_ns,
             leads=(*window.leads, *derived),
             derived_leads=derived,
             segment=segment,

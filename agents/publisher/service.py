@@ -219,7 +219,14 @@ class Publisher(Worker):
 
     async def _forward(self, item: InboxItem) -> None:
         if item.action is None:
-            entry = Incoming(self.inbox.stream, 0, 0, self.clock.now_ns(), None, item.raw)
+            entry = Incoming(
+                topic=self.inbox.stream,
+                partition=0,
+                offset=0,
+                append_ns=self.clock.now_ns(),
+                key=None,
+                value=item.raw,
+            )
             await self.sender.reject(entry, f"{item.reason} (inbox entry {item.entry_id})")
             return
         await self.sender.send([Outgoing(self.topics.actions, item.action.bed_stream, item.action.to_json())])

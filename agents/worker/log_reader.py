@@ -64,13 +64,13 @@ async def read_range(
 def incoming(record: Any) -> Incoming:
     """A record of aiokafka as this program passes it on."""
     return Incoming(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp * 1_000_000,
-        record.key,
-        record.value,
-        tuple(record.headers or ()),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        append_ns=record.timestamp * 1_000_000,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers or ()),
     )
 
 

@@ -162,11 +162,11 @@ class Worker:
 def incoming_of(message: Any) -> Incoming:
     """A message of Faust as the rest of the program passes it on."""
     return Incoming(
-        message.topic,
-        message.partition,
-        message.offset,
-        round((message.timestamp or 0.0) * 1000) * 1_000_000,
-        message.key,
-        message.value,
-        tuple(message.headers.items()) if isinstance(message.headers, dict) else tuple(message.headers or ()),
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        append_ns=round((message.timestamp or 0.0) * 1000) * 1_000_000,
+        key=message.key,
+        value=message.value,
+        headers=tuple(message.headers.items()) if isinstance(message.headers, dict) else tuple(message.headers or ()),
     )

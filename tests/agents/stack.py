@@ -27,6 +27,7 @@ from tests.conftest import Broker
 ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 4
 READY_S = 90.0
+BUSY = 3.0
 RUN = "import sys; from agents.run import run_worker; sys.exit(run_worker(sys.argv[1]))"
 
 
@@ -55,7 +56,7 @@ class WorkerProcess:
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.process.terminate()
-        return self.process.wait(40)
+        return self.process.wait(40 * BUSY)
 
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -127,7 +128,7 @@ class Stack:
             ends = consumer.end_offsets(places)
             consumer.seek_to_beginning(*places)
             found: list[Any] = []
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 20 * BUSY
             while any(consumer.position(p) < ends[p] for p in places) and time.monotonic() < deadline:
                 for batch in consumer.poll(timeout_ms=500).values():
                     found += batch
@@ -181,7 +182,8 @@ class Stack:
 
 
 def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until something holds."""
+    """Wait until something holds; ``seconds`` are those of an idle machine, a busy one gets `BUSY` times as many."""
+    seconds *= BUSY
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"

@@ -56,7 +56,13 @@ def flagged(n: int, leads: Sequence[str], deadline_s: float, priority: str = "PM
     now_ns = time.time_ns()
     (window,) = messages(ecg(10, leads=leads, fs_hz=500.0, start_ns=now_ns // S * S), message_s=10.0)
     return FlaggedSegment(
-        window, f"{n:032x}", "TACHY", priority, "a test", window.device_time_ns, now_ns + round(deadline_s * S)
+        window=window,
+        alert_id=f"{n:032x}",
+        code="TACHY",
+        priority=priority,
+        reason="a test",
+        start_ns=window.device_time_ns,
+        deadline_ns=now_ns + round(deadline_s * S),
     )
 
 
