@@ -18,7 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.windows = Counter("gem_bedside_windows", "Windows judged.", registry=registry)
+        self.windows = Counter("gem_bedside_windows", "Windows processed.", registry=registry)
         self.dead_letters = Counter("gem_bedside_dead_letters", "Messages that could not be read.", registry=registry)
         self.alerts = Counter(
             "gem_bedside_alert_versions", "Versions of alerts written.", ["code", "phase"], registry=registry
@@ -27,10 +27,10 @@ class Metrics:
             "gem_bedside_passed_over", "Times that windows were skipped to reach the latest signal.", registry=registry
         )
         self.lag = Histogram(
-            "gem_bedside_window_delay_seconds", "From append to judgement.", buckets=DELAY_BUCKETS, registry=registry
+            "gem_bedside_window_delay_seconds", "From append to processing.", buckets=DELAY_BUCKETS, registry=registry
         )
         self.step = Histogram(
-            "gem_bedside_rhythm_step_seconds", "Judging one window.", buckets=STEP_BUCKETS, registry=registry
+            "gem_bedside_rhythm_step_seconds", "Processing one window.", buckets=STEP_BUCKETS, registry=registry
         )
         self.alarm_delay = Histogram(
             "gem_bedside_alarm_delay_seconds",

@@ -65,7 +65,7 @@ class ConditionReport:
     leads, derived_leads : tuple of str
         Leads that the condition was detected in, and those of them that were derived.
     segment : Segment or None
-        The flagged stretch; its ``strip`` is filled in by the life cycle, which knows the alert's id.
+        The flagged segment; its ``strip`` is filled in by the life cycle, which knows the alert's id.
     provenance : Provenance
         Versions and models that it comes from.
     """

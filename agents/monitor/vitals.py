@@ -33,7 +33,7 @@ class VitalsMaker:
             self._buffer, self._sent = buffer, 0
         if buffer.end - self._sent < round(fs_hz) - 1:
             return None
-        stretch = buffer.span(max(self._sent, buffer.end - round(WAVE_S * fs_hz)), buffer.end)
+        trace = buffer.span(max(self._sent, buffer.end - round(WAVE_S * fs_hz)), buffer.end)
         self._sent = buffer.end
         return Vitals(
             bed_stream=self._bed_stream,
@@ -44,7 +44,7 @@ class VitalsMaker:
             pvc_per_min=_finite(rhythm.pvc_per_min),
             st={lead: round(mv, 3) for lead, mv in rhythm.st.items() if math.isfinite(mv)},
             quality={lead: round(min(1.0, max(0.0, q)), 3) for lead, q in rhythm.quality.items() if math.isfinite(q)},
-            wave=_wave(stretch, _lead(stretch, dict(rhythm.quality))),
+            wave=_wave(trace, _lead(trace, dict(rhythm.quality))),
         )
 
 

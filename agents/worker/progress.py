@@ -52,7 +52,7 @@ class StuckWatch:
         self._turned_s = now_s
         self._last: ProgressSample | None = None
 
-    def judge(self, sample: ProgressSample, now_s: float) -> str:
+    def check(self, sample: ProgressSample, now_s: float) -> str:
         """Why the worker is stuck; empty where it is not."""
         last, self._last = self._last, sample
         if last is None or sample.handled != last.handled or not sample.waiting:
@@ -70,9 +70,9 @@ def watch(sample: Callable[[], ProgressSample], stuck_after_s: float, stop: thre
     """Sample once a second from a thread; end the process with status 1 when the worker is stuck."""
 
     def run() -> None:
-        judge = StuckWatch(stuck_after_s, time.monotonic())
+        stuck_watch = StuckWatch(stuck_after_s, time.monotonic())
         while not stop.wait(SAMPLE_INTERVAL_S):
-            reason = judge.judge(sample(), time.monotonic())
+            reason = stuck_watch.check(sample(), time.monotonic())
             if reason:
                 log.critical("this worker is stuck: %s; it ends with status %d", reason, STUCK_STATUS)
                 logging.shutdown()

@@ -120,9 +120,9 @@ class Bedside:
         """Every published version of an alert."""
         return [version for version in self.record if version.id == alert.id]
 
-    def _keep(self, now: float, turn: tuple[Bed, Iterable[Alert]]) -> None:
+    def _keep(self, now: float, transition: tuple[Bed, Iterable[Alert]]) -> None:
         self.now = now
-        bed, alerts = turn
+        bed, alerts = transition
         if bed is not self.bed:
             self.bed = Bed.from_json(bed.to_json())
         held = {alert.id: alert for alert in self.bed.alerts}

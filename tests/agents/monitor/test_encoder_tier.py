@@ -23,10 +23,10 @@ async def test_without_an_encoder_it_says_why_and_takes_nothing(tmp_path: Path) 
 
 async def test_the_shipped_encoder_is_named_in_the_provenance_and_takes_windows() -> None:
     tier = EncoderTier(Settings())
-    looks: list[tuple[str, dict[str, float]]] = []
+    results: list[tuple[str, dict[str, float]]] = []
 
     async def found(bed_stream: str, window: Ecg, labels: dict[str, float]) -> None:
-        looks.append((bed_stream, labels))
+        results.append((bed_stream, labels))
 
     tier.found = found
     await tier.start()
@@ -36,7 +36,7 @@ async def test_the_shipped_encoder_is_named_in_the_provenance_and_takes_windows(
         await asyncio.sleep(0.02)
     await tier.stop()
     assert tier.unavailable == ""
-    assert all(name == "icu-3/07" for name, _ in looks)
+    assert all(name == "icu-3/07" for name, _ in results)
 
 
 def test_findings_that_five_looks_agree_on_become_an_interpretation_alert_that_never_sounds() -> None:

@@ -149,32 +149,32 @@ def test_history_is_read_last_and_out_of_the_least_urgent_part() -> None:
 # ---- the encoder's flags -----------------------------------------------------------------------------------------
 
 
-def looks(
+def results(
     bed: Bedside,
     findings: dict[str, float],
     n: int,
     start: float = 100,
-    watch: EncoderHistory | None = None,
+    history: EncoderHistory | None = None,
     **more: Any,
 ) -> tuple[EncoderHistory, list[Raised]]:
-    """``n`` looks, one every 2 s."""
-    watch = watch or EncoderHistory()
+    """``n`` encoder results, one every 2 s."""
+    history = history or EncoderHistory()
     out = []
     for k in range(n):
         now = start + 2 * k
-        watch, raised = decide_flag(bed.bed, EncoderResult(findings, ns(now - 10), ns(now), **more), watch, ns(now))
+        history, raised = decide_flag(bed.bed, EncoderResult(findings, ns(now - 10), ns(now), **more), history, ns(now))
         if raised is not None:
             out.append(raised)
-    return watch, out
+    return history, out
 
 
 def test_an_encoder_that_was_never_trained_raises_nothing() -> None:
-    _, raised = looks(Bedside(), {"MI": 0.99}, 100, trained=False)
+    _, raised = results(Bedside(), {"MI": 0.99}, 100, trained=False)
     assert raised == []
 
 
 def test_a_finding_is_raised_when_five_looks_in_a_row_agree_and_then_not_again() -> None:
-    _, raised = looks(Bedside(), {"LBBB": 0.91, "CD": 0.95, "NORM": 0.6}, 60)
+    _, raised = results(Bedside(), {"LBBB": 0.91, "CD": 0.95, "NORM": 0.6}, 60)
     assert len(raised) == 1
     assert raised[0].findings == ("CD", "LBBB")
     assert raised[0].reason == "encoder, without an alarm: conduction disturbance 0.95, left bundle branch block 0.91"
@@ -183,40 +183,40 @@ def test_a_finding_is_raised_when_five_looks_in_a_row_agree_and_then_not_again()
 
 def test_a_look_that_disagrees_begins_the_count_anew() -> None:
     bed = Bedside()
-    watch, raised = looks(bed, {"MI": 0.9}, RESULTS_IN_A_ROW - 1)
-    watch, none = looks(bed, {}, 1, 108, watch)
-    watch, more = looks(bed, {"MI": 0.9}, RESULTS_IN_A_ROW - 1, 110, watch)
+    history, raised = results(bed, {"MI": 0.9}, RESULTS_IN_A_ROW - 1)
+    history, none = results(bed, {}, 1, 108, history)
+    history, more = results(bed, {"MI": 0.9}, RESULTS_IN_A_ROW - 1, 110, history)
     assert raised + none + more == []
 
 
 def test_what_an_alarm_says_already_is_not_raised_beside_it() -> None:
     bed = Bedside()
     bed.at(90, condition("AFIB", 20, 90))
-    watch, raised = looks(bed, {"AFIB": 0.97}, 20)
+    history, raised = results(bed, {"AFIB": 0.97}, 20)
     assert raised == []
-    assert supports(watch, "AFIB") == ("AFIB",)
-    assert supports(watch, "QT_LONG") == ()
+    assert supports(history, "AFIB") == ("AFIB",)
+    assert supports(history, "QT_LONG") == ()
 
 
 @pytest.mark.parametrize("code", ["VFIB", "NOISY_SIGNAL", "LEADS_OFF"])
 def test_nothing_is_raised_beside_a_lethal_alarm_or_on_signal_that_cannot_be_read(code: str) -> None:
     bed = Bedside()
     bed.at(90, condition(code, 80, 90))
-    assert looks(bed, {"MI": 0.97}, 20)[1] == []
+    assert results(bed, {"MI": 0.97}, 20)[1] == []
 
 
 def test_nothing_is_raised_of_a_bed_in_standby() -> None:
     bed = Bedside()
     bed.do(50, "standby")
-    assert looks(bed, {"MI": 0.97}, 20)[1] == []
+    assert results(bed, {"MI": 0.97}, 20)[1] == []
 
 
 def test_new_findings_are_raised_a_minute_later_at_the_earliest() -> None:
     bed = Bedside()
-    watch, _ = looks(bed, {"LBBB": 0.9}, 10)
-    watch, soon = looks(bed, {"LBBB": 0.9, "MI": 0.8}, 20, 120, watch)
+    history, _ = results(bed, {"LBBB": 0.9}, 10)
+    history, soon = results(bed, {"LBBB": 0.9, "MI": 0.8}, 20, 120, history)
     assert soon == []
-    _, later = looks(bed, {"LBBB": 0.9, "MI": 0.8}, 10, 170, watch)
+    _, later = results(bed, {"LBBB": 0.9, "MI": 0.8}, 10, 170, history)
     assert [r.findings for r in later] == [("LBBB", "MI")]
 
 
@@ -224,12 +224,12 @@ def test_a_new_worker_reads_from_the_alerts_when_the_bed_was_told_last() -> None
     bed = Bedside()
     bed.at(100, condition("INTERPRETATION", 90, 100, detected=100, end=100))
     bed.wait(103)
-    assert looks(bed, {"MI": 0.97}, 20, 110)[1] == []
-    assert len(looks(bed, {"MI": 0.97}, 20, 700)[1]) == 1
+    assert results(bed, {"MI": 0.97}, 20, 110)[1] == []
+    assert len(results(bed, {"MI": 0.97}, 20, 700)[1]) == 1
 
 
 def test_every_finding_that_the_encoder_learns_is_news_in_words_or_no_news() -> None:
     assert set(FINDINGS) == TITLES.keys() and set(FINDINGS) > NOT_NEWS
     for finding in set(FINDINGS) - NOT_NEWS:
-        (raised,) = looks(Bedside(), {finding: 0.97}, 20, 110)[1]
+        (raised,) = results(Bedside(), {finding: 0.97}, 20, 110)[1]
         assert TITLES[finding] in raised.reason

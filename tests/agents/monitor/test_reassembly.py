@@ -150,7 +150,7 @@ def test_the_other_source_is_heard_once_the_first_falls_silent() -> None:
     one, other = messages(ecg(20)), messages(ecg(20, seed=2), epoch=2)
     reassembly = MessageReassembly()
     reassembly.add(one[0], T0_NS + S)
-    reassembly.add(other[1], T0_NS + 2 * S)  # the newer epoch is heard …
+    reassembly.add(other[1], T0_NS + 2 * S)  # the newer epoch begins …
     pieces = [p for k in range(2, 20) for p in reassembly.add(one[k], T0_NS + (k + 1) * S)]  # … and never again
     assert sequences(pieces)[-1] == 19, "a bed is never deaf while somebody sends"
     assert sequences(pieces)[0] <= 8

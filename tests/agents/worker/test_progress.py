@@ -8,15 +8,15 @@ import sys
 from agents.worker.progress import ProgressSample, StuckWatch
 
 
-def verdicts(looks: list[ProgressSample], after_s: float = 5.0) -> list[str]:
+def verdicts(samples: list[ProgressSample], after_s: float = 5.0) -> list[str]:
     watch = StuckWatch(after_s, 0.0)
-    return [watch.judge(look, float(k)) for k, look in enumerate(looks)]
+    return [watch.check(sample, float(k)) for k, sample in enumerate(samples)]
 
 
 def test_a_worker_that_finishes_nothing_while_messages_wait_is_stuck() -> None:
-    told = verdicts([ProgressSample(7, 10 + k, k) for k in range(10)])
-    assert told[:6] == [""] * 6
-    assert "nothing was finished" in told[6]
+    reasons = verdicts([ProgressSample(7, 10 + k, k) for k in range(10)])
+    assert reasons[:6] == [""] * 6
+    assert "nothing was finished" in reasons[6]
 
 
 def test_one_that_has_nothing_to_do_is_not() -> None:
