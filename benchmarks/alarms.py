@@ -202,6 +202,7 @@ def scored_lines(r: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
+    """Score, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--score", type=Path, default=HERE.parent.parent / "shared" / "score")
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")

@@ -63,6 +63,85 @@ def test_each_room_imports_only_what_it_may(room: str) -> None:
             assert room in ("streams", "station") and light, f"{path.relative_to(ROOT)} imports {name}"
 
 
+# Inside a package a part imports only parts before it (and itself).
+LAYERS = {
+    "models": (
+        ("leads",),
+        ("ecg", "evidence", "finding_names", "normal_limits"),
+        ("records",),
+        ("signal",),
+        ("networks",),
+        ("beats",),
+        ("measurement",),
+        ("arrhythmia",),
+        ("encoder",),
+        ("grounding",),
+        ("corpus",),
+        ("gem",),
+        ("evaluation",),
+        ("training",),
+    ),
+    "agents": (
+        ("clock", "settings"),
+        ("metrics",),
+        ("worker",),
+        ("lifecycle",),
+        ("monitor", "interpreter", "publisher"),
+        ("run",),
+    ),
+}
+
+
+@pytest.mark.parametrize("room", LAYERS)
+def test_parts_of_a_package_import_only_parts_before_them(room: str) -> None:
+    rank = {part: k for k, layer in enumerate(LAYERS[room]) for part in layer}
+    wrong = []
+    for path in modules(room):
+        inside = path.relative_to(ROOT / room).parts
+        own = inside[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        assert own in rank, f"{path.relative_to(ROOT)}: name its layer in LAYERS"
+        for name in imported(path):
+            top, _, rest = name.partition(".")
+            part = rest.split(".")[0]
+            if top == room and part in rank and part != own and rank[part] >= rank[own]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_two_modules_import_each_other_however_far_round() -> None:
+    """Every import counts, also one inside a function and one for type checking."""
+    names = {}
+    for room in ROOMS:
+        for path in modules(room):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph = {
+        name: {
+            found
+            for target in imported(path)
+            for found in (target, target.rpartition(".")[0])
+            if found in names and found != name and not name.startswith(f"{found}.")
+        }
+        for name, path in names.items()
+    }
+    done: set[str] = set()
+    for start in graph:
+        stack, on_path = [(start, iter(sorted(graph[start])))], [start]
+        while stack:
+            name, targets = stack[-1]
+            target = next((t for t in targets if t not in done), None)
+            if target is None:
+                done.add(name)
+                stack.pop()
+                on_path.pop()
+                continue
+            assert target not in on_path, "import circle: " + " > ".join([*on_path[on_path.index(target) :], target])
+            stack.append((target, iter(sorted(graph[target]))))
+            on_path.append(target)
+
+
 def test_models_never_knows_the_network() -> None:
     for path in modules("models"):
         assert not {name.split(".")[0] for name in imported(path)} & NETWORK, path

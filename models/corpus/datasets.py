@@ -84,7 +84,7 @@ def real_records(data: Path, folds: Path) -> Iterator[CorpusRecord]:
     Parameters
     ----------
     data : Path
-        Folder with ``ptbxl``, ``ludb``, ``twelve_lead_samples``, ``cinc2017``; a set that is not there is passed over.
+        Folder with ``ptbxl``, ``ludb``, ``twelve_lead_samples``, ``cinc2017``; a set that is not there is skipped.
     folds : Path
         Folder with ``ludb.csv`` and ``cinc2017.csv`` (columns record, fold).
     """
