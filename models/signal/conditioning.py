@@ -20,7 +20,11 @@ from models.leads import STANDARD_12, derive_limb_leads
 BLOCK_OUT = 32  # smallest number of samples from one matrix product: fewer do not use a core fully
 MAX_BLOCK = 1 << 15  # entries of such a matrix; for larger ones the filter is faster
 ONE_THREAD_PRODUCT = 1 << 17  # multiplications at a time: OpenBLAS wakes other threads for twice as many, and they spin
-MAX_RATIO_TERM = 1000  # numerator and denominator of a resampling ratio; the time error over 10 s stays under 0.1 ms
+MAX_RATIO_TERM = 1000  # numerator and denominator of a ratio that the polyphase filter is designed for
+MAX_RATIO_ERROR = 1e-6  # of such a ratio: 4 ms an hour; other ratios (250.02 Hz to 250) are interpolated exactly
+ZERO_CROSSINGS, KAISER_BETA = 10, 5.0  # to a side of the low-pass filter, and its window
+PHASES = 512  # positions between two samples in the table of interpolation filters: images below -60 dB at 40 Hz
+OUT_AT_ONCE = 4096  # interpolated samples at a time, which bounds the memory
 
 
 def fill_gaps(mv: Millivolts) -> tuple[Millivolts, NDArray[np.bool_]]:
@@ -52,17 +56,52 @@ def fill_gaps(mv: Millivolts) -> tuple[Millivolts, NDArray[np.bool_]]:
 
 
 @lru_cache(maxsize=64)
-def _ratio(fs: float, to_fs: float) -> tuple[int, int]:
-    ratio = Fraction(to_fs / fs).limit_denominator(MAX_RATIO_TERM)
+def _ratio(fs: float, to_fs: float) -> tuple[int, int] | None:
+    """Numerator and denominator of the resampling ratio; None where no small terms are near enough to it."""
+    exact = to_fs / fs
+    ratio = Fraction(exact).limit_denominator(MAX_RATIO_TERM)
+    if ratio.numerator > MAX_RATIO_TERM or abs(float(ratio) / exact - 1.0) > MAX_RATIO_ERROR:
+        return None
     return ratio.numerator, ratio.denominator
 
 
 @lru_cache(maxsize=64)
 def _low_pass(up: int, down: int) -> Any:
-    """The polyphase filter of a ratio (Kaiser 5.0, ten zero crossings to a side), designed once."""
+    """The polyphase filter of a ratio other than 1 (Kaiser 5.0, ten zero crossings to a side), designed once."""
     longest = max(up, down)
-    taps = signal.firwin(20 * longest + 1, 1.0 / longest, window=("kaiser", 5.0))
+    taps = signal.firwin(2 * ZERO_CROSSINGS * longest + 1, 1.0 / longest, window=("kaiser", KAISER_BETA))
     return np.asarray(taps, np.float32)
+
+
+@lru_cache(maxsize=16)
+def _interpolation_filters(fs: float, to_fs: float) -> Millivolts:
+    """The same filter at `PHASES` + 1 positions between two samples, [positions, taps], for any other ratio.
+
+    Tap ``j`` belongs to the sample ``j - taps / 2 + 1`` after the one before the position.
+    """
+    stretch = max(1.0, fs / to_fs)
+    half = int(np.ceil(ZERO_CROSSINGS * stretch)) + 1
+    distance = (np.arange(-half + 1, half + 1)[None] - np.linspace(0.0, 1.0, PHASES + 1)[:, None]) / stretch
+    inside = np.sqrt(np.clip(1.0 - (distance / ZERO_CROSSINGS) ** 2, 0.0, None))
+    taps = np.where(np.abs(distance) <= ZERO_CROSSINGS, np.sinc(distance) * np.i0(KAISER_BETA * inside), 0.0)
+    filters: Millivolts = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return filters
+
+
+def _interpolated(x: Millivolts, n_out: int, fs: float, to_fs: float) -> Millivolts:
+    """[leads, samples] that begin and end at zero, at any ratio of the rates; sample k lies at exactly k / to_fs."""
+    filters = _interpolation_filters(fs, to_fs)
+    half = filters.shape[1] // 2
+    at = np.minimum(np.arange(n_out) * (fs / to_fs), x.shape[1] - 1)
+    before = np.floor(at).astype(np.int64)
+    phase = np.round((at - before) * PHASES).astype(np.int64)
+    padded = np.pad(x, ((0, 0), (half - 1, half)))
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * half, axis=1)
+    out = np.empty((len(x), n_out), np.float32)
+    for k in range(0, n_out, OUT_AT_ONCE):
+        part = slice(k, k + OUT_AT_ONCE)
+        out[:, part] = np.einsum("lst,st->ls", pieces[:, before[part]], filters[phase[part]])
+    return out
 
 
 @lru_cache(maxsize=64)
@@ -101,9 +140,10 @@ def _by_blocks(x: Millivolts, n_out: int, matrix: Millivolts, samples: int, reac
 
 
 def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
-    """Band-limited resampling (polyphase) of [leads, samples]; gaps stay gaps.
+    """Band-limited resampling of [leads, samples] at any ratio; gaps stay gaps.
 
-    Beyond its ends the signal is extrapolated along the straight line through them.
+    A ratio of small terms uses a polyphase filter, another one a table of interpolation filters. Beyond its ends the
+    signal is extrapolated along the straight line through them.
 
     >>> import numpy as np
     >>> resample(np.ones((1, 3600), np.float32), 360, 500).shape
@@ -111,16 +151,21 @@ def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
     """
     if fs == to_fs or mv.shape[1] == 0:
         return mv
-    up, down = _ratio(float(fs), float(to_fs))
+    ratio = _ratio(float(fs), float(to_fs))
     filled, missing = fill_gaps(mv)
-    n, block = round(mv.shape[1] * to_fs / fs), _block(up, down)
+    n = round(mv.shape[1] * to_fs / fs)
+    block = None if ratio is None or ratio == (1, 1) else _block(*ratio)
     out: Millivolts
-    if block is not None:
+    if ratio == (1, 1):
+        out = filled
+    elif ratio is None or block is not None:
         first, rise = filled[:, :1], (filled[:, -1:] - filled[:, :1]) / np.float32(max(1, mv.shape[1] - 1))
-        from_line = filled - first - rise * np.arange(mv.shape[1], dtype=np.float32)
-        out = _by_blocks(np.asarray(from_line, np.float32), n, *block)
-        out += first + rise * (np.arange(n) * (down / up)).astype(np.float32)
+        from_line = np.asarray(filled - first - rise * np.arange(mv.shape[1], dtype=np.float32), np.float32)
+        out = _interpolated(from_line, n, fs, to_fs) if block is None else _by_blocks(from_line, n, *block)
+        per_sample = fs / to_fs if ratio is None else ratio[1] / ratio[0]
+        out += first + rise * (np.arange(n) * per_sample).astype(np.float32)
     else:
+        up, down = ratio
         taps = _low_pass(up, down)
         out = signal.resample_poly(filled, up, down, axis=1, window=taps, padtype="line").astype(np.float32)
     if out.shape[1] < n:

@@ -8,7 +8,15 @@ from scipy import signal
 
 from models.ecg import Ecg
 from models.leads import STANDARD_12
-from models.signal.conditioning import fill_gaps, resample, to_twelve, without_baseline
+from models.signal.conditioning import (
+    _interpolation_filters,
+    _low_pass,
+    _ratio,
+    fill_gaps,
+    resample,
+    to_twelve,
+    without_baseline,
+)
 
 
 @pytest.mark.parametrize("fs", [50, 128, 257.3, 360, 1000, 2000])
@@ -19,6 +27,40 @@ def test_a_wave_keeps_its_place_at_any_rate(fs: float) -> None:
     assert out.shape == (1, 5000)
     assert np.argmax(out[0]) / 500 == pytest.approx(4.0, abs=0.006)
     assert out.max() == pytest.approx(1.0, abs=0.03)
+
+
+def odd_rates(n: int) -> list[float]:
+    """Rates from 50 to 2000 Hz: anywhere, and within 0.1 % of those that signals are resampled to."""
+    rng = np.random.default_rng(6)
+    near = rng.choice([100.0, 125.0, 250.0, 500.0, 1000.0], n // 2) * (1 + rng.uniform(-1e-3, 1e-3, n // 2))
+    return [250.02, 249.98, 500.05, 250.0001, 2000 / 3, *near.tolist(), *rng.uniform(50, 2000, n // 2).tolist()]
+
+
+def test_any_rate_keeps_time_to_a_millisecond_over_ten_seconds() -> None:
+    """Wave of 3 Hz: the phase of its last seconds gives the time error; 1 ms is 0.019 of phase."""
+    for fs in odd_rates(400):
+        wave = np.sin(2 * np.pi * 3.0 * np.arange(round(10 * fs)) / fs).astype(np.float32)[None]
+        for to_fs in (100.0, 250.0, 500.0):
+            out = resample(wave, fs, to_fs)[0]
+            assert abs(len(out) - 10 * to_fs) <= 1 + to_fs / fs
+            at = np.arange(len(out))[round(7.5 * to_fs) : round(9.5 * to_fs)] / to_fs
+            phase = np.angle(np.sum(out[round(7.5 * to_fs) : round(9.5 * to_fs)] * np.exp(-2j * np.pi * 3.0 * at)) * 1j)
+            assert abs(phase) / (2 * np.pi * 3.0) < 0.5e-3, (fs, to_fs)
+            assert np.abs(out[: len(at)]).max() < 1.1
+
+
+def test_the_filters_of_any_rate_are_small() -> None:
+    for fs in odd_rates(100):
+        if _ratio(fs, 250.0) is None:
+            assert _interpolation_filters(fs, 250.0).nbytes < 400_000
+        elif _ratio(fs, 250.0) != (1, 1):
+            assert _low_pass(*_ratio(fs, 250.0)).nbytes < 100_000
+
+
+def test_a_rate_without_small_terms_is_filtered_like_one_with() -> None:
+    """White noise at 360 Hz and at 360.01 Hz: the same filter, but for the time of the samples."""
+    x = np.random.default_rng(2).normal(0, 1, (3, 3600)).astype(np.float32)
+    assert np.abs(resample(x, 360.0, 250.0)[:, :50] - resample(x, 360.002, 250.0)[:, :50]).max() < 0.05
 
 
 @pytest.mark.parametrize(("fs", "to_fs"), [(500, 250), (360, 250), (1000, 250), (500, 100), (128, 250), (257.3, 500)])
