@@ -53,8 +53,8 @@ def window_alert(
     window = ecg.slice(start, stop)
     start_ns = _ns(start, fs)
     cited = citations_of(given, 0, window.n_samples, start_ns, fs)
-    reading = read(window, given)
-    cited += [citation_of(c.evidence, c.n, start_ns, fs) for c in reading.evidence]
+    interpretation = read(window, given)
+    cited += [citation_of(c.evidence, c.n, start_ns, fs) for c in interpretation.evidence]
     code = CODES["INTERPRETATION" if episode is None else episode.code]
     onset_ns = start_ns if episode is None else _ns(episode.onset, fs)
     detected_ns = _ns(stop, fs) if episode is None else _ns(episode.detected, fs)
@@ -82,7 +82,7 @@ def window_alert(
         "leads": list(ecg.leads if episode is None else episode.leads),
         "segment": segment_of(start_ns, window.n_samples, fs),
         "citations": cited,
-        "interpretation": interpretation_of(reading, _ns(stop, fs)),
+        "interpretation": interpretation_of(interpretation, _ns(stop, fs)),
         "provenance": Provenance(monitor=monitor_version()),
     }
     return Alert.model_validate(fields)

@@ -58,7 +58,7 @@ _DIAGNOSES: dict[str, tuple[str, ...]] = {  # subject of a claim -> findings tha
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """JudgedClaim claims and stated diagnoses of one text on one record."""
+    """Judged claims and asserted diagnoses of one text on one record."""
 
     judged: tuple[JudgedClaim, ...]
     diagnoses: frozenset[str]
@@ -108,7 +108,7 @@ class ReportScores:
     bucketed: int = 0
     leads_named: int = 0
     hits: Counter[str] = field(default_factory=Counter)
-    stated: Counter[str] = field(default_factory=Counter)
+    asserted: Counter[str] = field(default_factory=Counter)
     present: Counter[str] = field(default_factory=Counter)
 
     def add(self, judgement: Judgement, labels: FindingLabels) -> None:
@@ -126,14 +126,14 @@ class ReportScores:
                 self.in_bucket += j.claim.value // BUCKET_MS == j.evidence[0].value // BUCKET_MS
         self.leads_named += len({lead for j in judgement.judged for lead in j.claim.leads})
         for finding, present in labels.items():
-            stated = finding in judgement.diagnoses
-            self.hits[finding] += stated and present
-            self.stated[finding] += stated
+            asserted = finding in judgement.diagnoses
+            self.hits[finding] += asserted and present
+            self.asserted[finding] += asserted
             self.present[finding] += present
 
     def f1(self, finding: str) -> float:
-        """F1 of one finding; 0 where it is present and never stated."""
-        return 2 * self.hits[finding] / max(1, self.stated[finding] + self.present[finding])
+        """F1 of one finding; 0 where it is present and never asserted."""
+        return 2 * self.hits[finding] / max(1, self.asserted[finding] + self.present[finding])
 
     def macro_f1(self, findings: Sequence[str]) -> float:
         """Mean F1 over the findings."""
