@@ -56,7 +56,7 @@ def match(bed: Bed, alerts: Sequence[Alert], report: ConditionReport) -> Match:
     start_ns = watched_from_ns(bed)
     onset_ns = report.onset_ns if start_ns is None else max(report.onset_ns, start_ns)
     onset_ns = ns_of_time(time_of_ns(onset_ns))
-    if report.last_ns < onset_ns:  # it was over before the bed was watched
+    if report.last_ns < onset_ns or report.last_ns == start_ns:  # never seen since the bed is watched
         return Match(None, onset_ns, stale=True)
     identity = alert_id(bed.bed_stream, report.code, onset_ns)
     same_code = [a for a in alerts if a.code == report.code and not _of_before(a, start_ns)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agents.lifecycle.condition import ConditionReport
@@ -234,6 +234,7 @@ def facts(alerts: list[Alert]) -> dict[str, object]:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(truths(), people, st.integers(1, SECONDS - 1), st.integers(1, 120))
+@example([Truth("AFIB", 1, 3)], [(2, "admit", 0)], 2, 1)  # another patient in the second that is heard again
 def test_a_worker_that_goes_on_from_any_bed_document_says_the_same_and_nothing_sounds_twice(
     history: list[Truth], doings: list[tuple[int, str, int]], died: int, replayed_s: int
 ) -> None:
