@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
 from streams.document import Document, Time
 
 ALERT_SCHEMA = 1
+MAX_INTERPRETATION_BYTES = 131_072  # of the JSON; a report of 12 leads has 40 kB, and a bed document holds several
 
 
 class Phase(StrEnum):
@@ -199,11 +200,18 @@ class InterpretationMessage(Document):
     """The interpreter's answer on ``ecg.interpretations``; its ``id`` is applied once."""
 
     schema_: int = Field(default=1, alias="schema")
-    id: str
-    alert_id: str
-    bed_stream: str
+    id: str = Field(max_length=128)
+    alert_id: str = Field(max_length=128)
+    bed_stream: str = Field(max_length=64)
     interpretation: Interpretation
     citations: list[Citation] = []
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Self:
+        """Read one message; a ValueError names the fields that do not fit."""
+        if len(data) > MAX_INTERPRETATION_BYTES:
+            raise ValueError(f"the interpretation has {len(data)} bytes, more than {MAX_INTERPRETATION_BYTES}")
+        return super().from_json(data)
 
 
 def alert_id(bed_stream: str, code: str, onset_ns: int) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from streams.alert import Alert
 from streams.document import Document, Time
 
 SYSTEM = "_system"  # bed stream and unit of the workers' own alarms (a service is missing); no signal has this key
+MAX_ACTION_BYTES = 65_536  # of the JSON, rejected by size before it is parsed; the largest valid one has a tenth
+MAX_ARGS_BYTES = 4096  # of an action's args as JSON; limits of all codes take 2 KB
 APPLIED_IDS_KEPT = 256  # ids of actions and interpretations that a bed remembers, so that each is applied once
 
 
@@ -79,11 +82,26 @@ class Action(Document):
     schema_: int = Field(default=1, alias="schema")
     id: str = Field(min_length=1, max_length=128)
     action: ActionName
-    bed_stream: str
-    alert_id: str | None = None
+    bed_stream: str = Field(max_length=64)
+    alert_id: str | None = Field(default=None, max_length=128)
     by: str = Field(min_length=1, max_length=64)
     at: Time
     args: dict[str, Any] = {}
+
+    @field_validator("args")
+    @classmethod
+    def _bounded(cls, args: dict[str, Any]) -> dict[str, Any]:
+        size = len(json.dumps(args, default=str, separators=(",", ":"), ensure_ascii=False).encode(errors="replace"))
+        if size > MAX_ARGS_BYTES:
+            raise ValueError(f"args has {size} bytes of JSON, more than {MAX_ARGS_BYTES}: send what the action needs")
+        return args
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Self:
+        """Read one action; a ValueError names the fields that do not fit."""
+        if len(data) > MAX_ACTION_BYTES:
+            raise ValueError(f"the action has {len(data)} bytes, more than {MAX_ACTION_BYTES}: send its fields only")
+        return super().from_json(data)
 
 
 class Wave(Document):

@@ -23,13 +23,16 @@ def ns_of_time(time: datetime) -> int:
 
 def rfc3339(time: datetime) -> str:
     """``2026-11-22T22:10:44.120000Z``: always UTC, always six decimals."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _utc(time: datetime) -> datetime:
     if time.tzinfo is None:
         raise ValueError(f"time {time.isoformat()} has no time zone: write it in UTC, ending in Z")
-    return time.astimezone(UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:  # within a day of the first or the last time that can be written
+        return time.replace(tzinfo=UTC)
 
 
 Time = Annotated[

@@ -21,6 +21,7 @@ NO_SAMPLE = -32768  # a missing sample
 MAX_UNITS = 32767  # the largest magnitude that is a sample
 MIN_DURATION_S, MAX_DURATION_S = 0.2, 10.0
 MAX_COUNT = 2**53  # JSON readers represent integers exactly below this
+MAX_LEADS = 64  # of one message: a 12-lead monitor sends at most 15; bounds the work that one message can cause
 MAX_NAME = 64  # characters of a unit, bed or lead name
 MAX_AGE_YEARS = 150
 MAX_REASON = 600  # characters of the reason of a rejection
@@ -103,6 +104,7 @@ class EcgWindow:
     unknown: bytes = b""
 
     def __post_init__(self) -> None:
+        check_counts(leads=len(self.leads), leads_off=len(self.leads_off), pacer_marks=np.size(self.pacer_marks))
         _check_names(self)
         _check_times_and_counts(self)
         object.__setattr__(self, "leads", _canonical(self.leads, "leads"))
@@ -219,6 +221,19 @@ def window_of_ecg(
     )
 
 
+def check_counts(*, leads: int, leads_off: int, pacer_marks: int) -> None:
+    """Raise `InvalidWindow` for a message of too many parts; costs the same whatever the message holds."""
+    if leads > MAX_LEADS:
+        raise InvalidWindow("leads", f"leads has {leads} names, not 1 to {MAX_LEADS}: send ECG leads only")
+    if leads_off > MAX_LEADS:
+        raise InvalidWindow("leads_off", f"leads_off has {leads_off} names, not 0 to {MAX_LEADS}: name each lead once")
+    most = int(MAX_DURATION_S * MAX_FS_HZ) + 1
+    if pacer_marks > most:
+        raise InvalidWindow(
+            "pacer_marks", f"pacer_marks has {pacer_marks} values, not 0 to {most}: send one for each pacing pulse"
+        )
+
+
 def _check_names(window: EcgWindow) -> None:
     if not BED_STREAM.fullmatch(window.bed_stream):
         raise InvalidWindow(
@@ -275,7 +290,7 @@ def _canonical(labels: tuple[str, ...], field_name: str) -> tuple[str, ...]:
                 f"{field_name} holds the name {label!r}: use a label of 1 to {MAX_NAME} printable characters",
             )
     if len(set(names)) != len(names):
-        name = next(x for x in names if names.count(x) > 1)
+        name = next(x for x in names if names.count(x) > 1)  # at most `MAX_LEADS` names
         both = " and ".join(label for label, x in zip(labels, names, strict=True) if x == name)
         raise InvalidWindow(field_name, f"{field_name} names {name} twice ({both}): send each lead once")
     return names

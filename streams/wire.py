@@ -22,7 +22,15 @@ from pydantic import TypeAdapter, ValidationError
 from streams import ecg_window_pb2, flagged_segment_pb2
 from streams.alert import Citation
 from streams.partition import partition_of
-from streams.window import PATIENT_PATTERN, WINDOW_SCHEMA, EcgWindow, InvalidWindow, window_of_ecg
+from streams.window import (
+    MAX_LEADS,
+    PATIENT_PATTERN,
+    WINDOW_SCHEMA,
+    EcgWindow,
+    InvalidWindow,
+    check_counts,
+    window_of_ecg,
+)
 
 __all__ = [
     "EcgWindow",
@@ -37,6 +45,9 @@ __all__ = [
 ]
 
 FLAGGED_SCHEMA = 1
+MAX_VALUE_BYTES = 4 * 1024 * 1024  # 64 leads × 10 s × 2000 Hz are 2.6 MB; rejected by size alone, before it is parsed
+MAX_BESIDE_SAMPLES = 128 * 1024  # bytes; 64 names and 20,001 pacing marks take 70 KB, unknown fields cost the most time
+_QUOTED_ERRORS = 5  # of invalid citations, in the reason of a rejection
 _INT16_LE = np.dtype("<i2")
 _CITATIONS = TypeAdapter(list[Citation])
 
@@ -117,6 +128,7 @@ def decode_window(
     """
     where = f"{topic}/{partition} offset {offset}"
     message = ecg_window_pb2.EcgWindow()
+    _check_size(value, where)
     if value is None:
         raise RejectedMessage(f"value is null, not an EcgWindow: send an EcgWindow in every record ({where})")
     try:
@@ -129,6 +141,8 @@ def decode_window(
     where = f"bed {message.bed_stream[:64] or '?'}, {where}"
     try:
         _check_schema(message.schema)
+        _check_counts(message)
+        _check_beside_samples(len(value) - len(message.samples))
         window = _window(message)
         _check_patient(window.patient, patient_pattern)
         if key is not None or n_partitions is not None:
@@ -174,6 +188,34 @@ def _units(samples: bytes, n_leads: int) -> np.ndarray[Any, np.dtype[np.int16]]:
         )
     units = np.frombuffer(samples, _INT16_LE).reshape(n_leads, -1)
     return units if sys.byteorder == "little" else units.astype(np.int16)
+
+
+def _check_size(value: bytes | None, where: str) -> None:
+    if value is not None and len(value) > MAX_VALUE_BYTES:
+        raise RejectedMessage(
+            f"value has {len(value)} bytes, more than {MAX_VALUE_BYTES}, which hold 64 leads of 10 s at 2000 Hz: "
+            f"send messages of about 1 s ({where})"
+        )
+
+
+def _check_counts(message: ecg_window_pb2.EcgWindow) -> None:
+    """Before anything is done for each name or mark."""
+    leads = len(message.leads)
+    check_counts(leads=leads, leads_off=len(message.leads_off), pacer_marks=len(message.pacer_marks))
+    if len(message.lsb_uv) > MAX_LEADS:
+        raise InvalidWindow(
+            "lsb_uv",
+            f"lsb_uv has {len(message.lsb_uv)} values for {leads} leads: send one for all, or one per lead",
+        )
+
+
+def _check_beside_samples(n_bytes: int) -> None:
+    if n_bytes > MAX_BESIDE_SAMPLES:
+        raise InvalidWindow(
+            "",
+            f"value has {n_bytes} bytes beside its samples, more than {MAX_BESIDE_SAMPLES}: "
+            "send shorter names, and no large unknown fields",
+        )
 
 
 def _check_schema(schema: int) -> None:
@@ -291,6 +333,7 @@ def encode_flagged(segment: FlaggedSegment) -> bytes:
 def decode_flagged(value: bytes | None, *, topic: str, partition: int, offset: int) -> FlaggedSegment:
     """Decode one flagged segment; `RejectedMessage` names the invalid field and the place."""
     where = f"{topic}/{partition} offset {offset}"
+    _check_size(value, where)
     message = flagged_segment_pb2.FlaggedSegment()
     try:
         message.ParseFromString(value or b"")
@@ -298,8 +341,10 @@ def decode_flagged(value: bytes | None, *, topic: str, partition: int, offset: i
     except DecodeError as e:
         raise RejectedMessage(f"value of {len(value or b'')} bytes is not a FlaggedSegment: {e} ({where})") from None
     except ValidationError as e:
+        wrong = e.errors(include_url=False, include_input=False)
         raise RejectedMessage(
-            f"citations are invalid: {json.dumps(e.errors(include_url=False), default=str)} ({where})", "citations"
+            f"{len(wrong)} citations are invalid: {json.dumps(wrong[:_QUOTED_ERRORS], default=str)} ({where})",
+            "citations",
         ) from None
     if message.schema != FLAGGED_SCHEMA:
         raise RejectedMessage(

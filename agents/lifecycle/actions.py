@@ -2,13 +2,15 @@
 
 An action that cannot be applied adds an audit line with the reason and changes nothing else. The times in audit lines
 and acknowledgements are those of the person's action; what takes effect over time counts from now, so that an action
-that was held up somewhere never reaches further than one that was not.
+that was held up somewhere never reaches further than one that was not. An action whose time is more than a day off has
+the time of its arrival, and its audit line says so.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from agents.lifecycle.alert_book import NO_AUDIO_PAUSE, AlertBook
@@ -17,7 +19,9 @@ from agents.lifecycle.state_machine import ApplyResult, admit, end_all, finalize
 from models.arrhythmia.limits import Limits
 from streams.alert import Acknowledgement, Alert, State
 from streams.bed import Action, Bed, Status
-from streams.document import ns_of_time, time_of_ns
+from streams.document import ns_of_time, rfc3339, time_of_ns
+
+MAX_AGE_NS = 86_400 * 10**9  # an action's time is used within a day of now; no station's clock is further off
 
 Transition = tuple[Bed, list[Alert]]
 
@@ -53,12 +57,25 @@ def apply_action(
     """
     if action.id in bed.applied_ids:
         return bed, [], ApplyResult(False, f"action {action.id} was applied before")
+    given_at, arrived = action.at, abs(ns_of_time(action.at) - now_ns) > MAX_AGE_NS
+    if arrived:
+        action = action.changed(at=time_of_ns(now_ns))
+    outcome = ApplyResult(True)
     try:
         after, alerts = _ACTIONS[action.action](bed, action, now_ns, rules)
     except ActionRejectedError as rejection:
         after, alerts = _done(AlertBook(bed, now_ns), action, rules, f"{action.action} rejected: {rejection}")
-        return after, alerts, ApplyResult(False, str(rejection))
-    return after, alerts, ApplyResult(True)
+        outcome = ApplyResult(False, str(rejection))
+    if arrived:
+        after = _note_arrival(after, given_at)
+    return after, alerts, outcome
+
+
+def _note_arrival(bed: Bed, given_at: datetime) -> Bed:
+    """Add to the newest audit line that its time is the time of arrival."""
+    line = bed.changes[-1]
+    what = f"{line.what} (time of arrival: the action's own, {rfc3339(given_at)}, is more than a day off)"
+    return bed.changed(changes=[*bed.changes[:-1], line.changed(what=what)])
 
 
 def _acknowledge(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:

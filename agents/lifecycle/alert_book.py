@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from agents.lifecycle.condition import ConditionReport
-from agents.lifecycle.rules import KEEP_CHANGES, KEEP_OFF_MOST, KEEP_OFF_S, Rules, seconds_ns
+from agents.lifecycle.rules import KEEP_CHANGES, KEEP_OFF_MOST, KEEP_OFF_S, MAX_NOTE, Rules, seconds_ns
 from models.arrhythmia.codes import CODES
 from streams.alert import Alert, Phase, State, alert_id
 from streams.bed import Bed, BedChange
@@ -113,7 +113,7 @@ class AlertBook:
 
     def note(self, what: str, at_ns: int, by: str) -> None:
         """Add an audit line to the bed."""
-        line = BedChange(what=what, at=time_of_ns(at_ns), by=by)
+        line = BedChange(what=what[:MAX_NOTE], at=time_of_ns(at_ns), by=by)
         self.change(changes=[*self.bed.changes, line][-KEEP_CHANGES:])
 
     def commit(self) -> tuple[Bed, list[Alert]]:

@@ -44,6 +44,7 @@ KEEP_OFF_MOST = 64
 """At most so many of them: a bed with hundreds of single ventricular beats must not grow its document to the broker's
 limit of 1 MB. Those that never sounded give way first, since the re-alarm times rest on those that did."""
 
+MAX_NOTE = 600  # characters of an audit line; a rejected action quotes args of up to 4 KiB, and 100 lines are kept
 KEEP_CHANGES = 100
 """Audit lines kept in the bed document; the whole history is the topic of actions, kept for 30 days."""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.ecg import Ecg
 from models.leads import STANDARD_12
-from streams import ecg_window_pb2
+from streams import ecg_window_pb2, flagged_segment_pb2
 from streams.alert import Citation
 from streams.document import time_of_ns
 from streams.partition import partition_of
@@ -191,6 +191,55 @@ def test_each_broken_rule_is_refused_by_field_value_and_place(
     assert expected in rejected.value.reason
     assert "ecg.windows/2 offset 1291" in rejected.value.reason
     assert ": " in rejected.value.reason  # what to do follows the colon
+
+
+NAMES = [f"lead number {k:06d} of this bed" for k in range(25_000)]
+COSTLY_MESSAGES = {
+    "25,000 leads": ({"leads": NAMES}, "leads has 25000 names"),
+    "65 leads": ({"leads": NAMES[:65]}, "leads has 65 names"),
+    "one lead 190,000 times": ({"leads": ["II"] * 190_000}, "leads has 190000 names"),
+    "190,000 leads off": ({"leads_off": ["II"] * 190_000}, "leads_off has 190000 names"),
+    "190,000 gains": ({"lsb_uv": [1.0] * 190_000}, "190000 values for 2 leads"),
+    "4,000,000 pacing marks": ({"pacer_marks": [5] * 4_000_000}, "pacer_marks has 4000000 values"),
+    "a name of 1 MB": ({"leads": ["II", "x" * 1_000_000]}, "bytes beside its samples"),
+    "a patient of 1 MB": ({"patient": "p-" + "x" * 1_000_000}, "bytes beside its samples"),
+    "12 s of signal": ({"samples": b"\0\0" * 6000}, "samples last 12.000 s"),
+    "5 MB of signal": ({"samples": b"\0" * 5_000_000}, "more than 4194304"),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY_MESSAGES)
+def test_a_message_of_too_many_parts_is_rejected_in_milliseconds_and_its_reason_is_short(name: str) -> None:
+    changes, expected = COSTLY_MESSAGES[name]
+    value = message(**changes)
+    began = time.process_time()
+    with pytest.raises(RejectedMessage, match=expected) as rejected:
+        read(value)
+    assert time.process_time() - began < 0.2  # 0.1 to 50 ms on a free machine; 30,000 names took 16 s
+    assert len(rejected.value.reason) < 1000
+
+
+def test_a_message_of_many_small_unknown_fields_is_rejected_before_they_are_copied() -> None:
+    value = encode_window(window()) + b"\xa0\x06\x01" * 300_000
+    began = time.process_time()
+    with pytest.raises(RejectedMessage, match="bytes beside its samples"):
+        read(value)
+    assert time.process_time() - began < 0.1
+
+
+def test_the_largest_message_is_read_64_leads_of_10_s_at_2000_hz() -> None:
+    leads = tuple(f"lead {k}" for k in range(64))
+    largest = window(leads=leads, lsb_uv=np.ones(64, np.float32), fs_hz=2000.0, samples=np.ones((64, 20_000), np.int16))
+    assert read(encode_window(largest)).samples.shape == (64, 20_000)
+    with pytest.raises(InvalidWindow, match="leads has 65 names"):
+        window(leads=(*leads, "II"), lsb_uv=np.ones(65, np.float32), samples=np.ones((65, 250), np.int16))
+
+
+def test_the_reason_of_a_flagged_segment_never_repeats_all_of_it() -> None:
+    raw = flagged_segment_pb2.FlaggedSegment(schema=1, citations=b"[" + b'{"n":0},' * 50_000 + b"{}]")
+    with pytest.raises(RejectedMessage, match="citations are invalid") as rejected:
+        decode_flagged(raw.SerializeToString(), topic="ecg.flagged", partition=0, offset=1)
+    assert len(rejected.value.reason) < 2000
 
 
 @pytest.mark.parametrize("value", [None, b"hello", b"\xff" * 40, b"{}"])

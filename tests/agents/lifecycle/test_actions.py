@@ -268,3 +268,40 @@ def test_a_new_baseline_is_taken_on_request() -> None:
     bed.do(5, "baseline")
     assert bed.bed.baseline is None
     assert bed.bed.changes[-1].what == "baseline"
+
+
+DAY_S = 86_400.0
+YEAR_9999_S = (253_402_300_799 * 10**9 - ns(0)) // 10**9
+
+
+@pytest.mark.parametrize("asked_at", [YEAR_9999_S, -DAY_S - 10, DAY_S + 100], ids=["year 9999", "days ago", "ahead"])
+@pytest.mark.parametrize("action", ["silence", "acknowledge", "standby", "admit", "limits", "baseline"])
+def test_an_action_more_than_a_day_off_has_the_time_of_its_arrival_and_the_audit_says_so(
+    action: str, asked_at: float
+) -> None:
+    bed = sick()
+    args: dict[str, Any] = {
+        "silence": {"seconds": 60},
+        "admit": {"patient": "p-1234"},
+        "limits": {"BRADY": {"rate": 45}},
+    }.get(action, {})
+    assert bed.do(30, action, bed.only("ASYSTOLE"), asked_at=asked_at, **args).applied
+    line = bed.bed.changes[-1]
+    assert ns_of_time(line.at) == ns(30)
+    assert "time of arrival" in line.what and "more than a day off" in line.what
+    if action == "silence":
+        assert bed.bed.audio_paused_until is not None
+        assert ns_of_time(bed.bed.audio_paused_until) == ns(90)
+
+
+def test_an_action_of_hours_ago_keeps_its_own_time() -> None:
+    bed = sick()
+    bed.do(30, "limits", asked_at=-DAY_S + 100, BRADY={"rate": 45})
+    assert (bed.bed.changes[-1].what, ns_of_time(bed.bed.changes[-1].at)) == ("limits BRADY rate=45", ns(-DAY_S + 100))
+
+
+def test_audit_lines_of_large_args_are_cut() -> None:
+    bed = sick()
+    outcome = bed.do(30, "silence", seconds="9" * 4000)
+    assert not outcome.applied
+    assert len(bed.bed.changes[-1].what) == 600
