@@ -64,7 +64,10 @@ class CriterionDoc(Document):
 
 
 class Citation(Document):
-    """A measured value and its place: ``leads``, ``start_sample`` to ``end_sample`` of the segment."""
+    """A measured value and its place: ``leads``, ``start_sample`` to ``end_sample`` of the segment.
+
+    ``reason`` of a CANNOT_ANALYZE says why the ECG could not be judged.
+    """
 
     n: int = Field(ge=1)
     measure: str
@@ -83,6 +86,7 @@ class Citation(Document):
     criterion: CriterionDoc | None = None
     confidence: float = Field(ge=0, le=1)
     method: str
+    reason: str | None = None
 
 
 class Claim(Document):

@@ -15,6 +15,7 @@ from streams.alert import Citation, Priority, Provenance, Segment
 
 MONITOR_CODES = frozenset(
     {
+        "CANNOT_ANALYZE",
         "SILENT_FEED",
         "CLOCK_JUMP",
         "DUPLICATE_SOURCE",

@@ -78,7 +78,8 @@ class Analysis:
         self.buffer = SignalBuffer(BUFFER_S)
         self.fs_hz = 0.0
         self.last: Step | None = None
-        self.judged_at_ns: int | None = None  # instant of the newest verdict, of whatever segment
+        self.judged_at_ns: int | None = None  # time of the newest verdict, of whatever segment
+        self._last_judged: int | None = None  # its sample in this segment
         self._usable_since: int | None = None
         self._messages: list[tuple[int, int, int]] = []  # first sample, epoch and sequence of those in the buffer
 
@@ -128,15 +129,15 @@ class Analysis:
 
     def add(self, window: EcgWindow, append_ns: int) -> tuple[list[Step], list[FeedProblem]]:
         """Take one message."""
-        steps = [self._take(piece) for piece in self.reassembly.add(window, append_ns)]
+        steps = [self._take(piece, append_ns) for piece in self.reassembly.add(window, append_ns)]
         return steps, self.reassembly.problems()
 
     def release(self, now_ns: int) -> tuple[list[Step], list[FeedProblem]]:
         """Take the messages that waited long enough for a missing one."""
-        steps = [self._take(piece) for piece in self.reassembly.release(now_ns)]
+        steps = [self._take(piece, now_ns) for piece in self.reassembly.release(now_ns)]
         return steps, self.reassembly.problems()
 
-    def _take(self, piece: Piece) -> Step:
+    def _take(self, piece: Piece, now_ns: int) -> Step:
         chunk = with_derived_leads(piece.window.to_ecg())
         fresh = piece.segment_index != self._segment_index
         if fresh:
@@ -147,8 +148,11 @@ class Analysis:
             ended = tuple(e for e in self._tier.gap(piece.missing).episodes if e.end is not None)
         self.buffer.add(chunk, piece.missing, chunk.start_ns + piece.clock_offset_ns)
         rhythm = self._tier.push(chunk)
-        if rhythm.last_judged is not None:
-            self.judged_at_ns = max(self.judged_at_ns or 0, self.buffer.instant_ns(rhythm.last_judged))
+        if rhythm.last_judged is not None and rhythm.last_judged != self._last_judged:
+            self._last_judged = rhythm.last_judged
+            # A gateway's clock may run ahead; no signal is newer than its message.
+            judged_ns = min(now_ns, self.buffer.instant_ns(rhythm.last_judged))
+            self.judged_at_ns = max(self.judged_at_ns or 0, judged_ns)
         if ended:
             rhythm = replace(rhythm, episodes=(*ended, *rhythm.episodes))
         if not rhythm.usable_leads or not rhythm.hr:  # a rate of its own is what shows that a condition is absent
@@ -166,6 +170,7 @@ class Analysis:
         self._segment_index, self.fs_hz = piece.segment_index, chunk.fs_hz
         self.buffer = SignalBuffer(BUFFER_S)
         self._messages = []
+        self._last_judged = None
         self._usable_since = None
         self._tier = RhythmTier(
             chunk.leads,

@@ -10,6 +10,7 @@ Conditions in signal that is older than `OLD_S` are recorded, and sound only whe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from agents.clock import Clock
 from agents.lifecycle import actions, state_machine
@@ -17,9 +18,10 @@ from agents.lifecycle.condition import ConditionReport
 from agents.lifecycle.outputs import Outputs, Strip
 from agents.lifecycle.rules import Rules
 from agents.lifecycle.state_machine import ApplyResult
-from agents.monitor import encoder_flags
+from agents.monitor import encoder_flags, watchdog
 from agents.monitor.analysis import Analysis, Step
-from agents.monitor.feed_problems import FeedProblems, silence_ended, silence_reports
+from agents.monitor.feed_problems import FeedProblems, open_alert, silence_ended, silence_reports
+from agents.monitor.no_verdict import citation_of_no_verdict, reason_of
 from agents.monitor.reassembly import MessageReassembly
 from agents.monitor.reporting import Reporter
 from agents.monitor.vitals import VitalsMaker
@@ -42,6 +44,14 @@ ENCODER_LEADS = 8  # independent leads that it needs: it never saw fewer
 def new_bed(bed_stream: str, unit: str, bed: str, since_ns: int, patient: str = "") -> Bed:
     """The document of a bed whose first message has arrived: it is monitored."""
     return Bed(bed_stream=bed_stream, unit=unit, bed=bed, patient=patient, since=time_of_ns(since_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A bed before a step: its document, and whether Kafka has one."""
+
+    bed: Bed
+    stored: bool
 
 
 class BedMonitor:
@@ -84,7 +94,10 @@ class BedMonitor:
         self._encoded_s = 0
         self._encoder_history = encoder_flags.EncoderHistory()
         self.offset = bed.applied.get(self._topics.windows, -1)
-        self.live = self._analysis(resumed=self._stored)
+        self._failed = False
+        self._judged_at_failure_ns: int | None = None
+        resumed = self._topics.windows in bed.applied
+        self.live = self._analysis(_ns_of_seconds(bed.clock_offset_s) if resumed else None)
         self.backfill: Analysis | None = None
 
     def set_generation(self, generation: int) -> None:
@@ -115,7 +128,14 @@ class BedMonitor:
         return outputs
 
     def tick(self, *, caught_up: bool) -> list[Outputs]:
-        """Time has passed; ``caught_up``: the partition is read to its end. To be called once a second."""
+        """Time has passed: `tick_signal`, then `tick_watch`. To be called twice a second."""
+        return self.tick_signal(caught_up=caught_up) + self.tick_watch()
+
+    def tick_signal(self, *, caught_up: bool) -> list[Outputs]:
+        """Release messages that waited, report a silent feed, and let time pass for the alerts.
+
+        ``caught_up``: the partition is read to its end.
+        """
         now_ns = self._clock.now_ns()
         outputs: list[Outputs] = []
         reports: list[ConditionReport] = []
@@ -130,6 +150,8 @@ class BedMonitor:
             reports += silence_reports(
                 self.bed, reassembly.last_append_ns, reassembly.message_s, limit_s, now_ns, provenance
             )
+            if not reports and reassembly.last_append_ns is not None:
+                reports += silence_ended(self.bed, reassembly.last_append_ns, provenance)
             still = (
                 reassembly.last_append_ns is not None
                 and now_ns - reassembly.last_append_ns >= reassembly.message_s / 2 * S
@@ -141,6 +163,36 @@ class BedMonitor:
             if reassembly.last_append_ns is not None:
                 reports += self._problems.reports(self.bed, now_ns, provenance)
         return outputs + self._transition(reports)
+
+    def tick_watch(self, *, watch: bool = True) -> list[Outputs]:
+        """Let the watchdog compare the newest verdict with the clock, and write the vitals of a second without signal.
+
+        ``watch`` is False for the first seconds of a worker that has taken the partition over and reads its backlog.
+        """
+        now_ns = self._clock.now_ns()
+        outputs = self._watch(now_ns) if watch else []
+        if self.bed.status is Status.MONITORED and self.bed.bed_stream != SYSTEM:
+            vitals = self._vitals.without_signal(self.live, now_ns)
+            outputs += [] if vitals is None else [Outputs(vitals=[vitals])]
+        return outputs
+
+    def _watch(self, now_ns: int) -> list[Outputs]:
+        live = self.live
+        # The promise of 10 s holds for messages of up to a second; the verdict of a longer one comes with its end.
+        limit_s = live.limits["CANNOT_ANALYZE"].seconds + max(0.0, live.reassembly.message_s - 1.0)
+        report = watchdog.watch(self.bed, live.judged_at_ns, limit_s, now_ns, self._reporter.provenance())
+        if report is None:
+            return []
+        if report.end_ns is None and open_alert(self.bed, watchdog.CODE) is None:
+            reason = reason_of(live, limit_s, now_ns, failed=self.failed)
+            citation = citation_of_no_verdict(live, reason, report.onset_ns, now_ns, limit_s)
+            report = replace(report, citations=(citation,), leads=tuple(citation.leads))
+        return self._transition([report])
+
+    @property
+    def failed(self) -> bool:
+        """An exception ended the analysis, and there is no verdict since."""
+        return self._failed and self.live.judged_at_ns == self._judged_at_failure_ns
 
     def apply_action(self, action: Action, offset: int) -> tuple[list[Outputs], ApplyResult]:
         """Apply a person's action, once."""
@@ -184,12 +236,42 @@ class BedMonitor:
         """Strips that may have been lost with the worker before, as far as the signal is at hand."""
         return self._reporter.strips_at_hand(self.bed, self.live)
 
+    # ---- isolation -----------------------------------------------------------------------------------------------
+
+    def saved(self) -> Saved:
+        """The bed as it is before a step."""
+        return Saved(self.bed, self._stored)
+
+    def roll_back(self, saved: Saved) -> None:
+        """An exception ended a step: the document is the one before it, and nothing of the step is written."""
+        self.bed, self._stored = saved.bed, saved.stored
+        self._rules = self._rules_of(saved.bed)
+        self._reporter.strips(())  # discards the strips of the step
+        self.live.limits = self._rules.checked_limits(saved.bed.limits)
+
+    def restart_analysis(self, offset: int = -1) -> None:
+        """Start the analysis anew, after an exception in it; the message at ``offset`` counts as applied."""
+        if not self.failed:
+            self._failed, self._judged_at_failure_ns = True, self.live.judged_at_ns
+        self.offset = max(self.offset, offset)
+        self.live = self._next_analysis()
+        self._waiting_from = None
+        self._signal_is_old = False
+
+    def restart_backfill(self) -> None:
+        """Start the analysis of the skipped windows anew, after an exception in it."""
+        self.backfill = None
+
+    def forget_encoder_results(self) -> None:
+        """Start the history of the encoder results anew, after an exception in it."""
+        self._encoder_history = encoder_flags.EncoderHistory()
+
     # ---- latest first ----------------------------------------------------------------------------------------------
 
     def skip_to_latest(self, first: int, last: int) -> list[Outputs]:
         """Record that the windows ``first`` to ``last`` are skipped; the analysis so far is kept for their backfill."""
         self.backfill = self.backfill or self.live
-        self.live = self._analysis(resumed=True)
+        self.live = self._next_analysis()
         self.offset = max(self.offset, last)
         skipped = joined([*self.bed.skipped, Skipped(first=first, last=last)])
         return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: last})
@@ -203,7 +285,7 @@ class BedMonitor:
     def backfill_window(self, window: EcgWindow, append_ns: int, *, replay: bool = False) -> list[Outputs]:
         """Backfill one skipped window: its conditions are recorded when their end is known."""
         if self.backfill is None:
-            self.backfill = self._analysis(resumed=True)
+            self.backfill = self._analysis(_ns_of_seconds(self.bed.clock_offset_s))
         steps, _ = self.backfill.add(window, append_ns)
         if replay:
             return []
@@ -317,7 +399,7 @@ class BedMonitor:
         self.live.reassembly.patient = bed.patient
 
     def _vitals_and_encoder_window(self) -> list[Outputs]:
-        vitals = self._vitals.of(self.live)
+        vitals = self._vitals.of(self.live, self._clock.now_ns())
         outputs = [] if vitals is None else [Outputs(vitals=[vitals])]
         live = self.live
         second = live.now_ns // S
@@ -331,8 +413,19 @@ class BedMonitor:
             outputs.append(Outputs(encoder_window=live.buffer.span(stop - round(ENCODER_S * live.fs_hz), stop)))
         return outputs
 
-    def _analysis(self, *, resumed: bool) -> Analysis:
-        offset_ns = _ns_of_seconds(self.bed.clock_offset_s) if resumed else None
+    def _next_analysis(self) -> Analysis:
+        """An analysis that takes the place of the live one; the newest verdict and the last message are still known."""
+        before = self.live
+        offset_ns = before.reassembly.clock_offset_ns
+        if self._topics.windows in self.bed.applied:
+            offset_ns = _ns_of_seconds(self.bed.clock_offset_s)
+        analysis = self._analysis(offset_ns)
+        analysis.judged_at_ns = before.judged_at_ns
+        analysis.reassembly.last_append_ns = before.reassembly.last_append_ns
+        analysis.reassembly.message_s = before.reassembly.message_s
+        return analysis
+
+    def _analysis(self, offset_ns: int | None) -> Analysis:
         reassembly = MessageReassembly(self._settings.sequence_wait_s, offset_ns, self.bed.patient)
         known = self.bed.baseline
         baseline = None if known is None else RhythmBaseline(known.st_mv, known.qrs_ms, known.pr_ms)

@@ -48,7 +48,7 @@ COVERED_BY_ALARMS: Mapping[str, frozenset[str]] = {
 }
 """Alarms that cover a finding: while one of them is open GEM reads the segment of that alarm."""
 
-UNREADABLE = frozenset({"NOISY_SIGNAL", "LEADS_OFF", "SILENT_FEED", "PATIENT_MISMATCH"})
+UNREADABLE = frozenset({"CANNOT_ANALYZE", "NOISY_SIGNAL", "LEADS_OFF", "SILENT_FEED", "PATIENT_MISMATCH"})
 """Technical alarms that make the encoder's findings unusable, or not known to belong to this patient."""
 
 

@@ -1,4 +1,8 @@
-"""A bed's numbers of one second, with a piece of one lead for the station's live trace."""
+"""A bed's numbers of one second, with a piece of one lead for the station's live trace.
+
+Each second of signal gives one `Vitals` with its trace. A monitored bed without signal gets one a second without a
+trace, from the clock of the beds: readers see by ``judged_at`` how old the newest verdict is.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +10,67 @@ import math
 
 import numpy as np
 
-from agents.monitor.analysis import Analysis
+from agents.monitor.analysis import Analysis, Step
+from models.arrhythmia.result import VERDICT_S
 from models.ecg import Ecg
 from streams.bed import Vitals, Wave
 from streams.document import time_of_ns
 
 WAVE_HZ = 125.0  # at most (docs/consume.md); a screen shows no more
+S = 1_000_000_000
+WITHOUT_SIGNAL_S = 1.0  # one a second
+AFTER_SIGNAL_S = 1.5  # after one with a trace: the next message of a second may come a little late
 WAVE_S = 2.0  # never more than this in one document: what was missed while nobody sent is not shown later
 PREFERRED = ("II", "I", "V2", "V5")  # the leads that people watch, where their quality is as good as any
 
 
 class VitalsMaker:
-    """Makes one `Vitals` a second of signal; remembers up to where the trace was sent."""
+    """Makes one `Vitals` a second; remembers up to where the trace was sent."""
 
     def __init__(self, bed_stream: str) -> None:
         self._bed_stream = bed_stream
         self._buffer: object = None
         self._sent = 0
+        self._due_ns = 0  # by the clock: one without signal is written then
 
-    def of(self, analysis: Analysis) -> Vitals | None:
-        """The vitals as they are now; None where less than a second has passed since the last ones."""
+    def of(self, analysis: Analysis, now_ns: int) -> Vitals | None:
+        """The vitals of new signal; None where less than a second of it has come since the last ones."""
         if analysis.last is None:
             return None
-        buffer, fs_hz, rhythm = analysis.buffer, analysis.fs_hz, analysis.last.rhythm
+        buffer, fs_hz = analysis.buffer, analysis.fs_hz
         if buffer is not self._buffer:
             self._buffer, self._sent = buffer, 0
         if buffer.end - self._sent < round(fs_hz) - 1:
             return None
         trace = buffer.span(max(self._sent, buffer.end - round(WAVE_S * fs_hz)), buffer.end)
-        self._sent = buffer.end
+        self._sent, self._due_ns = buffer.end, now_ns + round(AFTER_SIGNAL_S * S)
+        wave = _wave(trace, _lead(trace, dict(analysis.last.rhythm.quality)))
+        return self._vitals(buffer.instant_ns(buffer.end), analysis.judged_at_ns, analysis.last, wave)
+
+    def without_signal(self, analysis: Analysis, now_ns: int) -> Vitals | None:
+        """The vitals of a second in which no signal made any; None where they are not due."""
+        if now_ns < self._due_ns:
+            return None
+        self._due_ns = now_ns + round(WITHOUT_SIGNAL_S * S)
+        judged_at_ns = analysis.judged_at_ns
+        recent = judged_at_ns is not None and now_ns - judged_at_ns <= VERDICT_S * S
+        return self._vitals(now_ns, judged_at_ns, analysis.last if recent else None, None)
+
+    def _vitals(self, at_ns: int, judged_at_ns: int | None, step: Step | None, wave: Wave | None) -> Vitals:
+        judged_at = None if judged_at_ns is None else time_of_ns(judged_at_ns)
+        if step is None:
+            return Vitals(bed_stream=self._bed_stream, at=time_of_ns(at_ns), judged_at=judged_at, wave=wave)
+        rhythm = step.rhythm
         return Vitals(
             bed_stream=self._bed_stream,
-            at=time_of_ns(buffer.instant_ns(buffer.end)),
-            judged_at=None if analysis.judged_at_ns is None else time_of_ns(analysis.judged_at_ns),
+            at=time_of_ns(at_ns),
+            judged_at=judged_at,
             hr=_finite(rhythm.hr),
             rhythm=rhythm.rhythm,
             pvc_per_min=_finite(rhythm.pvc_per_min),
             st={lead: round(mv, 3) for lead, mv in rhythm.st.items() if math.isfinite(mv)},
             quality={lead: round(min(1.0, max(0.0, q)), 3) for lead, q in rhythm.quality.items() if math.isfinite(q)},
-            wave=_wave(trace, _lead(trace, dict(rhythm.quality))),
+            wave=wave,
         )
 
 

@@ -74,6 +74,7 @@ def _codes() -> dict[str, AlarmCode]:
         ("PACER_NOT_PACING", "PM", "Pacemaker not pacing"),
     ]
     tech = [
+        ("CANNOT_ANALYZE", "PM", "Cannot analyze ECG"),
         ("LEADS_OFF", "PL", "Leads off"),
         ("NOISY_SIGNAL", "PL", "Noisy signal"),
         ("SILENT_FEED", "PM", "No telemetry"),

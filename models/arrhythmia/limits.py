@@ -168,7 +168,15 @@ class StLimit(Limit):
 
 
 DurationCode = Literal[
-    "VFIB", "ASYSTOLE", "PAUSE", "PACER_NOT_PACING", "NOISY_SIGNAL", "SILENT_FEED", "CLOCK_JUMP", "DUPLICATE_SOURCE"
+    "VFIB",
+    "ASYSTOLE",
+    "PAUSE",
+    "PACER_NOT_PACING",
+    "CANNOT_ANALYZE",
+    "NOISY_SIGNAL",
+    "SILENT_FEED",
+    "CLOCK_JUMP",
+    "DUPLICATE_SOURCE",
 ]
 ConfirmedCode = Literal["IRREGULAR", "AFIB", "AFIB_END"]
 RunCode = Literal["VTACH", "EXTREME_TACHY", "SVT"]
@@ -220,6 +228,7 @@ RULES: dict[str, LimitRule] = {
     "AV_BLOCK": LimitRule(EventCountLimit(2, seconds=30.0), {}, "AHA practice standards 2017"),
     "PACER_NOT_CAPTURING": LimitRule(CaptureLimit(2, ms=300.0), {}, "Philips IntelliVue: pacer not capture"),
     "PACER_NOT_PACING": LimitRule(DurationLimit(2.0), {}, "Philips IntelliVue: pacer not pacing"),
+    "CANNOT_ANALYZE": LimitRule(DurationLimit(10.0), {"seconds": (5, 30)}, "Philips IntelliVue: CANNOT ANALYZE ECG"),
     "LEADS_OFF": LimitRule(Limit(), {}, "IEC 60601-2-27"),
     "NOISY_SIGNAL": LimitRule(DurationLimit(10.0), {}, "IEC 60601-2-27"),
     "SILENT_FEED": LimitRule(DurationLimit(8.0), {"seconds": (5, 30)}, "IEC 60601-1-8: loss of communication"),

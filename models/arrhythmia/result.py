@@ -43,6 +43,8 @@ class RhythmResult:
         Lead to quality, 0 to 1.
     usable_leads : tuple of str
         Leads usable now.
+    implausible_leads : tuple of str
+        Leads whose amplitude is not that of an ECG: the gain is wrong.
     baseline : RhythmBaseline or None
         Set once the first five usable minutes have passed.
     """
@@ -58,6 +60,7 @@ class RhythmResult:
     st: Mapping[str, float] = field(default_factory=dict)
     quality: Mapping[str, float] = field(default_factory=dict)
     usable_leads: tuple[str, ...] = ()
+    implausible_leads: tuple[str, ...] = ()
     baseline: RhythmBaseline | None = None
 
 

@@ -33,7 +33,7 @@ from models.beats.series import BeatTrack, Span
 from models.beats.template import DominantBeatTemplate
 from models.ecg import Ecg, Millivolts
 from models.leads import lead_order
-from models.signal.quality import MIN_PRESENT
+from models.signal.quality import IMPLAUSIBLE, MIN_PRESENT
 
 SIGNAL_KEPT_S = 20.0  # longest signal that a criterion uses
 BEATS_KEPT_S = 130.0  # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
@@ -255,6 +255,7 @@ class RhythmTier:
             st=self._waves.st(usable),
             quality={lead: q.score for lead, q in self._stream.quality.items()},
             usable_leads=usable,
+            implausible_leads=tuple(lead for lead, q in self._stream.quality.items() if q.state == IMPLAUSIBLE),
             baseline=self._waves.baseline,
         )
 

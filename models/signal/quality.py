@@ -22,6 +22,7 @@ from models.signal.quantiles import median, quantile
 
 USABLE, FLAT, INCONSISTENT = "usable", "flat", "inconsistent"
 SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
+IMPLAUSIBLE = "implausible"  # the amplitude is not that of an ECG: the gain is wrong
 
 FLAT_MV = 0.03  # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
 SATURATED_SHARE = 0.08  # of samples on a rail

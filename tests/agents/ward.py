@@ -13,6 +13,7 @@ from streams.alert import Alert
 from streams.bed import Bed, Vitals
 from streams.document import time_of_ns
 from streams.wire import EcgWindow
+from tests.agents.law import Written
 from tests.agents.signals import T0_NS, S
 
 
@@ -25,6 +26,7 @@ class BedUnderTest:
         bed = bed or new_bed("icu-3/07", "icu-3", "07", T0_NS, "p-81f3")
         self.monitor = BedMonitor(bed, self.settings, self.clock, generation=generation)
         self.outputs: list[Outputs] = []
+        self.written: list[tuple[int, Written]] = [(self.clock.now_ns(), self.monitor.bed)]  # for the oracle of the law
         self.offset = -1
 
     def feed(self, windows: Iterable[EcgWindow], *, delay_s: float = 0.05, replay: bool = False) -> BedUnderTest:
@@ -33,16 +35,21 @@ class BedUnderTest:
             self.offset += 1
             arrival_ns = window.gateway_time_ns + round(delay_s * S)
             self.clock.set_ns(max(self.clock.now_ns(), arrival_ns))
-            self.outputs += self.monitor.apply_window(window, self.offset, arrival_ns, replay=replay)
+            self.keep(self.monitor.apply_window(window, self.offset, arrival_ns, replay=replay))
             if not replay:
-                self.outputs += self.monitor.tick(caught_up=True)
+                self.keep(self.monitor.tick(caught_up=True))
         return self
+
+    def keep(self, outputs: list[Outputs]) -> None:
+        """Keep the outputs of a step that was taken now."""
+        self.outputs += outputs
+        self.written += [(self.clock.now_ns(), output) for output in outputs]
 
     def wait(self, seconds: float) -> BedUnderTest:
         """Nothing comes."""
         for _ in range(round(seconds)):
             self.clock.advance_s(1.0)
-            self.outputs += self.monitor.tick(caught_up=True)
+            self.keep(self.monitor.tick(caught_up=True))
         return self
 
     @property
