@@ -20,6 +20,11 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self.windows = Counter("gem_bedside_windows", "Windows processed.", registry=registry)
         self.dead_letters = Counter("gem_bedside_dead_letters", "Messages that could not be read.", registry=registry)
+        self.rejected_batches = Counter(
+            "gem_bedside_rejected_batches",
+            "Compressed batches that were not expanded, or not readable; each is one dead letter.",
+            registry=registry,
+        )
         self.alerts = Counter(
             "gem_bedside_alert_versions", "Versions of alerts written.", ["code", "phase"], registry=registry
         )

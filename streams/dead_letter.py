@@ -35,6 +35,7 @@ def dead_letter(
     partition: int,
     offset: int,
     time_ns: int,
+    whole_bytes: int | None = None,
     limit_bytes: int = DEAD_LETTER_LIMIT,
 ) -> DeadLetter:
     """Wrap a rejected message.
@@ -49,6 +50,8 @@ def dead_letter(
         Place of the message.
     time_ns : int
         Time of the rejection, UTC nanoseconds.
+    whole_bytes : int, optional
+        Length of the value as it came, where ``value`` is only its beginning.
     limit_bytes : int
         Largest message of the dead-letter topic.
     """
@@ -60,7 +63,8 @@ def dead_letter(
         ("time", rfc3339(time_of_ns(time_ns)).encode()),
     ]
     key = key if key is None else key[:KEPT_KEY]
-    if value is not None and message_size(key, value, headers) > limit_bytes:
-        headers.append(("truncated", str(len(value)).encode()))
+    whole = max(len(value or b""), whole_bytes or 0)
+    if value is not None and (whole > len(value) or message_size(key, value, headers) > limit_bytes):
+        headers.append(("truncated", str(whole).encode()))
         value = value[: limit_bytes - message_size(key, b"", headers)]
     return DeadLetter(key, value, headers)

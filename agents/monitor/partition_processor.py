@@ -432,6 +432,8 @@ class PartitionProcessor:
 
     def decode(self, message: Incoming) -> EcgWindow:
         """The window of a message; raises `RejectedMessage`."""
+        if message.batch_error:
+            raise RejectedMessage(f"{message.batch_error} ({message.place})")
         return decode_window(
             message.value,
             topic=message.topic,
@@ -445,6 +447,8 @@ class PartitionProcessor:
     async def _read(self, message: Incoming, parse: Callable[[bytes], D], name: str) -> D | None:
         """The document of a message to one bed; None, and a dead letter, where it is invalid."""
         try:
+            if message.batch_error:
+                raise ValueError(message.batch_error)
             document = parse(message.value or b"")
             self._check_key(message, document.bed_stream)
         except ValueError as error:  # pydantic's ValidationError is one

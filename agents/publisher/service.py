@@ -184,6 +184,8 @@ class Publisher(Worker):
         topics, place, value = self.topics, place_of(message.topic, message.partition), message.value or b""
         keys = self.bus.keys
         try:
+            if message.batch_error:
+                raise ValueError(message.batch_error)
             if message.topic == topics.alerts:
                 alert = Alert.from_json(value)
                 return alert_entry(keys, alert, place, message.offset, alert.generation)

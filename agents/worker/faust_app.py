@@ -12,6 +12,7 @@ from typing import Any
 import faust
 
 from agents.settings import Settings
+from agents.worker.bounded_batches import bound_batches
 from streams.embedded import shorten_fetch_wait
 
 REQUEST_TIMEOUT_S = 30.0  # Faust rejects a session longer than this; brokers answer in milliseconds or are gone
@@ -19,6 +20,7 @@ REQUEST_TIMEOUT_S = 30.0  # Faust rejects a session longer than this; brokers an
 
 def faust_app(settings: Settings, worker: str) -> Any:
     """An app in the worker's consumer group, not started."""
+    bound_batches()
     if settings.embedded:
         shorten_fetch_wait()
     return faust.App(

@@ -14,6 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.settings import Settings
+from agents.worker.bounded_batches import bound_batches
 from agents.worker.sender import Incoming
 
 POLL_MS = 200  # an answer of the broker is awaited this long before it is asked again
@@ -23,6 +24,7 @@ BATCH = 500  # records of one poll: bounds the memory that a backlog takes (1 MB
 @asynccontextmanager
 async def plain_consumer(settings: Settings, group: str | None = None) -> AsyncIterator[Any]:
     """A consumer for reading beside the app; with ``group`` it can ask what that group has committed."""
+    bound_batches()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka.split(","),
         group_id=group,

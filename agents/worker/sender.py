@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from agents.clock import Clock
 from agents.metrics import Metrics
 from agents.settings import Settings
+from agents.worker.bounded_batches import BATCH_ERROR, VALUE_BYTES
 from streams.dead_letter import DEAD_LETTER_LIMIT, dead_letter
 from streams.telemetry import Headers
 from streams.topics import Topics
@@ -49,6 +50,17 @@ class Incoming:
     def place(self) -> str:
         """Topic, partition and offset, as reasons and logs name them."""
         return f"{self.topic}/{self.partition} offset {self.offset}"
+
+    @property
+    def batch_error(self) -> str:
+        """Why the batch of this message, or its value, was rejected before it was read; empty for a message."""
+        return next(((v or b"").decode(errors="replace") for name, v in self.headers if name == BATCH_ERROR), "")
+
+    @property
+    def whole_bytes(self) -> int | None:
+        """Length of a value of which only the beginning was kept; None for a whole one."""
+        found = next((value for name, value in self.headers if name == VALUE_BYTES), None)
+        return int(found) if self.batch_error and found is not None and found.isdigit() else None
 
 
 class Sender:
@@ -92,8 +104,10 @@ class Sender:
 
     async def reject(self, message: Incoming, reason: str) -> None:
         """Log and count a message that cannot be read, and write it with the reason to the dead-letter topic."""
-        log.warning("dead letter: %s", reason)
+        log.warning("dead letter: %.1000s", reason)
         self._metrics.dead_letters.inc()
+        if message.batch_error:
+            self._metrics.rejected_batches.inc()
         letter = dead_letter(
             message.key,
             message.value,
@@ -102,6 +116,7 @@ class Sender:
             partition=message.partition,
             offset=message.offset,
             time_ns=self._clock.now_ns(),
+            whole_bytes=message.whole_bytes,
         )
         await self._producer.send_and_wait(
             self._dead_letter_topic, value=letter.value, key=letter.key, headers=list(letter.headers)
