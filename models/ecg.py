@@ -116,3 +116,11 @@ class Ecg:
             derived=tuple(x for x in self.derived if x in names),
             leads_off=tuple(x for x in self.leads_off if x in names),
         )
+
+
+def rows_of(mv: Millivolts, rows: Sequence[int]) -> Millivolts:
+    """Rows of [leads, samples] in another order; NaN in those of number -1."""
+    out = np.full((len(rows), mv.shape[1]), np.nan, np.float32)
+    there = [k for k, row in enumerate(rows) if row >= 0]
+    out[there] = mv[[rows[k] for k in there]]
+    return out

@@ -7,6 +7,7 @@ same steps, whatever worker reads them and however they are divided into message
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +19,14 @@ from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import RhythmBaseline, RhythmResult, RhythmTier
 from models.ecg import Ecg
+from models.leads import lead_order
 from models.signal.derived_leads import with_derived_leads
+from models.signal.short_gaps import with_short_gaps_filled
 from streams.wire import EcgWindow
 
 BUFFER_S = 32.0  # strips need 20 s, the encoder 10; one message of 10 s more, so that it never takes what is just shown
+ABSENT_S = 60.0  # a lead that no message had for this long is not one of the bed's any more
+MAX_LEADS = 64  # of the tier: as many as a message may have
 S = 1_000_000_000
 
 
@@ -42,6 +47,16 @@ class Step:
     piece: Piece
     rhythm: RhythmResult
     fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """Place of one message in the segment, and its gains in microvolts per unit."""
+
+    first: int
+    epoch: int
+    sequence: int
+    lsb_uv: frozenset[float]
 
 
 class Analysis:
@@ -81,7 +96,8 @@ class Analysis:
         self.judged_at_ns: int | None = None  # time of the newest verdict, of whatever segment
         self._last_judged: int | None = None  # its sample in this segment
         self._usable_since: int | None = None
-        self._messages: list[tuple[int, int, int]] = []  # first sample, epoch and sequence of those in the buffer
+        self._messages: list[_Message] = []  # those in the buffer
+        self._seen: dict[str, int] = {}  # lead of the tier to the sample after its newest message
 
     @property
     def limits(self) -> Limits:
@@ -114,8 +130,8 @@ class Analysis:
 
     @property
     def lsb_uv(self) -> NDArray[np.float32]:
-        """Microvolts per unit of the leads as they arrive."""
-        return np.zeros(0, np.float32) if self.last is None else self.last.piece.window.lsb_uv
+        """Different values of microvolts per unit in the messages of the buffer, ascending."""
+        return np.unique(np.array([lsb_uv for message in self._messages for lsb_uv in message.lsb_uv], np.float32))
 
     @property
     def usable_since_ns(self) -> int | None:
@@ -138,16 +154,18 @@ class Analysis:
         return steps, self.reassembly.problems()
 
     def _take(self, piece: Piece, now_ns: int) -> Step:
-        chunk = with_derived_leads(piece.window.to_ecg())
+        chunk = with_derived_leads(replace(piece.window.to_ecg(piece.device_ns), fs_hz=piece.fs_hz))
         fresh = piece.segment_index != self._segment_index
         if fresh:
             self._begin(piece, chunk)
+        elif piece.shift_ns:
+            self.buffer.shift(piece.shift_ns)
         assert self._tier is not None
         ended: tuple[Episode, ...] = ()
         if piece.missing:
             ended = tuple(e for e in self._tier.gap(piece.missing).episodes if e.end is not None)
-        self.buffer.add(chunk, piece.missing, chunk.start_ns + piece.clock_offset_ns)
-        rhythm = self._tier.push(chunk)
+        self.buffer.add(chunk, piece.missing, piece.device_ns + piece.clock_offset_ns)
+        rhythm = self._tier.push(self._with_leads_of_the_tier(chunk))
         if rhythm.last_judged is not None and rhythm.last_judged != self._last_judged:
             self._last_judged = rhythm.last_judged
             # A gateway's clock may run ahead; no signal is newer than its message.
@@ -159,8 +177,10 @@ class Analysis:
             self._usable_since = None
         elif self._usable_since is None:
             self._usable_since = rhythm.now
-        self._messages.append((self.buffer.end - chunk.n_samples, piece.window.epoch, piece.window.sequence))
-        while self._messages[0][0] < self.buffer.begin:
+        gains = frozenset(piece.window.lsb_uv.tolist())
+        first = self.buffer.end - chunk.n_samples
+        self._messages.append(_Message(first, piece.window.epoch, piece.window.sequence, gains))
+        while self._messages[0].first < self.buffer.begin:
             del self._messages[0]
         self.last = Step(piece, rhythm, fresh)
         return self.last
@@ -171,9 +191,10 @@ class Analysis:
         self.buffer = SignalBuffer(BUFFER_S)
         self._messages = []
         self._last_judged = None
+        self._seen = {}
         self._usable_since = None
         self._tier = RhythmTier(
-            chunk.leads,
+            _in_order(chunk.leads),
             chunk.fs_hz,
             limits=self._limits,
             settings=self._settings,
@@ -182,9 +203,35 @@ class Analysis:
             fold=self._fold,
         )
 
+    def _with_leads_of_the_tier(self, chunk: Ecg) -> Ecg:
+        """The chunk for the tier: its leads in the tier's order, NaN for those it lacks, single missing samples filled.
+
+        A new lead joins the tier; one that no message had for `ABSENT_S` leaves it, and earlier where there are more
+        than `MAX_LEADS`.
+        """
+        assert self._tier is not None
+        self._seen |= dict.fromkeys(chunk.leads, self.buffer.end)
+        since = self.buffer.end - ABSENT_S * self.fs_hz
+        absent = [lead for lead in self._tier.leads if lead not in chunk.leads and self._seen[lead] > since]
+        absent = sorted(absent, key=lambda lead: -self._seen[lead])[: max(0, MAX_LEADS - len(chunk.leads))]
+        leads = _in_order((*chunk.leads, *absent))
+        self._tier.set_leads(leads)
+        self._seen = {lead: self._seen[lead] for lead in leads}
+        mv = with_short_gaps_filled(chunk.mv, self.fs_hz)
+        if leads != chunk.leads:
+            rows = mv
+            mv = np.full((len(leads), chunk.n_samples), np.nan, np.float32)
+            mv[[leads.index(lead) for lead in chunk.leads]] = rows
+        return replace(chunk, leads=leads, mv=mv)
+
     def messages(self, start: int, stop: int) -> tuple[int, int, int]:
         """Epoch, first and last sequence number of the messages that hold samples ``start`` to ``stop``."""
-        firsts = [first for first, _, _ in self._messages]
+        firsts = [message.first for message in self._messages]
         a = max(0, bisect_right(firsts, start) - 1)
         b = max(a, bisect_left(firsts, stop) - 1)
-        return self._messages[a][1], self._messages[a][2], self._messages[b][2]
+        return self._messages[a].epoch, self._messages[a].sequence, self._messages[b].sequence
+
+
+def _in_order(leads: Sequence[str]) -> tuple[str, ...]:
+    """The same order whatever the order in the messages."""
+    return tuple(lead_order(sorted(leads)))

@@ -1,9 +1,14 @@
 """Message reassembly: puts the messages of one bed in order, each once, and divides the signal into segments.
 
 Input: `EcgWindow` with its append time (UTC ns). Output: `Piece`, the next part of the signal with the number of
-samples missing before it and the index of its signal segment, and `FeedProblem` (CLOCK_JUMP, DUPLICATE_SOURCE,
-PATIENT_MISMATCH). A new segment begins with another sampling rate, other leads, another epoch, a jump of the device
-clock or a gap of more than `SEGMENT_GAP_S`.
+samples missing before it, its time and the index of its signal segment, and `FeedProblem` (CLOCK_JUMP,
+DUPLICATE_SOURCE, PATIENT_MISMATCH). Rules: docs/produce.md#continuity-of-the-signal.
+
+* Samples are counted at the nominal rate of the bed. Between consecutive sequence numbers no sample is missing,
+  whatever the device times are; a device that pauses for more than 5 s by its own and the gateway's clock is an
+  exception.
+* A new segment begins with another sampling rate, another epoch or a gap of more than `SEGMENT_GAP_S`, but neither
+  with other leads nor with a jump of the device clock.
 
 Pure: append time is the only time, so that a worker that reads the same messages again gets the same pieces.
 """
@@ -13,20 +18,39 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+from agents.monitor.device_clock import DeviceClock, whole_us
 from streams.wire import EcgWindow
 
 S = 1_000_000_000
 JUMP_S = 5.0  # CLOCK_JUMP (docs/alarms.md): a device clock that moves by more than this has jumped
 OVERLAP_S = 5.0  # DUPLICATE_SOURCE (docs/alarms.md): an older epoch that goes on this long into a newer one
 TAKEOVER_S = 5.0  # a source that is silent this long gives way to the other one that still sends
-JITTER_S = 0.1  # device times this near to what the samples say are the same instant, seen through a coarse clock
+JITTER_S = 0.1  # half the shortest message: a smaller gap is none
+EXACT_S = 0.05  # device times within this range about the samples counted are exact: they measure a gap
+COARSE_S = 1.0  # other device times are wrong by up to this (truncated to whole seconds)
 SEGMENT_GAP_S = 60.0  # beat detection forgets within 30 s: after a longer gap nothing is gained by going on
 KEPT = 64  # messages whose fingerprint is kept: 64 s at 1 s a message, far more than a producer sends twice
 HELD_MAX = 64  # messages that wait for a missing one; past it the gap is taken as one
-US = 1000
+SAME_RATE = 0.005  # docs/produce.md: a rate within this share of the nominal one is the same rate
+MEASURED_RATE = 0.001  # a rate this near to a usual one is the usual one, measured; crystals are within 100 ppm
+USUAL_RATES_HZ = (50.0, 62.5, 64.0, 75.0, 100.0, 120.0, 125.0, 128.0, 150.0, 180.0, 200.0, 240.0, 250.0, 256.0, 300.0,
+                  320.0, 360.0, 400.0, 480.0, 500.0, 512.0, 600.0, 640.0, 720.0, 800.0, 960.0, 977.0, 1000.0, 1024.0,
+                  1200.0, 1600.0, 2000.0)  # fmt: skip
+COUNTER_SIZES = (2**16, 2**32)  # producers whose counter wraps go on at zero in the same epoch
+FUTURE_S = 60.0  # an offset by which samples reach the gateway this long before they were measured is of another clock
 
 
-@dataclass(frozen=True, eq=False)
+def nominal_rate(fs_hz: float) -> float:
+    """The usual sampling rate that a measured one stands for, or the rate itself, Hz.
+
+    >>> nominal_rate(250.02), nominal_rate(333.333)
+    (250.0, 333.333)
+    """
+    usual_hz = min(USUAL_RATES_HZ, key=lambda rate_hz: abs(rate_hz - fs_hz))
+    return usual_hz if abs(fs_hz / usual_hz - 1.0) <= MEASURED_RATE else fs_hz
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Piece:
     """The next part of a bed's signal.
 
@@ -38,14 +62,23 @@ class Piece:
         Index of the signal segment; samples count from its beginning.
     missing : int
         Number of samples missing before this piece, within its segment.
+    fs_hz : float
+        Nominal sampling rate.
+    device_ns : int
+        Smoothed device time of the first sample.
     clock_offset_ns : int
         Added to device time, gives the time of documents.
+    shift_ns : int
+        Change of the offset that also holds for the earlier samples of the segment.
     """
 
     window: EcgWindow
     segment_index: int
     missing: int
+    fs_hz: float
+    device_ns: int
     clock_offset_ns: int
+    shift_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +112,12 @@ class MessageReassembly:
         self.dropped = 0  # duplicates, late ones and those of a second source
         self._epoch: int | None = None
         self._epoch_gateway_ns = 0  # gateway time of the first message of the epoch
-        self._next = 0
+        self._next = 0  # sequence number of the next message
         self._last: EcgWindow | None = None
+        self._last_sequence = 0
+        self._fs_hz = 0.0  # nominal rate
+        self._clock: DeviceClock | None = None
+        self._samples = 0  # of the segment so far
         self._taken_ns = 0  # append time of the last message that was taken from the current source
         self._held: dict[int, tuple[EcgWindow, int]] = {}
         self._kept: dict[int, int] = {}
@@ -120,8 +157,9 @@ class MessageReassembly:
         return found
 
     def _in_epoch(self, window: EcgWindow, append_ns: int) -> list[Piece]:
-        kept = self._kept.get(window.sequence)
-        held = self._held.get(window.sequence)
+        sequence = self._unwrapped(window.sequence)
+        kept = self._kept.get(sequence)
+        held = self._held.get(sequence)
         if kept is None and held is not None:
             kept = _fingerprint(held[0])
         if kept is not None:
@@ -129,13 +167,30 @@ class MessageReassembly:
                 return self._second_source(window, append_ns)
             self.dropped += 1
             return []
-        if window.sequence < self._next:
-            if self._last is not None and window.device_time_ns > self._last.device_time_ns:
+        if sequence < self._next:
+            if self._later_than_last(window):
                 return self._second_source(window, append_ns)
             self.dropped += 1  # it was waited for, and comes too late
             return []
-        self._held[window.sequence] = window, append_ns
+        self._held[sequence] = window, append_ns
         return self._drain()
+
+    def _unwrapped(self, sequence: int) -> int:
+        """The sequence number, counted on where the producer's counter has wrapped to zero."""
+        if abs(sequence - self._next) <= KEPT:
+            return sequence
+        for size in COUNTER_SIZES:
+            counted = sequence + round((self._next - sequence) / size) * size
+            if sequence < size and abs(counted - self._next) <= KEPT:
+                return counted
+        return sequence
+
+    def _later_than_last(self, window: EcgWindow) -> bool:
+        """Whether a message of a number that has passed is later than the last one, by more than clocks are coarse."""
+        if self._last is None or self._clock is None:
+            return False
+        later_ns = window.device_time_ns - self._last.device_time_ns
+        return later_ns > min(self._clock.spread_s, COARSE_S) * S
 
     def _drain(self) -> list[Piece]:
         pieces = []
@@ -151,10 +206,10 @@ class MessageReassembly:
             pieces += self._drain()
         resumed = self._epoch is None and self.clock_offset_ns is not None
         self._start_at(window)
-        if not resumed:
-            self.clock_offset_ns = _whole_us(window.clock_offset_ns)
-            if window.patient:
-                self.patient = window.patient
+        if not resumed or self._ahead_of_gateway_s(window) > FUTURE_S:
+            self.clock_offset_ns = None
+        if not resumed and window.patient:
+            self.patient = window.patient
         return [*pieces, self._take(window, append_ns)]
 
     def _start_at(self, window: EcgWindow) -> None:
@@ -163,7 +218,6 @@ class MessageReassembly:
         self._held.clear()
         self._kept.clear()
         self._last = None
-        self.segment_index += 1
 
     def _older_epoch(self, window: EcgWindow, append_ns: int) -> list[Piece]:
         """A message of an epoch that a newer one has followed: late, or its producer still runs."""
@@ -179,64 +233,87 @@ class MessageReassembly:
             self.dropped += 1
             return []
         self._start_at(window)
-        self.clock_offset_ns = _whole_us(window.clock_offset_ns)
+        self.clock_offset_ns = None
         return [self._take(window, append_ns)]
 
     def _take(self, window: EcgWindow, append_ns: int) -> Piece:
+        index = self.segment_index
         missing = self._samples_missing(window)
         if window.patient and not self.patient:
             self.patient = window.patient
-        self._last, self._next, self._taken_ns = window, window.sequence + 1, append_ns
-        self._kept[window.sequence] = _fingerprint(window)
+        sequence = self._next
+        self._last, self._last_sequence, self._next, self._taken_ns = window, sequence, sequence + 1, append_ns
+        self._kept[sequence] = _fingerprint(window)
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
+        if self._clock is None:
+            self._clock = DeviceClock(self._fs_hz, window, self._samples + missing, self.clock_offset_ns)
+        time = self._clock.take(window, self._samples + missing)
+        self._samples += missing + window.n_samples
+        self.clock_offset_ns = time.offset_ns
         if window.patient and window.patient != self.patient:
             self._note_problem("PATIENT_MISMATCH", window)
-        assert self.clock_offset_ns is not None  # set with the first message
-        return Piece(window, self.segment_index, missing, self.clock_offset_ns)
+        return Piece(
+            window=window,
+            segment_index=self.segment_index,
+            missing=missing,
+            fs_hz=self._fs_hz,
+            device_ns=time.device_ns,
+            clock_offset_ns=time.offset_ns,
+            shift_ns=time.shift_ns if index == self.segment_index else 0,
+        )
 
     def _samples_missing(self, window: EcgWindow) -> int:
         """Samples missing between the last message and this one; begins a new signal segment where they do not join."""
-        last = self._last
-        if last is None:
+        last, clock = self._last, self._clock
+        same_rate = self._fs_hz > 0.0 and abs(window.fs_hz / self._fs_hz - 1.0) <= SAME_RATE
+        if last is None or clock is None or not same_rate:
+            self._begin_segment(window, same_rate=same_rate)
             return 0
-        expected_ns = last.device_time_ns + round(last.duration_s * S)
-        ahead_s = (window.device_time_ns - expected_ns) / S
-        if _jumped(last, window, ahead_s):
-            self.clock_offset_ns = _whole_us(window.clock_offset_ns)
-            self.segment_index += 1
+        gap_s, jumped = self._gap_s(last, clock, window)
+        if jumped:
+            self._clock, self.clock_offset_ns = None, whole_us(window.clock_offset_ns)
             self._note_problem("CLOCK_JUMP", window)
+        if gap_s > SEGMENT_GAP_S:
+            self._begin_segment(window, same_rate=True)
             return 0
-        if window.leads != last.leads or window.fs_hz != last.fs_hz or ahead_s > SEGMENT_GAP_S:
-            self.segment_index += 1
-            return 0
-        return round(ahead_s * window.fs_hz) if ahead_s > JITTER_S else 0
+        return round(gap_s * self._fs_hz) if gap_s > JITTER_S else 0
+
+    def _begin_segment(self, window: EcgWindow, *, same_rate: bool) -> None:
+        if not same_rate:
+            self._fs_hz = nominal_rate(window.fs_hz)
+        if self._last is not None and self._ahead_of_gateway_s(window) > JUMP_S:
+            self.clock_offset_ns = None  # it was that of a backlog, stamped when it was sent
+        self._clock, self._samples = None, 0
+        self.segment_index += 1
+
+    def _gap_s(self, last: EcgWindow, clock: DeviceClock, window: EcgWindow) -> tuple[float, bool]:
+        """Seconds missing before a message, and whether the device clock jumped by more than 5 s besides.
+
+        Sequence numbers and the gateway's clock show whether time went by: a device that paused moves both clocks, and
+        so does a series of lost messages.
+        """
+        lost_s = (self._next - self._last_sequence - 1) * clock.message_s
+        ahead_s = clock.ahead_s(window, self._samples)
+        if abs(ahead_s - lost_s) <= JUMP_S:
+            if not lost_s:
+                return 0.0, False
+            coarse_s = 0.0 if clock.spread_s <= EXACT_S else COARSE_S
+            return max(0.0, ahead_s - coarse_s, min(lost_s, ahead_s + coarse_s)), False
+        by_gateway_s = (window.gateway_time_ns - last.gateway_time_ns) / S
+        by_device_s = (window.last_sample_ns - last.last_sample_ns) / S
+        if abs(ahead_s) <= JUMP_S or (ahead_s > 0 and abs(by_device_s - by_gateway_s) <= JUMP_S):
+            return max(0.0, ahead_s), False
+        return lost_s, True
+
+    def _ahead_of_gateway_s(self, window: EcgWindow) -> float:
+        """Seconds by which the last sample would reach the gateway before it was measured, by the present offset."""
+        return ((self.clock_offset_ns or 0) - window.clock_offset_ns) / S
 
     def _note_problem(self, code: str, window: EcgWindow) -> None:
         offset_ns = self.clock_offset_ns if code != "DUPLICATE_SOURCE" else window.clock_offset_ns
-        self._problems.append(FeedProblem(code, _whole_us(window.device_time_ns + (offset_ns or 0))))
-
-
-def _jumped(last: EcgWindow, window: EcgWindow, ahead_s: float) -> bool:
-    """True when the device clock moved by more than 5 s while the signal did not.
-
-    The next number in the row says that nothing is missing; the gateway's clock says how much time went by. A device
-    that paused moves both clocks, and so does a run of lost messages.
-    """
-    if abs(ahead_s) <= JUMP_S:
-        return False
-    if ahead_s < 0:
-        return True
-    by_gateway_s = (window.gateway_time_ns - last.gateway_time_ns) / S
-    by_device_s = (window.last_sample_ns - last.last_sample_ns) / S
-    lost_s = (window.sequence - last.sequence - 1) * last.duration_s
-    return abs(by_device_s - by_gateway_s) > JUMP_S and abs(ahead_s - lost_s) > JUMP_S
+        self._problems.append(FeedProblem(code, whole_us(window.device_time_ns + (offset_ns or 0))))
 
 
 def _fingerprint(window: EcgWindow) -> int:
     return zlib.crc32(window.samples.tobytes(), zlib.crc32(window.device_time_ns.to_bytes(8, "little")))
-
-
-def _whole_us(ns: int) -> int:
-    """Whole microseconds: documents keep no more, and a restarted worker must find the same instants."""
-    return round(ns / US) * US

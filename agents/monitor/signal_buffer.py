@@ -12,6 +12,7 @@ from collections import deque
 import numpy as np
 
 from models.ecg import Ecg
+from models.leads import lead_order
 
 S = 1_000_000_000
 US = 1000
@@ -59,32 +60,46 @@ class SignalBuffer:
         k = max(0, bisect_right(self._samples, sample) - 1)
         return round((self._instants[k] + (sample - self._samples[k]) / self._fs_hz * S) / US) * US
 
+    def shift(self, offset_ns: int) -> None:
+        """Move the instants of all samples: their offset to the device clock was wrong."""
+        self._instants = [instant_ns + offset_ns for instant_ns in self._instants]
+
     def sample_at(self, instant_ns: int) -> int:
         """The sample nearest to an instant (0 or negative before the first message of the segment)."""
-        k = max(0, bisect_right(self._instants, instant_ns) - 1)
+        later = range(len(self._instants) - 1, 0, -1)  # instants step back where the clock was corrected
+        k = next((k for k in later if self._instants[k] <= instant_ns), 0)
         return self._samples[k] + round((instant_ns - self._instants[k]) / S * self._fs_hz)
 
     def span(self, start: int, stop: int) -> Ecg:
-        """Samples ``start`` to ``stop`` (exclusive) as far as they are kept; NaN in gaps."""
+        """Samples ``start`` to ``stop`` (exclusive) as far as they are kept, with all leads of their messages.
+
+        A sample that is missing, or whose message lacks the lead, is NaN. A lead counts as derived where every message
+        derives it.
+        """
         start, stop = max(start, self.begin), min(stop, self.end)
-        newest = self._chunks[-1][1]
-        mv = np.full((len(newest.leads), max(0, stop - start)), np.nan, np.float32)
+        inside = [(first, chunk) for first, chunk in self._chunks if first < stop and start < first + chunk.n_samples]
+        newest = inside[-1][1] if inside else self._chunks[-1][1]
+        names = list(newest.leads)
+        names += dict.fromkeys(lead for _, chunk in inside for lead in chunk.leads if lead not in newest.leads)
+        leads = tuple(lead_order(names))
+        mv = np.full((len(leads), max(0, stop - start)), np.nan, np.float32)
         marks: list[int] = []
         off: set[str] = set()
-        for first, chunk in self._chunks:
+        recorded: set[str] = {lead for lead in newest.leads if lead not in newest.derived}
+        for first, chunk in inside:
             a, b = max(start, first), min(stop, first + chunk.n_samples)
-            if a >= b:
-                continue
-            mv[:, a - start : b - start] = chunk.mv[:, a - first : b - first]
+            rows = slice(None) if chunk.leads == leads else [leads.index(lead) for lead in chunk.leads]
+            mv[rows, a - start : b - start] = chunk.mv[:, a - first : b - first]
             marks += [int(m) + first - start for m in chunk.pacer_marks if a <= m + first < b]
             off.update(chunk.leads_off)
+            recorded.update(lead for lead in chunk.leads if lead not in chunk.derived)
         return Ecg(
-            leads=newest.leads,
+            leads=leads,
             fs_hz=newest.fs_hz,
             mv=mv,
             start_ns=self.instant_ns(start),
-            derived=newest.derived,
-            leads_off=tuple(x for x in newest.leads if x in off),
+            derived=tuple(x for x in leads if x not in recorded),
+            leads_off=tuple(x for x in leads if x in off),
             pacer_marks=np.array(marks, np.int64),
             paced=newest.paced,
             age_years=newest.age_years,

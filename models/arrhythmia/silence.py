@@ -50,6 +50,15 @@ class AsystolePlausibility:
         self._seconds = 0
         self._rail: deque[NDArray[np.bool_]] = deque(maxlen=KEPT_S)
 
+    def set_leads(self, leads: Sequence[str]) -> None:
+        """Change the leads of the bed; a new one has no past."""
+        rows = [self._leads.index(lead) if lead in self._leads else len(self._leads) for lead in leads]
+        self._leads = tuple(leads)
+        self._level = deque((np.append(row, np.nan)[rows] for row in self._level), maxlen=KEPT_S)
+        self._range = deque((np.append(row, np.nan)[rows] for row in self._range), maxlen=KEPT_S)
+        self._rail = deque((np.append(row, False)[rows] for row in self._rail), maxlen=KEPT_S)
+        self._usual = (np.append(self._usual[0], 0.0)[rows], np.append(self._usual[1], 0.0)[rows])
+
     def update(self, second: Millivolts) -> None:
         """Take the newest second, mV [leads, samples]; NaN where a sample is missing."""
         known: NDArray[np.bool_] = np.array([bool(np.isfinite(row).any()) for row in second], bool)
@@ -91,7 +100,8 @@ class AsystolePlausibility:
         past = slice(max(0, before - TYPICAL_S), before)
         largest = np.nanmax(ranges[past], axis=0, initial=0)
         with_beats = [k for k in range(len(self._leads)) if largest[k] >= MIN_BEAT_MV]
-        all_usable = len(usable) == len(self._leads)
+        present = np.isfinite(levels[-1])
+        all_usable = all(lead in usable for lead, there in zip(self._leads, present, strict=True) if there)
         out = []
         for k, lead in enumerate(self._leads):
             if lead not in usable:

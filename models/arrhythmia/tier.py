@@ -31,7 +31,7 @@ from models.arrhythmia.wave_history import WaveHistory
 from models.beats.detector import UPDATE_INTERVAL_S, Beat, BeatStream
 from models.beats.series import BeatTrack, Span
 from models.beats.template import DominantBeatTemplate
-from models.ecg import Ecg, Millivolts
+from models.ecg import Ecg, Millivolts, rows_of
 from models.leads import lead_order
 from models.signal.quality import IMPLAUSIBLE, MIN_PRESENT
 
@@ -120,6 +120,24 @@ class RhythmTier:
     @baseline.setter
     def baseline(self, baseline: RhythmBaseline | None) -> None:
         self._waves.restart(baseline)
+
+    def set_leads(self, leads: Sequence[str]) -> None:
+        """Change the leads of the coming chunks; beats, rhythm and the signal of the leads that stay are kept.
+
+        Parameters
+        ----------
+        leads : sequence of str
+            Canonical names. A new lead has no earlier samples; it is judged by its quality once it has some.
+        """
+        if tuple(leads) == self.leads:
+            return
+        rows = [self.leads.index(lead) if lead in self.leads else -1 for lead in leads]
+        self.leads = tuple(leads)
+        self._signal = rows_of(self._signal, rows)
+        self._stream.set_leads(leads)
+        self._technical.set_leads(leads)
+        self._plausibility.set_leads(leads)
+        self._dominant.set_leads(leads)
 
     def push(self, chunk: Ecg) -> RhythmResult:
         """Take the next samples.

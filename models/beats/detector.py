@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
-from models.ecg import Ecg, Millivolts
+from models.ecg import Ecg, Millivolts, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
 from models.networks.segments import Segments, segments_of
@@ -180,6 +180,16 @@ class BeatStream:
     def usable_leads(self) -> tuple[str, ...]:
         """Leads good enough to analyse now; a flat attached lead is one of them."""
         return tuple(lead for lead in self.leads if self.quality[lead].usable)
+
+    def set_leads(self, leads: Sequence[str]) -> None:
+        """Change the leads of the coming chunks; the signal of those that stay is kept, a new one has none yet."""
+        if tuple(leads) == self.leads:
+            return
+        rows = [self.leads.index(lead) if lead in self.leads else -1 for lead in leads]
+        self.leads = tuple(leads)
+        self._buffer = rows_of(self._buffer, rows)
+        self.quality = {lead: self.quality.get(lead, LeadQuality(0.0, ABSENT)) for lead in self.leads}
+        self._templates.set_rows(rows)
 
     def push(self, chunk: Ecg) -> list[Beat]:
         """Take the next samples.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,6 +96,19 @@ class TemplateCache:
     def add(self, beat: BeatMorphology) -> None:
         """Keep a beat in place of the oldest one."""
         self._beats.append(beat)
+
+    def set_rows(self, rows: Sequence[int]) -> None:
+        """Number the leads anew; beats of a lead that left are forgotten.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            For each new row of the stream the old one, -1 for a new lead.
+        """
+        new = {old: k for k, old in enumerate(rows) if old >= 0}
+        stay = [beat for beat in self._beats if all(row in new for row in beat.rows)]
+        moved = [replace(beat, rows=tuple(new[row] for row in beat.rows)) for beat in stay]
+        self._beats = deque((beat for beat in moved if list(beat.rows) == sorted(beat.rows)), maxlen=KEPT_BEATS)
 
     def probability(self, beat: BeatMorphology, same_update: Sequence[BeatMorphology] = ()) -> float:
         """Probability that the beat is ventricular, by its own log odds and those of beats that correlate with it.

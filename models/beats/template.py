@@ -39,16 +39,26 @@ class DominantBeatTemplate:
     """
 
     def __init__(self, leads: Sequence[str], fs_hz: float) -> None:
-        def rank(k: int) -> int:
-            return LEAD_PREFERENCE.index(leads[k]) if leads[k] in LEAD_PREFERENCE else len(LEAD_PREFERENCE)
-
-        self._rows = sorted(sorted(range(len(leads)), key=rank)[:MAX_LEADS])
+        self._leads = tuple(leads)
+        self._rows = _preferred(leads)
         offsets = np.arange(-round(BEFORE_S * TEMPLATE_FS_HZ), round(AFTER_S * TEMPLATE_FS_HZ))
         self._at = np.round(offsets * fs_hz / TEMPLATE_FS_HZ).astype(np.int64)
         self._beats: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)
         self._median: NDArray[np.float32] | None = None  # of the beats kept, each lead divided by its own RMS
         self._scale = np.ones((len(self._rows), 1), np.float32)
         self._active = np.zeros(len(self._rows), bool)
+
+    def set_leads(self, leads: Sequence[str]) -> None:
+        """Change the leads of the bed; the template starts again where other leads are preferred now."""
+        names = [self._leads[row] for row in self._rows]
+        rows = _preferred(leads)
+        self._leads, self._rows = tuple(leads), rows
+        if [leads[row] for row in rows] == names:
+            return
+        self._beats.clear()
+        self._median = None
+        self._scale = np.ones((len(rows), 1), np.float32)
+        self._active = np.zeros(len(rows), bool)
 
     def add(self, mv: Millivolts, start: int, beat: Beat) -> float:
         """Correlation of a final beat, which is then added to the template; NaN without a template or signal."""
@@ -98,6 +108,15 @@ class DominantBeatTemplate:
         template, scaled = _unit(self._median[active]), beat_mv[active] * self._scale[active]
         width, lags = template.shape[1], range(0, 2 * MAX_LAG_SAMPLES + 1, LAG_STEP_SAMPLES)
         return round(max(float(np.sum(_unit(scaled[:, lag : lag + width]) * template)) for lag in lags), 3)
+
+
+def _preferred(leads: Sequence[str]) -> list[int]:
+    """Rows of the leads of the template."""
+
+    def rank(k: int) -> int:
+        return LEAD_PREFERENCE.index(leads[k]) if leads[k] in LEAD_PREFERENCE else len(LEAD_PREFERENCE)
+
+    return sorted(sorted(range(len(leads)), key=rank)[:MAX_LEADS])
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

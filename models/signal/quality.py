@@ -105,8 +105,8 @@ def lead_quality(
         elif largest[k] > MAX_ECG_MV or rails[k] > SATURATED_SHARE:
             out.append(LeadQuality(0.1, SATURATED))
         else:
-            score = float(present[k] / (1.0 + (noise[k] / NOISE_HALF) ** 2))
-            out.append(LeadQuality(round(score, 3), USABLE if score >= 0.5 else NOISY))
+            clean = float(1.0 / (1.0 + (noise[k] / NOISE_HALF) ** 2))  # missing samples are no noise
+            out.append(LeadQuality(round(present[k] * clean, 3), USABLE if clean >= 0.5 else NOISY))
     return _with_einthoven(out, x, leads)
 
 

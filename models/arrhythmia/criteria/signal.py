@@ -36,6 +36,10 @@ class TechnicalConditions:
         self._off_since: int | None = None
         self._noisy_since: int | None = None
 
+    def set_leads(self, leads: Sequence[str]) -> None:
+        """Change the leads of the bed."""
+        self._leads = tuple(leads)
+
     def update(
         self,
         now: int,

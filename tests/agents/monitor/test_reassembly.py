@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from agents.monitor.reassembly import MessageReassembly, Piece
+from agents.monitor.reassembly import MessageReassembly, Piece, nominal_rate
 from streams.wire import EcgWindow
 from tests.agents.signals import T0_NS, S, ecg, messages
 
@@ -56,15 +57,17 @@ def test_a_missing_message_is_waited_for_one_second_and_then_a_gap() -> None:
     assert codes(reassembly) == []
 
 
-@pytest.mark.parametrize(
-    "second",
-    [ecg(3, fs_hz=500.0, start_ns=T0_NS + 3 * S), ecg(3, leads=("II",), start_ns=T0_NS + 3 * S)],
-    ids=["rate", "leads"],
-)
-def test_another_rate_or_other_leads_begin_a_new_section(second: object) -> None:
-    w = messages(ecg(3)) + messages(second, first=3)  # type: ignore[arg-type]
+def test_another_rate_begins_a_new_segment() -> None:
+    w = messages(ecg(3)) + messages(ecg(3, fs_hz=500.0, start_ns=T0_NS + 3 * S), first=3)
     pieces = taken(MessageReassembly(), in_time(w))
     assert [piece.segment_index for piece in pieces] == [1, 1, 1, 2, 2, 2]
+    assert [piece.fs_hz for piece in pieces] == [250.0] * 3 + [500.0] * 3
+
+
+def test_other_leads_are_the_same_segment() -> None:
+    w = messages(ecg(3)) + messages(ecg(3, leads=("II",), start_ns=T0_NS + 3 * S), first=3)
+    pieces = taken(MessageReassembly(), in_time(w))
+    assert {piece.segment_index for piece in pieces} == {1}
 
 
 def test_a_producer_that_starts_anew_begins_a_new_section_without_a_trouble() -> None:
@@ -96,7 +99,7 @@ def test_a_device_clock_that_jumps_is_named_and_documents_keep_their_time(jump_s
     assert codes(reassembly) == ["CLOCK_JUMP"]
     instants = [piece.window.device_time_ns + piece.clock_offset_ns for piece in pieces]
     assert instants == [T0_NS + k * S for k in range(6)]
-    assert [piece.segment_index for piece in pieces] == [1, 1, 1, 2, 2, 2]
+    assert {(piece.segment_index, piece.missing) for piece in pieces} == {(1, 0)}, "no sample is missing"
 
 
 def test_a_clock_that_is_a_little_off_has_not_jumped() -> None:
@@ -177,3 +180,111 @@ def test_a_worker_that_goes_on_inside_an_epoch_keeps_the_clock_offset_of_the_bed
         == [p.clock_offset_ns for p in pieces[3:]]
         == [2 * S] * 3
     )
+
+
+# ---- device clocks -------------------------------------------------------------------------------------------------
+
+
+def instants_s(pieces: list[Piece]) -> list[float]:
+    return [(piece.device_ns + piece.clock_offset_ns - T0_NS) / S for piece in pieces]
+
+
+@pytest.mark.parametrize("message_s", [0.2, 0.5])
+def test_truncated_device_times_miss_no_sample_and_documents_keep_their_time(message_s: float) -> None:
+    w = messages(ecg(90, start_ns=T0_NS + 370_000_000), message_s=message_s)
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, in_time([replace(x, device_time_ns=x.device_time_ns // S * S) for x in w]))
+    assert {(piece.missing, piece.segment_index) for piece in pieces} == {(0, 1)}
+    assert codes(reassembly) == []
+    assert instants_s(pieces) == pytest.approx([0.37 + message_s * k for k in range(len(w))], abs=0.02)
+
+
+def test_jittered_device_times_are_smoothed() -> None:
+    w = messages(ecg(90), message_s=0.5)
+    jitter_s = np.random.default_rng(3).uniform(-0.3, 0.3, len(w))
+    jittered = [replace(x, device_time_ns=x.device_time_ns + round(j * S)) for x, j in zip(w, jitter_s, strict=True)]
+    pieces = taken(MessageReassembly(), in_time(jittered))
+    assert {piece.missing for piece in pieces} == {0}
+    first_error_s = instants_s(pieces)[0]
+    found = np.array(instants_s(pieces)) - first_error_s - 0.5 * np.arange(len(w))
+    assert np.abs(found).max() < 0.1
+
+
+def test_lost_messages_of_a_truncated_clock_are_as_long_as_the_others() -> None:
+    w = messages(ecg(40), message_s=0.2)
+    lost = [replace(x, device_time_ns=x.device_time_ns // S * S) for x in w[:100] + w[113:]]
+    reassembly = MessageReassembly()
+    pieces = [p for k, x in enumerate(lost) for p in reassembly.add(x, T0_NS + round((x.sequence + 1) * 0.2 * S))]
+    pieces += reassembly.release(T0_NS + 60 * S)
+    assert [piece.missing for piece in pieces if piece.missing] == [pytest.approx(13 * 50, abs=50)]
+
+
+def test_a_stuck_device_clock_jumps_and_no_sample_is_missing() -> None:
+    reassembly = MessageReassembly()
+    pieces = taken(reassembly, in_time([replace(x, device_time_ns=T0_NS) for x in messages(ecg(30))]))
+    assert {(piece.missing, piece.segment_index) for piece in pieces} == {(0, 1)}
+    assert set(codes(reassembly)) == {"CLOCK_JUMP"}
+
+
+def test_a_backlog_stamped_when_it_is_sent_lowers_the_offset_as_it_drains() -> None:
+    w = messages(ecg(160))  # a hundred seconds kept, sent within ten; then live
+    stamped = [replace(x, gateway_time_ns=max(x.gateway_time_ns, T0_NS + (100 + k // 10) * S)) for k, x in enumerate(w)]
+    pieces = taken(MessageReassembly(), in_time(stamped))
+    assert pieces[0].clock_offset_ns > 95 * S
+    assert abs(pieces[-1].clock_offset_ns) < 0.3 * S
+    assert sum(piece.shift_ns for piece in pieces) == pieces[-1].clock_offset_ns - pieces[0].clock_offset_ns
+
+
+def test_a_backlog_stamped_when_it_was_measured_keeps_the_offset() -> None:
+    pieces = taken(MessageReassembly(), [(x, 200.0 + 0.01 * k) for k, x in enumerate(messages(ecg(60)))])
+    assert {piece.clock_offset_ns for piece in pieces} == {0}
+
+
+def test_one_wrong_gateway_time_and_a_drifting_clock_change_no_offset() -> None:
+    w = messages(ecg(60))
+    w[30] = replace(w[30], gateway_time_ns=w[30].gateway_time_ns - 3600 * S)
+    assert {piece.clock_offset_ns for piece in taken(MessageReassembly(), in_time(w))} == {0}
+    fast = [replace(x, gateway_time_ns=x.gateway_time_ns - k * S // 10) for k, x in enumerate(messages(ecg(9)))]
+    assert {piece.clock_offset_ns for piece in taken(MessageReassembly(), in_time(fast))} == {0}
+
+
+def test_a_backlog_that_ends_in_a_gap_is_not_the_clock_of_what_follows() -> None:
+    kept, live = messages(ecg(10)), messages(ecg(10, start_ns=T0_NS + 3600 * S), first=3600)
+    stamped = [replace(x, gateway_time_ns=T0_NS + 3590 * S) for x in kept]
+    pieces = taken(MessageReassembly(), [(x, 3590.0) for x in stamped])
+    reassembly = MessageReassembly()
+    taken(reassembly, [(x, 3590.0) for x in stamped])
+    pieces = taken(reassembly, [(x, 3601.0 + k) for k, x in enumerate(live)]) + reassembly.release(T0_NS + 3620 * S)
+    assert {piece.clock_offset_ns for piece in pieces} == {0}
+
+
+# ---- counters and rates --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [2**16, 2**32])
+def test_a_counter_that_wraps_goes_on_at_zero(size: int) -> None:
+    w = messages(ecg(10), first=size - 5)
+    wrapped = [replace(x, sequence=x.sequence % size) for x in w]
+    reassembly = MessageReassembly()
+    arrivals = [*wrapped[:6], wrapped[7], wrapped[6], *wrapped[8:], wrapped[3]]
+    pieces = taken(reassembly, [(x, k / 2) for k, x in enumerate(arrivals)])
+    assert sequences(pieces) == [x.sequence for x in wrapped]
+    assert {(piece.missing, piece.segment_index) for piece in pieces} == {(0, 1)}
+    assert codes(reassembly) == []
+
+
+def test_a_late_message_of_a_jittered_clock_is_no_second_source() -> None:
+    w = [replace(x, device_time_ns=x.device_time_ns // S * S) for x in messages(ecg(20), message_s=0.2)]
+    reassembly = MessageReassembly()
+    taken(reassembly, [(x, 0.2 * (x.sequence + 1)) for x in w[:40] + w[41:47]])
+    reassembly.release(T0_NS + 30 * S)
+    assert reassembly.add(w[40], T0_NS + 30 * S) == []
+    assert codes(reassembly) == []
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "nominal_hz"),
+    [(250.02, 250.0), (249.7, 249.7), (499.9, 500.0), (50.0001, 50.0), (333.333, 333.333), (1999.9, 2000.0)],
+)
+def test_a_measured_rate_stands_for_the_usual_one(rate_hz: float, nominal_hz: float) -> None:
+    assert nominal_rate(rate_hz) == nominal_hz
