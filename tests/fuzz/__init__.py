@@ -1,0 +1,1 @@
+"""A telemetry fuzzer: seeded producers, legal and illegal, against one partition under injected time."""
