@@ -18,7 +18,7 @@ from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import RhythmTier, update_chunks
-from models.ecg import Ecg
+from models.ecg import EcgSource
 from streams.bed import Bed
 from streams.document import time_of_ns
 
@@ -26,13 +26,13 @@ BED_STREAM = "record"
 
 
 def alarm_events(
-    ecg: Ecg, limits: Limits, settings: RhythmSettings, until_s: float | None = None, *, fold: str | None = None
+    ecg: EcgSource, limits: Limits, settings: RhythmSettings, until_s: float | None = None, *, fold: str | None = None
 ) -> list[dict[str, Any]]:
     """Every condition of a record, by onset.
 
     Parameters
     ----------
-    ecg : Ecg
+    ecg : EcgSource
         The record; its start time is not used.
     limits : Limits
         Alarm limits, as of a live bed.
@@ -96,7 +96,9 @@ def _report(episode: Episode, fs_hz: float, priority: Any) -> ConditionReport:
     )
 
 
-def _event(episode: Episode, ecg: Ecg, sounded: bool, priorities: Mapping[tuple[str, int], str]) -> dict[str, Any]:
+def _event(
+    episode: Episode, ecg: EcgSource, sounded: bool, priorities: Mapping[tuple[str, int], str]
+) -> dict[str, Any]:
     fs = ecg.fs_hz
     code = CODES[episode.code]
     citations = citations_of(episode.evidence, 0, ecg.n_samples, 0, fs)

@@ -6,14 +6,18 @@ descriptor 1 therefore points to standard error, and `Output.line` alone writes 
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_WRITTEN_AT_ONCE = 1 << 20  # characters
 
 
 def finite(value: Any) -> Any:
@@ -30,8 +34,30 @@ def finite(value: Any) -> Any:
 
 
 def to_line(answer: dict[str, Any]) -> str:
-    """One JSON object on one line."""
-    return json.dumps(finite(answer), ensure_ascii=False, separators=(",", ":"))
+    """One JSON object on one line; the items of a list or an iterator are written one by one, which saves memory."""
+    line = io.StringIO()  # not a list of pieces: an hour of twelve leads is 8 MB of text
+    line.writelines(_pieces(answer))
+    return line.getvalue()
+
+
+def _pieces(answer: dict[str, Any]) -> Iterator[str]:
+    before = "{"
+    for name, value in answer.items():
+        yield f"{before}{_json(name)}:"
+        if isinstance(value, (list, Iterator)):
+            between = "["
+            for item in value:
+                yield between + _json(item)
+                between = ","
+            yield "[]" if between == "[" else "]"
+        else:
+            yield _json(value)
+        before = ","
+    yield "{}" if before == "{" else "}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"))
 
 
 class Output:
@@ -55,7 +81,9 @@ class Output:
         """Write one answer as a line, and flush."""
         text = answer.decode() if isinstance(answer, bytes) else answer if isinstance(answer, str) else to_line(answer)
         try:
-            self._lines.write(text + "\n")
+            for k in range(0, len(text), _WRITTEN_AT_ONCE):
+                self._lines.write(text[k : k + _WRITTEN_AT_ONCE])
+            self._lines.write("\n")
             self._lines.flush()
         except BrokenPipeError:  # the reader has ended, as in `… | head -1`
             os._exit(0)

@@ -18,7 +18,7 @@ from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import find_episodes
-from models.ecg import Ecg
+from models.ecg import Ecg, EcgSource
 from models.evidence import Evidence
 from models.grounding.interpretation import GroundedInterpretation
 from streams.alert import Alert, Phase, Provenance, State, alert_id
@@ -33,7 +33,7 @@ Reader = Callable[[Ecg, Sequence[Evidence]], GroundedInterpretation]
 
 
 def window_alert(
-    ecg: Ecg, start_s: float, limits: Limits, settings: RhythmSettings, read: Reader, *, fold: str | None = None
+    ecg: EcgSource, start_s: float, limits: Limits, settings: RhythmSettings, read: Reader, *, fold: str | None = None
 ) -> Alert:
     """The alert of the window that begins at ``start_s``; the last window of a record may be shorter.
 

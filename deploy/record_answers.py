@@ -16,14 +16,15 @@ from deploy.failures import CommandFailed, ServiceMissing
 from deploy.output import Output, complain, to_line
 
 if TYPE_CHECKING:
-    from models.ecg import Ecg
+    from deploy.record_options import RecordOptions
+    from models.records import Record
 
 PARALLEL_FROM = 4  # records; for fewer a second process costs more than it saves
 
-Work = Callable[["Ecg"], dict[str, Any]]
+Work = Callable[["Record"], dict[str, Any]]
 
 
-def answer_record(record: str, fs_hz: float | None, work: Work) -> tuple[str, bool, str]:
+def answer_record(record: str, options: RecordOptions, work: Work) -> tuple[str, bool, str]:
     """Read one record and compute its answer.
 
     Returns
@@ -31,11 +32,8 @@ def answer_record(record: str, fs_hz: float | None, work: Work) -> tuple[str, bo
     tuple
         The JSON line, True for an answer (False: an error), and the message about a missing model (else empty).
     """
-    from models.records import read_record
-
     try:
-        ecg = read_record(record, fs_hz)
-        return to_line({"record": record, **work(ecg)}), True, ""
+        return to_line({"record": record, **work(options.open(record))}), True, ""
     except ServiceMissing as missing:
         return "", False, str(missing)
     except Exception as failed:  # an exception is the answer of this record; the others go on
@@ -44,10 +42,10 @@ def answer_record(record: str, fs_hz: float | None, work: Work) -> tuple[str, bo
         return to_line({"record": record, "error": f"{failed}" or type(failed).__name__}), False, ""
 
 
-def _answers(records: Sequence[str], fs_hz: float | None, work: Work, jobs: int) -> Iterator[tuple[str, bool, str]]:
+def _answers(records: Sequence[str], options: RecordOptions, work: Work, jobs: int) -> Iterator[tuple[str, bool, str]]:
     if jobs <= 1:
         for record in records:
-            yield answer_record(record, fs_hz, work)
+            yield answer_record(record, options, work)
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -56,14 +54,14 @@ def _answers(records: Sequence[str], fs_hz: float | None, work: Work, jobs: int)
         os.environ.setdefault(name, "1")  # else each process starts a thread for every core
     # fork: the workers inherit the imports, and no library has started a thread before this point
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
-        pending = [pool.submit(answer_record, record, fs_hz, work) for record in records]
+        pending = [pool.submit(answer_record, record, options, work) for record in records]
         for answer in pending:
             yield answer.result()
 
 
 def answer_records(
     records: Sequence[str],
-    fs_hz: float | None,
+    options: RecordOptions,
     work: Work,
     out: Output,
     show: Callable[[dict[str, Any]], None],
@@ -75,10 +73,10 @@ def answer_records(
     ----------
     records : sequence of str
         Arguments of the command line, repeated in the answers.
-    fs_hz : float or None
-        Sampling rate of CSV files.
+    options : RecordOptions
+        Sampling rate, channels and unit.
     work : callable
-        Answer of one ECG, without the key ``record``; must be picklable.
+        Answer of one record, without the key ``record``; must be picklable.
     out : Output
         Destination of the lines.
     show : callable
@@ -94,7 +92,7 @@ def answer_records(
         )
         jobs = jobs if len(records) >= PARALLEL_FROM else 1
     failed = 0
-    for line, good, missing in _answers(records, fs_hz, work, jobs):
+    for line, good, missing in _answers(records, options, work, jobs):
         if missing:
             raise ServiceMissing(missing)
         failed += not good

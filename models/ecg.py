@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,3 +125,30 @@ def rows_of(mv: Millivolts, rows: Sequence[int]) -> Millivolts:
     there = [k for k, row in enumerate(rows) if row >= 0]
     out[there] = mv[[rows[k] for k in there]]
     return out
+
+
+class EcgSource(Protocol):
+    """An ECG whose samples are read in pieces: an `Ecg` in memory, or a record in a file.
+
+    Attributes
+    ----------
+    leads, fs_hz, n_samples, duration_s, leads_off, paced
+        As of `Ecg`.
+    """
+
+    @property
+    def leads(self) -> tuple[str, ...]: ...
+    @property
+    def fs_hz(self) -> float: ...
+    @property
+    def n_samples(self) -> int: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def leads_off(self) -> tuple[str, ...]: ...
+    @property
+    def paced(self) -> bool: ...
+
+    def slice(self, start: int, stop: int) -> Ecg:
+        """Samples ``start`` to ``stop`` (exclusive), as far as there are any."""
+        ...

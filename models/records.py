@@ -1,137 +1,187 @@
-"""Record readers: WFDB, EDF and CSV files to `Ecg`.
+"""Record readers: WFDB, EDF, BDF and CSV files as ECG in millivolts.
 
-In: a path. WFDB records are named without extension, EDF files end in ``.edf``, CSV files in ``.csv`` (first row:
-lead names; values in millivolts). Out: `Ecg` in millivolts, leads in canonical spelling and order; channels that are no
-voltage (pressure, pulse, respiration) are left out. Needs NumPy alone until a file is read.
+In: a path. WFDB records are named without extension; EDF, BDF and CSV files end in ``.edf``, ``.bdf`` and ``.csv``.
+Out: `Record`, which reads the samples that are asked for, or all of them as `Ecg`; millivolts, leads in canonical
+spelling and order, NaN where there is no sample. Channels are chosen by label and unit (`docs/records.md`). Needs NumPy
+alone until a file is read.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.ecg import Ecg
-from models.leads import canonical_lead, lead_order
+from models.ecg import Ecg, Millivolts
+from models.record_formats.channels import ChannelReader, RecordError
+from models.record_formats.selection import select
+from models.record_formats.units import MV_PER_UNIT
 
-MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3, "": 1.0}
-"""Millivolts per unit, by lower-case name; a file that names no unit holds millivolts."""
+__all__ = ["MV_PER_UNIT", "Record", "RecordError", "open_record", "read_record"]
 
-_TIME_COLUMNS = {"time", "t", "time_s", "seconds", "sample", "index", ""}
-
-
-class RecordError(ValueError):
-    """A record that cannot be read; the message names the file and what to do."""
+BLOCK_S = 30.0  # seconds of signal that are read from the file at a time
+_TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, NameError, ArithmeticError, RuntimeError)
 
 
-def read_record(path: str | Path, fs_hz: float | None = None) -> Ecg:
-    """Read one record.
+class Record:
+    """The ECG channels of one file, read in pieces.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    reader : ChannelReader
+        Of its format.
+    channels : sequence of str
+        Channels that the user chose; empty: all that are ECG.
+    unit : str, optional
+        Unit of all channels, whatever the file says.
+
+    Attributes
+    ----------
+    leads : tuple of str
+        Names in canonical spelling and order, each once.
+    fs_hz : float
+        Sampling rate.
+    n_samples : int
+        Samples a lead, missing ones included.
+    paced : bool
+        False: no recording format says so.
+    notes : tuple of str
+        Remarks for the user: channels that are not analysed, missing samples, a truncated file.
+    """
+
+    paced = False
+    leads_off: tuple[str, ...] = ()
+
+    def __init__(
+        self, path: Path, reader: ChannelReader, channels: Sequence[str] = (), unit: str | None = None
+    ) -> None:
+        chosen = select(path, reader.channels, channels, unit)
+        self.path = path
+        self.leads = chosen.leads
+        self.fs_hz = chosen.fs_hz
+        self.n_samples = chosen.n_samples
+        self.notes = (*reader.notes, *chosen.notes)
+        self._reader = reader
+        self._rows = chosen.rows
+        self._factors = np.array(chosen.mv_per_unit)[:, None]
+        self._block_samples = max(1, round(BLOCK_S * self.fs_hz))
+        self._block_number, self._block = -1, np.zeros((0, 0), np.float32)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first sample to the end."""
+        return self.n_samples / self.fs_hz
+
+    def slice(self, start: int, stop: int) -> Ecg:
+        """Samples ``start`` to ``stop`` (exclusive), as far as the record has them; the first sample is at 0 ns."""
+        start, stop = max(0, start), max(0, min(self.n_samples, stop))
+        out = np.empty((len(self.leads), max(0, stop - start)), np.float32)
+        at = start
+        while at < stop:
+            number, offset = divmod(at, self._block_samples)
+            block = self._read_block(number)
+            take = min(stop - at, block.shape[1] - offset)
+            out[:, at - start : at - start + take] = block[:, offset : offset + take]
+            at += take
+        return Ecg(self.leads, self.fs_hz, out, start_ns=round(start / self.fs_hz * 1e9))
+
+    def _read_block(self, number: int) -> Millivolts:
+        """A block of the file, [leads, samples] mV; the newest one is kept."""
+        if number != self._block_number:
+            start = number * self._block_samples
+            stop = min(self.n_samples, start + self._block_samples)
+            with _damage_named(self.path):
+                values = self._reader.read(self._rows, start, stop)
+                if values.shape[1] != stop - start:
+                    raise ValueError(f"samples {start} to {stop} are not all there")
+            self._block = (np.asarray(values, np.float64) * self._factors).astype(np.float32)
+            self._block_number = number
+        return self._block
+
+    def require_samples(self) -> None:
+        """Raise `RecordError` where every sample of every lead is missing."""
+        for number in range(-(-self.n_samples // self._block_samples)):
+            if np.isfinite(self._read_block(number)).any():
+                return
+        raise RecordError(f"{self.path}: every sample of {', '.join(self.leads)} is missing")
+
+
+def open_record(
+    path: str | Path, fs_hz: float | None = None, channels: Sequence[str] = (), unit: str | None = None
+) -> Record:
+    """Open one record.
 
     Parameters
     ----------
     path : str or Path
-        WFDB record without extension (with ``.hea`` is fine too), an EDF file or a CSV file.
+        WFDB record without extension (with ``.hea`` is fine too), an EDF, BDF or CSV file.
     fs_hz : float, optional
-        Sampling rate; needed for CSV, where no header carries it. Overrides nothing elsewhere.
+        Sampling rate of CSV files, which need it unless a time column gives it. Not used for other formats.
+    channels : sequence of str, optional
+        Labels, lead names or positions (1 is the first) of the channels to take, whatever their labels and units.
+        Left out: every channel with the label of an ECG lead and a unit of voltage.
+    unit : str, optional
+        Unit of all channels, ``mV`` or ``uV``, where the file names none or a wrong one.
 
     Returns
     -------
-    Ecg
-        All voltage channels, millivolts.
+    Record
 
     Raises
     ------
     RecordError
-        The file is missing, damaged, or holds no ECG.
+        The file is missing or damaged, or holds nothing to analyse; the message names each channel and the reason.
     """
     path = Path(path)
+    with _damage_named(path):
+        record = Record(path, _reader(path, fs_hz), channels, unit)
+        record.require_samples()
+    return record
+
+
+def read_record(
+    path: str | Path, fs_hz: float | None = None, channels: Sequence[str] = (), unit: str | None = None
+) -> Ecg:
+    """Read all of one record; parameters and errors as of `open_record`.
+
+    Returns
+    -------
+    Ecg
+        All ECG channels, millivolts.
+    """
+    record = open_record(path, fs_hz, channels, unit)
+    return record.slice(0, record.n_samples)
+
+
+def _reader(path: Path, fs_hz: float | None) -> ChannelReader:
     suffix = path.suffix.lower()
+    if suffix in {".edf", ".bdf"}:
+        from models.record_formats.edf_reader import EdfReader
+
+        return EdfReader(path)
+    if suffix in _TEXT_SUFFIXES:
+        from models.record_formats.csv_reader import CsvReader
+
+        return CsvReader(path, fs_hz)
+    from models.record_formats.wfdb_reader import WfdbReader
+
+    return WfdbReader(path.with_suffix("") if suffix in {".hea", ".dat"} else path)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn the errors that a damaged file causes in a parser into `RecordError`, with the file's name."""
     try:
-        if suffix == ".edf":
-            return _read_edf(path)
-        if suffix == ".csv":
-            return _read_csv(path, fs_hz)
-        return _read_wfdb(path.with_suffix("") if suffix in {".hea", ".dat"} else path)
+        yield
     except RecordError:
         raise
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError) as e:
-        raise RecordError(f"{path}: cannot be read as {suffix.lstrip('.').upper() or 'WFDB'}: {e}") from e
-
-
-def _ecg(
-    path: Path, names: Sequence[str], units: Sequence[str], rows: Sequence[NDArray[np.floating]], fs_hz: float
-) -> Ecg:
-    """Voltage channels in millivolts, canonical order; a name that comes twice gets a number."""
-    by_name: dict[str, NDArray[np.float32]] = {}
-    for name, unit, row in zip(names, units, rows, strict=True):
-        factor = MV_PER_UNIT.get(unit.strip().lower())
-        if factor is None:
-            continue
-        lead = canonical_lead(name) or "ECG"
-        k = 2
-        unique = lead
-        while unique in by_name:
-            unique, k = f"{lead}-{k}", k + 1
-        by_name[unique] = (np.asarray(row, np.float64) * factor).astype(np.float32)
-    if not by_name:
-        raise RecordError(
-            f"{path}: no channel in V, mV or µV (units are {', '.join(units) or 'none'}); "
-            "give a record with an ECG channel"
-        )
-    leads = lead_order(list(by_name))
-    return Ecg(tuple(leads), float(fs_hz), np.stack([by_name[x] for x in leads]))
-
-
-def _read_wfdb(path: Path) -> Ecg:
-    import wfdb
-
-    if not path.with_name(path.name + ".hea").is_file():
-        raise RecordError(f"{path}: no header {path.name}.hea beside it; give the record's path without extension")
-    record = wfdb.rdrecord(str(path))
-    signal = record.p_signal
-    if signal is None or signal.size == 0:
-        raise RecordError(f"{path}: holds no samples")
-    return _ecg(path, record.sig_name, [u or "" for u in record.units], list(signal.T), record.fs)
-
-
-def _read_edf(path: Path) -> Ecg:
-    import edfio
-
-    if not path.is_file():
-        raise RecordError(f"{path}: no such file")
-    edf = edfio.read_edf(path)
-    voltages = [s for s in edf.signals if MV_PER_UNIT.get(s.physical_dimension.strip().lower()) is not None]
-    if not voltages:
-        raise RecordError(f"{path}: no signal in V, mV or µV; give a file with an ECG signal")
-    fs = max(s.sampling_frequency for s in voltages)
-    same = [s for s in voltages if s.sampling_frequency == fs]
-    names = [s.label.strip().removeprefix("ECG ").removeprefix("EKG ") for s in same]
-    return _ecg(path, names, [s.physical_dimension for s in same], [s.data for s in same], fs)
-
-
-def _read_csv(path: Path, fs_hz: float | None) -> Ecg:
-    if fs_hz is None:
-        raise RecordError(f"{path}: a CSV file carries no sampling rate; give it with --fs")
-    if not path.is_file():
-        raise RecordError(f"{path}: no such file")
-    with path.open(newline="") as f:
-        header = [h.strip() for h in next(csv.reader(f), [])]
-        if not header or all(_is_number(h) for h in header):
-            raise RecordError(f"{path}: the first row must hold lead names, e.g. I,II,V1")
-        values = np.genfromtxt(f, delimiter=",", dtype=np.float64, ndmin=2)
-    if values.size == 0 or values.shape[1] != len(header):
-        columns_there = values.shape[1] if values.size else 0
-        raise RecordError(f"{path}: {len(header)} lead names, but {columns_there} columns of numbers")
-    columns = [(h, values[:, k]) for k, h in enumerate(header) if h.lower() not in _TIME_COLUMNS]
-    return _ecg(path, [h for h, _ in columns], ["mV"] * len(columns), [c for _, c in columns], fs_hz)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    except (*_DAMAGED, struct.error) as error:
+        kind = path.suffix.lstrip(".").upper()
+        kind = kind if f".{kind.lower()}" in {".edf", ".bdf", *_TEXT_SUFFIXES} else "WFDB"
+        raise RecordError(f"{path}: cannot be read as {kind}: {error or type(error).__name__}") from error

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
-from models.ecg import Ecg
+from models.ecg import EcgSource
 from streams.telemetry import TelemetryProducer
 from streams.window import MAX_DURATION_S, MIN_DURATION_S, window_of_ecg
 
@@ -44,7 +44,7 @@ class WallClock:
 
 
 def replay(
-    ecg: Ecg,
+    ecg: EcgSource,
     producer: TelemetryProducer,
     *,
     bed_stream: str,
@@ -59,8 +59,8 @@ def replay(
 
     Parameters
     ----------
-    ecg : Ecg
-        The recording (`models.records.read_record`).
+    ecg : EcgSource
+        The recording (`models.records.open_record`), read while it is sent.
     speed : float
         1: real time; 10: a minute in 6 s; infinity: as fast as Kafka accepts it.
     message_s : float

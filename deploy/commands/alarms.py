@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.commands.options import Fs, Jobs, Json, Records
+from deploy.commands.options import Channels, Fs, Jobs, Json, Records, VoltageUnit
 
 if TYPE_CHECKING:
     from models.arrhythmia.limits import Limits, RhythmSettings
-    from models.ecg import Ecg
+    from models.ecg import EcgSource
 
 
 def command(
     records: Records,
     fs: Fs = None,
+    channels: Channels = None,
+    unit: VoltageUnit = None,
     as_json: Json = False,
     until_s: Annotated[float | None, typer.Option("--until", metavar="S", min=0.0, help="Stop at this second.")] = None,
     jobs: Jobs = 0,
@@ -26,16 +28,17 @@ def command(
     from deploy.fold import fold_asked
     from deploy.output import Output
     from deploy.record_answers import answer_records
+    from deploy.record_options import RecordOptions
 
     settings = Settings()
     limits = settings.limits_of("", "", {})
     out = Output(as_json)
     work = partial(alarmed, limits=limits, settings=settings.rhythm, until_s=until_s, fold=fold_asked())
-    answer_records(records, fs, work, out, partial(_show, out), jobs)
+    answer_records(records, RecordOptions.parsed(fs, channels, unit), work, out, partial(_show, out), jobs)
 
 
 def alarmed(
-    ecg: Ecg, limits: Limits, settings: RhythmSettings, until_s: float | None = None, *, fold: str | None = None
+    ecg: EcgSource, limits: Limits, settings: RhythmSettings, until_s: float | None = None, *, fold: str | None = None
 ) -> dict[str, Any]:
     """The answer for one ECG, without the key ``record``."""
     from deploy.alarm_events import alarm_events

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.commands.options import Fs, Json, ModelDir, Records
+from deploy.commands.options import Channels, Fs, Json, ModelDir, Records, VoltageUnit
 
 
 def command(
@@ -23,6 +23,8 @@ def command(
     ],
     model: ModelDir = None,
     fs: Fs = None,
+    channels: Channels = None,
+    unit: VoltageUnit = None,
     as_json: Json = False,
 ) -> None:
     """Encode 10-s windows with ECG-CoCa."""
@@ -31,15 +33,16 @@ def command(
     from deploy.failures import CommandFailed
     from deploy.model_loading import load_encoder
     from deploy.output import Output, complain
+    from deploy.record_options import RecordOptions
     from models.encoder.encode import encode
-    from models.records import read_record
 
+    options = RecordOptions.parsed(fs, channels, unit)
     out = Output(as_json)
     session = load_encoder(model)
     failed = 0
     for record in records:
         try:
-            ecg = read_record(record, fs)
+            ecg = options.read(record)
             encoded = encode(ecg, session)
             path = output if len(records) == 1 else output / f"{Path(record).name}.npz"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.commands.options import Fs, Json, ModelDir, Records
+from deploy.commands.options import Channels, Fs, Json, ModelDir, Records, VoltageUnit
 
 if TYPE_CHECKING:
     from deploy.output import Output
-    from models.ecg import Ecg
+    from models.ecg import EcgSource
     from streams.alert import Alert
 
 
@@ -24,6 +24,8 @@ def command(
     ] = None,
     measured: Annotated[bool, typer.Option("--measured", help="Rule-based report, without GEM.")] = False,
     fs: Fs = None,
+    channels: Channels = None,
+    unit: VoltageUnit = None,
     as_json: Json = False,
 ) -> None:
     """Interpret one 10-s window of each record."""
@@ -33,10 +35,11 @@ def command(
     from deploy.model_loading import load_reader
     from deploy.output import Output, complain
     from deploy.record_alert import window_alert
-    from models.records import read_record
+    from deploy.record_options import RecordOptions
 
     if plot is not None and len(records) > 1:
         raise WrongUse("--plot draws one record: give one, or leave it out")
+    options = RecordOptions.parsed(fs, channels, unit)
     settings = Settings()
     limits = settings.limits_of("", "", {})
     out = Output(as_json)
@@ -44,7 +47,7 @@ def command(
     failed = 0
     for record in records:
         try:
-            ecg = read_record(record, fs)
+            ecg = options.open(record)
             alert = window_alert(ecg, start_s, limits, settings.rhythm, read, fold=fold_asked())
         except (OSError, ValueError) as error:
             failed += 1
@@ -60,7 +63,7 @@ def command(
         raise CommandFailed(f"{failed} of {len(records)} records could not be interpreted")
 
 
-def draw_page(ecg: Ecg, alert: Alert, path: Path) -> None:
+def draw_page(ecg: EcgSource, alert: Alert, path: Path) -> None:
     """Draw the 12-lead page (or one row per lead) of the alert's segment, with the cited intervals."""
     from PIL import Image
 

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.commands.options import Fs, Jobs, Json, Records
+from deploy.commands.options import Channels, Fs, Jobs, Json, Records, VoltageUnit
 
 if TYPE_CHECKING:
-    from models.ecg import Ecg
+    from models.ecg import EcgSource
 
 
 def command(
     records: Records,
     fs: Fs = None,
+    channels: Channels = None,
+    unit: VoltageUnit = None,
     as_json: Json = False,
     start_s: Annotated[float | None, typer.Option("--from", metavar="S", help="Start, seconds.")] = None,
     stop_s: Annotated[float | None, typer.Option("--to", metavar="S", help="End, seconds.")] = None,
@@ -26,6 +28,7 @@ def command(
     from deploy.fold import fold_asked
     from deploy.output import Output
     from deploy.record_answers import answer_records
+    from deploy.record_options import RecordOptions
 
     if (start_s or 0.0) < 0 or (stop_s is not None and stop_s <= (start_s or 0.0)):
         raise WrongUse(
@@ -33,16 +36,24 @@ def command(
         )
     out = Output(as_json)
     work = partial(measured, start_s=start_s, stop_s=stop_s, fold=fold_asked())
-    answer_records(records, fs, work, out, partial(_show, out), jobs)
+    answer_records(records, RecordOptions.parsed(fs, channels, unit), work, out, partial(_show, out), jobs)
 
 
 def measured(
-    ecg: Ecg, start_s: float | None = None, stop_s: float | None = None, *, fold: str | None = None
+    ecg: EcgSource, start_s: float | None = None, stop_s: float | None = None, *, fold: str | None = None
 ) -> dict[str, Any]:
-    """The answer for one ECG, without the key ``record``."""
+    """The answer for one ECG, without the key ``record``.
+
+    Raises
+    ------
+    ValueError
+        The record ends before ``start_s``.
+    """
     from models.measurement.measure import measure
 
-    return dict(measure(ecg, start_s=start_s, stop_s=stop_s, fold=fold).to_json())
+    if start_s is not None and start_s >= ecg.duration_s:
+        raise ValueError(f"--from {start_s:g} lies outside of the record, which lasts {ecg.duration_s:.2f} s")
+    return dict(measure(ecg, start_s=start_s, stop_s=stop_s, fold=fold).to_json_parts())
 
 
 def _show(out: Any, answer: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.options import Fs, Records
+from deploy.commands.options import Channels, Fs, Records, VoltageUnit
 
 
 def command(
@@ -14,6 +14,8 @@ def command(
     bed: Annotated[str, typer.Option("--bed", metavar="BED", help="Bed stream, as icu-3/07: unit, slash, bed.")],
     speed: Annotated[float, typer.Option("--speed", metavar="S", help="Factor of the speed; 1: real time.")] = 1.0,
     fs: Fs = None,
+    channels: Channels = None,
+    unit: VoltageUnit = None,
     patient: Annotated[str, typer.Option("--patient", help="Pseudonym, as p-81f3.")] = "",
     message_s: Annotated[
         float, typer.Option("--message", min=0.2, max=10.0, help="Length of a message, seconds.")
@@ -23,26 +25,27 @@ def command(
     from agents.settings import Settings
     from deploy.failures import CommandFailed, WrongUse, needs_kafka
     from deploy.output import complain
+    from deploy.record_options import RecordOptions
     from deploy.services import topics_of
-    from models.records import read_record
     from streams.replay import replay
     from streams.telemetry import TelemetryProducer
 
     if speed <= 0:
         raise WrongUse(f"--speed {speed:g} is not above 0: 1 is real time")
     settings = Settings()
-    unit, _, name = bed.rpartition("/")
+    care_unit, _, name = bed.rpartition("/")
+    options = RecordOptions.parsed(fs, channels, unit)
     failed = 0
     with needs_kafka(settings.kafka), TelemetryProducer(settings.kafka, topics_of(settings)) as producer:
         for record in records:
             try:
-                ecg = read_record(record, fs)
+                ecg = options.open(record)
                 complain(f"{record}: {ecg.duration_s:.0f} s to {bed}")
                 replay(
                     ecg,
                     producer,
                     bed_stream=bed,
-                    unit=unit or name,
+                    unit=care_unit or name,
                     bed=name,
                     patient=patient,
                     speed=speed,

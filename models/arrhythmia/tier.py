@@ -31,7 +31,7 @@ from models.arrhythmia.wave_history import WaveHistory
 from models.beats.detector import UPDATE_INTERVAL_S, Beat, BeatStream
 from models.beats.series import BeatTrack, Span
 from models.beats.template import DominantBeatTemplate
-from models.ecg import Ecg, Millivolts, rows_of
+from models.ecg import Ecg, EcgSource, Millivolts, rows_of
 from models.leads import lead_order
 from models.signal.quality import IMPLAUSIBLE, MIN_PRESENT
 
@@ -356,7 +356,7 @@ def update_chunks(ecg: Ecg, until_s: float | None = None) -> Iterator[Ecg]:
 
 
 def find_episodes(
-    ecg: Ecg,
+    ecg: EcgSource,
     limits: Limits | None = None,
     settings: RhythmSettings | None = None,
     until_s: float | None = None,
@@ -367,7 +367,7 @@ def find_episodes(
 
     Parameters
     ----------
-    ecg : Ecg
+    ecg : EcgSource
         The record.
     limits : Limits, optional
         Alarm limits of the bed.

@@ -123,10 +123,34 @@ def delineate(ecg: Ecg, beats: Sequence[Beat], *, fold: str | None = None) -> li
         return [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in leads}) for b in beats]
     around = round(AROUND_S * ecg.fs_hz)
     first, last = max(0, beats[0].sample - around), beats[-1].sample + around
-    mv = ecg.select(leads).mv[:, first:last]
-    probabilities = wave_probabilities(mv, ecg.fs_hz, fold=fold)
-    marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / ecg.fs_hz)
-    samples = _in_samples(marks, mv, ecg.fs_hz) + first
+    return delineate_stretch(ecg.select(leads).slice(first, last), first, beats, fold=fold)
+
+
+def delineate_stretch(
+    stretch: Ecg, first: int, beats: Sequence[Beat], *, fold: str | None = None
+) -> list[MeasuredBeat]:
+    """Measure the waves of the given beats in a stretch that is delineated as a whole.
+
+    Parameters
+    ----------
+    stretch : Ecg
+        All leads are delineated; its pieces of `PIECE_S` are counted from its first sample.
+    first : int
+        Position of the stretch's first sample.
+    beats : sequence of Beat
+        Those inside the stretch, ascending; positions are counted like ``first``.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
+
+    Returns
+    -------
+    list of MeasuredBeat
+        One a beat, in order.
+    """
+    leads, mv, fs_hz = stretch.leads, stretch.mv, stretch.fs_hz
+    probabilities = wave_probabilities(mv, fs_hz, fold=fold)
+    marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / fs_hz)
+    samples = _in_samples(marks, mv, fs_hz) + first
     overall = over_leads(samples)
     return [
         MeasuredBeat(b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(leads)})

@@ -7,16 +7,18 @@ the leads. HR is the rate over all beats. Sources: Bazett 1920, Fridericia 1920.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from models.beats.detector import RECORDED, BeatStream
-from models.ecg import Ecg
-from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
-from models.signal.quality import LeadQuality, lead_quality
+from models.ecg import EcgSource
+from models.measurement.delineation import Fiducials, MeasuredBeat
+from models.measurement.fiducial_table import FiducialTable
+from models.measurement.long_records import blocks, delineate_record, record_quality
+from models.signal.quality import LeadQuality
 
 MIN_BEAT_SHARE = 0.5  # share of the beats with a QRS that must show an interval
 P_AROUND_S = 5.0  # P waves are confirmed by the beats this near
@@ -66,27 +68,32 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``measure --json``, without ``record``."""
+        return {**self.to_json_parts(), "beats": list(self._beats_json())}
+
+    def to_json_parts(self) -> dict[str, Any]:
+        """`to_json` with an iterator in place of the list of beats: an hour of twelve leads is 50,000 objects."""
         return {
             "fs": self.fs_hz,
             "n_samples": self.n_samples,
             "leads": list(self.leads),
             "r_peaks": self.r_peaks,
-            "beats": [
-                {
-                    "r": m.beat.sample,
-                    "kind": m.beat.kind,
-                    "global": m.overall.as_dict(),
-                    "leads": {lead: f.as_dict() for lead, f in m.leads.items()},
-                }
-                for m in self.beats
-            ],
+            "beats": self._beats_json(),
             "intervals": {k: None if (v := self.intervals[k]) is None else round(v, 2) for k in INTERVALS},
             "quality": {lead: q.score for lead, q in self.quality.items()},
         }
 
+    def _beats_json(self) -> Iterator[dict[str, Any]]:
+        for m in self.beats:
+            yield {
+                "r": m.beat.sample,
+                "kind": m.beat.kind,
+                "global": m.overall.as_dict(),
+                "leads": {lead: f.as_dict() for lead, f in m.leads.items()},
+            }
+
 
 def measure(
-    ecg: Ecg, start_s: float | None = None, stop_s: float | None = None, *, fold: str | None = None
+    ecg: EcgSource, start_s: float | None = None, stop_s: float | None = None, *, fold: str | None = None
 ) -> Measurement:
     """Beats, waves and intervals of a record, or of the part from ``start_s`` to ``stop_s``.
 
@@ -115,15 +122,17 @@ def measure(
     (19, 117, 67)
     """
     stream = BeatStream(ecg.leads, ecg.fs_hz, paced=ecg.paced, schedule=RECORDED, fold=fold)
-    beats = stream.push(ecg) + stream.close()
+    beats = [beat for block in blocks(ecg) for beat in stream.push(block)] + stream.close()
     first = 0 if start_s is None else max(0, round(start_s * ecg.fs_hz))
     last = ecg.n_samples if stop_s is None else min(ecg.n_samples, round(stop_s * ecg.fs_hz))
     if last - first == ecg.n_samples <= RECORDED.context_s * ecg.fs_hz:
         marks = list(stream.quality.values())  # the last update covered the whole record
     else:
-        marks = lead_quality(ecg.mv[:, first:last], ecg.fs_hz, ecg.leads, ecg.leads_off)
+        marks = record_quality(ecg, first, last)
     if any(mark.usable for mark in marks):
-        measured = without_intermittent_p(delineate(ecg, beats, fold=fold), ecg.fs_hz)
+        near = round(P_AROUND_S * ecg.fs_hz)
+        delineated = delineate_record(ecg, beats, first - near, last + near, fold=fold)
+        measured = without_intermittent_p(delineated, ecg.fs_hz)
     else:
         measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
     inside = tuple(m for m in measured if first <= m.beat.sample < last)
@@ -154,8 +163,14 @@ def without_intermittent_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[
         if MIN_P_SHARE <= share < SURE_P_SHARE:
             around = pr[first:last][there[first:last]]
             keep = 1.4826 * float(np.median(np.abs(around - np.median(around)))) <= MAX_PR_SCATTER_MS
-        out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), {x: _no_p(f) for x, f in m.leads.items()}))
+        out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), _leads_without_p(m.leads)))
     return out
+
+
+def _leads_without_p(leads: Mapping[str, Fiducials]) -> Mapping[str, Fiducials]:
+    if isinstance(leads, FiducialTable):
+        return leads.without_p()
+    return {lead: _no_p(marks) for lead, marks in leads.items()}
 
 
 def _no_p(marks: Fiducials) -> Fiducials:

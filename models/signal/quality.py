@@ -107,18 +107,29 @@ def lead_quality(
         else:
             clean = float(1.0 / (1.0 + (noise[k] / NOISE_HALF) ** 2))  # missing samples are no noise
             out.append(LeadQuality(round(present[k] * clean, 3), USABLE if clean >= 0.5 else NOISY))
-    return _with_einthoven(out, x, leads)
+    limb = [x[leads.index(lead)] for lead in ("I", "II", "III") if lead in leads]
+    return with_einthoven(out, limb, leads)
 
 
-def _with_einthoven(marks: list[LeadQuality], x: Millivolts, leads: Sequence[str]) -> list[LeadQuality]:
-    """I, II and III halved in score where all three look usable and III is not II - I."""
+def with_einthoven(marks: list[LeadQuality], limb: Sequence[Millivolts], leads: Sequence[str]) -> list[LeadQuality]:
+    """I, II and III halved in score where all three look usable and III is not II - I.
+
+    Parameters
+    ----------
+    marks : list of LeadQuality
+        One a lead.
+    limb : sequence of float32 array, [samples] or [1, samples]
+        I, II and III without baseline, where ``leads`` has all three.
+    leads : sequence of str
+        Names of all leads.
+    """
     if not {"I", "II", "III"} <= set(leads):
         return marks
     rows = [leads.index(lead) for lead in ("I", "II", "III")]
     if any(marks[k].state != USABLE for k in rows):
         return marks
-    one, two, three = x[rows]
-    size = float(np.sqrt(np.mean(x[rows] ** 2)))
+    one, two, three = limb
+    size = float(np.sqrt(np.mean([np.mean(x**2) for x in limb])))
     if float(np.sqrt(np.mean((three - (two - one)) ** 2))) <= MAX_CONFLICT * size:
         return marks
     return [LeadQuality(m.score / 2, INCONSISTENT) if k in rows else m for k, m in enumerate(marks)]
