@@ -338,12 +338,12 @@ class RhythmTier:
         return int(np.sum(track.ectopic & (track.r > track.now - 60.0 * track.fs_hz)))
 
 
-def update_chunks(ecg: Ecg, until_s: float | None = None) -> Iterator[Ecg]:
+def update_chunks(ecg: EcgSource, until_s: float | None = None) -> Iterator[Ecg]:
     """Cut a record into the chunks of a live bed, one for each update.
 
     Parameters
     ----------
-    ecg : Ecg
+    ecg : EcgSource
         The record. Its first sample is a whole second.
     until_s : float, optional
         End there, s; the end of the record where it is left out.

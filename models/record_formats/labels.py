@@ -44,7 +44,8 @@ _RHYTHM = re.compile(
 _ECG_WORD = re.compile(r"(?:^|[^A-Z])E[CK]G|^ELECTROCARDIO", re.IGNORECASE)
 
 _OTHER_KINDS = (
-    ("EEG", r".*(?:^|[^A-Z])EEG.*|(?:FP|AF|FC|FT|CP|TP|PO|F|C|T|P|O|A|M)(?:Z|\d{1,2})(?:\s?-\s?\w+)?|(?:FP|F|C|P|O)Z.*"),
+    ("EEG", r".*(?:^|[^A-Z])EEG.*"),
+    ("EEG", r"(?:FP|AF|FC|FT|CP|TP|PO|F|C|T|P|O|A|M)(?:Z|\d{1,2})(?:\s?-\s?\w+)?|(?:FP|F|C|P|O)Z.*"),
     ("EOG", r".*\bEOG.*|[LR]OC(?:-.*)?|E[12](?:-.*)?"),
     ("EMG", r".*(?:^|[^A-Z])EMG.*|CHIN.*|L?R?LEG.*|[LR]AT"),
     ("respiration", r".*RESP.*|.*AIR\s?FLOW.*|FLOW.*|.*THOR.*|ABD.*|CHEST|.*EFFORT.*|NASAL.*|IMP(?:EDANCE)?|CO2"),
