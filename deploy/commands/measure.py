@@ -52,7 +52,7 @@ def measured(
     from models.measurement.measure import measure
 
     if start_s is not None and start_s >= ecg.duration_s:
-        raise ValueError(f"--from {start_s:g} lies outside of the record, which lasts {ecg.duration_s:.2f} s")
+        raise ValueError(f"--from {start_s:g} s is not in the record, which lasts {ecg.duration_s:.2f} s")
     return dict(measure(ecg, start_s=start_s, stop_s=stop_s, fold=fold).to_json_parts())
 
 

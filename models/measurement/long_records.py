@@ -1,8 +1,9 @@
 """Measurement of records of any length in bounded memory: blocks for the beat stream, segments for delineation.
 
 A record of up to `WHOLE_VALUES` samples (leads times samples) is delineated in one segment. A longer one is cut at
-multiples of the 10-s pieces that the delineation network takes, with one piece on either side of each segment, so that
-every piece is the same as in one segment, up to the rounding of float32.
+multiples of the 10-s pieces that the delineation network takes. A segment is delineated with the piece before and the
+piece after it, which hold P and T waves of its outer beats, and with the signal that those two pieces overlap: each
+piece is then the same as in one segment, up to the rounding of float32.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from models.ecg import MORPHOLOGY_FS_HZ, Ecg, EcgSource, Millivolts
 from models.leads import LIMB
 from models.measurement.delineation import (
     AROUND_S,
+    OVERLAP_S,
     PIECE_S,
     Fiducials,
     MeasuredBeat,
@@ -104,8 +106,8 @@ def delineate_record(
         hi = begin + round((k + 1) * pieces * piece) if k < segments - 1 else ecg.n_samples
         if hi <= first or lo >= last:
             continue
-        start = begin + round(max(0, k * pieces - 1) * piece)
-        stop = min(end, hi + round(piece))
+        start = begin + round(max(0, k * pieces - 2) * piece)
+        stop = min(end, hi + round(piece + OVERLAP_S * ecg.fs_hz))
         near = beats[int(np.searchsorted(samples, start)) : int(np.searchsorted(samples, stop))]
         if near:
             stretch = ecg.slice(start, stop).select(leads)
