@@ -128,26 +128,37 @@ def rows_of(mv: Millivolts, rows: Sequence[int]) -> Millivolts:
 
 
 class EcgSource(Protocol):
-    """An ECG whose samples are read in pieces: an `Ecg` in memory, or a record in a file.
-
-    Attributes
-    ----------
-    leads, fs_hz, n_samples, duration_s, leads_off, paced
-        As of `Ecg`.
-    """
+    """An ECG whose samples are read in pieces: an `Ecg` in memory, or a record in a file."""
 
     @property
-    def leads(self) -> tuple[str, ...]: ...
+    def leads(self) -> tuple[str, ...]:
+        """Lead names, each once."""
+        ...
+
     @property
-    def fs_hz(self) -> float: ...
+    def fs_hz(self) -> float:
+        """Sampling rate, Hz."""
+        ...
+
     @property
-    def n_samples(self) -> int: ...
+    def n_samples(self) -> int:
+        """Samples a lead."""
+        ...
+
     @property
-    def duration_s(self) -> float: ...
+    def duration_s(self) -> float:
+        """Seconds from the first sample to the end."""
+        ...
+
     @property
-    def leads_off(self) -> tuple[str, ...]: ...
+    def leads_off(self) -> tuple[str, ...]:
+        """Leads whose electrode is reported detached."""
+        ...
+
     @property
-    def paced(self) -> bool: ...
+    def paced(self) -> bool:
+        """The patient has a pacemaker."""
+        ...
 
     def slice(self, start: int, stop: int) -> Ecg:
         """Samples ``start`` to ``stop`` (exclusive), as far as there are any."""

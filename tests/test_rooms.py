@@ -68,6 +68,7 @@ LAYERS = {
     "models": (
         ("leads",),
         ("ecg", "evidence", "finding_names", "normal_limits"),
+        ("record_formats",),
         ("records",),
         ("signal",),
         ("networks",),

@@ -34,9 +34,9 @@ def mv_per_unit(unit: str) -> float | None:
 
 
 def repaired(text: str) -> str:
-    """Text that is UTF-8 but was decoded as Latin-1, decoded anew; other text unchanged.
+    r"""Text that is UTF-8 but was decoded as Latin-1, decoded anew; other text unchanged.
 
-    >>> repaired("\\u00c2\\u00b5V")
+    >>> repaired("\u00c2\u00b5V")
     'µV'
     """
     try:
