@@ -42,6 +42,7 @@ def write_hour(path: Path, n: int) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("command", ["measure", "alarms"])
 @pytest.mark.parametrize("name", ["hour", "hour.edf"])
 def test_an_hour_of_twelve_leads(tmp_path: Path, name: str, command: str) -> None:
