@@ -199,6 +199,8 @@ class RhythmTier:
         self._new_beats += self._stream.push(replace(part, start_ns=round(past_second / self.fs_hz * 1e9)))
         keep = round(SIGNAL_KEPT_S * self.fs_hz)
         self._signal = np.concatenate([self._signal, part.mv], axis=1)[:, -keep:]
+        if self._now + part.n_samples == self._boundary and (n := self._stream.cleaned.shape[1]):
+            self._signal[:, -n:] = self._stream.cleaned
         if len(part.pacer_marks):
             self._marks = np.append(self._marks, part.pacer_marks + self._now)
         self._now += part.n_samples

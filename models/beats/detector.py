@@ -25,11 +25,14 @@ from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwor
 from models.networks.scaling import scaled
 from models.networks.segments import Segments, segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
+from models.signal.mains import without_mains
 from models.signal.pacing_pulses import PacingPulses
 from models.signal.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
 from models.signal.quantiles import median
 
 UPDATE_INTERVAL_S = 1.0  # a live signal is analysed on this grid
+MAINS_BEFORE_S = 3.0  # signal before an update's new signal that mains interference is measured on,
+MAINS_REPEATED_S = 1.0  # and how much of it is cleaned again: the newest block of the fit is extrapolated
 MIN_SIGNAL_S = 0.5  # beats are detected in at least this much signal
 MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
 REFRACTORY_S = 0.2  # smallest distance of two beats: 300 a minute
@@ -145,6 +148,8 @@ class BeatStream:
         Quality of each lead over the last seconds.
     pulses : PacingPulses
         Pacing pulses found in the signal.
+    cleaned : float32 [leads, samples]
+        The newest signal without mains interference, where the last update changed it; else no samples.
     """
 
     def __init__(
@@ -167,7 +172,10 @@ class BeatStream:
         self.quality: dict[str, LeadQuality] = {lead: LeadQuality(0.0, ABSENT) for lead in self.leads}
         self.pulses = PacingPulses(self.fs_hz)
         self._delineator = DelineationNetwork.load(fold)
-        self._buffer: Millivolts = np.zeros((len(self.leads), 0), np.float32)
+        self._raw: Millivolts = np.zeros((len(self.leads), 0), np.float32)  # as it came, to measure the mains on
+        self._buffer: Millivolts = self._raw  # without mains interference
+        self.cleaned: Millivolts = self._raw
+        self._had_mains = False
         self._leads_off: tuple[str, ...] = ()
         self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
         self._next_update: int | None = None
@@ -217,9 +225,12 @@ class BeatStream:
         self._leads_off = chunk.leads_off
         out: list[Beat] = []
         keep, at = round(self._schedule.context_s * self.fs_hz), 0
+        keep_raw = round((self._schedule.update_s + MAINS_BEFORE_S) * self.fs_hz)
         while at < chunk.n_samples:
             take = min(chunk.n_samples - at, self._next_update - self.end_sample)
-            self._buffer = np.concatenate([self._buffer, chunk.mv[:, at : at + take]], axis=1)[:, -keep:]
+            new = chunk.mv[:, at : at + take]
+            self._buffer = np.concatenate([self._buffer, new], axis=1)[:, -keep:]
+            self._raw = np.concatenate([self._raw, new], axis=1)[:, -keep_raw:]
             self.end_sample += take
             at += take
             if self.end_sample == self._next_update:
@@ -242,6 +253,7 @@ class BeatStream:
     def _update(self, final_before: int) -> list[Beat]:
         """Find beats in the buffer; those before ``final_before`` become final, the later ones pending."""
         self._updated_at = self.end_sample
+        self._remove_mains()
         marks = lead_quality(self._buffer, self.fs_hz, self.leads, self._leads_off)
         self.quality = dict(zip(self.leads, marks, strict=True))
         earliest = self.final_before - round(R_JITTER_S * self.fs_hz)
@@ -265,6 +277,17 @@ class BeatStream:
         since = self.end_sample - round(10 * self.fs_hz)  # rhythm is known by the last ten seconds
         self._recent = [b for b in [*self._recent, *final] if b.sample >= since]
         return final
+
+    def _remove_mains(self) -> None:
+        """Replace the newest signal of the buffer by the signal without mains interference."""
+        clean = without_mains(self._raw, self.fs_hz)
+        has_mains = clean is not self._raw
+        newest = round((self._schedule.update_s + MAINS_REPEATED_S) * self.fs_hz) if has_mains or self._had_mains else 0
+        self.cleaned = clean[:, max(0, clean.shape[1] - newest) :]
+        if newest:
+            kept = self._buffer.shape[1] - self.cleaned.shape[1]
+            self._buffer = np.concatenate([self._buffer[:, : max(0, kept)], self.cleaned], axis=1)
+        self._had_mains = has_mains
 
     def _min_amplitude_mv(self) -> float:
         """Smallest amplitude of a beat, mV; with pacing pulses it exceeds P waves and the remainder of a pulse."""

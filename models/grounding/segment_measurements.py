@@ -24,6 +24,7 @@ from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.intervals import interval_evidence, wave_height, wave_level
 from models.measurement.measure import measure
 from models.normal_limits import Q_WAVE_MV, Q_WAVE_SHARE
+from models.signal.mains import ecg_without_mains
 
 METHOD = "segment 1"  # name and version of these measurements, as cited
 P_PRESENT_SHARE = 0.7  # of the conducted beats: from this share on P waves are present
@@ -164,6 +165,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
     """
     if ecg.n_samples == 0 or not ecg.leads:
         return SegmentMeasurements(ecg=ecg)
+    ecg = ecg_without_mains(ecg)
     measurement = measure(ecg, fold=fold)
     usable = tuple(x for x in ecg.leads if measurement.quality[x].usable)
     states = {x: q.state for x, q in measurement.quality.items()}

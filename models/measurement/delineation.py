@@ -22,6 +22,7 @@ from models.networks.delineator import NET_FS_HZ, QRS, DelineationNetwork, P, T
 from models.networks.scaling import net_input
 from models.networks.segments import Segments, merged, segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
+from models.signal.mains import without_mains
 
 PIECE_S, OVERLAP_S = 10.0, 1.5  # long records are analysed in pieces with this overlap on either side
 MIN_WAVE_S = {P: 0.032, QRS: 0.016, T: 0.040}  # shorter segments are no waves
@@ -147,7 +148,8 @@ def delineate_stretch(
     list of MeasuredBeat
         One a beat, in order.
     """
-    leads, mv, fs_hz = stretch.leads, stretch.mv, stretch.fs_hz
+    leads, fs_hz = stretch.leads, stretch.fs_hz
+    mv = without_mains(stretch.mv, fs_hz)
     probabilities = wave_probabilities(mv, fs_hz, fold=fold)
     marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / fs_hz)
     samples = _in_samples(marks, mv, fs_hz) + first

@@ -20,6 +20,7 @@ from models.evidence import BeatSpan, Evidence
 from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.isoelectric import isoelectric_mv
 from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
+from models.signal.mains import ecg_without_mains
 from models.signal.quality import lead_quality
 
 METHOD = "delineation 1"
@@ -65,6 +66,7 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
         HR, RR and REGULARITY over the beats; P, PR, QRS, QT, QTc and QTcF of the beat that is nearest to
         the median; ST in each lead; ABSENT_P where most beats show no P wave. Nothing where no lead is usable.
     """
+    ecg = ecg_without_mains(ecg)
     out: list[Evidence] = []
     beats, fs = measurement.beats, measurement.fs_hz
     usable = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable)
@@ -127,6 +129,7 @@ def remeasure(
     fold : str, optional
         Use network weights trained without this fold (evaluation).
     """
+    ecg = ecg_without_mains(ecg)
     fs, start, end = ecg.fs_hz, evidence.start, evidence.end
     if evidence.measure == "AMPLITUDE" and evidence.wave == FIBRILLATION:
         return float(np.ptp(ecg.lead(evidence.leads[0])[start:end]))

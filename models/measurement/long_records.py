@@ -26,6 +26,7 @@ from models.measurement.delineation import (
 )
 from models.measurement.fiducial_table import FiducialTable
 from models.signal.conditioning import fill_gaps, without_baseline
+from models.signal.mains import without_mains
 from models.signal.quality import ENOUGH_HZ, LeadQuality, lead_quality, with_einthoven
 
 WHOLE_VALUES = 1 << 21  # leads times samples of a record that is processed at once: 8 MB; half an hour of two leads
@@ -44,7 +45,8 @@ def blocks(ecg: EcgSource, start: int = 0, stop: int | None = None) -> Iterator[
 def record_quality(ecg: EcgSource, first: int, last: int) -> list[LeadQuality]:
     """Quality of each lead over the samples ``first`` to ``last``; long stretches one lead at a time."""
     if len(ecg.leads) * (last - first) <= WHOLE_VALUES:
-        return lead_quality(ecg.slice(first, last).mv, ecg.fs_hz, ecg.leads, ecg.leads_off)
+        mv = without_mains(ecg.slice(first, last).mv, ecg.fs_hz)
+        return lead_quality(mv, ecg.fs_hz, ecg.leads, ecg.leads_off)
     step = max(1, int(ecg.fs_hz / ENOUGH_HZ))  # as `lead_quality` thins the signal
     fs_hz = ecg.fs_hz / step
     marks: list[LeadQuality] = []
@@ -62,7 +64,7 @@ def _thinned(ecg: EcgSource, row: int, first: int, last: int, step: int) -> Mill
     out = np.empty((1, -(-(last - first) // step)), np.float32)
     at, skip = 0, 0
     for block in blocks(ecg, first, last):
-        part = block.mv[row : row + 1, skip::step]
+        part = without_mains(block.mv[row : row + 1], ecg.fs_hz)[:, skip::step]
         out[:, at : at + part.shape[1]] = part
         at += part.shape[1]
         skip = (skip - block.n_samples) % step
