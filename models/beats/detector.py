@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from models.beats.gain import is_small_ecg, small_signal
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.ecg import Ecg, Millivolts, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
@@ -27,12 +28,13 @@ from models.networks.segments import Segments, segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 from models.signal.mains import without_mains
 from models.signal.pacing_pulses import PacingPulses
-from models.signal.quality import ABSENT, DETACHED, FLAT, LeadQuality, lead_quality
+from models.signal.quality import ABSENT, DETACHED, FLAT, IMPLAUSIBLE, LeadQuality, lead_quality
 from models.signal.quantiles import median
 
 UPDATE_INTERVAL_S = 1.0  # a live signal is analysed on this grid
 MAINS_BEFORE_S = 3.0  # signal before an update's new signal that mains interference is measured on,
 MAINS_REPEATED_S = 1.0  # and how much of it is cleaned again: the newest block of the fit is extrapolated
+SMALL_HELD_S = 5.0  # a signal found to be an ECG of implausible amplitude counts as one for this long, while small
 MIN_SIGNAL_S = 0.5  # beats are detected in at least this much signal
 MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
 REFRACTORY_S = 0.2  # smallest distance of two beats: 300 a minute
@@ -176,6 +178,7 @@ class BeatStream:
         self._buffer: Millivolts = self._raw  # without mains interference
         self.cleaned: Millivolts = self._raw
         self._had_mains = False
+        self._small_until = start_sample
         self._leads_off: tuple[str, ...] = ()
         self._marks: NDArray[np.int64] = np.zeros(0, np.int64)
         self._next_update: int | None = None
@@ -256,6 +259,7 @@ class BeatStream:
         self._remove_mains()
         marks = lead_quality(self._buffer, self.fs_hz, self.leads, self._leads_off)
         self.quality = dict(zip(self.leads, marks, strict=True))
+        self._mark_small_ecg()
         earliest = self.final_before - round(R_JITTER_S * self.fs_hz)
         if self._recent:
             earliest = max(earliest, self._recent[-1].sample + round(REFRACTORY_S * self.fs_hz))
@@ -288,6 +292,17 @@ class BeatStream:
             kept = self._buffer.shape[1] - self.cleaned.shape[1]
             self._buffer = np.concatenate([self._buffer[:, : max(0, kept)], self.cleaned], axis=1)
         self._had_mains = has_mains
+
+    def _mark_small_ecg(self) -> None:
+        """Mark leads as implausible that look flat and are an ECG at a fraction of its amplitude."""
+        rows = [k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED)]
+        small = small_signal(self._buffer[rows], self.fs_hz)
+        if not small.shape[1]:
+            self._small_until = self.end_sample
+        elif is_small_ecg(small, self.fs_hz, self._delineator, rows, self._templates.beats):
+            self._small_until = self.end_sample + round(SMALL_HELD_S * self.fs_hz)
+        if self.end_sample < self._small_until:
+            self.quality |= {self.leads[k]: LeadQuality(0.0, IMPLAUSIBLE) for k in rows}
 
     def _min_amplitude_mv(self) -> float:
         """Smallest amplitude of a beat, mV; with pacing pulses it exceeds P waves and the remainder of a pulse."""

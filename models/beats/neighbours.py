@@ -93,6 +93,11 @@ class TemplateCache:
     def __init__(self) -> None:
         self._beats: deque[BeatMorphology] = deque(maxlen=KEPT_BEATS)
 
+    @property
+    def beats(self) -> tuple[BeatMorphology, ...]:
+        """The beats that are kept, the oldest first; also those older than 30 s."""
+        return tuple(self._beats)
+
     def add(self, beat: BeatMorphology) -> None:
         """Keep a beat in place of the oldest one."""
         self._beats.append(beat)

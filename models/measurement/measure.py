@@ -18,7 +18,7 @@ from models.ecg import EcgSource
 from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.fiducial_table import FiducialTable
 from models.measurement.long_records import blocks, delineate_record, record_quality
-from models.signal.quality import LeadQuality
+from models.signal.quality import FLAT, IMPLAUSIBLE, LeadQuality
 
 MIN_BEAT_SHARE = 0.5  # share of the beats with a QRS that must show an interval
 P_AROUND_S = 5.0  # P waves are confirmed by the beats this near
@@ -129,6 +129,9 @@ def measure(
         marks = list(stream.quality.values())  # the last update covered the whole record
     else:
         marks = record_quality(ecg, first, last)
+        newest = list(stream.quality.values())  # only the stream tells a small ECG from a flat line
+        small = [m.state == FLAT and new.state == IMPLAUSIBLE for m, new in zip(marks, newest, strict=True)]
+        marks = [newest[k] if small[k] else mark for k, mark in enumerate(marks)]
     if any(mark.usable for mark in marks):
         near = round(P_AROUND_S * ecg.fs_hz)
         delineated = delineate_record(ecg, beats, first - near, last + near, fold=fold)

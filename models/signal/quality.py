@@ -27,6 +27,8 @@ IMPLAUSIBLE = "implausible"  # the amplitude is not that of an ECG: the gain is 
 FLAT_MV = 0.03  # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
 SATURATED_SHARE = 0.08  # of samples on a rail
 RAIL_RUN_S = 0.04  # equal samples at an extreme for this long are a rail
+MAX_TYPICAL_MV = 6.0  # typical QRS amplitude against the baseline; IEC 60601-2-27: QRS complexes of 0.5 to 5 mV
+TYPICAL_QUANTILE = 0.97  # of the samples of a second: QRS complexes are longer than 30 ms, pacing pulses are not
 MAX_ECG_MV = 12.0  # larger: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
 ENOUGH_HZ = 200.0  # smallest rate that quality is computed at
 MIN_PRESENT = 0.5  # share of samples that must be there
@@ -92,6 +94,7 @@ def lead_quality(
     x = without_baseline(filled, fs)
     peak_to_peak = filled.max(axis=1) - filled.min(axis=1)
     largest = np.abs(x).max(axis=1)
+    typical = _typical_mv(x, fs) if largest.max() > MAX_TYPICAL_MV else largest
     rails = _rail_share(filled, fs)
     noise = _noise_ratio(x, fs)
     out = []
@@ -102,6 +105,8 @@ def lead_quality(
             out.append(LeadQuality(0.0, ABSENT))
         elif peak_to_peak[k] < FLAT_MV:
             out.append(LeadQuality(1.0, FLAT))
+        elif typical[k] > MAX_TYPICAL_MV:
+            out.append(LeadQuality(0.0, IMPLAUSIBLE))
         elif largest[k] > MAX_ECG_MV or rails[k] > SATURATED_SHARE:
             out.append(LeadQuality(0.1, SATURATED))
         else:
@@ -133,6 +138,15 @@ def with_einthoven(marks: list[LeadQuality], limb: Sequence[Millivolts], leads: 
     if float(np.sqrt(np.mean((three - (two - one)) ** 2))) <= MAX_CONFLICT * size:
         return marks
     return [LeadQuality(m.score / 2, INCONSISTENT) if k in rows else m for k, m in enumerate(marks)]
+
+
+def _typical_mv(x: Millivolts, fs: float) -> NDArray[np.float32]:
+    """Typical QRS amplitude against the baseline, mV [leads]: the median over the seconds of a high quantile."""
+    second = min(x.shape[1], round(fs))
+    seconds = x.shape[1] // second
+    each = np.abs(x[:, x.shape[1] - seconds * second :]).reshape(len(x), seconds, second)
+    typical: NDArray[np.float32] = median(quantile(each, TYPICAL_QUANTILE))
+    return typical
 
 
 def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import criterion_of
 from models.evidence import Evidence
-from models.signal.quality import LeadQuality
+from models.signal.quality import IMPLAUSIBLE, LeadQuality
 
 NOISY_AFTER_S = 10.0  # docs/alarms.md#codes
 QUALITY_SPAN_S = 1.0  # evidence covers the last second
@@ -71,7 +71,11 @@ class TechnicalConditions:
             word = "all electrodes" if len(detached) == len(self._leads) else "an electrode"
             out.append(self._finding("LEADS_OFF", self._off_since, now, detached, f"{word} detached", 0.0, quality))
         attached = tuple(
-            lead for lead in self._leads if lead not in leads_off and (with_samples is None or lead in with_samples)
+            lead
+            for lead in self._leads
+            if lead not in leads_off
+            and (with_samples is None or lead in with_samples)
+            and quality[lead].state != IMPLAUSIBLE
         )
         noisy = bool(attached) and not usable
         self._noisy_since = None if not noisy else before if self._noisy_since is None else self._noisy_since
