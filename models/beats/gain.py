@@ -101,13 +101,15 @@ def is_small_ecg(
     enlarged = (as_it_is if bed else flat)[used] / size.max()
     beats = [morphology_at(enlarged, names, round(r * NET_FS_HZ), float(r), 0.5) for r in at]
     if not bed:
-        partner = [np.sort(morphology_correlation(b, beats))[-2] for b in beats]  # the largest is the beat itself
-        return np.sum(np.array(partner) >= MIN_CORRELATION) >= max(MIN_BEATS_NEW_BED, MIN_SHARE * len(beats))
+        partner = [
+            float(np.sort(morphology_correlation(b, beats))[-2]) for b in beats
+        ]  # the largest is the beat itself
+        return sum(c >= MIN_CORRELATION for c in partner) >= max(MIN_BEATS_NEW_BED, MIN_SHARE * len(beats))
     comparable = [b for b in bed if b.rows == tuple(names)]
     if not comparable:
         return False
-    own = [morphology_correlation(b, comparable).max() for b in beats]
-    return np.sum(np.array(own) >= MIN_BED_CORRELATION) >= max(MIN_BEATS, MIN_BED_SHARE * len(beats))
+    own = [float(morphology_correlation(b, comparable).max()) for b in beats]
+    return sum(c >= MIN_BED_CORRELATION for c in own) >= max(MIN_BEATS, MIN_BED_SHARE * len(beats))
 
 
 def _beats(x: Millivolts, network: DelineationNetwork) -> NDArray[np.float64]:
