@@ -199,6 +199,8 @@ class BeatStream:
         rows = [self.leads.index(lead) if lead in self.leads else -1 for lead in leads]
         self.leads = tuple(leads)
         self._buffer = rows_of(self._buffer, rows)
+        self._raw = rows_of(self._raw, rows)
+        self.cleaned = rows_of(self.cleaned, rows)
         self.quality = {lead: self.quality.get(lead, LeadQuality(0.0, ABSENT)) for lead in self.leads}
         self._templates.set_rows(rows)
 

@@ -11,6 +11,7 @@ import sleepecg
 from models.beats.detector import Beat, BeatStream, find_beats
 from models.ecg import Ecg
 from models.networks.delineator import DelineationNetwork
+from tests.faults.recordings import same_beats, twelve
 
 
 def recording(seconds: float) -> Ecg:
@@ -106,3 +107,16 @@ def test_both_leads_of_mit_bih_reach_the_sensitivity_that_is_promised(data_home:
     false = sum(np.abs(reference - r).min() > 54 for r in found)
     assert missed <= 0.01 * len(reference)
     assert false <= 0.01 * len(reference)
+
+
+def test_leads_that_change_keep_the_signal_that_mains_are_measured_on() -> None:
+    ecg = twelve(12)
+    at = np.arange(ecg.n_samples) / ecg.fs_hz
+    noisy = Ecg(ecg.leads, ecg.fs_hz, (ecg.mv + 0.4 * np.sin(2 * np.pi * 50 * at)).astype(np.float32))
+    stream = BeatStream(("II", "V5"), ecg.fs_hz)
+    half = ecg.n_samples // 2
+    beats = stream.push(noisy.select(["II", "V5"]).slice(0, half))
+    stream.set_leads(("V5", "II", "V1"))
+    beats += stream.push(noisy.select(["V5", "II", "V1"]).slice(half, ecg.n_samples)) + stream.close()
+    expected = [b.sample for b in find_beats(ecg.select(["II", "V5"]))]
+    assert same_beats([b.sample for b in beats], expected, ecg.fs_hz)
