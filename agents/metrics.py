@@ -25,6 +25,12 @@ class Metrics:
             "Compressed batches that were not expanded, or not readable; each is one dead letter.",
             registry=registry,
         )
+        self.failed_steps = Counter(
+            "gem_bedside_failed_steps",
+            "Steps of a bed that raised an exception; its analysis was started anew.",
+            ["kind"],
+            registry=registry,
+        )
         self.alerts = Counter(
             "gem_bedside_alert_versions", "Versions of alerts written.", ["code", "phase"], registry=registry
         )

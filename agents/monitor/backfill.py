@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Protocol
 
 from agents.clock import Clock
@@ -45,8 +46,10 @@ class BackfillTarget(Protocol):
     def decode(self, message: Incoming) -> EcgWindow:
         """The window of a message; raises `RejectedMessage`."""
 
-    async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
-        """Deliver the outputs of one step."""
+    async def take(
+        self, kind: str, bed: BedMonitor, step: Callable[[], list[Outputs]], message: Incoming | None = None
+    ) -> bool:
+        """Take one step of a bed and send its outputs; False where it failed."""
 
     async def reject(self, message: Incoming, reason: str) -> None:
         """Dead-letter a message."""
@@ -128,10 +131,11 @@ async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[st
     replay = message.offset < bed.bed.skipped[0].first
     if replay and window.bed_stream in at_the_gap:
         return
-    await target.deliver(bed, bed.backfill_window(window, message.append_ns, replay=replay))
+    step = partial(bed.backfill_window, window, message.append_ns, replay=replay)
+    await target.take("backfill", bed, step, None if replay else message)
 
 
 async def _record_progress(target: BackfillTarget, up_to: int) -> None:
     async with target.exclusive() as held:
         for bed in list(target.beds.values()) if held else []:
-            await target.deliver(bed, bed.record_backfilled(up_to))
+            await target.take("backfill", bed, partial(bed.record_backfilled, up_to))

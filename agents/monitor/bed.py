@@ -26,6 +26,7 @@ from agents.monitor.reassembly import MessageReassembly
 from agents.monitor.reporting import Reporter
 from agents.monitor.vitals import VitalsMaker
 from agents.settings import Settings
+from models.arrhythmia.codes import CODES
 from models.arrhythmia.tier import RhythmBaseline
 from models.ecg import Ecg
 from models.leads import independent_leads
@@ -242,6 +243,13 @@ class BedMonitor:
         """The bed as it is before a step."""
         return Saved(self.bed, self._stored)
 
+    def check(self) -> None:
+        """Raise what steps on this document would raise."""
+        unknown = [alert.code for alert in self.bed.alerts if alert.code not in CODES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no alarm code of this version")
+        state_machine.tick(self.bed, self._clock.now_ns(), rules=self._rules)
+
     def roll_back(self, saved: Saved) -> None:
         """An exception ended a step: the document is the one before it, and nothing of the step is written."""
         self.bed, self._stored = saved.bed, saved.stored
@@ -249,14 +257,26 @@ class BedMonitor:
         self._reporter.strips(())  # discards the strips of the step
         self.live.limits = self._rules.checked_limits(saved.bed.limits)
 
-    def restart_analysis(self, offset: int = -1) -> None:
-        """Start the analysis anew, after an exception in it; the message at ``offset`` counts as applied."""
+    def restart_analysis(self, offset: int = -1, append_ns: int | None = None) -> None:
+        """Start the analysis anew, after an exception in it.
+
+        The message at ``offset``, appended at ``append_ns``, counts as applied: the feed is not silent.
+        """
         if not self.failed:
             self._failed, self._judged_at_failure_ns = True, self.live.judged_at_ns
         self.offset = max(self.offset, offset)
-        self.live = self._next_analysis()
+        self.live = self._next_analysis(self.live)
+        if append_ns is not None:
+            self.live.reassembly.last_append_ns = max(self.live.reassembly.last_append_ns or append_ns, append_ns)
         self._waiting_from = None
         self._signal_is_old = False
+
+    def continue_from(self, before: BedMonitor) -> None:
+        """Take the place of another monitor of this bed, whose document was repaired."""
+        self.offset = max(self.offset, before.offset)
+        self._judged_at_failure_ns = before._judged_at_failure_ns
+        self._failed = before._failed
+        self.live = self._next_analysis(before.live)
 
     def restart_backfill(self) -> None:
         """Start the analysis of the skipped windows anew, after an exception in it."""
@@ -271,7 +291,7 @@ class BedMonitor:
     def skip_to_latest(self, first: int, last: int) -> list[Outputs]:
         """Record that the windows ``first`` to ``last`` are skipped; the analysis so far is kept for their backfill."""
         self.backfill = self.backfill or self.live
-        self.live = self._next_analysis()
+        self.live = self._next_analysis(self.live)
         self.offset = max(self.offset, last)
         skipped = joined([*self.bed.skipped, Skipped(first=first, last=last)])
         return self._write(self.bed.changed(skipped=skipped), [], {self._topics.windows: last})
@@ -413,9 +433,8 @@ class BedMonitor:
             outputs.append(Outputs(encoder_window=live.buffer.span(stop - round(ENCODER_S * live.fs_hz), stop)))
         return outputs
 
-    def _next_analysis(self) -> Analysis:
-        """An analysis that takes the place of the live one; the newest verdict and the last message are still known."""
-        before = self.live
+    def _next_analysis(self, before: Analysis) -> Analysis:
+        """An analysis in the place of the one ``before``, of which the newest verdict and the last message are kept."""
         offset_ns = before.reassembly.clock_offset_ns
         if self._topics.windows in self.bed.applied:
             offset_ns = _ns_of_seconds(self.bed.clock_offset_s)

@@ -7,6 +7,7 @@ flagged segments; then vitals, which are not waited for. The numbers are those o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from agents.clock import Clock
 from agents.lifecycle.outputs import Outputs, Strip
@@ -23,8 +24,21 @@ from streams.topics import Topics
 from streams.wire import FlaggedSegment, encode_flagged, encode_window
 
 
+@dataclass(eq=False, kw_only=True)
+class Prepared:
+    """The encoded outputs of one step of a bed, in the order in which they are sent."""
+
+    key: str
+    bed: Outgoing | None = None
+    messages: list[Outgoing] = field(default_factory=list)
+    flagged: list[Outgoing] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    vitals: list[Outgoing] = field(default_factory=list)
+    encoder_window: Ecg | None = None
+
+
 class Delivery:
-    """Sends outputs in their order.
+    """Encodes the outputs of a bed, then sends them in their order.
 
     Parameters
     ----------
@@ -54,33 +68,50 @@ class Delivery:
         self._topics = Topics(settings.topic_prefix, settings.partitions)
         self._budget = flags.Budget()
 
-    async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
-        """Deliver the steps one after the other, each in the order of docs/delivery.md, "Publish"."""
-        topics = self._topics
-        key = bed.bed.bed_stream
-        for output in outputs:
-            if output.bed is not None:  # publish 2
+    def prepare(self, bed: BedMonitor, outputs: Sequence[Outputs]) -> list[Prepared]:
+        """Encode the outputs of a bed's steps; what this raises is that bed's problem, and nothing has been sent."""
+        topics, key = self._topics, bed.bed.bed_stream
+        return [
+            Prepared(
+                key=key,
+                bed=None if output.bed is None else Outgoing(topics.beds, key, output.bed.to_json()),
+                messages=[
+                    *(Outgoing(topics.strips, key, encode_window(s.window), strip_headers(s)) for s in output.strips),
+                    *(Outgoing(topics.alerts, key, alert.to_json()) for alert in output.alerts),
+                ],
+                flagged=self._flagged(bed, output.alerts, output.strips, output.flag_reason),
+                alerts=output.alerts,
+                vitals=[Outgoing(topics.vitals, key, vitals.to_json()) for vitals in output.vitals],
+                encoder_window=output.encoder_window,
+            )
+            for output in outputs
+        ]
+
+    async def send(self, prepared: Sequence[Prepared]) -> None:
+        """Send the steps one after the other, each in the order of docs/delivery.md, "Publish"."""
+        for step in prepared:
+            if step.bed is not None:  # publish 2
                 self._may_write()
-                await self._sender.send([Outgoing(topics.beds, key, output.bed.to_json())])
-            messages = [Outgoing(topics.strips, key, encode_window(s.window), strip_headers(s)) for s in output.strips]
-            messages += [Outgoing(topics.alerts, key, alert.to_json()) for alert in output.alerts]
-            if messages:  # publish 3
+                await self._sender.send([step.bed])
+            if step.messages:  # publish 3
                 self._may_write()
-                await self._sender.send(messages)
-            await self.flag(bed, output.alerts, output.strips, output.flag_reason)
-            for alert in output.alerts:
+                await self._sender.send(step.messages)
+            await self._sender.send(step.flagged)
+            for alert in step.alerts:
                 self._metrics.alert(alert, self._clock.now_ns())
-            for vitals in output.vitals:
-                await self._sender.send_volatile(Outgoing(topics.vitals, key, vitals.to_json()))
-            if output.encoder_window is not None:
-                self._encode(key, output.encoder_window)
+            for vitals in step.vitals:
+                await self._sender.send_volatile(vitals)
+            if step.encoder_window is not None:
+                self._encode(step.key, step.encoder_window)
 
     async def reject(self, message: Incoming, reason: str) -> None:
         """Dead-letter a message with its reason."""
         await self._sender.reject(message, reason)
 
-    async def flag(self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = "") -> None:
-        """Send the flagged segments to the interpreter; one over budget gets a rule-based report."""
+    def _flagged(
+        self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = ""
+    ) -> list[Outgoing]:
+        """The flagged segments for the interpreter; one over budget gets a rule-based report."""
         windows = {strip.alert_id: strip.window for strip in strips}
         candidates = [
             candidate
@@ -89,7 +120,7 @@ class Delivery:
             and (candidate := flags.flag(alert, supported_by=bed.supports(alert.code), found=found))
         ]
         if not candidates:
-            return
+            return []
         now_ns = self._clock.now_ns()
         self._budget, choice = flags.choose(self._budget, candidates, now_ns)
         deadline_ns = now_ns + round(self._settings.gem_deadline_s * 1e9)
@@ -109,25 +140,27 @@ class Delivery:
                 citations=candidate.citations,
             )
             messages.append(Outgoing(self._topics.flagged, alert.bed_stream, encode_flagged(segment)))
-        await self._sender.send(messages)
+        return messages
 
-    async def republish_alerts(self, bed: BedMonitor) -> None:
-        """Publish the alerts of a bed document (restore 3); readers drop versions that they have."""
-        generation = bed.bed.generation
+    def prepare_alerts(self, bed: BedMonitor) -> list[Prepared]:
+        """Encode the alerts of a bed document again (restore 3); readers drop versions that they have."""
+        generation, key = bed.bed.generation, bed.bed.bed_stream
         alerts = [alert.changed(generation=generation) for alert in bed.bed.alerts]
-        self._may_write()
-        await self._sender.send([Outgoing(self._topics.alerts, bed.bed.bed_stream, a.to_json()) for a in alerts])
+        return [Prepared(key=key, messages=[Outgoing(self._topics.alerts, key, a.to_json()) for a in alerts])]
 
-    async def republish_strips(self, bed: BedMonitor) -> None:
-        """Publish the strips, and the flags without an interpretation, that a crash may have lost (restore 5)."""
-        strips = bed.strips_at_hand()
-        key = bed.bed.bed_stream
-        self._may_write()
-        await self._sender.send(
-            [Outgoing(self._topics.strips, key, encode_window(s.window), strip_headers(s)) for s in strips]
-        )
+    def prepare_strips(self, bed: BedMonitor) -> list[Prepared]:
+        """Encode the strips, and the flags without an interpretation, that a crash may have lost (restore 5)."""
+        strips, key = bed.strips_at_hand(), bed.bed.bed_stream
         starts = [a.changed(phase=Phase.START) for a in bed.bed.alerts if a.interpretation is None and not a.late]
-        await self.flag(bed, starts, strips)
+        return [
+            Prepared(
+                key=key,
+                messages=[
+                    Outgoing(self._topics.strips, key, encode_window(s.window), strip_headers(s)) for s in strips
+                ],
+                flagged=self._flagged(bed, starts, strips),
+            )
+        ]
 
 
 def strip_headers(strip: Strip) -> Headers:

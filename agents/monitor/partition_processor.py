@@ -16,24 +16,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
-
-from pydantic import ValidationError
 
 from agents.clock import Clock
 from agents.lifecycle.outputs import Outputs
+from agents.lifecycle.state_machine import ApplyResult
 from agents.metrics import Metrics
 from agents.monitor.backfill import backfill
 from agents.monitor.bed import BedMonitor, new_bed, system_bed
 from agents.monitor.delivery import Delivery
 from agents.monitor.feed_problems import SERVICE_CODES, service_report
+from agents.monitor.isolation import Isolation, Step, reason_of_failure
+from agents.monitor.messages import MessageReader
 from agents.monitor.partition_log import LogReader, PartitionLog
+from agents.monitor.restore import restored_monitor
+from agents.monitor.skip import Skip
 from agents.monitor.warm_up import WarmUp
 from agents.settings import Settings
 from agents.worker.sender import Incoming
@@ -41,15 +42,16 @@ from models.ecg import Ecg
 from streams.alert import EncoderInfo, InterpretationMessage
 from streams.bed import SYSTEM, Action, Bed
 from streams.document import ns_of_time
-from streams.partition import partition_of
 from streams.topics import Topics
-from streams.wire import EcgWindow, RejectedMessage, decode_window
+from streams.wire import EcgWindow, RejectedMessage
 
 log = logging.getLogger(__name__)
 
-TAIL_S = 8.0  # of the latest signal: every lethal rhythm can be detected in it anew (EXTREME_BRADY needs 8 s)
 SKIP_FROM = 12  # waiting windows a bed from which windows are skipped: fewer are processed faster than skipped
-SHORTEST_MESSAGE_S = 0.2
+BACKLOG_S = 3.0
+"""A worker that has taken the partition over gives the beds whose backlog it reads this time for a verdict. Without it
+each fail-over, which takes about 10 s, would raise CANNOT_ANALYZE on every bed for a second."""
+WATCH_S = 0.5  # between two checks of the watchdog during the replay
 D = TypeVar("D", Action, InterpretationMessage)
 
 
@@ -60,22 +62,6 @@ class PartitionState(StrEnum):
     LIVE = "live"
     CATCHING_UP = "catching up"
     REVOKED = "revoked"
-
-
-@dataclass(eq=False)
-class _Skip:
-    """Windows below offset ``until`` are skipped; ``tails`` holds the last `TAIL_S` of each bed."""
-
-    until: int
-    tails: dict[str, deque[Incoming]] = field(default_factory=dict)
-
-    def keep(self, bed: BedMonitor, message: Incoming) -> None:
-        """Keep a message as one of the last of its bed."""
-        tail = self.tails.get(bed.bed.bed_stream)
-        if tail is None:
-            length = math.ceil(TAIL_S / max(SHORTEST_MESSAGE_S, bed.live.reassembly.message_s))
-            tail = self.tails[bed.bed.bed_stream] = deque(maxlen=length)
-        tail.append(message)
 
 
 class PartitionProcessor:
@@ -111,7 +97,6 @@ class PartitionProcessor:
         In every document of the partition.
     lag_s : float
         From append to processing of the last window.
-    backfill_task : asyncio.Task or None
     """
 
     def __init__(
@@ -142,15 +127,20 @@ class PartitionProcessor:
         self._topics = Topics(settings.topic_prefix, settings.partitions)
         self._delivery = delivery
         self._metrics = metrics
+        self._messages = MessageReader(settings)
+        self._isolation = Isolation(delivery, metrics, self._topics.windows, self._repair)
         self._encoder = encoder
         self._worker_lag_s = worker_lag_s
         self._progressed = progressed
         self._fail = fail
         self._lock = asyncio.Lock()  # held for one step and its delivery
         self._available = asyncio.Event()  # restored and held, or discarded
+        self._documents_restored = False
+        self._watch_from_ns = 0  # the watchdog speaks from this time on, also while the backlog is read
         self._restored = False
         self._discarded = False
-        self._skip: _Skip | None = None
+        self._skip: Skip | None = None
+        self._tick_left_out = False
 
     # ---- held, restored, revoked ---------------------------------------------------------------------------------
 
@@ -176,10 +166,12 @@ class PartitionProcessor:
     async def restore_beds(self, reader: LogReader) -> None:
         """Restore the bed documents, and publish their alerts again."""
         documents = await reader.read_beds()  # restore 2
-        self.beds = {name: self._monitor_of(bed) for name, bed in documents.items()}
+        self.beds = {name: self._restored_monitor(bed) for name, bed in documents.items()}
         self._set_generation(self.generation, max((bed.generation for bed in documents.values()), default=-1))
         for bed in self.beds.values():
-            await self._delivery.republish_alerts(bed)  # restore 3
+            await self._isolation.publish_again(bed, self._delivery.prepare_alerts)  # restore 3
+        self._watch_from_ns = self.clock.now_ns() + round(BACKLOG_S * 1e9)
+        self._documents_restored = True
 
     async def restore_signal(self, reader: LogReader, committed: int, warm_up: WarmUp, beds: int) -> None:
         """Restore the signal state from the windows before the committed offset; then the partition is LIVE.
@@ -198,17 +190,11 @@ class PartitionProcessor:
             if self.beds:
                 await self._replay(reader, committed, warm_up, warm_up.seconds(beds))  # restore 4
             for bed in self.beds.values():
-                await self._delivery.republish_strips(bed)  # restore 5
+                await self._isolation.publish_again(bed, self._delivery.prepare_strips)  # restore 5
             self._restored = True
             self.state = PartitionState.LIVE  # restore 6
             self._available.set()
             self._start_backfill()
-
-    async def restore(self, committed: int, warm_up: WarmUp) -> None:
-        """Restore this partition alone: beds, then signal."""
-        async with self.log.open() as reader:
-            await self.restore_beds(reader)
-            await self.restore_signal(reader, committed, warm_up, len(self.beds))
 
     async def revoke(self) -> None:
         """Write nothing any more; returns when the step in progress is finished."""
@@ -244,18 +230,22 @@ class PartitionProcessor:
     async def _replay(self, reader: LogReader, committed: int, warm_up: WarmUp, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         first = await reader.offset_before(committed, seconds)
+        watch_ns = self.clock.now_ns()
         async for batch in reader.read_windows(first, committed):
             for message in batch:
                 try:
                     window = self.decode(message)
                 except RejectedMessage:
                     continue  # it was dead-lettered when it was first read
-                bed = self.beds.get(window.bed_stream)
-                if bed is not None:
+                if (bed := self.beds.get(window.bed_stream)) is not None:
                     began = loop.time()
-                    bed.apply_window(window, message.offset, message.append_ns, replay=True)
+                    apply = partial(bed.apply_window, window, message.offset, message.append_ns, replay=True)
+                    await self.take("replay", bed, apply)
                     warm_up.add_cost(loop.time() - began, window.duration_s)
                     self._progressed()
+                if self.clock.now_ns() >= watch_ns:
+                    watch_ns = self.clock.now_ns() + round(WATCH_S * 1e9)
+                    await self._watch_beds(caught_up=False)
                 await asyncio.sleep(0)
 
     # ---- windows -------------------------------------------------------------------------------------------------
@@ -277,16 +267,17 @@ class PartitionProcessor:
         """Process one window under the lock."""
         self.lag_s = self._lag_s(message)
         self._metrics.lag.observe(self.lag_s)
-        try:
-            window = self.decode(message)
-        except RejectedMessage as rejected:
-            await self.reject(message, rejected.reason)
+        opened = await self._open(message)
+        if opened is None:
             return
-        bed = self._bed_of(window, message.append_ns)
+        window, bed = opened
+        apply = partial(bed.apply_window, window, message.offset, message.append_ns)
         with self._metrics.step.time():
-            outputs = bed.apply_window(window, message.offset, message.append_ns)
+            prepared = await self._isolation.prepare("message", bed, apply, message)
+        if prepared is None:
+            return
         self._metrics.windows.inc()
-        await self.deliver(bed, outputs)
+        await self._delivery.send(prepared)
 
     async def _catch_up_if_lagging(self, message: Incoming) -> None:
         """Latest first 1: at more lag than the setting and many waiting windows, catch up."""
@@ -298,31 +289,30 @@ class PartitionProcessor:
         if waiting <= SKIP_FROM * max(1, len(self.beds)):
             return
         log.warning("partition %d lags %.1f s: %d windows are left to the backfill", self.number, lag_s, waiting)
-        self._skip = _Skip(end)
+        self._skip = Skip(end)
         self.state = PartitionState.CATCHING_UP
         self._metrics.skips_to_latest.inc()
 
-    async def _skip_window(self, skip: _Skip, message: Incoming) -> None:
+    async def _skip_window(self, skip: Skip, message: Incoming) -> None:
         bed = self.beds.get((message.key or b"").decode(errors="replace"))
         if bed is None:
-            try:
-                bed = self._bed_of(self.decode(message), message.append_ns)
-            except RejectedMessage as rejected:
-                await self.reject(message, rejected.reason)
+            opened = await self._open(message)
+            bed = None if opened is None else opened[1]
         if bed is not None and (message.offset > bed.offset or bed.bed.bed_stream in skip.tails):
             if bed.bed.bed_stream not in skip.tails:
-                await self.deliver(bed, bed.skip_to_latest(message.offset, skip.until - 1))  # latest first 2
+                # latest first 2
+                await self.take("message", bed, partial(bed.skip_to_latest, message.offset, skip.until - 1))
             skip.keep(bed, message)  # latest first 3
         if message.offset >= skip.until - 1:
             await self._process_tails(skip)
 
-    async def _process_tails(self, skip: _Skip) -> None:
+    async def _process_tails(self, skip: Skip) -> None:
         """Latest first 4: the tails are taken out of the skipped ranges and processed; the partition is LIVE."""
         self._skip = None
         self.state = PartitionState.LIVE
         for name, tail in skip.tails.items():
             bed = self.beds[name]
-            await self.deliver(bed, bed.reclaim_tail(tail[0].offset))
+            await self.take("message", bed, partial(bed.reclaim_tail, tail[0].offset))
         for message in sorted((m for tail in skip.tails.values() for m in tail), key=lambda m: m.offset):
             await self.process_window(message)
         self._start_backfill()
@@ -345,53 +335,54 @@ class PartitionProcessor:
     async def on_action(self, message: Incoming) -> None:
         """Apply a person's action to its bed."""
         async with self.exclusive() as held:
-            action = await self._read(message, Action.from_json, "action") if held else None
+            action = await self._read(message, self._messages.action) if held else None
             if action is None:
                 return
             bed = self.beds.get(action.bed_stream)
             if bed is None and action.action == "admit":  # a person may be faster than the bed's first window
                 unit, _, name = action.bed_stream.partition("/")
                 fresh = new_bed(action.bed_stream, unit, name or unit, self.clock.now_ns())
-                bed = self.beds[action.bed_stream] = self._monitor_of(fresh)
+                if (bed := await self._add_bed(fresh, message)) is None:
+                    return
             if bed is None:
                 hint = "its first window or `admit` makes it one"
                 await self.reject(message, f"bed_stream {action.bed_stream!r} is no bed here: {hint} ({message.place})")
             elif message.offset > bed.bed.applied.get(self._topics.actions, -1):
-                outputs, outcome = bed.apply_action(action, message.offset)
-                if not outcome.applied:
-                    log.info("%s on %s changed nothing: %s", action.action, action.bed_stream, outcome.reason)
-                await self.deliver(bed, outputs)
+                step = partial(bed.apply_action, action, message.offset)
+                await self.take(
+                    "action", bed, partial(_logged, f"{action.action} on {action.bed_stream}", step), message
+                )
 
     async def on_interpretation(self, message: Incoming) -> None:
         """Attach an interpretation to its alert; on `SYSTEM`, raise or end the alarm of a missing service."""
         async with self.exclusive() as held:
-            document = await self._read(message, InterpretationMessage.from_json, "interpretation") if held else None
+            document = await self._read(message, self._messages.interpretation) if held else None
             if document is None:
                 return
             if document.bed_stream == SYSTEM:
-                await self._on_service_state(document, message.offset)
+                await self._on_service_state(document, message)
                 return
             bed = self.beds.get(document.bed_stream)
             if bed is None:
                 await self.reject(message, f"bed_stream {document.bed_stream!r} is no bed here ({message.place})")
             elif message.offset > bed.bed.applied.get(self._topics.interpretations, -1):
-                outputs, outcome = bed.apply_interpretation(document, message.offset)
-                if not outcome.applied:
-                    log.info("interpretation of %s changed nothing: %s", document.alert_id, outcome.reason)
-                await self.deliver(bed, outputs)
+                step = partial(bed.apply_interpretation, document, message.offset)
+                what = f"interpretation of {document.alert_id}"
+                await self.take("interpretation", bed, partial(_logged, what, step), message)
 
-    async def _on_service_state(self, document: InterpretationMessage, offset: int) -> None:
+    async def _on_service_state(self, document: InterpretationMessage, message: Incoming) -> None:
         """Raise the alarm of a missing service (its message has a reason), or end it."""
         if document.alert_id not in SERVICE_CODES:
             return
         bed = self.beds.get(SYSTEM)
         if bed is None:
             bed = self.beds[SYSTEM] = self._monitor_of(system_bed(ns_of_time(document.interpretation.at)))
-        if offset <= bed.bed.applied.get(self._topics.interpretations, -1):
+        if message.offset <= bed.bed.applied.get(self._topics.interpretations, -1):
             return
         report = service_report(bed.bed, document)
         if report is not None:
-            await self.deliver(bed, bed.apply_reports([report], {self._topics.interpretations: offset}))
+            applied = {self._topics.interpretations: message.offset}
+            await self.take("interpretation", bed, partial(bed.apply_reports, [report], applied), message)
 
     async def on_encoder_result(self, bed_stream: str, ecg: Ecg, findings: Mapping[str, float]) -> None:
         """Apply the encoder's findings in ten seconds of a bed."""
@@ -400,27 +391,83 @@ class PartitionProcessor:
         async with self.exclusive() as held:
             bed = self.beds.get(bed_stream)
             if bed is not None and held:
-                await self.deliver(bed, bed.apply_encoder_result(ecg, findings, trained=True))
+                await self.take("encoder", bed, partial(bed.apply_encoder_result, ecg, findings, trained=True))
 
     async def tick(self) -> None:
-        """Let time pass for all beds: about once a second, in LIVE only, and never in the way of a window."""
-        if self.state is not PartitionState.LIVE or self._lock.locked():
+        """Let time pass for all beds: about twice a second.
+
+        In LIVE both halves of a bed's tick run; in CATCHING_UP and RESTORING only the half of the watchdog. A tick that
+        would wait for a step in progress is left out, but not twice in a row: the watchdog must not starve under load.
+        """
+        if self._lock.locked() and not self._tick_left_out:
+            self._tick_left_out = True
             return
-        async with self.exclusive() as held:
-            if not held or self._skip is not None:
-                return
-            end = self.log.end()
-            caught_up = end is not None and self.next_offset >= end
-            if caught_up:
-                self.lag_s = 0.0
-            for bed in list(self.beds.values()):
-                await self.deliver(bed, bed.tick(caught_up=caught_up))
+        self._tick_left_out = False
+        if self.state is PartitionState.RESTORING:
+            if self._documents_restored and not self._lock.locked():  # during its replay, the replay watches
+                async with self._lock:
+                    await self._watch_beds(caught_up=False)
+        elif self.state in (PartitionState.LIVE, PartitionState.CATCHING_UP):
+            async with self.exclusive() as held:
+                if held:
+                    await self._tick_beds()
+
+    async def _tick_beds(self) -> None:
+        if self._skip is not None:
+            await self._watch_beds(caught_up=False)
+            return
+        end = self.log.end()
+        caught_up = end is not None and self.next_offset >= end
+        if caught_up:
+            self.lag_s = 0.0
+        for bed in list(self.beds.values()):
+            await self.take("tick", bed, partial(bed.tick_signal, caught_up=caught_up))
+        await self._watch_beds(caught_up=caught_up)
+
+    async def _watch_beds(self, *, caught_up: bool) -> None:
+        """The watchdog and the vitals of each bed."""
+        watch = caught_up or self.clock.now_ns() >= self._watch_from_ns
+        for bed in list(self.beds.values()):
+            await self.take("tick", bed, partial(bed.tick_watch, watch=watch))
+
+    # ---- beds and their documents --------------------------------------------------------------------------------
+
+    async def _open(self, message: Incoming) -> tuple[EcgWindow, BedMonitor] | None:
+        """The window of a message and its bed, perhaps a new one; None, and a dead letter, where it is invalid."""
+        try:
+            window = self.decode(message)
+        except RejectedMessage as rejected:
+            await self.reject(message, rejected.reason)
+            return None
+        bed = self.beds.get(window.bed_stream)
+        if bed is None:
+            fresh = new_bed(window.bed_stream, window.unit, window.bed, message.append_ns, window.patient)
+            bed = await self._add_bed(fresh, message)
+        return None if bed is None else (window, bed)
+
+    async def _add_bed(self, fresh: Bed, message: Incoming) -> BedMonitor | None:
+        """A new bed; None, and a dead letter, where there can be none."""
+        try:
+            bed = self.beds[fresh.bed_stream] = self._monitor_of(fresh)
+        except Exception as error:
+            self._isolation.count("message")
+            log.error("no bed can be made of %s", message.place, exc_info=error)
+            await self.reject(message, f"{reason_of_failure(error, fresh.patient)} ({message.place})")
+            return None
+        return bed
+
+    def _repair(self, bed: BedMonitor) -> None:
+        repaired = self.beds[bed.bed.bed_stream] = self._restored_monitor(bed.bed)
+        repaired.continue_from(bed)
+
+    def _restored_monitor(self, bed: Bed) -> BedMonitor:
+        return restored_monitor(bed, self._monitor_of, self.clock.now_ns(), partial(self._isolation.count, "document"))
 
     # ---- for the backfill, and helpers ---------------------------------------------------------------------------
 
-    async def deliver(self, bed: BedMonitor, outputs: list[Outputs]) -> None:
-        """Deliver the outputs of a step in their order."""
-        await self._delivery.deliver(bed, outputs)
+    async def take(self, kind: str, bed: BedMonitor, step: Step, message: Incoming | None = None) -> bool:
+        """Take one step of a bed and send its outputs; False where it failed, which changes nothing for other beds."""
+        return await self._isolation.take(kind, bed, step, message)
 
     async def reject(self, message: Incoming, reason: str) -> None:
         """Dead-letter a message with its reason."""
@@ -432,36 +479,15 @@ class PartitionProcessor:
 
     def decode(self, message: Incoming) -> EcgWindow:
         """The window of a message; raises `RejectedMessage`."""
-        if message.batch_error:
-            raise RejectedMessage(f"{message.batch_error} ({message.place})")
-        return decode_window(
-            message.value,
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            key=message.key,
-            n_partitions=self._settings.partitions,
-            patient_pattern=self._settings.patient_pattern,
-        )
+        return self._messages.window(message)
 
-    async def _read(self, message: Incoming, parse: Callable[[bytes], D], name: str) -> D | None:
+    async def _read(self, message: Incoming, read: Callable[[Incoming], D]) -> D | None:
         """The document of a message to one bed; None, and a dead letter, where it is invalid."""
         try:
-            if message.batch_error:
-                raise ValueError(message.batch_error)
-            document = parse(message.value or b"")
-            self._check_key(message, document.bed_stream)
-        except ValueError as error:  # pydantic's ValidationError is one
-            await self.reject(message, f"no {name}: {_reason_of(error)} ({message.place})")
+            return read(message)
+        except RejectedMessage as rejected:
+            await self.reject(message, rejected.reason)
             return None
-        return document
-
-    def _check_key(self, message: Incoming, bed_stream: str) -> None:
-        if (message.key or b"").decode(errors="replace") != bed_stream:
-            raise ValueError(f"bed_stream {bed_stream!r} is not the message key {message.key!r}")
-        right = partition_of(bed_stream.encode(), self._settings.partitions)
-        if message.partition != right:
-            raise ValueError(f"bed_stream {bed_stream!r} belongs on partition {right}, not {message.partition}")
 
     def _lag_s(self, message: Incoming) -> float:
         return max(0.0, (self.clock.now_ns() - message.append_ns) / 1e9)
@@ -469,15 +495,9 @@ class PartitionProcessor:
     def _monitor_of(self, bed: Bed) -> BedMonitor:
         return BedMonitor(bed, self._settings, self.clock, encoder=self._encoder, generation=self.generation)
 
-    def _bed_of(self, window: EcgWindow, append_ns: int) -> BedMonitor:
-        bed = self.beds.get(window.bed_stream)
-        if bed is None:
-            fresh = new_bed(window.bed_stream, window.unit, window.bed, append_ns, window.patient)
-            bed = self.beds[window.bed_stream] = self._monitor_of(fresh)
-        return bed
 
-
-def _reason_of(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors()[:5])
-    return str(error)
+def _logged(what: str, step: Callable[[], tuple[list[Outputs], ApplyResult]]) -> list[Outputs]:
+    outputs, outcome = step()
+    if not outcome.applied:
+        log.info("%s changed nothing: %s", what, outcome.reason)
+    return outputs

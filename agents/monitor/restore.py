@@ -1,18 +1,31 @@
-"""Reads the bed documents of a partition from ``ecg.beds`` (docs/delivery.md, "Restore", step 2)."""
+"""Reads the bed documents of a partition from ``ecg.beds`` (docs/delivery.md, "Restore", step 2).
+
+A document that cannot be read, or not be used as it is, does not keep the partition from being restored: its bed starts
+anew with as much of the document as can be used, and is watched from then on. Logs, a metric and the bed's audit lines
+tell it.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiokafka import TopicPartition
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from agents.monitor.bed import BedMonitor, new_bed
 from agents.worker.log_reader import read_range
 from agents.worker.sender import Incoming
-from streams.bed import Bed
+from models.arrhythmia.codes import CODES
+from streams.bed import Bed, BedChange
+from streams.document import time_of_ns
+from streams.window import BED_STREAM
 
 log = logging.getLogger(__name__)
+
+UNREADABLE = "document unreadable: the bed starts anew"
+REPAIRED = "document not usable: the bed goes on with a part of it"
 
 
 async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]:
@@ -23,30 +36,94 @@ async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]
     at = TopicPartition(topic, partition)
     end = (await consumer.end_offsets([at]))[at]
     newest: dict[bytes, tuple[int, Incoming]] = {}
+    unreadable: dict[bytes, Incoming] = {}
     async for batch in read_range(consumer, topic, partition, 0, end, whole_batches=True):
         for record in batch:
             if record.value is None or record.key is None:
                 continue
             try:
                 generation = _Generation.model_validate_json(record.value).generation
-            except ValidationError as error:
-                _unreadable(record, error)
+            except Exception as error:
+                _log_unreadable(record, error)
+                unreadable[record.key] = record
                 continue
             if record.key not in newest or generation >= newest[record.key][0]:
                 newest[record.key] = generation, record
-    beds = {}
-    for _, record in newest.values():
+    found = [_new_bed(key, record) for key, record in unreadable.items()]
+    for generation, record in newest.values():
         try:
-            bed = Bed.from_json(record.value or b"")
-        except ValidationError as error:
-            _unreadable(record, error)
-            continue
-        beds[bed.bed_stream] = bed
-    return beds
+            found.append(Bed.from_json(record.value or b""))
+        except Exception as error:
+            _log_unreadable(record, error)
+            fresh = _new_bed(record.key or b"", record)
+            found.append(fresh and fresh.changed(generation=generation))
+    return {bed.bed_stream: bed for bed in found if bed is not None}
 
 
-def _unreadable(record: Incoming, error: ValidationError) -> None:
-    log.error("bed document %s/%d offset %d cannot be read: %s", record.topic, record.partition, record.offset, error)
+def restored_monitor(
+    bed: Bed, monitor_of: Callable[[Bed], BedMonitor], now_ns: int, count: Callable[[], None]
+) -> BedMonitor:
+    """The monitor of a bed document, of a part of it where it cannot be used as it is, or of a bed that starts anew.
+
+    ``count`` is called for each document that is not used as it was written.
+    """
+    if bed.changes and bed.changes[-1].what == UNREADABLE:
+        count()
+    for candidate in _usable_forms(bed, now_ns):
+        try:
+            monitor = monitor_of(candidate)
+            monitor.check()
+            return monitor
+        except Exception as error:
+            count()
+            log.error("the document of bed %s cannot be used as it is", bed.bed_stream, exc_info=error)
+    return monitor_of(new_bed(bed.bed_stream, bed.unit, bed.bed, now_ns))
+
+
+def _usable_forms(bed: Bed, now_ns: int) -> Iterator[Bed]:
+    """A bed document as it is; without the parts that may be broken; and with the identity of the bed alone."""
+    yield bed
+    changes = [*bed.changes, BedChange(what=REPAIRED, at=time_of_ns(now_ns), by="monitor")]
+    known = [alert for alert in bed.alerts if alert.code in CODES]
+    yield bed.changed(
+        limits={},
+        baseline=None,
+        alerts=known,
+        skipped=[],
+        changes=changes,
+        audio_paused_since=None,
+        audio_paused_until=None,
+    )
+    yield Bed(
+        generation=bed.generation,
+        bed_stream=bed.bed_stream,
+        unit=bed.unit,
+        bed=bed.bed,
+        patient=bed.patient,
+        status=bed.status,
+        since=bed.since,
+        by=bed.by,
+        clock_offset_s=bed.clock_offset_s,
+        changes=changes[-1:],
+        applied=bed.applied,
+        applied_ids=bed.applied_ids,
+    )
+
+
+def _new_bed(key: bytes, record: Incoming) -> Bed | None:
+    """A monitored bed in place of an unreadable document; None where its key names no bed."""
+    name = key.decode(errors="replace")
+    if not BED_STREAM.fullmatch(name):
+        return None
+    unit, _, bed = name.partition("/")
+    at = time_of_ns(record.append_ns)
+    line = BedChange(what=UNREADABLE, at=at, by="monitor")
+    return Bed(bed_stream=name, unit=unit, bed=bed or unit, since=at, changes=[line])
+
+
+def _log_unreadable(record: Incoming, error: Exception) -> None:
+    first = str(error).splitlines()[:1]
+    log.error("bed document %s cannot be read: %s %s", record.place, type(error).__name__, *first or [""])
 
 
 class _Generation(BaseModel):

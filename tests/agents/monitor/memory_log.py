@@ -13,10 +13,11 @@ from agents.monitor.warm_up import WarmUp
 from agents.settings import Settings
 from agents.worker.sender import Incoming, Outgoing, Sender
 from streams.alert import Alert
-from streams.bed import Bed
+from streams.bed import Bed, Vitals
 from streams.partition import partition_of
 from streams.topics import Topics
 from streams.wire import EcgWindow, encode_window
+from tests.agents.law import Written
 from tests.agents.signals import T0_NS, S
 
 SETTINGS = Settings(partitions=1, gem=False)
@@ -74,17 +75,21 @@ class MemorySender(Sender):
     def __init__(self, clock: ManualClock, log: MemoryLog) -> None:
         super().__init__(SETTINGS, clock, Metrics())
         self.sent: list[Outgoing] = []
+        self.sent_ns: list[int] = []  # when
+        self._time = clock
         self.rejected: list[str] = []
         self._log = log
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         for message in messages:
             self.sent.append(message)
+            self.sent_ns.append(self._time.now_ns())
             if message.topic == TOPICS.beds:
                 self._log.beds[message.key] = Bed.from_json(message.value)
 
     async def send_volatile(self, message: Outgoing) -> None:
         self.sent.append(message)
+        self.sent_ns.append(self._time.now_ns())
 
     async def reject(self, message: Incoming, reason: str) -> None:
         self.rejected.append(reason)
@@ -98,7 +103,7 @@ class PartitionUnderTest:
         self.clock = ManualClock(now_ns)
         self.sender = MemorySender(self.clock, self.log)
         self.failures: list[BaseException] = []
-        metrics = Metrics()
+        metrics = self.metrics = Metrics()
         self.processor = PartitionProcessor(
             0,
             settings=SETTINGS,
@@ -113,7 +118,8 @@ class PartitionUnderTest:
     async def restore(self, committed: int = 0) -> PartitionUnderTest:
         warm_up = WarmUp(SETTINGS)
         warm_up.begin()
-        await self.processor.restore(committed, warm_up)
+        await self.processor.restore_beds(self.log)
+        await self.processor.restore_signal(self.log, committed, warm_up, len(self.processor.beds))
         return self
 
     async def feed(self, messages: Sequence[Incoming]) -> None:
@@ -122,6 +128,25 @@ class PartitionUnderTest:
             self.clock.set_ns(max(self.clock.now_ns(), message.append_ns))
             await self.processor.on_window(message)
             await self.processor.tick()
+
+    async def wait(self, seconds: float) -> None:
+        """Time passes, then the clock of the beds ticks."""
+        self.clock.advance_s(seconds)
+        await self.processor.tick()
+
+    def incoming(self, topic: str, key: str, value: bytes, offset: int = 0) -> Incoming:
+        """A message of another topic than the windows."""
+        return Incoming(topic, 0, offset, self.clock.now_ns(), key.encode(), value)
+
+    def written(self, bed: str) -> list[tuple[int, Written]]:
+        """Documents and vitals of a bed with the time of each, for the oracle of the law."""
+        kinds = {TOPICS.beds: Bed, TOPICS.vitals: Vitals}
+        sent = zip(self.sender.sent_ns, self.sender.sent, strict=True)
+        return [(at, kinds[m.topic].from_json(m.value)) for at, m in sent if m.key == bed and m.topic in kinds]
+
+    def vitals(self) -> list[Vitals]:
+        """The vitals, as they were sent."""
+        return [Vitals.from_json(m.value) for m in self.sender.sent if m.topic == TOPICS.vitals]
 
     async def backfilled(self) -> None:
         """Wait for the end of the backfill."""

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from agents.monitor.partition_processor import TAIL_S, PartitionState
+from agents.monitor.partition_processor import PartitionState
+from agents.monitor.skip import TAIL_S
 from agents.worker.sender import Incoming
 from streams.bed import Action, Skipped
 from streams.document import time_of_ns
