@@ -30,6 +30,7 @@ from models.gem.errors import GemUnavailable
 from models.grounding.interpretation import GroundedInterpretation
 from models.leads import independent_leads
 from models.signal.derived_leads import with_derived_leads
+from streams.alert import InterpretationMessage
 from streams.wire import FlaggedSegment, RejectedMessage, decode_flagged
 
 log = logging.getLogger(__name__)
@@ -96,8 +97,9 @@ class Interpreter(Worker):
                 segment = decode_flagged(
                     message.value, topic=message.topic, partition=message.partition, offset=message.offset
                 )
-            except RejectedMessage as rejected:
-                await self.sender.reject(message, rejected.reason)
+            except Exception as error:
+                reason = error.reason if isinstance(error, RejectedMessage) else f"no segment: {type(error).__name__}"
+                await self.sender.reject(message, reason)
                 self._done(event, message)
                 continue
             waiting = Waiting((segment, event), segment.priority, segment.start_ns, segment.deadline_ns)
@@ -139,8 +141,8 @@ class Interpreter(Worker):
         return ""
 
     async def _with_gem(self, gem: GemReader, segment: FlaggedSegment, event: Any, left_s: float) -> None:
-        ecg, given = _ecg_of(segment), [evidence_of(c) for c in segment.citations]
         try:
+            ecg, given = _ecg_of(segment), [evidence_of(c) for c in segment.citations]
             answer = await asyncio.wait_for(
                 gem.read(ecg, given, deadline_s=left_s, priority=segment.priority, tokens=self.settings.gem_tokens),
                 left_s,
@@ -153,22 +155,39 @@ class Interpreter(Worker):
                 self._why_no_gem = str(missing)
             await self._send_rule_based(segment, event, f"GEM: {missing}")
             return
+        except Exception as error:  # that of this segment: the next one may be interpreted
+            log.exception("GEM failed on the segment of alert %s", segment.alert_id)
+            await self._send_rule_based(segment, event, f"GEM failed on this segment: {type(error).__name__}")
+            return
         self._why_no_gem = ""
-        interpretation = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _grounded, gem, answer, ecg, given, self.settings.weights_fold
-        )
-        await self._send(segment, event, interpretation)
+        try:
+            interpretation = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _grounded, gem, answer, ecg, given, self.settings.weights_fold
+            )
+            message = message_of(segment, interpretation, self.clock.now_ns())
+        except Exception as error:
+            log.exception("the text on alert %s cannot be grounded", segment.alert_id)
+            await self._send_rule_based(segment, event, f"GEM's text cannot be checked: {type(error).__name__}")
+            return
+        await self._send(event, interpretation, message)
 
     async def _send_rule_based(self, segment: FlaggedSegment, event: Any, reason: str) -> None:
-        """Send a rule-based report."""
-        interpretation = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _rule_based, segment, reason, self.settings.weights_fold
-        )
-        await self._send(segment, event, interpretation)
+        """Send a rule-based report; a segment on which that raises is dead-lettered, and the others go on."""
+        try:
+            interpretation = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _rule_based, segment, reason, self.settings.weights_fold
+            )
+            message = message_of(segment, interpretation, self.clock.now_ns())
+        except Exception as error:
+            log.exception("no report on the segment of alert %s", segment.alert_id)
+            rejected = incoming_of(event.message)
+            await self.sender.reject(rejected, f"interpretation failed: {type(error).__name__} ({rejected.place})")
+            self._done(event, rejected)
+            return
+        await self._send(event, interpretation, message)
 
-    async def _send(self, segment: FlaggedSegment, event: Any, interpretation: GroundedInterpretation) -> None:
-        message = message_of(segment, interpretation, self.clock.now_ns())
-        await self.sender.send([Outgoing(self.topics.interpretations, segment.window.bed_stream, message.to_json())])
+    async def _send(self, event: Any, interpretation: GroundedInterpretation, message: InterpretationMessage) -> None:
+        await self.sender.send([Outgoing(self.topics.interpretations, message.bed_stream, message.to_json())])
         self.metrics.interpretations.labels(interpretation.source).inc()
         self.metrics.interpretation_seconds.observe(interpretation.seconds)
         for verdict, count in interpretation.counts.items():

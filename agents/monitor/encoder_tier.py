@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FS_HZ = 500.0  # the encoder's rate
 SAMPLES = 5000
+FAILURES_IN_A_ROW = 3  # one segment's failure is that segment's; so many are the encoder's
 THREADS = 1  # of one run: the rhythm tier needs the other core
 
 Labels = dict[str, float]
@@ -49,6 +50,7 @@ class EncoderTier:
         self._batcher: Any = None
         self._heads: Any = None
         self._running: set[asyncio.Task[None]] = set()
+        self._failures = 0  # in a row
         self.info: EncoderInfo | None = None
         self.unavailable = ""
         self.found: Callable[[str, Ecg, Labels], Awaitable[None]] | None = None
@@ -105,17 +107,25 @@ class EncoderTier:
         try:
             window, _present = to_twelve(ecg, FS_HZ)
             window = np.ascontiguousarray(window[:, :SAMPLES])
-            if window.shape[1] < SAMPLES:
-                return
+        except Exception:  # this segment's alone
+            log.exception("the encoder cannot take a segment of bed %s", bed_stream)
+            return
+        if window.shape[1] < SAMPLES:
+            return
+        try:
             encoded = await self._batcher.encode(bed_stream, window)
-            if encoded is None or self._heads is None:
+            if encoded is None:  # a newer window took its place
                 return
-            (labels,) = self._heads.present(encoded.pooled)
+            (labels,) = [None] if self._heads is None else self._heads.present(encoded.pooled)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # the rhythm tier goes on; the next window is another try
-            self.unavailable = f"the encoder failed: {error}"
-            log.exception("the encoder failed")
+            self._failures += 1
+            log.exception("the encoder failed on a segment of bed %s", bed_stream)
+            if self._failures >= FAILURES_IN_A_ROW:
+                self.unavailable = f"the encoder failed: {error}"
             return
-        if self.found is not None:
+        self._failures = 0
+        self.unavailable = ""
+        if self.found is not None and labels is not None:
             await self.found(bed_stream, ecg, labels)

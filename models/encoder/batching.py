@@ -133,13 +133,15 @@ class EncoderBatcher:
         if not batch:
             return
         self.batches += 1
-        windows = np.stack([p.window for p in batch])
         try:
+            windows = np.stack([p.window for p in batch])
             encoded = await asyncio.get_running_loop().run_in_executor(self._thread, self.encoder.encode, windows)
-        except Exception as error:  # every caller of this batch gets it; the service continues with the next batch
-            for pending in batch:
-                if not pending.features.done():
-                    pending.features.set_exception(error)
+        except Exception as error:  # the service continues with the next batch
+            if len(batch) > 1:  # the failure of one window must not be that of the others
+                for pending in batch:
+                    await self._run([pending] if not pending.features.done() else [])
+            elif not batch[0].features.done():
+                batch[0].features.set_exception(error)
             return
         for k, pending in enumerate(batch):
             if not pending.features.done():

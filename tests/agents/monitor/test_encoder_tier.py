@@ -39,6 +39,40 @@ async def test_the_shipped_encoder_is_named_in_the_provenance_and_takes_windows(
     assert all(name == "icu-3/07" for name, _ in results)
 
 
+class Flaky:
+    """In place of the batcher: raises for the beds of ``sick``."""
+
+    def __init__(self, sick: set[str]) -> None:
+        self.sick = sick
+
+    async def encode(self, bed_stream: str, window: object) -> object:
+        if bed_stream in self.sick:
+            raise ValueError("no features")
+        return window
+
+    async def close(self) -> None:
+        """Nothing waits."""
+
+
+async def test_the_failure_of_one_segment_is_not_that_of_the_encoder() -> None:
+    tier = EncoderTier(Settings())
+    tier._batcher = flaky = Flaky({"icu-3/07"})
+
+    async def offer(*beds: str) -> str:
+        for bed in beds:
+            tier.offer(bed, ecg(10, leads=INDEPENDENT_8, fs_hz=250.0))
+            while tier.busy:
+                await asyncio.sleep(0)
+        return tier.unavailable
+
+    for _ in range(4):
+        assert await offer("icu-3/07", "icu-3/08") == ""
+    flaky.sick.add("icu-3/08")
+    assert "no features" in await offer("icu-3/07", "icu-3/08", "icu-3/07")
+    flaky.sick.clear()
+    assert await offer("icu-3/08") == "", "it is there again"
+
+
 def test_findings_that_five_looks_agree_on_become_an_interpretation_alert_that_never_sounds() -> None:
     bed = BedUnderTest().feed(messages(ecg(40, leads=INDEPENDENT_8, fs_hz=250.0)))
     windows = [output.encoder_window for output in bed.outputs if output.encoder_window is not None]

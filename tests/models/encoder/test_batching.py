@@ -88,3 +88,17 @@ async def test_a_window_that_the_encoder_refuses_fails_its_caller_and_not_the_ne
         await batcher.encode("icu/1", np.zeros((3, 5000), np.float32))
     assert await batcher.encode("icu/1", window(1)) is not None
     await batcher.close()
+
+
+async def test_a_window_that_the_encoder_refuses_does_not_fail_the_others_of_its_batch(encoder: EncoderSession) -> None:
+    batcher = EncoderBatcher(encoder, max_wait_s=0.2)
+    windows = [window(0), np.zeros((3, 5000), np.float32), window(2)]
+    got = await asyncio.gather(
+        *(batcher.encode(f"icu/{k}", each) for k, each in enumerate(windows)), return_exceptions=True
+    )
+    await batcher.close()
+    assert isinstance(got[1], ValueError)
+    for k in (0, 2):
+        features = got[k]
+        assert isinstance(features, Encoded)
+        assert np.allclose(features.pooled, encoder.encode(windows[k][None]).pooled, atol=1e-4)
