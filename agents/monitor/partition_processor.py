@@ -93,8 +93,6 @@ class PartitionProcessor:
         Bed stream to its monitor.
     next_offset : int
         Of the first window that was not handled.
-    generation : int
-        In every document of the partition.
     lag_s : float
         From append to processing of the last window.
     """
@@ -348,10 +346,9 @@ class PartitionProcessor:
                 hint = "its first window or `admit` makes it one"
                 await self.reject(message, f"bed_stream {action.bed_stream!r} is no bed here: {hint} ({message.place})")
             elif message.offset > bed.bed.applied.get(self._topics.actions, -1):
-                step = partial(bed.apply_action, action, message.offset)
-                await self.take(
-                    "action", bed, partial(_logged, f"{action.action} on {action.bed_stream}", step), message
-                )
+                apply = partial(bed.apply_action, action, message.offset)
+                step = partial(_logged, f"{action.action} on {action.bed_stream}", apply)
+                await self.take("action", bed, step, message)
 
     async def on_interpretation(self, message: Incoming) -> None:
         """Attach an interpretation to its alert; on `SYSTEM`, raise or end the alarm of a missing service."""
