@@ -130,7 +130,7 @@ class BedMonitor:
 
     def tick(self, *, caught_up: bool) -> list[Outputs]:
         """Time has passed: `tick_signal`, then `tick_watch`. To be called twice a second."""
-        return self.tick_signal(caught_up=caught_up) + self.tick_watch()
+        return self.tick_signal(caught_up=caught_up) + self.tick_watch(watch=caught_up)
 
     def tick_signal(self, *, caught_up: bool) -> list[Outputs]:
         """Release messages that waited, report a silent feed, and let time pass for the alerts.

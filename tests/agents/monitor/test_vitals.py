@@ -1,0 +1,87 @@
+"""Vitals once a second for every monitored bed, whatever arrives; what they say of the newest verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents.monitor.bed import system_bed
+from streams.bed import Action, Vitals
+from streams.document import ns_of_time
+from streams.wire import EcgWindow
+from tests.agents.law import vitals_gaps
+from tests.agents.signals import T0_NS, S, ecg, messages
+from tests.agents.ward import BedUnderTest
+
+WINDOWS = messages(ecg(60))
+
+
+def unreadable(window: EcgWindow) -> EcgWindow:
+    return replace(window, samples=np.full_like(window.samples, -32768))
+
+
+def after(bed: BedUnderTest, seconds: float) -> list[Vitals]:
+    return [v for v in bed.vitals if ns_of_time(v.at) > T0_NS + seconds * S]
+
+
+@pytest.mark.parametrize(
+    ("what", "feed"),
+    [
+        ("the signal", lambda bed: bed.feed(WINDOWS)),
+        ("nothing after 20 s", lambda bed: bed.feed(WINDOWS[:20]).wait(40)),
+        ("no samples after 20 s", lambda bed: bed.feed(WINDOWS[:20]).feed(map(unreadable, WINDOWS[20:]))),
+        ("messages of 10 s", lambda bed: [bed.wait(10).feed([w]) for w in messages(ecg(60), message_s=10.0)]),
+        ("every second message", lambda bed: [bed.feed([w]).wait(1) for w in WINDOWS[::2]]),
+    ],
+)
+def test_a_monitored_bed_has_vitals_every_second(what: str, feed: Callable[[BedUnderTest], object]) -> None:
+    bed = BedUnderTest()
+    bed.wait(1)
+    feed(bed)
+    assert vitals_gaps(bed.written, bed.clock.now_ns()) == [], what
+
+
+def test_the_time_of_the_newest_verdict_is_in_them() -> None:
+    bed = BedUnderTest().feed(WINDOWS)
+    assert [v.judged_at for v in bed.vitals[:3]] == [None] * 3
+    last = bed.vitals[-1]
+    assert last.judged_at is not None and (last.at - last.judged_at).total_seconds() <= 1.0
+
+
+def test_signal_makes_one_a_second_with_a_trace_and_the_clock_adds_none() -> None:
+    bed = BedUnderTest().feed(WINDOWS)
+    assert len(after(bed, 1)) == pytest.approx(59, abs=1)
+    assert all(v.wave is not None for v in after(bed, 1))
+
+
+def test_without_signal_there_is_no_trace_and_after_ten_seconds_no_number_of_the_rhythm() -> None:
+    bed = BedUnderTest().feed(WINDOWS[:20]).wait(30)
+    silent = after(bed, 21)
+    assert all(v.wave is None for v in silent)
+    recent = [v for v in silent if ns_of_time(v.at) <= T0_NS + 29 * S]
+    assert {v.rhythm for v in recent} == {"regular rhythm"} and all(v.hr for v in recent)
+    old = after(bed, 31)
+    assert old and {(v.rhythm, v.hr, v.pvc_per_min) for v in old} == {(None, None, None)}
+    assert {v.judged_at for v in old} == {recent[-1].judged_at}
+
+
+def test_a_bed_in_standby_and_the_bed_of_the_workers_have_none() -> None:
+    bed = BedUnderTest().feed(WINDOWS[:10])
+    standby = Action(id="s1", action="standby", bed_stream="icu-3/07", by="rn-12", at=bed.clock_time)
+    bed.keep(bed.monitor.apply_action(standby, 0)[0])
+    bed.feed(WINDOWS[10:]).wait(10)
+    assert after(bed, 11) == []
+    assert BedUnderTest(system_bed(T0_NS)).wait(20).vitals == []
+
+
+def test_old_signal_makes_no_vitals_of_its_own_time() -> None:
+    bed = BedUnderTest()
+    bed.clock.set_ns(T0_NS + 300 * S)
+    for k, window in enumerate(WINDOWS[:30]):  # five minutes old, all at once
+        bed.keep(bed.monitor.apply_window(window, k, T0_NS + 300 * S))
+    bed.wait(1)
+    (vitals,) = bed.vitals
+    assert ns_of_time(vitals.at) == T0_NS + 301 * S and vitals.wave is None and vitals.rhythm is None
