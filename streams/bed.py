@@ -14,6 +14,7 @@ from streams.document import Document, Time
 SYSTEM = "_system"  # bed stream and unit of the workers' own alarms (a service is missing); no signal has this key
 MAX_ACTION_BYTES = 65_536  # of the JSON, rejected by size before it is parsed; the largest valid one has a tenth
 MAX_ARGS_BYTES = 4096  # of an action's args as JSON; limits of all codes take 2 KB
+VERDICT_S = 10.0  # a reader says NOT MONITORED of a monitored bed whose newest verdict is older
 APPLIED_IDS_KEPT = 256  # ids of actions and interpretations that a bed remembers, so that each is applied once
 
 

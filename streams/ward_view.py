@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from redis import Redis
 
 from streams.alert import Alert
-from streams.bed import Bed, Vitals
+from streams.bed import SYSTEM, VERDICT_S, Bed, Status, Vitals
 from streams.keys import Keys
 from streams.redis_values import text
 from streams.wire import EcgWindow, decode_window
@@ -32,6 +33,13 @@ class BedView:
     bed: Bed
     vitals: Vitals | None
     last_seen: str | None
+
+    def judged(self, now: datetime) -> bool:
+        """False for a monitored bed without a verdict in the last `VERDICT_S`; one that is new has that time."""
+        if self.bed.status is not Status.MONITORED or self.bed.bed_stream == SYSTEM:
+            return True
+        newest = self.bed.since if self.vitals is None or self.vitals.judged_at is None else self.vitals.judged_at
+        return (now - newest).total_seconds() <= VERDICT_S
 
 
 class WardView:

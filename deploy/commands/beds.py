@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +40,8 @@ def list_beds(unit: Unit = None, as_json: Json = False) -> None:
             continue
         rate = "–" if vitals is None or vitals.hr is None else f"{vitals.hr:.0f}"
         rhythm = "" if vitals is None else vitals.rhythm or ""
+        if not bed_view.judged(datetime.now(UTC)):
+            rate, rhythm = "–", "NOT MONITORED"
         out.console.print(f"{bed.bed_stream:16} {bed.status:10} {bed.patient or '–':14} HR {rate:>4}  {rhythm}")
 
 

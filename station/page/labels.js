@@ -18,6 +18,7 @@ export function citationLabel(citation) {
   const unit = citation.unit ? ` ${citation.unit}` : "";
   const measurement = `${citation.measure}${wave} ${rounded.toFixed(digits)}${unit}`;
   const span = `${citation.start_s.toFixed(2)}–${citation.end_s.toFixed(2)} s`;
+  if (citation.reason) return `[${citation.n}] ${citation.reason}, ${measurement}, ${span}`; // CANNOT_ANALYZE
   return `[${citation.n}] ${measurement}, ${leadsLabel(citation.leads)}, ${span}`;
 }
 

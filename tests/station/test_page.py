@@ -167,6 +167,22 @@ def test_a_bed_whose_vitals_end_has_no_telemetry(page: Any, ward: WardInRedis) -
     assert page.locator(".bed .hr").inner_text() == "–"
 
 
+def test_a_bed_without_a_verdict_for_ten_seconds_is_displayed_as_not_monitored(page: Any, ward: WardInRedis) -> None:
+    ward.bed()
+    rhythm = "document.querySelector('.bed .rhythm')?.textContent"
+    # Given vitals that arrive now, with a verdict on older signal
+    ward.vitals(judged_s_ago=12.0)
+    _until(page, f"{rhythm} === 'NOT MONITORED'")
+    assert page.locator(".bed .hr").inner_text() == "–"
+    assert page.locator(".bed").get_attribute("data-monitored") == "false"
+    # When there is a verdict again, then the numbers are back
+    ward.vitals()
+    _until(page, f"{rhythm}?.startsWith('regular rhythm')")
+    assert page.locator(".bed .hr").inner_text() == "72"
+    # When no vitals come at all, then the newest verdict is soon too old
+    _until(page, f"{rhythm} === 'NOT MONITORED'", 30.0)
+
+
 def test_a_lost_store_is_a_technical_alarm_on_the_page_until_it_is_back(
     page: Any, ward: WardInRedis, redis_server: Any
 ) -> None:

@@ -124,3 +124,12 @@ def test_a_strip_is_decoded_to_millivolts(page: Any) -> None:
         ["II", 0, 1, None],
         ["V1", -1, 0, 0.5],
     ]
+
+
+def test_the_citation_of_an_ecg_that_cannot_be_judged_says_why(page: Any) -> None:
+    citation = {
+        "n": 1, "measure": "SILENCE", "value": 9.7, "unit": "s", "leads": [], "start_s": 0.0, "end_s": 9.7,
+        "wave": None, "reason": "no samples",
+    }  # fmt: skip
+    label = _evaluate(page, "citationLabel", "labels.js", "return citationLabel(argument);", citation)
+    assert label == "[1] no samples, SILENCE 9.70 s, 0.00–9.70 s"

@@ -102,11 +102,12 @@ class WardInRedis:
         )
         self._publish(lambda bus, k: publish_bed(bus, bed, "ecg.beds/0", k, 1))
 
-    def vitals(self, hr: float = 72.0) -> None:
+    def vitals(self, hr: float = 72.0, judged_s_ago: float = 1.0) -> None:
         wave = (0.1 * np.sin(np.arange(125) / 5)).round(3).tolist()
         at = datetime.now(UTC)
         doc = {
-            "bed_stream": BED, "at": at, "hr": hr, "rhythm": "regular rhythm", "pvc_per_min": 0,
+            "bed_stream": BED, "at": at, "judged_at": at - timedelta(seconds=judged_s_ago), "hr": hr,
+            "rhythm": "regular rhythm", "pvc_per_min": 0,
             "quality": {"II": 0.98},
             "wave": {"lead": "II", "sampling_rate": 125.0, "start": at - timedelta(seconds=1), "mv": wave},
         }  # fmt: skip
