@@ -26,6 +26,7 @@ from deploy.commands import (
     replay,
     station,
     topics,
+    verify,
     worker,
 )
 from deploy.failures import FAILED, WRONG_USE, CommandFailed
@@ -42,7 +43,7 @@ app = typer.Typer(
 
 _RECORDS, _SERVICES = "Records (files in, JSON out)", "The ward (Kafka, Redis, workers)"
 
-for _noun in (measure, alarms, interpret, encode):
+for _noun in (measure, alarms, interpret, encode, verify):
     app.command(_noun.__name__.rpartition(".")[2], rich_help_panel=_RECORDS)(_noun.command)
 for _noun in (demo, replay, topics, station, doctor):
     app.command(_noun.__name__.rpartition(".")[2], rich_help_panel=_SERVICES)(_noun.command)

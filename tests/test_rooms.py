@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("models", "streams", "agents", "station", "deploy")
+ROOMS = ("models", "streams", "agents", "station", "deploy", "verification")
 LIGHT = {"models.ecg", "models.leads", "models.records"}
 MAY_IMPORT = {
     "models": set(),
     "streams": set(),
     "agents": {"streams", "models"},
     "station": {"streams"},
-    "deploy": {"streams", "models", "agents", "station"},
+    "deploy": {"streams", "models", "agents", "station", "verification"},
+    "verification": set(),
 }
 NETWORK = {"kafka", "aiokafka", "faust", "redis", "starlette", "uvicorn"}
 TRAINING = {"torch", "transformers", "safetensors", "onnx"}
@@ -61,6 +62,33 @@ def test_each_room_imports_only_what_it_may(room: str) -> None:
                 continue
             light = any(name == m or name.startswith(f"{m}.") for m in LIGHT)
             assert room in ("streams", "station") and light, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_the_verifier_shares_no_code_with_the_product() -> None:
+    """It needs numpy, scipy and wfdb alone, has at most 400 lines of code, and is imported by the command alone."""
+    outside = {name.split(".")[0] for path in modules("verification") for name in imported(path)}
+    assert outside - set(sys.stdlib_module_names) == {"numpy", "scipy", "wfdb", "verification"}
+    users = {str(p.relative_to(ROOT)) for room in ROOMS for p in modules(room) if room != "verification"} & {
+        str(p.relative_to(ROOT))
+        for room in ROOMS
+        for p in modules(room)
+        if any(name.split(".")[0] == "verification" for name in imported(p))
+    }
+    assert users == {"deploy/commands/verify.py"}
+    assert sum(lines_of_code(p) for p in modules("verification")) <= 400
+
+
+def lines_of_code(path: Path) -> int:
+    """Lines that are not blank, comment, docstring or import."""
+    tree = ast.parse(path.read_text())
+    words = set()
+    for node in ast.walk(tree):
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if docstring or isinstance(node, ast.Import | ast.ImportFrom):
+            assert isinstance(node, ast.stmt)
+            words |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(path.read_text().splitlines(), 1)
+    return sum(1 for n, line in lines if line.strip() and not line.strip().startswith("#") and n not in words)
 
 
 # Inside a package a part imports only parts before it (and itself).

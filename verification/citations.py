@@ -1,0 +1,162 @@
+"""Check of one citation: its place, its unit, its criterion, and its value measured again from the samples.
+
+Own QRS boundaries decide with `EDGE_S` of tolerance; the end of a T wave, by the largest trapezium with three right
+corners (Vázquez-Seisdedos 2011), with `T_END_S`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from verification.signal import Samples, Signal
+from verification.tables import MEASURES
+
+MARGIN_S = 0.06  # no wave from nearer to the segment's edge
+BEAT_S, EDGE_S, T_END_S = 0.1, 0.045, 0.09  # tolerances of a beat's place, a QRS boundary, the end of a T wave
+SPANS = ("P", "PR", "QRS", "QT", "RR", "SILENCE")  # the value is the length of the span
+CORRECTION = {"QTc": 1 / 2, "QTcF": 1 / 3}
+WAVES = ("P", "PR", "QRS", "QT", "QTc", "QTcF", "ST")
+Result = tuple[str, float | None]
+
+
+def citation_fault(c: dict[str, Any], segment: dict[str, Any], signal: Signal | None) -> Result:
+    """Why the citation is wrong ("" where it is right), and the value measured again (None where it was not)."""
+    m, v, a, b, fs = c["measure"], c["value"], c["start_sample"], c["end_sample"], segment["sampling_rate"]
+    n, origin, leads = round(segment["duration_s"] * fs), datetime.fromisoformat(segment["start"]), c["leads"]
+    low, high = MEASURES.get(m, {"range": (0, 0)})["range"]
+    if m not in MEASURES or MEASURES[m]["unit"] != c["unit"] or not low <= v <= high:
+        return f"{m} of {v:.4g} {c['unit']!r}", None
+    if not 0 <= a <= b <= n or (a == b and m != "AMPLITUDE") or (m in WAVES and min(a, n - b) < MARGIN_S * fs):
+        return f"samples {a} to {b} are not in the segment of {n}, 60 ms from its edges for a wave", None
+    for at, seconds, instant in ((a, c["start_s"], c["start"]), (b, c["end_s"], c["end"])):
+        since = (datetime.fromisoformat(instant) - origin).total_seconds()
+        if max(abs(seconds - at / fs), abs(since - seconds)) > 0.6 / fs:
+            return f"sample {at} is at {at / fs:.3f} s, not {seconds} s or {instant}", None
+    if len(set(leads)) < max(1, len(leads)) or (signal and not set(leads) <= set(signal.mv)):
+        return f"the segment has not each of {leads} once", None
+    why = _beats_fault(c, fs) or _criterion_fault(c)
+    if not why and signal and abs(signal.fs / fs - 1) > 0.005:
+        why = f"the signal has {signal.fs} Hz"
+    return (why, None) if why or signal is None else _measured(c, signal)
+
+
+def _beats_fault(c: dict[str, Any], fs: float) -> str:
+    """A value that is not the length of its span, or a beat that is not inside it."""
+    m, v, a, b, mean = c["measure"], c["value"], c["start_sample"], c["end_sample"], len(c["beats"]) > 1
+    if m in SPANS and not mean and abs((b - a) / fs - v / (1000 if c["unit"] == "ms" else 1)) > 2 / fs + 0.001:
+        return f"the span is {(b - a) / fs:.3f} s long"
+    for x in c["beats"]:
+        if not a <= x["start_sample"] <= x["end_sample"] <= b or not a - 0.2 * fs <= x["r_sample"] <= b + 0.2 * fs:
+            return f"the beat at {x['r_sample']} is outside the span"
+        own = (x["end_sample"] - x["start_sample"]) / fs if m in ("RR", "SILENCE", "HR") else v
+        if abs(own - x["value"]) > 2 / fs and m != "AMPLITUDE":
+            return f"the beat at {x['r_sample']} has {x['value']}"
+    return ""
+
+
+def _criterion_fault(c: dict[str, Any]) -> str:
+    """Whether the value meets the limit of its rule, in the rule's direction, within the accuracy of detection."""
+    if c["criterion"] is None:
+        return ""
+    rule, limit, beyond = c["criterion"]["rule"], c["criterion"]["limit"], 0.0
+    words = rule.replace("two", "2").replace("every second", "3").replace("every third", "3")
+    if "times the mean" not in rule and limit not in map(float, re.findall(r"\d+(?:\.\d+)?", words)):
+        return f"limit {limit:g} is not in the rule {rule!r}"
+    unit = {"HR": "bpm", "RR": "beat for|RR over|pause over|times", "SILENCE": "beat for|RR over|pause over|times"}
+    unit |= dict.fromkeys(("QRS", "PR", "QTcF"), r"over \d+ ms")
+    if c["measure"] in unit and re.search(unit[c["measure"]], rule):
+        beyond = (c["value"] - limit) * (1 if re.search(r"under|up to [\d.]+ bpm", rule) else -1)
+    accuracy = c["criterion"].get("accuracy") or {"HR": 5.0, "RR": 0.5, "SILENCE": 0.5}.get(c["measure"], 1.0)
+    return f"{c['value']:.4g} does not meet the limit {limit:g} of {rule!r}" if beyond > accuracy + 0.01 else ""
+
+
+def _measured(c: dict[str, Any], s: Signal) -> Result:
+    m, v, a, b, fs, leads = c["measure"], c["value"], c["start_sample"], c["end_sample"], s.fs, tuple(c["leads"])
+    rows, span_s, mean = [s.mv[x] for x in leads], (b - a) / fs, len(c["beats"]) > 1
+    if m in ("RR", "SILENCE"):
+        clear = [mean or not bool(np.any((w > a + 0.15 * fs) & (w < b - 0.15 * fs))) for w in s.views]
+        ends = [all(len(w) and abs(w - x).min() <= BEAT_S * fs for x in (a, b)) for w in s.views]
+        fine = 2 * sum(clear) >= len(clear) if m == "SILENCE" else any(map(all, zip(clear, ends, strict=True)))
+        return "" if fine else "there are beats inside, or none at the ends", span_s if fine else None
+    if m in ("HR", "REGULARITY"):
+        inside = [w[(w > a - BEAT_S * fs) & (w < b + BEAT_S * fs)] for w in s.views]
+        rr = [np.diff(w) / fs for w in inside if len(w) > 1 and max(w[0] - a, b - w[-1]) < BEAT_S * fs]
+        found = [60 / r.mean() if m == "HR" else r.std() / r.mean() for r in rr]
+        return _nearest(m, found, v, *((1.5, 0.03) if m == "HR" else (0.025, 0.2)))
+    if m in CORRECTION:
+        rr = [f(np.diff(w)) / fs for w in s.views if len(w) > 1 for f in (np.median, np.mean)]
+        return _nearest(m, [span_s * 1000 / r ** CORRECTION[m] for r in rr], v, 10, 0.03)
+    if m == "AMPLITUDE":
+        return _nearest(f"{c['wave']} wave", _heights(c["wave"], rows[0], a, b, s), v, 0.04, 0.15)
+    if m not in ("P", "PR", "QRS", "QT", "ST"):
+        return "", None
+    on = b if m in ("P", "PR") else a
+    own = s.qrs(leads, on + round(0.05 * fs))
+    if m == "P" and own is not None and a - EDGE_S * fs < own[0] < b - EDGE_S * fs:
+        return "the span holds a QRS complex", None
+    late = max(abs(own[0] - on), abs(own[1] - b) if m == "QRS" else 0) if own is not None else np.inf
+    if m != "P" and late > EDGE_S * fs:
+        return f"the QRS complex there is from sample {own and own[0]} to {own and own[1]}", None
+    if m in ("P", "PR"):
+        why = _p_wave(rows, a, b if m == "P" else min(b, a + round(0.16 * fs)), fs)
+        return why, None if why else span_s * 1000
+    if m == "ST":
+        return _nearest(m, st_levels(rows[0], a, b, fs), v, 0.03, 0.05)
+    assert own is not None
+    if m == "QRS":
+        return "", (own[1] - own[0]) / fs * 1000
+    corners = np.median([_t_ends(r, own[1], s) for r in rows], axis=0)
+    return _nearest("QT", [float(e - a) / fs * 1000 for e in corners], v, T_END_S * 1000, 0.0)
+
+
+def _nearest(name: str, found: list[float], value: float, absolute: float, share: float) -> Result:
+    """The value measured in one of several ways that is nearest to the one cited, and whether it is near enough."""
+    best = float(min(found, key=lambda x: abs(x - value), default=np.inf))
+    near = abs(best - value) <= max(absolute, share * abs(value))
+    return "" if near else f"{name} measured {best:.4g}", best if np.isfinite(best) else None
+
+
+def st_levels(row: Samples, a: int, b: int, fs: float) -> list[float]:
+    """Level at ``b`` less that of the PR segment before ``a``, mV, by several lengths of either."""
+    ends = [row[b - k : b + k + 1].mean() for k in {0, round(0.004 * fs), round(0.01 * fs)}]
+    bases = [np.median(row[max(0, a - round(k * fs)) : a + 1]) for k in (0.012, 0.018, 0.03)]
+    return [float(e - x) for e in ends for x in bases]
+
+
+def _t_ends(row: Samples, qrs_off: int, s: Signal) -> list[int]:
+    smooth, fs = uniform_filter1d(row, max(1, round(0.03 * s.fs))), s.fs
+    following = next((int(x) for x in s.views[0] if x > qrs_off + 0.2 * fs), qrs_off + round(0.8 * fs))
+    out, start, gap = [], qrs_off + round(0.08 * fs), following - qrs_off
+    for corner in (qrs_off + round(0.45 * gap), qrs_off + round(0.62 * gap), following - round(0.12 * fs)):
+        stop = max(start + 3, min(corner, len(row) - 1))
+        top = start + int(np.argmax(np.abs(smooth[start:stop] - np.median(smooth[start:stop]))))
+        steep = top + int(np.argmax(np.abs(np.gradient(smooth)[top : min(stop, top + round(0.16 * fs))])))
+        at = np.arange(steep, stop)
+        out.append(int(at[np.argmax(np.abs(smooth[steep] - smooth[at]) * (2 * stop - at - steep))]))
+    return out
+
+
+def _p_wave(rows: list[Samples], a: int, b: int, fs: float) -> str:
+    """A deflection from the chord of the span that stands out from the noise, in any lead."""
+    smooth = [uniform_filter1d(r, max(1, round(0.016 * fs)))[a : b + 1] for r in rows]
+    bows = [float(np.abs(x - np.linspace(x[0], x[-1], len(x))).max()) for x in smooth]
+    noise = [float(np.std(np.diff(r[max(0, a - round(0.1 * fs)) : a + 1], 2))) for r in rows]
+    found = any(bow > max(0.02, 0.01 + 2 * x) for bow, x in zip(bows, noise, strict=True))
+    return "" if found else "no P wave stands out in the span"
+
+
+def _heights(wave: str | None, row: Samples, a: int, b: int, s: Signal) -> list[float]:
+    """Extremes of the span against the PR segment (by several lengths) and against the chord of the span."""
+    piece = row[a : b + 1]
+    if wave == "fibrillation":
+        return [float(np.ptp(piece))]
+    before = [int(x) for x in s.views[0] if x < a + 0.08 * s.fs]
+    on = (s.qrs(s.used, before[-1]) if before and wave in ("S", "T") else None) or (a,)
+    levels = [np.median(row[max(0, on[0] - round(w * s.fs)) : on[0] + 1]) for w in (0, 0.016, 0.04, 0.06)]
+    found = [float(end - x) for x in [*levels, (row[a] + row[b]) / 2] for end in (piece.max(), piece.min())]
+    return [x for x in found if wave in ("P", "T") or (x > 0) == (wave == "R")]

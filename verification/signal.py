@@ -1,0 +1,123 @@
+"""Signal of an alert's segment, from a strip (one `EcgWindow` message) or a WFDB record, its beats and QRS complexes.
+
+Leads are mV by name. Beats come as several views (all leads, single leads, three thresholds): one detector is no proof.
+The detector squares the rise over 20 ms, in which 50 Hz cancels, and takes the peaks of its 80-ms mean.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import wfdb
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import find_peaks
+
+Samples = NDArray[np.float64]
+TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+SHARES = (0.25, 0.1, 0.45)  # of the usual peak, in energy: the thresholds of the views
+NO_SAMPLE = -32768
+
+
+class Signal:
+    """Leads by name, mV [samples], at ``fs`` Hz; ``used`` are those that the alarm was decided on."""
+
+    def __init__(self, mv: dict[str, Samples], fs: float, used: tuple[str, ...] = ()) -> None:
+        names = {x.upper(): x for x in TWELVE} | {"MLII": "II"}
+        mv = {names.get(x.removeprefix("MDC_ECG_LEAD_").upper(), x): np.nan_to_num(row) for x, row in mv.items()}
+        if len({"I", "II", "III"} & set(mv)) > 1:  # Einthoven, Goldberger
+            i = mv["I"] if "I" in mv else mv["II"] - mv["III"]
+            ii = mv["II"] if "II" in mv else i + mv["III"]
+            mv = {"I": i, "II": ii, "III": ii - i, "aVR": -(i + ii) / 2, "aVL": i - ii / 2, "aVF": ii - i / 2} | mv
+        self.mv, self.fs, self.used = mv, fs, tuple(x for x in used if x in mv) or tuple(mv)
+        self._slopes: dict[tuple[str, ...], Samples] = {}
+        self._complexes: dict[tuple[tuple[str, ...], int], tuple[int, int]] = {}
+
+    @cached_property
+    def views(self) -> list[NDArray[np.int64]]:
+        """Beats, samples: of all leads used at each threshold, then of single leads."""
+        energy = [e for x in self.used if (e := self._energy(self.mv[x])) is not None]
+        if not energy:
+            return [np.zeros(0, np.int64)]
+        views = [(np.mean(energy, axis=0), share) for share in SHARES] + [(e, SHARES[0]) for e in energy[:4]]
+        nearest = max(1, round(0.22 * self.fs))
+        return [find_peaks(np.pad(e, 1), height=share, distance=nearest)[0] - 1 for e, share in views]
+
+    def _energy(self, row: Samples) -> Samples | None:
+        k, block = max(1, round(0.02 * self.fs)), round(1.5 * self.fs)
+        rise = np.pad(row[k:] - row[:-k], (k // 2, k - k // 2))
+        e = uniform_filter1d(rise**2, max(1, round(0.08 * self.fs)))
+        usual = float(np.percentile([e[s : s + block].max() for s in range(0, len(e), block)], 75))
+        return np.clip(e / usual, 0, 4) if usual > 1e-4 else None  # 0.01 mV in 20 ms is no QRS complex
+
+    def qrs(self, leads: tuple[str, ...], near: int) -> tuple[int, int] | None:
+        """Onset and offset of the QRS complex nearest to a sample: where the leads' summed slope leaves its floor."""
+        beat = min((int(x) for w in self.views for x in w), key=lambda x: abs(x - near), default=None)
+        if beat is None or abs(beat - near) > 0.15 * self.fs:
+            return None
+        if (leads, beat) not in self._complexes:
+            reach, rest, middle = (round(s * self.fs) for s in (0.2, 0.02, 0.08))
+            first = max(0, beat - reach)
+            piece, beat_at = self._slope(leads)[first : beat + reach], beat - first
+            steep = piece > np.median(piece) + 0.07 * (piece.max() - np.median(piece))
+            peak = max(0, beat_at - middle) + int(np.argmax(piece[max(0, beat_at - middle) : beat_at + middle]))
+            flat = np.flatnonzero(np.convolve(steep, np.ones(rest), "valid") == 0)  # begin of `rest` flat samples
+            before, after = flat[flat + rest <= peak], flat[flat > peak]
+            on, off = before[-1] + rest if len(before) else 0, after[0] - 1 if len(after) else len(steep) - 1
+            self._complexes[leads, beat] = first + int(on), first + int(off)
+        return self._complexes[leads, beat]
+
+    def _slope(self, leads: tuple[str, ...]) -> Samples:
+        if leads not in self._slopes:
+            width = max(1, round(0.012 * self.fs))
+            each = [np.abs(np.gradient(uniform_filter1d(self.mv[x], width))) for x in leads]
+            self._slopes[leads] = np.sum([np.clip(s / max(np.percentile(s, 98), 1e-6), 0, 1) for s in each], axis=0)
+        return self._slopes[leads]
+
+
+def read_strip(data: bytes, used: tuple[str, ...] = ()) -> Signal:
+    """The signal of one serialized `EcgWindow` (docs/produce.md), read by its wire format alone."""
+    fields: dict[int, list[bytes]] = {}
+    for number, value in _fields(data):
+        fields.setdefault(number, []).append(value)
+    if not {10, 11, 12, 13} <= set(fields):
+        raise ValueError("the strip is not an EcgWindow with a rate, leads, their units and samples")
+    lsb = np.frombuffer(b"".join(fields[12]), "<f4").astype(float)
+    counts = np.frombuffer(fields[13][-1], "<i2").reshape(len(fields[11]), -1)
+    mv = np.where(counts == NO_SAMPLE, 0.0, counts * lsb[:, None] / 1000.0)
+    return Signal(
+        {x.decode(): r for x, r in zip(fields[11], mv, strict=True)}, struct.unpack("<d", fields[10][-1])[0], used
+    )
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Field numbers and values of a Protobuf message; variable-length numbers (wire type 0) are left out."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        start = at
+        while data[at] > 127:
+            at += 1
+        at += 1
+        return sum((byte & 127) << (7 * k) for k, byte in enumerate(data[start:at]))
+
+    while at < len(data):
+        number, kind = divmod(varint(), 8)
+        size = varint() if kind in (0, 2) else {1: 8, 5: 4}[kind]
+        if kind:
+            yield number, data[at : at + size]
+            at += size
+
+
+def read_record(path: Path, start_s: float, seconds: float, used: tuple[str, ...] = ()) -> Signal:
+    """``seconds`` of a WFDB record from ``start_s`` on."""
+    head = wfdb.rdheader(str(path))
+    start, n = round(start_s * head.fs), round(seconds * head.fs)
+    read = wfdb.rdrecord(str(path), sampfrom=start, sampto=min(head.sig_len, start + n))
+    scale = [1e-3 if unit.lower() in ("uv", "µv") else 1.0 for unit in read.units]
+    return Signal(dict(zip(read.sig_name, read.p_signal.T * np.array(scale)[:, None], strict=True)), head.fs, used)
