@@ -113,7 +113,8 @@ def table(score: Score, made: int, accused: int, reviewed: int) -> str:
 
 `python -m tests.verification.mutations --n {score.made.total()} --write`, seed {SEED}.
 {made} alerts of real recordings (LUDB, MIT-BIH, CinC 2015, CinC 2021 samples, CUDB);
-{score.alerts} of them are true and were corrupted, each copy in one place. A corruption is false by construction: `tests/verification/corruptions.py`.
+{score.alerts} of them are true and were corrupted, each copy in one place. A corruption is
+false by construction: `tests/verification/corruptions.py`.
 
 | kind | corruptions | missed | found |
 |---|---|---|---|
@@ -121,7 +122,8 @@ def table(score: Score, made: int, accused: int, reviewed: int) -> str:
 | **all** | {score.made.total()} | {len(score.missed)} | **{score.caught:.2%}** |
 
 True alerts accused: {accused} of {score.alerts + accused}.
-{reviewed} alerts in which the independent scorer finds nothing are faulty by review (`tests/verification/reviewed.toml`, with the reason); they are not among the true ones.
+{reviewed} alerts in which the independent scorer finds nothing are faulty by review
+(`tests/verification/reviewed.toml`, with the reason); they are not among the true ones.
 """
 
 
