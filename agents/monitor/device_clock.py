@@ -32,7 +32,7 @@ MAX_FIRST_ERROR_S = 1.0  # truncation to whole seconds, the coarsest clock in us
 SMALLEST_CORRECTION_S = 0.02  # a first device time nearer to the smoothed one keeps the offset
 AHEAD_S = 5.0  # samples that arrive this much before they were measured lower the offset
 ALIKE = 3  # messages that must agree on it: one message alone may carry a wrong gateway time
-FALLING_S = 1.0  # the delay of a backlog that drains falls by more than this in 30 s; drift of 100 ppm: by 3 ms
+FALLING_S = 1.0  # a backlog drains: the delays to gateway and broker fall by more in 30 s; drift of 100 ppm: by 3 ms
 STABLE_S, STABLE_RANGE_S = 3.0, 0.5  # a backlog has drained when the delays of this time lie within this range
 
 
@@ -63,6 +63,7 @@ class _Mark:
     device_ns: int
     n_samples: int
     delay_ns: int  # gateway time less the smoothed device time of the last sample
+    arrival_ns: int  # append time less that
 
 
 class DeviceClock:
@@ -105,20 +106,21 @@ class DeviceClock:
         times = [self._moved_ns(mark, last) for mark in self._marks]
         return (max(times) - min(times)) / S
 
-    def take(self, window: EcgWindow, sample: int) -> MessageTime:
+    def take(self, window: EcgWindow, sample: int, append_ns: int) -> MessageTime:
         """Time of the next message, whose first sample has the number ``sample``."""
         while self._marks and sample - self._marks[0].sample > SMOOTHED_S * self._fs_hz:
             self._marks.popleft()
         device_ns = self._device_ns(window, sample)
         offset_ns = self.offset_ns
-        delay_ns = window.gateway_time_ns - device_ns - self._ns(window.n_samples - 1)
-        self._marks[-1] = _Mark(sample, window.device_time_ns, window.n_samples, delay_ns)
+        end_ns = device_ns + self._ns(window.n_samples - 1)
+        delay_ns, arrival_ns = window.gateway_time_ns - end_ns, append_ns - end_ns
+        self._marks[-1] = _Mark(sample, window.device_time_ns, window.n_samples, delay_ns, arrival_ns)
         self._keep_causal()
         return MessageTime(device_ns, self.offset_ns, self.offset_ns - offset_ns)
 
     def _device_ns(self, window: EcgWindow, sample: int) -> int:
         own_ns = window.device_time_ns
-        self._marks.append(_Mark(sample, own_ns, window.n_samples, 0))
+        self._marks.append(_Mark(sample, own_ns, window.n_samples, 0, 0))
         smoothed_ns = self._smoothed_ns(sample)
         if self._first is not None:
             first, first_ns = self._first
@@ -136,7 +138,9 @@ class DeviceClock:
         """Lower the offset where samples arrive before they were measured, while the delay falls."""
         delays = [mark.delay_ns for mark in self._marks]
         newest_ns = max(delays[-ALIKE:])
-        if self.offset_ns - newest_ns > AHEAD_S * S and max(delays) - newest_ns > FALLING_S * S:
+        fell_ns = max(mark.arrival_ns for mark in self._marks) - self._marks[-1].arrival_ns
+        fell_ns = min(fell_ns, max(delays) - newest_ns)
+        if self.offset_ns - newest_ns > AHEAD_S * S and fell_ns > FALLING_S * S:
             self.offset_ns, self._draining = whole_us(newest_ns), True
         elif self._draining:
             since = self._marks[-1].sample - STABLE_S * self._fs_hz

@@ -248,7 +248,7 @@ class MessageReassembly:
             del self._kept[next(iter(self._kept))]
         if self._clock is None:
             self._clock = DeviceClock(self._fs_hz, window, self._samples + missing, self.clock_offset_ns)
-        time = self._clock.take(window, self._samples + missing)
+        time = self._clock.take(window, self._samples + missing, append_ns)
         self._samples += missing + window.n_samples
         self.clock_offset_ns = time.offset_ns
         if window.patient and window.patient != self.patient:
