@@ -168,8 +168,8 @@ class Analysis:
         rhythm = self._tier.push(self._with_leads_of_the_tier(chunk))
         if rhythm.last_judged is not None and rhythm.last_judged != self._last_judged:
             self._last_judged = rhythm.last_judged
-            # A gateway's clock may run ahead; no signal is newer than its message.
-            judged_ns = min(now_ns, self.buffer.instant_ns(rhythm.last_judged))
+            # A gateway's clock may be wrong: the age of a verdict follows from append times.
+            judged_ns = min(now_ns, self.buffer.instant_ns(rhythm.last_judged) + piece.delay_ns)
             self.judged_at_ns = max(self.judged_at_ns or 0, judged_ns)
         if ended:
             rhythm = replace(rhythm, episodes=(*ended, *rhythm.episodes))

@@ -48,11 +48,14 @@ class MessageTime:
         Added to device time, gives the time of documents.
     shift_ns : int
         Change of the offset that also holds for the samples before this message.
+    delay_ns : int
+        Usual append time less the time of documents; a gateway's clock may be wrong. 0 while a backlog drains.
     """
 
     device_ns: int
     offset_ns: int
     shift_ns: int
+    delay_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,13 @@ class DeviceClock:
         delay_ns, arrival_ns = window.gateway_time_ns - end_ns, append_ns - end_ns
         self._marks[-1] = _Mark(sample, window.device_time_ns, window.n_samples, delay_ns, arrival_ns)
         self._keep_causal()
-        return MessageTime(device_ns, self.offset_ns, self.offset_ns - offset_ns)
+        return MessageTime(device_ns, self.offset_ns, self.offset_ns - offset_ns, self._usual_delay_ns())
+
+    def _usual_delay_ns(self) -> int:
+        arrivals = [mark.arrival_ns for mark in self._marks]
+        least_ns = min(arrivals)
+        draining = max(arrivals) - least_ns > FALLING_S * S and least_ns not in arrivals[:-ALIKE]
+        return 0 if draining else least_ns - self.offset_ns
 
     def _device_ns(self, window: EcgWindow, sample: int) -> int:
         own_ns = window.device_time_ns

@@ -68,6 +68,8 @@ class Piece:
         Smoothed device time of the first sample.
     clock_offset_ns : int
         Added to device time, gives the time of documents.
+    delay_ns : int
+        Usual append time of a sample less its time in documents; 0 while a backlog drains.
     shift_ns : int
         Change of the offset that also holds for the earlier samples of the segment.
     """
@@ -78,7 +80,8 @@ class Piece:
     fs_hz: float
     device_ns: int
     clock_offset_ns: int
-    shift_ns: int = 0
+    delay_ns: int
+    shift_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +263,7 @@ class MessageReassembly:
             fs_hz=self._fs_hz,
             device_ns=time.device_ns,
             clock_offset_ns=time.offset_ns,
+            delay_ns=time.delay_ns,
             shift_ns=time.shift_ns if index == self.segment_index else 0,
         )
 

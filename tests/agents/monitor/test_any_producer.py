@@ -201,6 +201,19 @@ def test_a_restarted_worker_finds_the_same_instants(device_clock: Callable[[EcgW
     assert asystole(alone, onset_s=74.0).id == asystole(after, onset_s=74.0).id
 
 
+@pytest.mark.parametrize("wrong_s", [-95.7, -1e9, 95.7])
+def test_a_gateway_whose_clock_is_wrong_leaves_the_bed_judged(wrong_s: float) -> None:
+    bed = BedUnderTest()
+    for k, window in enumerate(windows()):
+        bed.clock.set_ns(window.gateway_time_ns + S // 20)
+        wrong = replace(window, gateway_time_ns=window.gateway_time_ns + round(wrong_s * S))
+        bed.outputs += bed.monitor.apply_window(wrong, k, bed.clock.now_ns())
+        bed.clock.advance_s(0.6)
+        bed.outputs += bed.monitor.tick(caught_up=True)
+    assert bed.of("CANNOT_ANALYZE") == []
+    assert bed.of("ASYSTOLE")[0].sounding
+
+
 # ---- a backlog -----------------------------------------------------------------------------------------------------
 
 
