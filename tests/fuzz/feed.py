@@ -205,3 +205,13 @@ def usable_map(packets: Sequence[Packet], seconds: float) -> dict[str, NDArray[n
                 part = packet.usable[row, at] & np.isfinite(packet.mv[row, at])
                 line[a:b] |= part[: max(0, n - a)]
     return found
+
+
+def present_map(packets: Sequence[Packet], seconds: float) -> NDArray[np.bool_]:
+    """On a grid of `GRID_HZ`: some attached lead had a sample."""
+    found = np.zeros(round(seconds * GRID_HZ) + 1, bool)
+    for packet in packets:
+        rows = [k for k, lead in enumerate(packet.leads) if lead not in packet.leads_off]
+        at = np.flatnonzero(np.isfinite(packet.mv[rows]).any(axis=0)) / packet.fs_hz + packet.start_s
+        found[np.clip((at * GRID_HZ).round().astype(int), 0, found.size - 1)] = True
+    return found

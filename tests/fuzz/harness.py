@@ -121,7 +121,8 @@ async def _run(records: list[Record], clean_start_s: float) -> Run:
     )
     warm_up = WarmUp(SETTINGS)
     warm_up.begin()
-    await processor.restore(0, warm_up)
+    await processor.restore_beds(log)
+    await processor.restore_signal(log, 0, warm_up, 0)
     last_s = max([r.append_s for r in records] + [clean_start_s + CLEAN_SECONDS])
     ticks = [(T0_NS + round(k * TICK_S * S), 2, None) for k in range(1, round((last_s + AFTER_S) / TICK_S))]
     arrivals = [(T0_NS + round(r.append_s * S), 1, r) for r in records]

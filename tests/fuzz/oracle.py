@@ -17,7 +17,7 @@ from streams.bed import Bed, Vitals
 from streams.document import ns_of_time
 from tests.agents import law
 from tests.agents.signals import T0_NS, S
-from tests.fuzz.feed import LETHAL
+from tests.fuzz.feed import GRID_HZ, LETHAL
 from tests.fuzz.harness import CLEAN_SECONDS, TICK_S, TOPICS, Run, clean_alone, clean_records, documents
 from tests.fuzz.schedule import BED_STREAM, CLEAN_STREAM, Built
 
@@ -32,6 +32,7 @@ SLACK_S = 1.6  # a message waits 1 s for a missing one; the clock of the beds ti
 AHEAD_S = 1.0  # a verdict may not lie in the future
 WORK_S = 1.0  # CPU seconds of one record
 RECENT_S = 10.0
+WITHOUT_S = 2.0  # a verdict on signal has samples this near before it
 KINDS = (
     "worker end",
     "law",
@@ -42,6 +43,7 @@ KINDS = (
     "legal dead-lettered",
     "vitals missing",
     "verdict in the future",
+    "verdict without signal",
     "rhythm without a verdict",
     "false lethal alarm",
     "needless technical alarm",
@@ -160,10 +162,10 @@ def _law_and_vitals(built: Built, found: Run) -> Iterator[Violation]:
         a, b = (start_ns - T0_NS) / S, (stop_ns - T0_NS) / S
         yield Violation("vitals missing", f"none from {a:.1f} to {b:.1f} s")
         break
-    yield from _truth(written)
+    yield from _truth(built, written)
 
 
-def _truth(written: list[tuple[int, law.Written]]) -> Iterator[Violation]:
+def _truth(built: Built, written: list[tuple[int, law.Written]]) -> Iterator[Violation]:
     for at_ns, document in written:
         if not isinstance(document, Vitals):
             continue
@@ -172,6 +174,12 @@ def _truth(written: list[tuple[int, law.Written]]) -> Iterator[Violation]:
             text = f"judged_at {(judged_ns - at_ns) / S:.1f} s ahead at {(at_ns - T0_NS) / S:.1f} s"
             yield Violation("verdict in the future", text)
             return
+        if judged_ns is not None and built.present is not None:
+            judged_s = (judged_ns - T0_NS) / S
+            a, b = round((judged_s - WITHOUT_S) * GRID_HZ), round((judged_s + 0.1) * GRID_HZ)
+            if b <= built.present.size and not built.present[max(0, a) : b].any():
+                yield Violation("verdict without signal", f"judged_at {judged_s:.1f} s: no sample for {WITHOUT_S:g} s")
+                return
         stale = judged_ns is None or at_ns - judged_ns > (RECENT_S + 1.5) * S
         if stale and document.rhythm is not None:
             yield Violation("rhythm without a verdict", f"{document.rhythm!r} at {(at_ns - T0_NS) / S:.1f} s")

@@ -10,18 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.fuzz.distortion import Distortion
-from tests.fuzz.feed import GRID_HZ, LETHAL, Episode, Packet, Record, Signal, cut, usable_map
+from tests.fuzz.feed import GRID_HZ, LETHAL, Episode, Packet, Record, Signal, cut, present_map, usable_map
 from tests.fuzz.illegal_messages import Illegal, bed_of_partition
-from tests.fuzz.message_distortions import MESSAGE_DISTORTIONS
+from tests.fuzz.message_distortions import MESSAGE_DISTORTIONS, Flood, Restart, SecondProducer, Sequence
 from tests.fuzz.signal_distortions import SIGNAL_DISTORTIONS
 from tests.fuzz.sources import Source
-from tests.fuzz.timing_distortions import TIMING_DISTORTIONS
+from tests.fuzz.timing_distortions import TIMING_DISTORTIONS, DeviceClock, GatewayClock
 
 KINDS = (*SIGNAL_DISTORTIONS, *TIMING_DISTORTIONS, *MESSAGE_DISTORTIONS, Illegal)
 BED_STREAM = bed_of_partition("icu-3/", 0)
 CLEAN_STREAM = bed_of_partition("icu-4/", 0)
+OTHER_TIMES = (DeviceClock, GatewayClock, Restart, SecondProducer, Sequence, Flood)
 LEARNT_S = 10.0  # usable signal before an episode that must be raised
 RAISED_S = 10.0
 
@@ -78,6 +80,8 @@ class Built:
         By when: the signal up to 10 s after the onset has arrived.
     longest_s : float
         The longest message.
+    present : array, one value each 1 / `GRID_HZ` s, or None
+        Some lead had a sample; None where documents may rightly state other times than those of the schedule.
     """
 
     schedule: Schedule
@@ -87,6 +91,7 @@ class Built:
     must_raise: bool
     deadline_s: float
     longest_s: float
+    present: NDArray[np.bool_] | None
 
 
 def draw(seed: int, names: Mapping[str, Source], *, most: int = 6) -> Schedule:
@@ -124,7 +129,9 @@ def build(schedule: Schedule, source: Source, beats_s: list[float]) -> Built:
     records.sort(key=lambda r: r.append_s)
     must, deadline_s = _must_raise(signal, packets, schedule.seconds)
     longest_s = max((p.seconds for p in packets), default=0.0)
-    return Built(schedule, signal.episode, packets, records, must, deadline_s, longest_s)
+    other_times = any(isinstance(d, OTHER_TIMES) for d in ordered)
+    present = None if other_times else present_map(packets, schedule.seconds)
+    return Built(schedule, signal.episode, packets, records, must, deadline_s, longest_s, present)
 
 
 def _signal(schedule: Schedule, source: Source, beats_s: list[float]) -> Signal:
