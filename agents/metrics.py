@@ -20,9 +20,9 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self.windows = Counter("gem_bedside_windows", "Windows processed.", registry=registry)
         self.dead_letters = Counter("gem_bedside_dead_letters", "Messages that could not be read.", registry=registry)
-        self.rejected_batches = Counter(
-            "gem_bedside_rejected_batches",
-            "Compressed batches that were not expanded, or not readable; each is one dead letter.",
+        self.rejected_unread = Counter(
+            "gem_bedside_rejected_unread",
+            "Batches too large or unreadable, and messages on which a worker ended twice; each is one dead letter.",
             registry=registry,
         )
         self.failed_steps = Counter(

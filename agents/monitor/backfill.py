@@ -16,6 +16,7 @@ from typing import Protocol
 
 from agents.clock import Clock
 from agents.lifecycle.outputs import Outputs
+from agents.monitor.attempts import Attempts
 from agents.monitor.bed import BedMonitor
 from agents.monitor.partition_log import LogReader, PartitionLog
 from agents.worker.sender import Incoming
@@ -39,6 +40,7 @@ class BackfillTarget(Protocol):
     next_offset: int
     clock: Clock
     log: PartitionLog
+    attempts: Attempts
 
     def exclusive(self) -> AbstractAsyncContextManager[bool]:
         """One step at a time; False where the partition is not held any more."""
@@ -84,7 +86,8 @@ async def backfill(target: BackfillTarget) -> None:
                 async with target.exclusive() as held:
                     if not held:
                         return  # the next worker finds the rest in the bed documents
-                    await _analyse(target, message, at_the_gap)  # latest first 5
+                    async with target.attempts.attempt(message):
+                        await _analyse(target, message, at_the_gap)  # latest first 5
                 handled += 1
                 if handled % RECORD_EVERY == 0:
                     await _record_progress(target, min(message.offset, soonest_end) - 1)  # latest first 6

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 
 from agents.lifecycle.outputs import Outputs
+from agents.lifecycle.state_machine import ApplyResult
 from agents.metrics import Metrics
 from agents.monitor.bed import BedMonitor, Saved
 from agents.monitor.delivery import Delivery, Prepared
@@ -123,3 +124,11 @@ def reason_of_failure(error: BaseException, patient: str = "") -> str:
     if len(text) > REASON_LONGEST:
         text = text[:REASON_LONGEST] + "…"
     return f"analysis failed: {type(error).__name__}: {text}"
+
+
+def logged_step(what: str, step: Callable[[], tuple[list[Outputs], ApplyResult]]) -> list[Outputs]:
+    """The outputs of a step; the log says where it changed nothing, and why."""
+    outputs, outcome = step()
+    if not outcome.applied:
+        log.info("%s changed nothing: %s", what, outcome.reason)
+    return outputs

@@ -5,7 +5,7 @@ Tests pass a log in memory (tests/agents/monitor/memory_log.py).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
@@ -47,8 +47,11 @@ class PartitionLog(Protocol):
 class KafkaLogReader:
     """`LogReader` on a plain consumer."""
 
-    def __init__(self, consumer: Any, topics: Topics, number: int) -> None:
+    def __init__(
+        self, consumer: Any, topics: Topics, number: int, mark: Callable[[Incoming], Incoming] = lambda message: message
+    ) -> None:
         self._consumer = consumer
+        self._mark = mark  # refused messages (`agents.monitor.attempts`)
         self._topics = topics
         self._number = number
 
@@ -60,16 +63,25 @@ class KafkaLogReader:
         """The first offset of a window appended at most ``seconds`` before the window before ``offset``."""
         return await offset_before(self._consumer, self._topics.windows, self._number, offset, seconds)
 
-    def read_windows(self, start: int, stop: int) -> AsyncIterator[list[Incoming]]:
+    async def read_windows(self, start: int, stop: int) -> AsyncIterator[list[Incoming]]:
         """The windows from offset ``start`` to ``stop`` (exclusive), batch by batch."""
-        return read_range(self._consumer, self._topics.windows, self._number, start, stop)
+        async for batch in read_range(self._consumer, self._topics.windows, self._number, start, stop):
+            yield [self._mark(message) for message in batch]
 
 
 class KafkaPartitionLog:
     """`PartitionLog` of one partition in Kafka."""
 
-    def __init__(self, settings: Settings, topics: Topics, ends: LogEnds, number: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Topics,
+        ends: LogEnds,
+        number: int,
+        mark: Callable[[Incoming], Incoming] = lambda message: message,
+    ) -> None:
         self._settings = settings
+        self._mark = mark
         self._topics = topics
         self._ends = ends
         self._number = number
@@ -78,7 +90,7 @@ class KafkaPartitionLog:
     async def open(self) -> AsyncIterator[LogReader]:
         """A reader with a consumer of its own."""
         async with plain_consumer(self._settings) as consumer:
-            yield KafkaLogReader(consumer, self._topics, self._number)
+            yield KafkaLogReader(consumer, self._topics, self._number, self._mark)
 
     def end(self) -> int | None:
         """The offset after the last window; None where it is not known as of now."""

@@ -23,14 +23,13 @@ from functools import partial
 from typing import TypeVar
 
 from agents.clock import Clock
-from agents.lifecycle.outputs import Outputs
-from agents.lifecycle.state_machine import ApplyResult
 from agents.metrics import Metrics
+from agents.monitor.attempts import Attempts
 from agents.monitor.backfill import backfill
 from agents.monitor.bed import BedMonitor, new_bed, system_bed
 from agents.monitor.delivery import Delivery
 from agents.monitor.feed_problems import SERVICE_CODES, service_report
-from agents.monitor.isolation import Isolation, Step, reason_of_failure
+from agents.monitor.isolation import Isolation, Step, logged_step, reason_of_failure
 from agents.monitor.messages import MessageReader
 from agents.monitor.partition_log import LogReader, PartitionLog
 from agents.monitor.restore import restored_monitor
@@ -111,6 +110,7 @@ class PartitionProcessor:
         worker_lag_s: Callable[[], float] | None = None,
         progressed: Callable[[], None] = lambda: None,
         fail: Callable[[BaseException], None] = lambda error: None,
+        attempts: Attempts | None = None,
     ) -> None:
         self.number = number
         self.clock = clock
@@ -131,8 +131,9 @@ class PartitionProcessor:
         self._worker_lag_s = worker_lag_s
         self._progressed = progressed
         self._fail = fail
+        self.attempts = Attempts() if attempts is None else attempts
         self._lock = asyncio.Lock()  # held for one step and its delivery
-        self._available = asyncio.Event()  # restored and held, or discarded
+        self.available = asyncio.Event()  # restored and held, or discarded
         self._documents_restored = False
         self._watch_from_ns = 0  # the watchdog speaks from this time on, also while the backlog is read
         self._restored = False
@@ -148,16 +149,17 @@ class PartitionProcessor:
         return self._restored
 
     @asynccontextmanager
-    async def exclusive(self) -> AsyncIterator[bool]:
-        """One step at a time, and only while the partition is restored and held; False where it was discarded."""
+    async def exclusive(self, message: Incoming | None = None) -> AsyncIterator[bool]:
+        """One step (of a message) at a time, only while the partition is restored and held; False: discarded."""
         while True:
-            await self._available.wait()
+            await self.available.wait()
             await self._lock.acquire()
-            if self._available.is_set():
+            if self.available.is_set():
                 break
             self._lock.release()  # it was revoked while this waited for the lock
         try:
-            yield not self._discarded
+            async with self.attempts.attempt(message):
+                yield not self._discarded
         finally:
             self._lock.release()
 
@@ -191,13 +193,13 @@ class PartitionProcessor:
                 await self._isolation.publish_again(bed, self._delivery.prepare_strips)  # restore 5
             self._restored = True
             self.state = PartitionState.LIVE  # restore 6
-            self._available.set()
+            self.available.set()
             self._start_backfill()
 
     async def revoke(self) -> None:
         """Write nothing any more; returns when the step in progress is finished."""
         self.state = PartitionState.REVOKED
-        self._available.clear()
+        self.available.clear()
         async with self._lock:
             pass
 
@@ -205,7 +207,7 @@ class PartitionProcessor:
         """Held again in the generation after the last one: nobody else held it, so the state is still valid."""
         self._set_generation(generation, self.generation)
         self.state = PartitionState.LIVE if self._skip is None else PartitionState.CATCHING_UP
-        self._available.set()
+        self.available.set()
 
     def discard(self) -> None:
         """Another worker may have held the partition: this state is not used any more."""
@@ -213,7 +215,7 @@ class PartitionProcessor:
         self._discarded = True
         if self.backfill_task is not None:
             self.backfill_task.cancel()
-        self._available.set()  # the steps that wait end
+        self.available.set()  # the steps that wait end
 
     def _set_generation(self, generation: int, written: int) -> None:
         """Hold the partition in ``generation``; ``written`` is the highest generation in its documents.
@@ -256,10 +258,14 @@ class PartitionProcessor:
             if self.state is PartitionState.LIVE:
                 await self._catch_up_if_lagging(message)
             if self._skip is None:
-                await self.process_window(message)
+                await self._attempt_window(message)
             else:
                 await self._skip_window(self._skip, message)
             self.next_offset = message.offset + 1
+
+    async def _attempt_window(self, message: Incoming) -> None:
+        async with self.attempts.attempt(message):
+            await self.process_window(message)
 
     async def process_window(self, message: Incoming) -> None:
         """Process one window under the lock."""
@@ -312,7 +318,7 @@ class PartitionProcessor:
             bed = self.beds[name]
             await self.take("message", bed, partial(bed.reclaim_tail, tail[0].offset))
         for message in sorted((m for tail in skip.tails.values() for m in tail), key=lambda m: m.offset):
-            await self.process_window(message)
+            await self._attempt_window(message)
         self._start_backfill()
 
     def _start_backfill(self) -> None:
@@ -332,7 +338,7 @@ class PartitionProcessor:
 
     async def on_action(self, message: Incoming) -> None:
         """Apply a person's action to its bed."""
-        async with self.exclusive() as held:
+        async with self.exclusive(message) as held:
             action = await self._read(message, self._messages.action) if held else None
             if action is None:
                 return
@@ -347,12 +353,12 @@ class PartitionProcessor:
                 await self.reject(message, f"bed_stream {action.bed_stream!r} is no bed here: {hint} ({message.place})")
             elif message.offset > bed.bed.applied.get(self._topics.actions, -1):
                 apply = partial(bed.apply_action, action, message.offset)
-                step = partial(_logged, f"{action.action} on {action.bed_stream}", apply)
+                step = partial(logged_step, f"{action.action} on {action.bed_stream}", apply)
                 await self.take("action", bed, step, message)
 
     async def on_interpretation(self, message: Incoming) -> None:
         """Attach an interpretation to its alert; on `SYSTEM`, raise or end the alarm of a missing service."""
-        async with self.exclusive() as held:
+        async with self.exclusive(message) as held:
             document = await self._read(message, self._messages.interpretation) if held else None
             if document is None:
                 return
@@ -365,7 +371,7 @@ class PartitionProcessor:
             elif message.offset > bed.bed.applied.get(self._topics.interpretations, -1):
                 step = partial(bed.apply_interpretation, document, message.offset)
                 what = f"interpretation of {document.alert_id}"
-                await self.take("interpretation", bed, partial(_logged, what, step), message)
+                await self.take("interpretation", bed, partial(logged_step, what, step), message)
 
     async def _on_service_state(self, document: InterpretationMessage, message: Incoming) -> None:
         """Raise the alarm of a missing service (its message has a reason), or end it."""
@@ -491,10 +497,3 @@ class PartitionProcessor:
 
     def _monitor_of(self, bed: Bed) -> BedMonitor:
         return BedMonitor(bed, self._settings, self.clock, encoder=self._encoder, generation=self.generation)
-
-
-def _logged(what: str, step: Callable[[], tuple[list[Outputs], ApplyResult]]) -> list[Outputs]:
-    outputs, outcome = step()
-    if not outcome.applied:
-        log.info("%s changed nothing: %s", what, outcome.reason)
-    return outputs

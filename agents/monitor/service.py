@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.clock import Clock
+from agents.monitor.attempts import Attempts
 from agents.monitor.delivery import Delivery
 from agents.monitor.encoder_tier import EncoderTier
 from agents.monitor.partition_log import KafkaLogReader, KafkaPartitionLog
 from agents.monitor.partition_processor import PartitionProcessor
 from agents.monitor.warm_up import WarmUp
 from agents.settings import Settings
+from agents.worker.commit_metadata import MetadataCommits, committed_states
 from agents.worker.lease import Lease
 from agents.worker.log_reader import committed_offsets, plain_consumer
 from agents.worker.sender import Incoming
@@ -46,6 +48,8 @@ class Monitor(Worker):
         self.encoder.found = self._on_encoder_result
         self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.check, self._offer)
         self.warm_up = WarmUp(settings)
+        self.commits = MetadataCommits(self.app)
+        self.attempts = Attempts(self.commits.commit)
         self._assignment = asyncio.Event()  # between a revocation and the next assignment it is not set
         self._restoring: asyncio.Task[None] | None = None
         self.agent(self.topics.windows, self._on_window)
@@ -63,7 +67,8 @@ class Monitor(Worker):
         self.run_forever(self._report_encoder_forever(), "the report of the encoder")
 
     async def stop(self) -> None:
-        """Stop the app, then the encoder."""
+        """Stop the app, then the encoder; the partitions are released first."""
+        await self.attempts.release(self.positions)
         await super().stop()
         await self.encoder.stop()
 
@@ -87,6 +92,7 @@ class Monitor(Worker):
 
         Messages of a partition wait until it is restored.
         """
+        self.commits.extend(self.attempts)
         before, generation = self.lease.generation, self.lease.taken()  # restore 1
         numbers = sorted({at.partition for at in assigned if at.topic == self.topics.windows})
         kept = {n for n in numbers if n in self.processors and self.processors[n].restored}
@@ -113,7 +119,7 @@ class Monitor(Worker):
             number,
             settings=self.settings,
             clock=self.clock,
-            log=KafkaPartitionLog(self.settings, self.topics, self.ends, number),
+            log=KafkaPartitionLog(self.settings, self.topics, self.ends, number, self.attempts.marked),
             delivery=self.delivery,
             metrics=self.metrics,
             generation=generation,
@@ -121,6 +127,7 @@ class Monitor(Worker):
             worker_lag_s=lambda: self.lag_s,
             progressed=self.progressed,
             fail=self.fail,
+            attempts=self.attempts,
         )
 
     async def _restore(self, places: list[tuple[str, int]], new: list[PartitionProcessor]) -> None:
@@ -130,13 +137,17 @@ class Monitor(Worker):
             async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
                 committed = await committed_offsets(consumer, places)
                 self.hold(committed)
+                numbers = {processor.number for processor in new}
+                await self.attempts.take(
+                    await committed_states(consumer, {p: o for p, o in committed.items() if p[1] in numbers})
+                )
                 for processor in new:
                     await processor.restore_beds(KafkaLogReader(consumer, self.topics, processor.number))
             if new:
                 async with plain_consumer(self.settings) as consumer:
                     for processor in new:
                         beds = sum(len(p.beds) for p in self.processors.values() if not p.restored)
-                        reader = KafkaLogReader(consumer, self.topics, processor.number)
+                        reader = KafkaLogReader(consumer, self.topics, processor.number, self.attempts.marked)
                         offset = committed[self.topics.windows, processor.number]
                         await processor.restore_signal(reader, offset, self.warm_up, beds)
             self.ready.set()
@@ -150,22 +161,25 @@ class Monitor(Worker):
     async def _held(self, number: int) -> PartitionProcessor | None:
         """The partition; None where this worker does not hold it any more."""
         await self._assignment.wait()
-        return self.processors.get(number)
+        processor = self.processors.get(number)
+        if processor is not None:
+            await processor.available.wait()
+        return processor
 
     async def _on_window(self, message: Incoming) -> None:
         processor = await self._held(message.partition)
         if processor is not None:
-            await processor.on_window(message)
+            await processor.on_window(self.attempts.marked(message))
 
     async def _on_action(self, message: Incoming) -> None:
         processor = await self._held(message.partition)
         if processor is not None:
-            await processor.on_action(message)
+            await processor.on_action(self.attempts.marked(message))
 
     async def _on_interpretation(self, message: Incoming) -> None:
         processor = await self._held(message.partition)
         if processor is not None:
-            await processor.on_interpretation(message)
+            await processor.on_interpretation(self.attempts.marked(message))
 
     async def _on_encoder_result(self, bed_stream: str, ecg: Ecg, findings: Mapping[str, float]) -> None:
         processor = self.processors.get(partition_of(bed_stream.encode(), self.settings.partitions))

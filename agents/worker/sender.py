@@ -107,7 +107,7 @@ class Sender:
         log.warning("dead letter: %.1000s", reason)
         self._metrics.dead_letters.inc()
         if message.batch_error:
-            self._metrics.rejected_batches.inc()
+            self._metrics.rejected_unread.inc()
         letter = dead_letter(
             message.key,
             message.value,

@@ -95,6 +95,11 @@ class Worker:
         self._positions = {place: self._positions.get(place, offset) for place, offset in committed.items()}
         self.ends.watch(committed)
 
+    @property
+    def positions(self) -> dict[tuple[str, int], int]:
+        """The offset after the last finished message of each partition."""
+        return dict(self._positions)
+
     def waiting(self) -> int | None:
         """Messages that are in Kafka and not handled; None where nobody knows."""
         ends = {place: self.ends.end(*place) for place in list(self._positions)}
