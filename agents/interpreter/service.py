@@ -99,6 +99,7 @@ class Interpreter(Worker):
                 )
             except Exception as error:
                 reason = error.reason if isinstance(error, RejectedMessage) else f"no segment: {type(error).__name__}"
+                reason = message.batch_error or reason
                 await self.sender.reject(message, reason)
                 self._done(event, message)
                 continue

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from agents.clock import Clock
 from agents.settings import Settings
@@ -30,6 +30,21 @@ from streams.alert_bus import AlertBus, Entry, RolledBack, alert_entry, bed_entr
 from streams.bed import Bed, Vitals
 
 log = logging.getLogger(__name__)
+
+# Errors of a Redis that takes no writes for now; another one is about the document, which would hold back all others.
+OF_REDIS = (
+    "OOM",
+    "READONLY",
+    "MISCONF",
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "CLUSTERDOWN",
+    "NOAUTH",
+    "NOPERM",
+)
+REASON_LONGEST = 300  # characters of an exception's text in a dead letter
 
 WAIT_S = 0.5  # before Redis is asked again; its fail-over takes seconds
 SOCKET_S = (
@@ -116,6 +131,11 @@ class Publisher(Worker):
                 log.warning("%s", rollback)
                 await self._fill(dict(self._positions))  # Redis 3
                 self._filled.set()
+            except ResponseError as error:
+                if not _of_redis(error):
+                    await self.sender.reject(message, f"Redis refuses it: …{str(error)[-200:]} ({message.place})")
+                    return
+                await self._wait(error)
             except (RedisError, OSError) as error:
                 await self._wait(error)  # Redis 4
 
@@ -163,6 +183,15 @@ class Publisher(Worker):
                 await self.bus.publish(entries)
                 self.progressed()
                 return
+            except ResponseError as error:
+                if not _of_redis(error):
+                    if len(entries) == 1:  # it was dead-lettered when it was first published
+                        log.error("Redis refuses an entry of %s: %s", entries[0].place, error)
+                        return
+                    for entry in entries:
+                        await self._publish_all([entry])
+                    return
+                await self._wait(error)
             except (RedisError, OSError) as error:
                 await self._wait(error)
 
@@ -200,8 +229,8 @@ class Publisher(Worker):
             if alert_id is None:
                 raise ValueError("header alert_id is missing")
             return strip_entry(keys, alert_id.decode(), value, place, message.offset, message.append_ns // 1_000_000)
-        except ValueError as error:  # pydantic's own errors are ValueErrors
-            reason = str(error).splitlines()[0] if isinstance(error, ValidationError) else str(error)
+        except Exception as error:  # one document's failure is that document's
+            reason = str(error).splitlines()[0] if isinstance(error, ValidationError) else str(error)[:REASON_LONGEST]
             await self.sender.reject(message, f"{reason} ({place} offset {message.offset})")
             return None
 
@@ -232,3 +261,7 @@ class Publisher(Worker):
             await self.sender.reject(entry, f"{item.reason} (inbox entry {item.entry_id})")
             return
         await self.sender.send([Outgoing(self.topics.actions, item.action.bed_stream, item.action.to_json())])
+
+
+def _of_redis(error: ResponseError) -> bool:
+    return any(f"{word} " in str(error) for word in OF_REDIS)
