@@ -253,6 +253,7 @@ class RhythmTier:
             leads_off,
             self._stream.quality,
             self._leads_with_samples(),
+            window,
         )
         off = {code for code in {f.code for f in findings} if not self._limits.is_on(code)}
         ended = self._tracker.end_all([code for code, limit in self._limits.table.items() if not limit.on])

@@ -1,7 +1,10 @@
 """Technical conditions of the signal: detached electrodes, and noise on all leads.
 
-In, once an update: usable and detached leads, and the quality of each lead. Out: `Finding` of LEADS_OFF and
-NOISY_SIGNAL. One fault raises one condition: detached leads, or leads without samples, are not noisy as well.
+In, once an update: usable and detached leads, the quality of each lead and the newest signal. Out: `Finding` of
+LEADS_OFF and NOISY_SIGNAL. One fault raises one condition: detached leads, leads without samples and leads of
+implausible amplitude are not noisy as well.
+The quality of a lead is that of 6 s, so noise is recognised some seconds after it began. Its onset is where the
+quality of 2 s became insufficient. Noise lasts until a usable interval is long enough to show a standstill.
 Source: IEC 60601-2-27, 201.12.4: a noisy or detached lead is indicated as such and never taken for asystole.
 """
 
@@ -11,10 +14,14 @@ from collections.abc import Mapping, Sequence
 
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import criterion_of
+from models.ecg import Ecg
 from models.evidence import Evidence
-from models.signal.quality import IMPLAUSIBLE, LeadQuality
+from models.signal.quality import IMPLAUSIBLE, LeadQuality, lead_quality
 
 NOISY_AFTER_S = 10.0  # docs/alarms.md#codes
+NOISY_EARLY_S = 1.5  # NOISY_SIGNAL may act this early, so that it is on before CANNOT_ANALYZE would be
+USABLE_AGAIN_S = 4.0  # usable signal without a break that ends noise: the limit of ASYSTOLE by default
+ONSET_PIECE_S, ONSET_BACK_S = 2.0, 5.0  # quality of pieces of this length, down to this long ago, dates the onset
 QUALITY_SPAN_S = 1.0  # evidence covers the last second
 METHOD = "lead quality 1"
 
@@ -35,6 +42,7 @@ class TechnicalConditions:
         self._fs = fs_hz
         self._off_since: int | None = None
         self._noisy_since: int | None = None
+        self._noisy_until = 0  # the newest update without a usable lead
 
     def set_leads(self, leads: Sequence[str]) -> None:
         """Change the leads of the bed."""
@@ -47,6 +55,7 @@ class TechnicalConditions:
         leads_off: Sequence[str],
         quality: Mapping[str, LeadQuality],
         with_samples: Sequence[str] | None = None,
+        signal: Ecg | None = None,
     ) -> list[Finding]:
         """Technical conditions present after one update.
 
@@ -62,6 +71,8 @@ class TechnicalConditions:
             Lead to its quality.
         with_samples : sequence of str, optional
             Leads with samples in the last second; all where it is left out.
+        signal : Ecg, optional
+            The newest seconds, which date the onset of noise.
         """
         before = now - round(self._fs)
         out = []
@@ -77,11 +88,18 @@ class TechnicalConditions:
             and (with_samples is None or lead in with_samples)
             and quality[lead].state != IMPLAUSIBLE
         )
-        noisy = bool(attached) and not usable
-        self._noisy_since = None if not noisy else before if self._noisy_since is None else self._noisy_since
-        if self._noisy_since is not None and now - self._noisy_since >= NOISY_AFTER_S * self._fs:
-            rule = f"no lead usable for {NOISY_AFTER_S:g} s"
-            out.append(self._finding("NOISY_SIGNAL", self._noisy_since, now, attached, rule, NOISY_AFTER_S, quality))
+        if attached and not usable:
+            if self._noisy_since is None:
+                self._noisy_since = before if signal is None else min(before, noise_onset(signal, now))
+            self._noisy_until = now
+        elif not attached or now - self._noisy_until >= USABLE_AGAIN_S * self._fs:
+            self._noisy_since = None
+        if self._noisy_since is None or now - self._noisy_since < (NOISY_AFTER_S - NOISY_EARLY_S) * self._fs:
+            return out
+        rule = f"no lead usable for {NOISY_AFTER_S:g} s"
+        if usable:
+            rule = f"no lead usable for {USABLE_AGAIN_S:g} s without a break, for {NOISY_AFTER_S:g} s"
+        out.append(self._finding("NOISY_SIGNAL", self._noisy_since, now, attached, rule, NOISY_AFTER_S, quality))
         return out
 
     def _finding(
@@ -100,3 +118,26 @@ class TechnicalConditions:
             "QUALITY", highest, leads, start, now, criterion=criterion_of(code, rule, limit), method=METHOD
         )
         return Finding(code, onset, now, (evidence,), leads)
+
+
+def noise_onset(signal: Ecg, now: int) -> int:
+    """Absolute sample from which on no lead of the newest signal is usable, at most `ONSET_BACK_S` ago.
+
+    Parameters
+    ----------
+    signal : Ecg
+        The newest seconds, ending at ``now``.
+    now : int
+        Absolute sample after the last one.
+    """
+    fs, n = signal.fs_hz, signal.n_samples
+    size, onset = round(ONSET_PIECE_S * fs), now
+    for back in range(round(ONSET_BACK_S - ONSET_PIECE_S) + 1):
+        stop = n - round(back * fs)
+        if stop < size:
+            break
+        piece = signal.mv[:, stop - size : stop]
+        if any(q.usable for q in lead_quality(piece, fs, signal.leads, signal.leads_off)):
+            break
+        onset = now - (n - stop + size)
+    return onset
