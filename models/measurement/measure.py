@@ -15,6 +15,7 @@ import numpy as np
 
 from models.beats.detector import RECORDED, BeatStream
 from models.ecg import EcgSource
+from models.measurement.acquisition_notes import acquisition_notes
 from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.fiducial_table import FiducialTable
 from models.measurement.long_records import blocks, delineate_record, record_quality
@@ -25,6 +26,7 @@ P_AROUND_S = 5.0  # P waves are confirmed by the beats this near
 MIN_P_SHARE = 0.6  # of those beats: PTB-XL records in sinus rhythm show P waves before 77 % of them and more
 SURE_P_SHARE = 0.85  # P waves before nearly every beat: their PR need not be steady
 MAX_PR_SCATTER_MS = 14.0  # of intermittent P waves: PR of flutter and fibrillation waves varies more
+NOTES_S = 30.0  # of the record, in which the directions of the waves are noted
 INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
 
 
@@ -52,6 +54,8 @@ class Measurement:
         HR bpm; RR, PR, QRS, QT, QTc (Bazett), QTcF (Fridericia) ms; None where nothing could be measured.
     quality : mapping
         Lead to `LeadQuality`.
+    notes : tuple of str
+        Suspected faults of the recording: exchanged arm electrodes, a wrong sampling rate.
     """
 
     fs_hz: float
@@ -60,6 +64,7 @@ class Measurement:
     beats: tuple[MeasuredBeat, ...]
     intervals: Mapping[str, float | None]
     quality: Mapping[str, LeadQuality]
+    notes: tuple[str, ...] = ()
 
     @property
     def r_peaks(self) -> list[int]:
@@ -80,6 +85,7 @@ class Measurement:
             "beats": self._beats_json(),
             "intervals": {k: None if (v := self.intervals[k]) is None else round(v, 2) for k in INTERVALS},
             "quality": {lead: q.score for lead, q in self.quality.items()},
+            "notes": list(self.notes),
         }
 
     def _beats_json(self) -> Iterator[dict[str, Any]]:
@@ -139,13 +145,16 @@ def measure(
     else:
         measured = [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in ecg.leads}) for b in beats]
     inside = tuple(m for m in measured if first <= m.beat.sample < last)
+    intervals = record_intervals(inside, ecg.fs_hz)
+    piece = ecg.slice(first, min(last, first + round(NOTES_S * ecg.fs_hz)))
     return Measurement(
         ecg.fs_hz,
         ecg.n_samples,
         ecg.leads,
         inside,
-        record_intervals(inside, ecg.fs_hz),
+        intervals,
         dict(zip(ecg.leads, marks, strict=True)),
+        acquisition_notes(piece, inside, first, intervals),
     )
 
 

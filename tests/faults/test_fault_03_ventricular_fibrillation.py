@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from models.arrhythmia.tier import find_episodes
 from models.ecg import Ecg
+from models.evaluation.splices import scripted
 from models.measurement.measure import measure
 
 
@@ -27,3 +32,19 @@ def test_no_pr_is_claimed_and_the_lead_stays_usable() -> None:
 def test_no_rate_of_a_normal_rhythm_is_claimed() -> None:
     found = measure(fibrillation())
     assert found.intervals["HR"] is None or not 50 <= found.intervals["HR"] <= 100
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("k", [0, 1])
+def test_fibrillation_is_raised_within_ten_seconds_and_nothing_else_lethal(data_home: Path, k: int) -> None:
+    """Real fibrillation spliced into a real rhythm, 20 s of it."""
+    found = [s for s in scripted(data_home) if s.code == "VFIB"][k]
+    fs = found.ecg.fs_hz
+    part = found.ecg.slice(found.onset - round(12 * fs), found.onset + round(20 * fs))
+    onset = min(found.onset, round(12 * fs))
+    episodes = find_episodes(Ecg(part.leads, fs, part.mv))
+    (vfib,) = [e for e in episodes if e.code == "VFIB"]
+    assert vfib.detected - onset <= 10 * fs
+    assert abs(vfib.onset - onset) <= 3 * fs
+    assert vfib.end is None
+    assert not [e for e in episodes if e.code in ("ASYSTOLE", "EXTREME_BRADY")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.arrhythmia.tier import RhythmTier, find_episodes, update_chunks
 from models.beats.detector import find_beats
 from models.ecg import Ecg
 from tests.faults.recordings import paced_at, same_beats
@@ -22,3 +23,25 @@ def test_below_the_limit_nothing_is_counted() -> None:
 def test_half_a_millivolt_is_counted() -> None:
     ecg, r = scaled(0.5)
     assert same_beats([b.sample for b in find_beats(ecg)], [round(x) for x in r], ecg.fs_hz)
+
+
+def test_a_heart_that_is_not_counted_is_never_called_regular() -> None:
+    """QRS complexes of 0.12 mV are no beats: asystole is raised within 10 s, as IEC 60601-2-27 has it."""
+    ecg, _ = scaled(0.12)
+    episodes = find_episodes(ecg)
+    assert [e.code for e in episodes if e.code == "ASYSTOLE"] == ["ASYSTOLE"]
+    assert episodes[0].detected / ecg.fs_hz <= 10.0
+    tier = RhythmTier(ecg.leads, ecg.fs_hz)
+    assert "regular rhythm" not in {tier.push(chunk).rhythm for chunk in list(update_chunks(ecg))[4:]}
+
+
+def test_complexes_of_a_hundredth_of_a_millivolt_are_an_implausible_amplitude() -> None:
+    ecg, _ = scaled(0.01)
+    assert find_episodes(ecg) == []
+    tier = RhythmTier(ecg.leads, ecg.fs_hz)
+    results = [tier.push(chunk) for chunk in update_chunks(ecg)]
+    assert all(result.implausible_leads == ("II",) and not result.judged for result in results[4:])
+
+
+def test_half_a_millivolt_raises_nothing() -> None:
+    assert find_episodes(scaled(0.5)[0]) == []

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from models.arrhythmia.codes import LETHAL
+from models.arrhythmia.tier import find_episodes
 from models.beats.detector import find_beats
 from models.ecg import Ecg
+from models.measurement.acquisition_notes import TOO_LONG, TOO_SHORT
+from models.measurement.measure import measure
+from models.records import read_record
 from tests.faults.recordings import real_ecg
 
 
@@ -20,3 +27,20 @@ def test_a_rate_that_is_off_changes_the_rate_and_not_the_count(factor: float) ->
     ecg = real_ecg(20)
     off = Ecg(ecg.leads, ecg.fs_hz * factor, ecg.mv)
     assert abs(len(find_beats(off)) - len(find_beats(ecg))) <= 1
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("record", ["ludb/data/106", "ludb/data/114", "ludb/data/118"])
+def test_intervals_that_are_all_scaled_are_noted(data_home: Path, record: str) -> None:
+    right = read_record(data_home / record)
+    assert measure(right).notes == ()
+    assert measure(Ecg(right.leads, right.fs_hz * 2, right.mv)).notes == (TOO_SHORT,)
+    assert measure(Ecg(right.leads, right.fs_hz / 2, right.mv)).notes == (TOO_LONG,)
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.2])
+def test_a_rate_that_is_off_raises_no_lethal_alarm(factor: float) -> None:
+    """113 beats a minute become 79 and 136: still inside the limits."""
+    ecg = real_ecg(30)
+    episodes = find_episodes(Ecg(ecg.leads, ecg.fs_hz * factor, ecg.mv))
+    assert not [e.code for e in episodes if e.code in LETHAL]

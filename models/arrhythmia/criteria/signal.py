@@ -99,7 +99,8 @@ class TechnicalConditions:
         rule = f"no lead usable for {NOISY_AFTER_S:g} s"
         if usable:
             rule = f"no lead usable for {USABLE_AGAIN_S:g} s without a break, for {NOISY_AFTER_S:g} s"
-        out.append(self._finding("NOISY_SIGNAL", self._noisy_since, now, attached, rule, NOISY_AFTER_S, quality))
+        until = self._noisy_until
+        out.append(self._finding("NOISY_SIGNAL", self._noisy_since, until, attached, rule, NOISY_AFTER_S, quality))
         return out
 
     def _finding(
