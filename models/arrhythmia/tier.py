@@ -216,9 +216,9 @@ class RhythmTier:
             else:
                 self._unusable.append((start, now))
         self._drop_old()
-        window = Ecg(self.leads, fs, self._signal, leads_off=tuple(leads_off), paced=self.paced)
-        self._plausibility.update(self._signal[:, -round(UPDATE_INTERVAL_S * fs) :])
         signal = self._stream.pulses.removed_from(self._signal, now - self._signal.shape[1])
+        window = Ecg(self.leads, fs, signal, leads_off=tuple(leads_off), paced=self.paced)
+        self._plausibility.update(signal[:, -round(UPDATE_INTERVAL_S * fs) :])
         track = self._track(usable, signal)
         beats, self._new_beats = self._beats[len(self._beats) - len(self._new_beats) :], []
         silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence
@@ -229,7 +229,7 @@ class RhythmTier:
             track = replace(track, unusable=(*track.unusable, (track.silent_from, now)))
         self._waves.update(window, now, self._beats, usable)
         self._block.update(window, now - window.n_samples, self._waves.beats, usable)
-        views = RhythmViews(replace(window, mv=signal), track.leads, self._fold)
+        views = RhythmViews(window, track.leads, self._fold)
         self._atrial.update(track, self._waves.beats, views)
         findings, unusable = self._conditions.present(
             RhythmContext(

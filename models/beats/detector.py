@@ -259,9 +259,8 @@ class BeatStream:
         """Find beats in the buffer; those before ``final_before`` become final, the later ones pending."""
         self._updated_at = self.end_sample
         self._remove_mains()
-        marks = lead_quality(self._buffer, self.fs_hz, self.leads, self._leads_off)
-        self.quality = dict(zip(self.leads, marks, strict=True))
-        self._mark_small_ecg()
+        cleaned = self._without_pulses()
+        self._mark_small_ecg(cleaned)
         earliest = self.final_before - round(R_JITTER_S * self.fs_hz)
         if self._recent:
             earliest = max(earliest, self._recent[-1].sample + round(REFRACTORY_S * self.fs_hz))
@@ -269,7 +268,7 @@ class BeatStream:
         min_mv = self._min_amplitude_mv()
         final: list[Beat] = []
         pending: list[Beat] = []
-        for beat in self._find(earliest):
+        for beat in self._find(cleaned, earliest):
             if beat.sample >= earliest and beat.amplitude_mv >= min_mv:
                 beat = self._kind(beat, history)
                 history.append(beat)
@@ -295,10 +294,10 @@ class BeatStream:
             self._buffer = np.concatenate([self._buffer[:, : max(0, kept)], self.cleaned], axis=1)
         self._had_mains = has_mains
 
-    def _mark_small_ecg(self) -> None:
+    def _mark_small_ecg(self, mv: Millivolts) -> None:
         """Mark leads as implausible that look flat and are an ECG at a fraction of its amplitude."""
         rows = [k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED)]
-        small = small_signal(self._buffer[rows], self.fs_hz)
+        small = small_signal(mv[rows], self.fs_hz)
         if not small.shape[1]:
             self._small_until = self.end_sample
         elif is_small_ecg(small, self.fs_hz, self._delineator, rows, self._templates.beats):
@@ -306,10 +305,30 @@ class BeatStream:
         if self.end_sample < self._small_until:
             self.quality |= {self.leads[k]: LeadQuality(0.0, IMPLAUSIBLE) for k in rows}
 
+    def _without_pulses(self) -> Millivolts:
+        """The buffer without pacing pulses. The quality of the leads is that of this signal."""
+        self._judge(self._buffer)
+        rows = self._analysis_rows()
+        if not rows or self._buffer.shape[1] < MIN_SIGNAL_S * self.fs_hz:
+            return self._buffer
+        others = [k for k, lead in enumerate(self.leads) if k not in rows and self.quality[lead].state != DETACHED]
+        new_s = self._schedule.update_s
+        self.pulses.update(self._buffer[rows], self.end_sample, new_s, self._marks, self._buffer[others])
+        cleaned = self.pulses.removed_from(self._buffer, self.end_sample - self._buffer.shape[1])
+        if cleaned is not self._buffer:
+            self._judge(cleaned)
+        return cleaned
+
+    def _judge(self, mv: Millivolts) -> None:
+        marks = lead_quality(mv, self.fs_hz, self.leads, self._leads_off)
+        self.quality = dict(zip(self.leads, marks, strict=True))
+
     def _min_amplitude_mv(self) -> float:
         """Smallest amplitude of a beat, mV; with pacing pulses it exceeds P waves and the remainder of a pulse."""
-        if not len(self.pulses.found) or len(self._recent) < MIN_USUAL_BEATS:
+        if not len(self.pulses.found):
             return 0.0
+        if len(self._recent) < MIN_USUAL_BEATS:
+            return min(P_WAVE_MV, self.pulses.remainder_mv)
         usual_mv = statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:])
         return min(P_WAVE_MV, PACED_SHARE * usual_mv)
 
@@ -327,15 +346,13 @@ class BeatStream:
         good = [k for k in candidates if self.quality[self.leads[k]].usable]
         return sorted(sorted(good or candidates, key=rank)[:MAX_LEADS])
 
-    def _find(self, earliest: int) -> list[Beat]:
-        """Beats of the buffer from about ``earliest`` on."""
+    def _find(self, mv: Millivolts, earliest: int) -> list[Beat]:
+        """Beats from about ``earliest`` on in the buffer without pacing pulses."""
         rows = self._analysis_rows()
-        if not rows or self._buffer.shape[1] < MIN_SIGNAL_S * self.fs_hz:
+        if not rows or mv.shape[1] < MIN_SIGNAL_S * self.fs_hz:
             return []
-        signal = self._buffer[rows]
-        start = self.end_sample - signal.shape[1]
-        self.pulses.update(signal, self.end_sample, self._schedule.update_s, self._marks)
-        filled, missing = fill_gaps(self.pulses.removed_from(signal, start))
+        start = self.end_sample - mv.shape[1]
+        filled, missing = fill_gaps(mv[rows])
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
         x, _ = scaled(flat, NET_FS_HZ)
         skipped = max(0, x.shape[1] - round(self._schedule.network_s * NET_FS_HZ))

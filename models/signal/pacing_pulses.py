@@ -1,12 +1,15 @@
 """Pacing pulses in the signal: detected where the device marks none, and removed before beat detection.
 
-In: the newest seconds of the analysis leads, float32 [leads, samples] in mV, at 200 Hz or more. Out: pulse positions as
-absolute samples, and the signal without the pulses.
+In: the newest seconds of the leads, float32 [leads, samples] in mV, at 200 Hz or more. Out: pulse positions as absolute
+samples, and the signal without the pulses.
 A monitor's low-pass filter turns a pulse of 1 ms into a spike of 10 ms with ringing on both sides. Counted as a beat it
 doubles the rate of a paced patient, and hides asystole under loss of capture. Two features separate a spike from a QRS
 complex. Smoothing over 8 ms removes an unfiltered spike completely, and a filtered one about as far as the sharpest QRS
 complexes. A filtered spike also rings before and after its peak, which a QRS complex does not. Pulses that were
 filtered at 40 Hz or less are recognised at the device's marks alone.
+External pacing puts pulses of up to 50 mV on the leads, often clipped at the amplifier's rail and followed by its
+recovery. No QRS complex is steep enough for a spike of `LARGE_MV`. The recovery is fitted as an exponential and
+subtracted before the pulse itself is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
@@ -42,6 +45,15 @@ SMOOTHED_S = 0.070  # up to here it is smoothed, which removes the ringing,
 WIDE_SMOOTH_S = 0.010  # standard deviation of that smoothing
 BLENDED_S = 0.030  # and over this time it is blended into the original
 BEFORE_S = 0.3  # signal before the part that is analysed
+LARGE_MV = 4.0  # peak to peak of the removed part in one lead: of QRS complexes of 6 mV it is 2.5 mV and less
+RECOVERY_MV = 0.1  # a smaller recovery of the amplifier is left as it is
+RECOVERY_S = (0.016, 0.110)  # after a large pulse: where the recovery of the amplifier is fitted,
+RECOVERY_WEIGHT_S = 0.025  # with weights that decay within this time, because a captured beat follows
+RECOVERY_SMOOTH_S = 0.008  # moving mean of the signal that is fitted, which removes the ringing of the pulse
+RECOVERY_TAUS_S = (0.009, 0.011, 0.013, 0.016, 0.019, 0.023, 0.027, 0.031, 0.036, 0.042, 0.05)  # the time constants tried
+RECOVERY_FROM_S = 0.004  # it begins this long after the pulse's middle
+REMAINDER = 0.02  # of a large pulse's height: its removal leaves 1.2 % at most
+LEVEL_S = (0.050, 0.012)  # before the pulse: the level that the amplifier returns to
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +61,17 @@ class _Spike:
     at: int  # sample
     sharp: float  # amplitude that smoothing removes / amplitude that remains
     ringing: float  # on the side with less of it, as a share of the height
+    height_mv: float  # peak to peak of the removed part, in the lead where it is largest
+
+    @property
+    def large(self) -> bool:
+        """Larger than the removed part of any QRS complex."""
+        return self.height_mv >= LARGE_MV
 
     @property
     def is_pulse(self) -> bool:
-        """A pulse by itself: sharp enough, or sharp with ringing."""
-        return self.sharp >= CERTAIN_SHARPNESS or (self.sharp >= RINGING_SHARPNESS and self.ringing >= MIN_RINGING)
+        """A pulse by itself: larger than QRS complexes, sharp enough, or sharp with ringing."""
+        return self.large or self.sharp >= CERTAIN_SHARPNESS or (self.sharp >= RINGING_SHARPNESS and self.ringing >= MIN_RINGING)
 
 
 class PacingPulses:
@@ -68,14 +86,27 @@ class PacingPulses:
     def __init__(self, fs_hz: float) -> None:
         self._fs = fs_hz
         self._spikes: deque[_Spike] = deque(maxlen=KEPT_SPIKES)
-        self._found: list[int] = []
+        self._pulses: list[_Spike] = []
 
     @property
     def found(self) -> NDArray[np.int64]:
         """Pulse positions of the last 25 s, absolute samples."""
-        return np.array(self._found, np.int64)
+        return np.array([pulse.at for pulse in self._pulses], np.int64)
 
-    def update(self, mv: Millivolts, end_sample: int, new_s: float, marks: NDArray[np.int64] | None = None) -> None:
+    @property
+    def remainder_mv(self) -> float:
+        """Largest deflection that the removal of the large pulses found may leave, mV; 0 without any."""
+        large = [pulse.height_mv for pulse in self._pulses if pulse.large]
+        return REMAINDER * max(large, default=0.0)
+
+    def update(
+        self,
+        mv: Millivolts,
+        end_sample: int,
+        new_s: float,
+        marks: NDArray[np.int64] | None = None,
+        others: Millivolts | None = None,
+    ) -> None:
         """Detect pulses in the newest seconds.
 
         Parameters
@@ -88,19 +119,35 @@ class PacingPulses:
             Seconds that no earlier update has analysed.
         marks : int array, optional
             Pacing marks of the device, absolute samples: a spike at a mark is a pulse.
+        others : float32 [leads, samples], optional
+            The same seconds of the other leads: pulses larger than any QRS complex are detected in them too.
         """
         if self._fs < LOWEST_FS_HZ or not len(mv):
             return
         open_s = new_s + SIDE_S[1]  # the signal beside a spike was incomplete at the last update
-        part = mv[:, -round((open_s + BEFORE_S) * self._fs) :]
-        start, since = end_sample - part.shape[1], end_sample - round(open_s * self._fs)
-        spikes = [replace(s, at=s.at + start) for s in _spikes(fill_gaps(part)[0], self._fs) if s.at + start >= since]
+        part = -round((open_s + BEFORE_S) * self._fs)
+        start, since = end_sample - mv[:, part:].shape[1], end_sample - round(open_s * self._fs)
+        new = self._in_all(mv[:, part:], None if others is None else others[:, part:])
+        spikes = [replace(s, at=s.at + start) for s in new if s.at + start >= since]
         oldest = end_sample - MEMORY_S * self._fs
         kept = [s for s in self._spikes if oldest <= s.at < since]
         self._spikes = deque([*kept, *spikes], maxlen=KEPT_SPIKES)
-        accepted = spikes if self._paces() else [s for s in spikes if self._marked(s, marks)]
-        pulses = [s.at for s in accepted if s.sharp >= PACED_SHARPNESS]
-        self._found = [*(at for at in self._found if oldest <= at < since), *pulses]
+        known = [p for p in self._pulses if oldest <= p.at < since]
+        paces = self._paces()
+        accepted = [s for s in spikes if s.large or ((paces or self._marked(s, marks)) and s.sharp >= PACED_SHARPNESS)]
+        self._pulses = [*known, *accepted]
+
+    def _in_all(self, mv: Millivolts, others: Millivolts | None) -> list[_Spike]:
+        """Spikes of the analysis leads together, and large ones of each other lead by itself."""
+        found = _spikes(fill_gaps(mv)[0], self._fs)
+        for lead in fill_gaps(others)[0] if others is not None else ():
+            if np.ptp(lead) >= LARGE_MV:
+                found += [
+                    spike
+                    for spike in _spikes(lead[None], self._fs)
+                    if spike.large and all(abs(spike.at - other.at) > CORE_S * self._fs for other in found)
+                ]
+        return sorted(found, key=lambda spike: spike.at)
 
     def _marked(self, spike: _Spike, marks: NDArray[np.int64] | None) -> bool:
         return marks is not None and bool((np.abs(marks - spike.at) <= CORE_S * self._fs).any())
@@ -118,10 +165,14 @@ class PacingPulses:
         start : int
             Absolute number of its first sample.
         """
-        at = self.found - start
         reach = round((SMOOTHED_S + BLENDED_S) * self._fs)
-        at = at[(at > -reach) & (at < mv.shape[1] + reach)]
-        return _without(mv, at, self._fs) if len(at) else mv
+        near = [p for p in self._pulses if -reach < p.at - start < mv.shape[1] + reach]
+        if not near:
+            return mv
+        large = [p.at - start for p in near if p.large]
+        if large:
+            mv = _without_recovery(mv, large, self._fs)
+        return _without(mv, np.array([p.at - start for p in near], np.int64), self._fs)
 
 
 def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
@@ -133,6 +184,7 @@ def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
     tall = (taken >= near) & (2.0 * taken > (ONE_LEAD_MV if len(x) == 1 else SMALLEST_MV))
     if not tall.any():
         return []
+    height_mv = 2.0 * np.abs(x - smooth).max(axis=0)
     left = (maximum_filter1d(smooth, core, axis=1) + maximum_filter1d(-smooth, core, axis=1)).sum(axis=0)
     sharp = 2.0 * taken[0] / np.maximum(left, 1e-3)
     isolated = taken > ISOLATED * np.maximum(*_beside(taken, SIDE_S, fs))
@@ -142,7 +194,8 @@ def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
     fine = np.abs(x - gaussian_filter1d(x, RINGING_SMOOTH_S * fs, axis=1)).sum(axis=0, keepdims=True)
     height = maximum_filter1d(fine, 2 * round(RINGING_S[0] / 2 * fs) + 1, axis=1)
     ringing = np.minimum(*_beside(fine, RINGING_S, fs)) / np.maximum(height, 1e-3)
-    return [_Spike(k, float(sharp[k]), float(ringing[0, k])) for k in np.flatnonzero(where[0]).tolist()]
+    at = np.flatnonzero(where[0]).tolist()
+    return [_Spike(k, float(sharp[k]), float(ringing[0, k]), float(height_mv[k])) for k in at]
 
 
 def _beside(x: Millivolts, away_s: tuple[float, float], fs: float) -> tuple[Millivolts, Millivolts]:
@@ -151,6 +204,32 @@ def _beside(x: Millivolts, away_s: tuple[float, float], fs: float) -> tuple[Mill
     largest = maximum_filter1d(x, 2 * round((away_s[1] - away_s[0]) / 2 * fs) + 1, axis=1)
     padded = np.pad(largest, ((0, 0), (middle, middle)))
     return padded[:, :n], padded[:, 2 * middle :]
+
+
+def _without_recovery(mv: Millivolts, at: list[int], fs: float) -> Millivolts:
+    """The signal minus the exponential with which each lead's amplifier recovers from each pulse."""
+    out = mv.copy()
+    level, first, last = round(LEVEL_S[0] * fs), round(RECOVERY_S[0] * fs), round(RECOVERY_S[1] * fs)
+    t = np.arange(first, last) / fs
+    decays = np.exp(-t[None] / np.array(RECOVERY_TAUS_S)[:, None])  # [time constants, samples]
+    weight = np.exp(-t / RECOVERY_WEIGHT_S)
+    smooth = uniform_filter1d(mv, max(1, round(RECOVERY_SMOOTH_S * fs)), axis=1)
+    for k in at:
+        before, after = out[:, max(0, k - level) : max(0, k - round(LEVEL_S[1] * fs))], smooth[:, k + first : k + last]
+        if not before.shape[1] or after.shape[1] < len(t) or k + first < 0:
+            continue
+        y = np.nan_to_num(after - np.nan_to_num(np.nanmedian(before, axis=1))[:, None])  # [leads, samples]
+        gain = (y * weight) @ decays.T / (weight * np.square(decays)).sum(axis=1)  # [leads, time constants]
+        error = (weight * np.square(y[:, None] - gain[:, :, None] * decays[None])).sum(axis=2)
+        best = error.argmin(axis=1)
+        lead = np.arange(len(y))
+        height = np.where(np.abs(gain[lead, best] * decays[best, 0]) >= RECOVERY_MV, gain[lead, best], 0.0)
+        begin = max(0, k + round(RECOVERY_FROM_S * fs))
+        since = np.arange(begin - k, out.shape[1] - k) / fs
+        since = since[since < 8.0 * RECOVERY_TAUS_S[-1]]
+        tail = height[:, None] * np.exp(-since[None] / np.array(RECOVERY_TAUS_S)[best][:, None])
+        out[:, begin : begin + len(since)] -= tail.astype(np.float32)
+    return out
 
 
 def _without(mv: Millivolts, at: NDArray[np.int64], fs: float) -> Millivolts:
