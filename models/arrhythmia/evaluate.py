@@ -42,7 +42,7 @@ class RhythmContext:
     views : RhythmViews
         Features of the newest signal, and the rhythm network's probabilities.
     marks : int64 [marks]
-        Pacing marks, absolute samples.
+        Pacing marks of the device, absolute samples; the pulses found in the signal where it marks none.
     waves : WaveHistory
         Measured waves of the newest beats.
     atrial : AtrialRhythm
@@ -119,8 +119,10 @@ class ConditionEvaluator:
             found.append(context.block.finding(context.track.now, context.limits["AV_BLOCK"]))
         if context.paced or len(context.marks):
             found.append(pacing.not_capturing(context.track, context.marks, context.limits["PACER_NOT_CAPTURING"]))
-            if context.paced and len(context.marks):
-                found.append(pacing.not_pacing(context.track, context.marks, context.limits["PACER_NOT_PACING"]))
+        if context.paced:
+            gap = pacing.not_pacing(context.track, context.marks, context.limits["PACER_NOT_PACING"])
+            if gap and _flat(context, gap.onset, gap.last_held if gap.last_held < context.track.now else None):
+                found.append(gap)
         return [f for f in found if f is not None], set()
 
     def _rates(self, context: RhythmContext) -> list[Finding | None]:

@@ -237,7 +237,7 @@ class RhythmTier:
                 asystole_plausible=asystole_plausible,
                 suspected_lead_artifact=suspected_lead_artifact,
                 views=views,
-                marks=self._marks,
+                marks=self._marks if len(self._marks) else self._stream.pulses.marks,
                 waves=self._waves,
                 atrial=self._atrial,
                 block=self._block,

@@ -53,6 +53,12 @@ UNKNOWN_BELOW = 0.6  # a beat of lower confidence gets the kind "?"
 PACED_WITHIN_S = 0.20  # a pacing pulse this long before R makes the beat a paced one
 PACED_SHARE = 0.25  # of the usual amplitude: in a bed with pacing pulses a smaller deflection is a P wave,
 P_WAVE_MV = 0.35  # unless it is larger than P waves are
+NARROW_S = (
+    0.024  # width at half height of the narrowest QRS complex; a pulse filtered at 40 Hz has 0.015 s, at 30 Hz 0.020
+)
+NARROW_SHARE = 0.4  # of the lead's peak to peak: a taller deflection is a beat whatever its width
+OTHER_LEAD_MV = 0.3  # peak to peak of a lead that shows beats,
+NOTHING_SHARE, NOTHING_MV = 0.1, 0.1  # and what is less than these there is no part of one
 USUAL_BEATS, MIN_USUAL_BEATS = 8, 3  # the usual amplitude is a median of up to 8 beats, and of 3 at least
 
 
@@ -354,6 +360,7 @@ class BeatStream:
         start = self.end_sample - mv.shape[1]
         filled, missing = fill_gaps(mv[rows])
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
+        flat_range = np.ptp(flat, axis=1)
         x, _ = scaled(flat, NET_FS_HZ)
         skipped = max(0, x.shape[1] - round(self._schedule.network_s * NET_FS_HZ))
         network = self._delineator(x[:, skipped:])
@@ -369,8 +376,9 @@ class BeatStream:
             if missing[:, at].all():
                 continue
             lo, hi = max(0, at - round(0.06 * self.fs_hz)), at + round(0.06 * self.fs_hz) + 1
-            size = float(np.max(np.ptp(filled[:, lo:hi], axis=1)))
-            if size < MIN_AMPLITUDE_MV:
+            sizes = np.ptp(filled[:, lo:hi], axis=1)
+            size = float(sizes.max())
+            if size < MIN_AMPLITUDE_MV or self._in_one_lead_only(filled, flat_range, sizes, at):
                 continue
             cells = slice(max(0, int(np.ceil(a / CELL_S))), int(b / CELL_S) + 1)
             weight = network.beat[cells]
@@ -401,6 +409,29 @@ class BeatStream:
             replace(b, ventricular=round(self._templates.probability(self._morphologies[b.sample], every), 3))
             for b in out
         ]
+
+    def _in_one_lead_only(self, filled: Millivolts, lead_mv: Millivolts, sizes: Millivolts, at: int) -> bool:
+        """Whether the deflection at a sample is narrower than QRS complexes, and absent in another lead with beats.
+
+        Parameters
+        ----------
+        filled : float32 [leads, samples]
+            Signal of the analysis leads, mV.
+        lead_mv : float32 [leads]
+            Peak to peak of each lead over the whole signal, mV.
+        sizes : float32 [leads]
+            Peak to peak of each lead within 60 ms of the deflection, mV.
+        at : int
+            Sample of the deflection.
+        """
+        k = int(sizes.argmax())
+        absent = (lead_mv >= OTHER_LEAD_MV) & (sizes < np.minimum(NOTHING_MV, NOTHING_SHARE * lead_mv))
+        if not absent.any() or sizes[k] >= NARROW_SHARE * lead_mv[k]:
+            return False
+        near = round(0.06 * self.fs_hz)
+        part = filled[k, max(0, at - near) : at + near + 1]
+        away = np.abs(part - np.median(part))
+        return bool((away > 0.5 * away.max()).sum() < NARROW_S * self.fs_hz)
 
     def _r_peak(self, filled: Millivolts, x: Millivolts, at_s: float) -> int:
         """Sample of the largest deflection, all leads together, near ``at_s``: at 250 Hz, then at the signal's rate."""

@@ -3,7 +3,10 @@
 In: the newest signal in mV, [leads, samples], and the beats in it. Out: one correlation a beat, -1 to 1.
 The morphology of a ventricular beat differs from patient to patient, and bundle-branch block or pacing makes every beat
 wide. A run of beats that differ from the bed's own dominant beat is therefore a better sign of a ventricular run than
-their width. The template is the median of the last 24 beats of the best three leads; no trained weights are used.
+their width. The last 24 beats of the best three leads are clustered by their correlation. The template is the median of
+the dominant class, to which the beats that are not ventricular belong: in bigeminy half of the beats are ventricular,
+and a median of all would be of neither class. In bundle-branch block or pacing, where all beats look ventricular, the
+largest class is dominant. No trained weights are used.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ BEFORE_S, AFTER_S = 0.112, 0.184  # about R: QRS complex and ST segment
 TEMPLATE_FS_HZ = 250.0
 MAX_LAG_SAMPLES = 4  # largest shift between beat and template, samples at 250 Hz
 LAG_STEP_SAMPLES = 2
-KEPT_BEATS = 24  # the template is their median: half of them must be of another morphology to change it
+KEPT_BEATS = 24  # a class that is not ventricular stays dominant as long as four of them belong to it
+MIN_CLASS_CORRELATION = 0.8  # of the beats of a class with the one in its middle
+VENTRICULAR_WEIGHT = 0.15  # of a ventricular beat, when the dominant class is chosen; 1 of any other beat
+MIN_CLASS_BEATS = 3  # where no class has more, the signal is noisy, and all beats make the template
 MIN_BEATS = 6  # no template with fewer beats
 MAX_LEADS = 3  # more leads cost time and improve little
 NO_ACTIVITY_MV = 0.03  # peak to peak: a lead without electrical activity (`models.signal.quality`)
@@ -44,7 +50,8 @@ class DominantBeatTemplate:
         offsets = np.arange(-round(BEFORE_S * TEMPLATE_FS_HZ), round(AFTER_S * TEMPLATE_FS_HZ))
         self._at = np.round(offsets * fs_hz / TEMPLATE_FS_HZ).astype(np.int64)
         self._beats: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)
-        self._median: NDArray[np.float32] | None = None  # of the beats kept, each lead divided by its own RMS
+        self._weights: deque[float] = deque(maxlen=KEPT_BEATS)
+        self._median: NDArray[np.float32] | None = None  # of the dominant class, each lead divided by its own RMS
         self._scale = np.ones((len(self._rows), 1), np.float32)
         self._active = np.zeros(len(self._rows), bool)
 
@@ -67,6 +74,7 @@ class DominantBeatTemplate:
             return float("nan")
         correlation = self._correlation(beat_mv)
         self._beats.append(beat_mv)
+        self._weights.append(VENTRICULAR_WEIGHT if beat.kind == "V" else 1.0)
         self._median = None
         return correlation
 
@@ -97,6 +105,7 @@ class DominantBeatTemplate:
             return float("nan")
         if self._median is None:
             kept = np.stack(self._beats)
+            kept = kept[_dominant_class(kept, np.array(self._weights))]
             middle = np.median(kept, axis=0)
             self._active = np.ptp(middle, axis=1) >= NO_ACTIVITY_MV
             size = np.median(np.sqrt(np.square(kept).mean(axis=2)), axis=0)
@@ -117,6 +126,44 @@ def _preferred(leads: Sequence[str]) -> list[int]:
         return LEAD_PREFERENCE.index(leads[k]) if leads[k] in LEAD_PREFERENCE else len(LEAD_PREFERENCE)
 
     return sorted(sorted(range(len(leads)), key=rank)[:MAX_LEADS])
+
+
+def _dominant_class(beats: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which beats are of the dominant class; all of them where no class is large enough.
+
+    Parameters
+    ----------
+    beats : float32 [beats, leads, samples]
+        Beats, each lead about its mean, mV.
+    weights : float64 [beats]
+        Weight of each beat in the choice of the dominant class.
+    """
+    size = np.median(np.sqrt(np.square(beats).mean(axis=2)), axis=0)
+    scaled = beats / np.maximum(size, NO_ACTIVITY_MV)[:, None]
+    width = beats.shape[2] - 2 * MAX_LAG_SAMPLES
+    units = np.stack(
+        [_units(scaled[:, :, lag : lag + width]) for lag in range(0, 2 * MAX_LAG_SAMPLES + 1, LAG_STEP_SAMPLES)]
+    )
+    correlation = (units @ units[len(units) // 2].T).max(axis=0)  # [beats, beats]
+    similar = np.maximum(correlation, correlation.T) >= MIN_CLASS_CORRELATION
+    best, best_weight = np.ones(len(beats), bool), 0.0
+    left = np.ones(len(beats), bool)
+    while left.sum() >= MIN_CLASS_BEATS:
+        members = similar & left
+        members[~left] = False
+        found = members[int(members.sum(axis=1).argmax())]
+        if found.sum() < MIN_CLASS_BEATS:
+            break
+        if weights[found].sum() > best_weight:
+            best, best_weight = found, float(weights[found].sum())
+        left &= ~found
+    return best
+
+
+def _units(beats: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each beat's leads about their means, all leads together of length one, [beats, leads x samples]."""
+    flat = (beats - beats.mean(axis=2, keepdims=True)).reshape(len(beats), -1)
+    return np.asarray(flat / (np.sqrt(np.square(flat).sum(axis=1, keepdims=True)) + 1e-9), np.float32)
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

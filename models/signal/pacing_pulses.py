@@ -50,7 +50,19 @@ RECOVERY_MV = 0.1  # a smaller recovery of the amplifier is left as it is
 RECOVERY_S = (0.016, 0.110)  # after a large pulse: where the recovery of the amplifier is fitted,
 RECOVERY_WEIGHT_S = 0.025  # with weights that decay within this time, because a captured beat follows
 RECOVERY_SMOOTH_S = 0.008  # moving mean of the signal that is fitted, which removes the ringing of the pulse
-RECOVERY_TAUS_S = (0.009, 0.011, 0.013, 0.016, 0.019, 0.023, 0.027, 0.031, 0.036, 0.042, 0.05)  # the time constants tried
+RECOVERY_TAUS_S = (
+    0.009,
+    0.011,
+    0.013,
+    0.016,
+    0.019,
+    0.023,
+    0.027,
+    0.031,
+    0.036,
+    0.042,
+    0.05,
+)  # the time constants tried
 RECOVERY_FROM_S = 0.004  # it begins this long after the pulse's middle
 REMAINDER = 0.02  # of a large pulse's height: its removal leaves 1.2 % at most
 LEVEL_S = (0.050, 0.012)  # before the pulse: the level that the amplifier returns to
@@ -71,7 +83,11 @@ class _Spike:
     @property
     def is_pulse(self) -> bool:
         """A pulse by itself: larger than QRS complexes, sharp enough, or sharp with ringing."""
-        return self.large or self.sharp >= CERTAIN_SHARPNESS or (self.sharp >= RINGING_SHARPNESS and self.ringing >= MIN_RINGING)
+        return (
+            self.large
+            or self.sharp >= CERTAIN_SHARPNESS
+            or (self.sharp >= RINGING_SHARPNESS and self.ringing >= MIN_RINGING)
+        )
 
 
 class PacingPulses:
@@ -92,6 +108,11 @@ class PacingPulses:
     def found(self) -> NDArray[np.int64]:
         """Pulse positions of the last 25 s, absolute samples."""
         return np.array([pulse.at for pulse in self._pulses], np.int64)
+
+    @property
+    def marks(self) -> NDArray[np.int64]:
+        """The pulses found, where there are enough of them to show a pacemaker, absolute samples."""
+        return self.found if len(self._pulses) >= MIN_SPIKES else np.zeros(0, np.int64)
 
     @property
     def remainder_mv(self) -> float:

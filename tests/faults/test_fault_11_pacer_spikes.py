@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from models.arrhythmia.tier import find_episodes
+from models.arrhythmia.tier import RhythmTier, find_episodes, update_chunks
 from models.beats.detector import find_beats
 from models.ecg import Ecg
 from models.signal.conditioning import resample
+from tests.faults.pacing import BEAT_R_S, pulses, recorded, wide_beats
 from tests.faults.recordings import real_ecg, same_beats
 
 
@@ -82,3 +83,60 @@ def test_p_waves_after_the_last_paced_beat_are_no_beats() -> None:
     episodes = find_episodes(Ecg(("II", "V1"), fs, resample(both, fine, fs)))
     stops = [e for e in episodes if e.code == "ASYSTOLE"]
     assert len(stops) == 1 and abs(stops[0].onset / fs - last) < 0.1 and stops[0].detected / fs - last < 6.0
+
+
+@pytest.mark.parametrize("fs", [250.0, 500.0, 1000.0])
+@pytest.mark.parametrize(
+    ("mv", "recovery_mv", "rail_mv"),
+    [(8.0, 0.0, 100.0), (12.0, 0.0, 100.0), (20.0, 3.0, 100.0), (50.0, 0.0, 100.0), (50.0, 1.0, 10.0)],
+)
+def test_external_pacing_is_a_regular_rhythm_and_its_loss_of_capture_asystole(
+    fs: float, mv: float, recovery_mv: float, rail_mv: float
+) -> None:
+    """Pulses of 8 to 50 mV, clipped for 4 ms or not, capture for 30 s; then the heart stands still under them."""
+    seconds, at_s = 45.0, np.arange(0.5, 44.5, 0.8)
+    captured = at_s[at_s < 30.0]
+    width_s = 0.004 if rail_mv < mv else 0.002
+    signal_mv = wide_beats(seconds, captured) + pulses(seconds, at_s, mv, width_s=width_s, recovery_mv=recovery_mv)
+    ecg = recorded(signal_mv, fs, rail_mv)
+    tier, last_s = RhythmTier(ecg.leads, fs), float(captured[-1]) + BEAT_R_S
+    results = [tier.push(chunk) for chunk in update_chunks(ecg)]
+    while_captured = results[9:30]
+    assert {r.rhythm for r in while_captured} == {"regular rhythm"} and all(r.judged for r in while_captured)
+    assert all(r.hr is not None and abs(r.hr - 75.0) < 3.0 for r in while_captured)
+    assert not {e.code for r in results[:30] for e in r.episodes}
+    on = {e.code: e for e in results[-1].episodes if e.end is None}
+    assert abs(on["ASYSTOLE"].onset / fs - last_s) < 0.1 and on["ASYSTOLE"].detected / fs - last_s < 6.0
+    assert on["PACER_NOT_CAPTURING"].detected / fs - last_s < 6.0
+    assert "NOISY_SIGNAL" not in on
+
+
+@pytest.mark.parametrize("fs", [250.0, 500.0])
+@pytest.mark.parametrize("cut_hz", [30.0, 40.0, 60.0])
+@pytest.mark.parametrize("gains", [(1.0, 0.0), (0.0, 1.0)])
+def test_pulses_of_one_lead_do_not_hide_a_slow_escape_rhythm(
+    fs: float, cut_hz: float, gains: tuple[float, float]
+) -> None:
+    """Pulses that a monitor's filter has made 0.2 mV high do not capture; the ventricles beat 18 times a minute."""
+    seconds, escape = 30.0, np.arange(1.2, 29.0, 60 / 18)
+    train = pulses(seconds, np.arange(0.5, 29.5, 0.833), 0.2, width_s=0.001, cut_hz=cut_hz, gains=gains)
+    ecg = recorded(wide_beats(seconds, escape) + train, fs)
+    slow = [e for e in find_episodes(ecg) if e.code == "EXTREME_BRADY"]
+    assert slow and slow[0].detected / fs <= escape[0] + 10.0
+    beats = [b.sample / fs for b in find_beats(ecg)]
+    missed = [at for at in escape[:-1] if min(abs(at + BEAT_R_S - b) for b in beats) > 0.06]
+    assert not missed and len(beats) <= len(escape) + (0 if cut_hz > 30.0 else 8)
+
+
+@pytest.mark.parametrize("pulses_mv", [0.0, 2.5])
+def test_a_silent_pacemaker_is_reported_though_the_device_marks_nothing(pulses_mv: float) -> None:
+    """A paced patient's heart and pacemaker go silent for 3 s, with pulses seen in the signal before it or none."""
+    fs, seconds, at_s = 500.0, 30.0, np.arange(0.5, 29.0, 0.8)
+    at_s = at_s[(at_s < 18.0) | (at_s > 20.4)]
+    train = pulses(seconds, at_s, pulses_mv, width_s=0.001) if pulses_mv else 0.0
+    ecg = replace(recorded(wide_beats(seconds, at_s) + train, fs), paced=True)
+    found = [e for e in find_episodes(ecg) if e.code == "PACER_NOT_PACING"]
+    last_s = float(at_s[at_s < 18.0][-1]) + BEAT_R_S
+    assert len(found) == 1
+    assert abs(found[0].onset / fs - last_s) < 0.1 and 2.0 < found[0].detected / fs - last_s <= 4.0
+    assert not [e for e in find_episodes(replace(ecg, paced=False)) if e.code == "PACER_NOT_PACING"]

@@ -1,7 +1,8 @@
 """Criteria of pacing: pulses without a beat, and a pause without a pulse.
 
-In: a `BeatTrack` and the pacing marks, int64 [marks], absolute samples. Out: a `Finding` where the condition is present
-now, else None. Both need a device that marks its pulses, or a patient known to be paced.
+In: a `BeatTrack` and the pacing marks, int64 [marks], absolute samples: those of the device, or the pulses found in the
+signal where it marks none. Out: a `Finding` where the condition is present now, else None. A pause without a mark
+counts in a patient known to be paced, whether marks were there before or not.
 Source: Philips IntelliVue manual (pacer not capture, pacer not pacing).
 """
 
