@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.beats.gain import is_small_ecg, small_signal
+from models.beats.narrow_deflections import narrow_in_one_lead
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.ecg import Ecg, Millivolts, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
@@ -378,7 +379,7 @@ class BeatStream:
             lo, hi = max(0, at - round(0.06 * self.fs_hz)), at + round(0.06 * self.fs_hz) + 1
             sizes = np.ptp(filled[:, lo:hi], axis=1)
             size = float(sizes.max())
-            if size < MIN_AMPLITUDE_MV or self._in_one_lead_only(filled, flat_range, sizes, at):
+            if size < MIN_AMPLITUDE_MV or narrow_in_one_lead(filled, self.fs_hz, flat_range, sizes, at):
                 continue
             cells = slice(max(0, int(np.ceil(a / CELL_S))), int(b / CELL_S) + 1)
             weight = network.beat[cells]
@@ -409,29 +410,6 @@ class BeatStream:
             replace(b, ventricular=round(self._templates.probability(self._morphologies[b.sample], every), 3))
             for b in out
         ]
-
-    def _in_one_lead_only(self, filled: Millivolts, lead_mv: Millivolts, sizes: Millivolts, at: int) -> bool:
-        """Whether the deflection at a sample is narrower than QRS complexes, and absent in another lead with beats.
-
-        Parameters
-        ----------
-        filled : float32 [leads, samples]
-            Signal of the analysis leads, mV.
-        lead_mv : float32 [leads]
-            Peak to peak of each lead over the whole signal, mV.
-        sizes : float32 [leads]
-            Peak to peak of each lead within 60 ms of the deflection, mV.
-        at : int
-            Sample of the deflection.
-        """
-        k = int(sizes.argmax())
-        absent = (lead_mv >= OTHER_LEAD_MV) & (sizes < np.minimum(NOTHING_MV, NOTHING_SHARE * lead_mv))
-        if not absent.any() or sizes[k] >= NARROW_SHARE * lead_mv[k]:
-            return False
-        near = round(0.06 * self.fs_hz)
-        part = filled[k, max(0, at - near) : at + near + 1]
-        away = np.abs(part - np.median(part))
-        return bool((away > 0.5 * away.max()).sum() < NARROW_S * self.fs_hz)
 
     def _r_peak(self, filled: Millivolts, x: Millivolts, at_s: float) -> int:
         """Sample of the largest deflection, all leads together, near ``at_s``: at 250 Hz, then at the signal's rate."""
