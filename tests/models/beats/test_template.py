@@ -61,3 +61,28 @@ def test_a_lead_that_falls_off_or_comes_back_does_not_lower_the_correlation() ->
     template = DominantBeatTemplate(LEADS, FS)
     correlation = [template.add(mv, 0, beat) for beat in beats[:-1]]
     assert min(correlation[MIN_BEATS:]) > 0.9
+
+
+@pytest.mark.parametrize("cycle", ["NV", "NNV", "VNV"])
+def test_in_sustained_bigeminy_the_template_is_that_of_the_beats_that_are_not_ventricular(cycle: str) -> None:
+    kinds = "N" * 8 + cycle * 40
+    correlation = np.array(correlations(kinds))[MIN_BEATS:]
+    normal = np.array([kind == "N" for kind in kinds[MIN_BEATS:]])[: len(correlation)]
+    assert correlation[normal].min() > 0.95 and correlation[~normal].max() < 0.5
+
+
+def test_where_all_beats_look_ventricular_the_largest_class_is_dominant() -> None:
+    assert min(correlations("V" * 40)[MIN_BEATS:]) > 0.95
+
+
+def test_ventricular_beats_do_not_become_dominant_by_number_alone() -> None:
+    correlation = correlations("N" * 8 + "V" * 18 + "NN")
+    assert max(correlation[8:26]) < 0.5 and correlation[26] > 0.95
+
+
+def test_the_classes_depend_on_the_last_24_beats_alone() -> None:
+    mv, beats = signal("N" * 30 + "NV" * 20)
+    whole, late = DominantBeatTemplate(LEADS, FS), DominantBeatTemplate(LEADS, FS)
+    one = [whole.add(mv, 0, beat) for beat in beats[:-1]]
+    other = [late.add(mv, 0, beat) for beat in beats[30:-1]]
+    assert one[30 + KEPT_BEATS :] == other[KEPT_BEATS:]
