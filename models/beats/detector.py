@@ -267,7 +267,7 @@ class BeatStream:
         self._updated_at = self.end_sample
         self._remove_mains()
         cleaned = self._without_pulses()
-        self._mark_small_ecg(cleaned)
+        self._mark_small_ecg()
         earliest = self.final_before - round(R_JITTER_S * self.fs_hz)
         if self._recent:
             earliest = max(earliest, self._recent[-1].sample + round(REFRACTORY_S * self.fs_hz))
@@ -301,10 +301,10 @@ class BeatStream:
             self._buffer = np.concatenate([self._buffer[:, : max(0, kept)], self.cleaned], axis=1)
         self._had_mains = has_mains
 
-    def _mark_small_ecg(self, mv: Millivolts) -> None:
+    def _mark_small_ecg(self) -> None:
         """Mark leads as implausible that look flat and are an ECG at a fraction of its amplitude."""
         rows = [k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED)]
-        small = small_signal(mv[rows], self.fs_hz)
+        small = small_signal(self._buffer[rows], self.fs_hz)  # with its pulses: their remainder is no ECG
         if not small.shape[1]:
             self._small_until = self.end_sample
         elif is_small_ecg(small, self.fs_hz, self._delineator, rows, self._templates.beats):
