@@ -2,7 +2,7 @@
 
 In: the signal of the analysis leads, float32 [leads, samples] in mV, and the sample of a deflection. Out: whether it is
 one of these. A pacing pulse that a monitor's filter has made small is one, and so is the artefact of one electrode.
-Source: own rule; the limits were chosen on simulated pulses, and no annotated beat of ten records of MIT-BIH is lost.
+Source: own rule; the limits were chosen on simulated pulses.
 """
 
 from __future__ import annotations
