@@ -63,6 +63,7 @@ class DominantBeatTemplate:
         if [leads[row] for row in rows] == names:
             return
         self._beats.clear()
+        self._weights.clear()
         self._median = None
         self._scale = np.ones((len(rows), 1), np.float32)
         self._active = np.zeros(len(rows), bool)

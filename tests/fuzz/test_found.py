@@ -1,0 +1,113 @@
+"""Faults that the fuzzer found, each as the smallest schedule that showed it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.campaign import Fuzzer
+from tests.fuzz.distortion import Distortion
+from tests.fuzz.illegal_messages import Illegal
+from tests.fuzz.message_distortions import LeadsAbsent, Lost, Restart, SecondProducer
+from tests.fuzz.schedule import Schedule
+from tests.fuzz.signal_distortions import BadLead, Gain, LeadSet, Mains, Missing, SamplingRate
+from tests.fuzz.timing_distortions import Arrival, DeviceClock, GatewayClock, MessageLengths, RateByMessage
+
+
+@pytest.fixture(scope="module")
+def fuzzer() -> Fuzzer:
+    return Fuzzer(None)
+
+
+def assert_nothing_is_violated(fuzzer: Fuzzer, *distortions: Distortion, source: str = "synthetic ASYSTOLE") -> bool:
+    """Run the schedule; True where the oracle demanded the episode."""
+    schedule = Schedule(source, before_s=14.0, after_s=13.0, distortions=distortions)
+    built, _, wrong = fuzzer.run(schedule)
+    assert not wrong, f"{schedule}: {'; '.join(map(str, wrong))}"
+    return built.must_raise
+
+
+@pytest.mark.parametrize("declared_hz", [249.98, 250.02, 499.7, 500.04])
+def test_a_rate_near_250_or_500_hz_ended_the_worker(fuzzer: Fuzzer, declared_hz: float) -> None:
+    fs_hz = 250.0 if declared_hz < 300 else 500.0
+    assert assert_nothing_is_violated(fuzzer, SamplingRate(fs_hz=fs_hz, declared_hz=declared_hz))
+
+
+def test_a_rate_that_varies_by_message_restarted_the_analysis_each_time(fuzzer: Fuzzer) -> None:
+    assert assert_nothing_is_violated(fuzzer, RateByMessage(seed=4, spread=2e-4))
+
+
+def test_a_second_after_the_last_message_no_vitals_were_written(fuzzer: Fuzzer) -> None:
+    assert_nothing_is_violated(fuzzer, Lost(kind="rest", start_s=8.0))
+
+
+@pytest.mark.parametrize("kind", ["frozen", "random"])
+def test_a_device_clock_without_sense_left_the_bed_unjudged_without_an_alarm(fuzzer: Fuzzer, kind: str) -> None:
+    assert_nothing_is_violated(fuzzer, DeviceClock(seed=2, kind=kind, size=42600.0, at_s=5.0))
+
+
+def test_gateway_times_after_the_present_dated_verdicts_into_the_future(fuzzer: Fuzzer) -> None:
+    assert assert_nothing_is_violated(fuzzer, GatewayClock(kind="offset", size=3600.0))
+    assert assert_nothing_is_violated(fuzzer, GatewayClock(kind="2199"))
+
+
+def test_a_gateway_clock_that_is_slow_raised_cannot_analyze_on_a_clean_bed(fuzzer: Fuzzer) -> None:
+    assert assert_nothing_is_violated(fuzzer, GatewayClock(kind="offset", size=-42.9))
+    assert assert_nothing_is_violated(fuzzer, GatewayClock(kind="frozen"))
+
+
+def test_a_gateway_clock_of_1970_lost_the_alarm_with_its_strip(fuzzer: Fuzzer) -> None:
+    assert assert_nothing_is_violated(fuzzer, GatewayClock(kind="1970"))
+
+
+@pytest.mark.parametrize("kind", ["65 leads", "600 leads"])
+def test_too_many_leads_under_the_key_of_another_bed_changed_that_bed(fuzzer: Fuzzer, kind: str) -> None:
+    assert_nothing_is_violated(fuzzer, Illegal(kind=kind, at_s=4.0, count=2, target="other"))
+
+
+@pytest.mark.parametrize("epoch", [-5, 0, 5])
+def test_a_second_producer_left_the_bed_unjudged_without_an_alarm(fuzzer: Fuzzer, epoch: int) -> None:
+    assert_nothing_is_violated(fuzzer, SecondProducer(epoch=epoch, start_s=2.0, stop_s=40.0))
+
+
+def test_an_epoch_in_each_message_left_the_bed_unjudged_without_an_alarm(fuzzer: Fuzzer) -> None:
+    assert_nothing_is_violated(fuzzer, Restart(kind="each message", at_s=3.0))
+
+
+@pytest.mark.parametrize("kind", ["to the end", "second sample"])
+def test_messages_without_samples_raised_no_alarm(fuzzer: Fuzzer, kind: str) -> None:
+    assert_nothing_is_violated(fuzzer, Missing(kind=kind, start_s=5.0, stop_s=27.0))
+
+
+def test_every_second_message_lost_raised_no_alarm(fuzzer: Fuzzer) -> None:
+    assert_nothing_is_violated(fuzzer, Lost(kind="second"))
+
+
+def test_a_lead_that_comes_and_goes_hid_the_asystole(fuzzer: Fuzzer) -> None:
+    assert assert_nothing_is_violated(fuzzer, LeadsAbsent(seed=3, p=0.4, which=1, stop_s=27.0))
+
+
+@pytest.mark.parametrize(("kind", "size"), [("truncated", 1.0), ("jittered", 0.3), ("drifting", 0.005)])
+def test_an_unsteady_device_clock_hid_the_asystole(fuzzer: Fuzzer, kind: str, size: float) -> None:
+    lengths = MessageLengths(seconds=(0.2,))
+    assert assert_nothing_is_violated(fuzzer, lengths, DeviceClock(seed=6, kind=kind, size=size))
+
+
+@pytest.mark.parametrize("hz", [50.0, 60.0])
+def test_mains_on_both_leads_hid_the_asystole(fuzzer: Fuzzer, hz: float) -> None:
+    assert assert_nothing_is_violated(fuzzer, Mains(hz=hz, mv=0.4))
+
+
+def test_a_gain_of_a_thousandth_raised_a_false_asystole(fuzzer: Fuzzer) -> None:
+    _, found, wrong = fuzzer.run(Schedule("synthetic rhythm", 14.0, 13.0, 0.0, (Gain(factor=0.001),)))
+    assert not wrong
+    assert not [w for w in found.written if b"ASYSTOLE" in w.message.value and w.message.key == "icu-3/01"]
+
+
+def test_a_stall_of_nine_seconds_is_explained_until_the_signal_is_judged_again(fuzzer: Fuzzer) -> None:
+    stall = Arrival(kind="stall", at_s=10.0, size_s=8.9)
+    assert_nothing_is_violated(fuzzer, stall, GatewayClock(kind="frozen"))
+
+
+def test_sixty_leads_are_judged_like_one(fuzzer: Fuzzer) -> None:
+    names = tuple(f"L{k}" for k in range(60))
+    assert assert_nothing_is_violated(fuzzer, LeadSet(names=names), BadLead(kind="rail", first=True))
