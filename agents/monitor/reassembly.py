@@ -16,7 +16,7 @@ Pure: append time is the only time, so that a worker that reads the same message
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.monitor.device_clock import DeviceClock, whole_us
 from streams.wire import EcgWindow
@@ -37,6 +37,9 @@ USUAL_RATES_HZ = (50.0, 62.5, 64.0, 75.0, 100.0, 120.0, 125.0, 128.0, 150.0, 180
                   320.0, 360.0, 400.0, 480.0, 500.0, 512.0, 600.0, 640.0, 720.0, 800.0, 960.0, 977.0, 1000.0, 1024.0,
                   1200.0, 1600.0, 2000.0)  # fmt: skip
 COUNTER_SIZES = (2**16, 2**32)  # producers whose counter wraps go on at zero in the same epoch
+GATEWAY_TIME_WITHIN_S = 25 * 3600.0
+"""A gateway time farther from the append time is of a clock that was never set, and the append time counts instead.
+Windows are kept for 24 h, so that a backlog of a day keeps its own times."""
 FUTURE_S = 60.0  # an offset by which samples reach the gateway this long before they were measured is of another clock
 
 
@@ -128,6 +131,8 @@ class MessageReassembly:
 
     def add(self, window: EcgWindow, append_ns: int) -> list[Piece]:
         """Take one message; the pieces that it completes, in order."""
+        if abs(window.gateway_time_ns - append_ns) > GATEWAY_TIME_WITHIN_S * S:
+            window = replace(window, gateway_time_ns=append_ns)
         self.last_append_ns = append_ns if self.last_append_ns is None else max(self.last_append_ns, append_ns)
         self.message_s = window.duration_s
         pieces = self.release(append_ns)

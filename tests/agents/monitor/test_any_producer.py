@@ -217,6 +217,16 @@ def test_a_gateway_whose_clock_is_wrong_leaves_the_bed_judged(wrong_s: float) ->
 # ---- a backlog -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("gateway_ns", [1_000_000_000, 4_000_000_000 * S], ids=["1970", "2096"])
+def test_a_gateway_clock_that_was_never_set_gives_way_to_the_append_time(gateway_ns: int) -> None:
+    bed = BedUnderTest()
+    for k, window in enumerate(windows(seconds=36)):
+        bed.clock.set_ns(window.gateway_time_ns + S // 20)
+        bed.keep(bed.monitor.apply_window(replace(window, gateway_time_ns=gateway_ns + k * S), k, bed.clock.now_ns()))
+        bed.keep(bed.monitor.tick(caught_up=True))
+    asystole(bed, onset_within_s=1.0)
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["bed known", "new bed"])
 @pytest.mark.parametrize("stamped", ["when measured", "when sent"])
 def test_a_new_epoch_that_begins_with_an_hour_of_backlog(stamped: str, known: bool) -> None:
