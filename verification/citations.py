@@ -17,14 +17,13 @@ from verification.signal import Samples, Signal
 from verification.tables import MEASURES
 
 MARGIN_S = 0.06  # no wave from nearer to the segment's edge
-BEAT_S, EDGE_S, T_END_S = 0.1, 0.045, 0.09  # tolerances of a beat's place, a QRS boundary, the end of a T wave
+BEAT_S, EDGE_S, T_END_S, T_MV = 0.1, 0.06, 0.09, 0.12  # of a beat, a QRS boundary, the end of T
 SPANS = ("P", "PR", "QRS", "QT", "RR", "SILENCE")  # the value is the length of the span
 CORRECTION = {"QTc": 1 / 2, "QTcF": 1 / 3}
 WAVES = ("P", "PR", "QRS", "QT", "QTc", "QTcF", "ST")
-Result = tuple[str, float | None]
 
 
-def citation_fault(c: dict[str, Any], segment: dict[str, Any], signal: Signal | None) -> Result:
+def citation_fault(c: dict[str, Any], segment: dict[str, Any], signal: Signal | None) -> tuple[str, float | None]:
     """Why the citation is wrong ("" where it is right), and the value measured again (None where it was not)."""
     m, v, a, b, fs = c["measure"], c["value"], c["start_sample"], c["end_sample"], segment["sampling_rate"]
     n, origin, leads = round(segment["duration_s"] * fs), datetime.fromisoformat(segment["start"]), c["leads"]
@@ -39,9 +38,9 @@ def citation_fault(c: dict[str, Any], segment: dict[str, Any], signal: Signal | 
             return f"sample {at} is at {at / fs:.3f} s, not {seconds} s or {instant}", None
     if len(set(leads)) < max(1, len(leads)) or (signal and not set(leads) <= set(signal.mv)):
         return f"the segment has not each of {leads} once", None
+    if signal and abs(signal.fs / fs - 1) > 0.005:
+        return f"the signal has {signal.fs} Hz", None
     why = _beats_fault(c, fs) or _criterion_fault(c)
-    if not why and signal and abs(signal.fs / fs - 1) > 0.005:
-        why = f"the signal has {signal.fs} Hz"
     return (why, None) if why or signal is None else _measured(c, signal)
 
 
@@ -75,7 +74,7 @@ def _criterion_fault(c: dict[str, Any]) -> str:
     return f"{c['value']:.4g} does not meet the limit {limit:g} of {rule!r}" if beyond > accuracy + 0.01 else ""
 
 
-def _measured(c: dict[str, Any], s: Signal) -> Result:
+def _measured(c: dict[str, Any], s: Signal) -> tuple[str, float | None]:
     m, v, a, b, fs, leads = c["measure"], c["value"], c["start_sample"], c["end_sample"], s.fs, tuple(c["leads"])
     rows, span_s, mean = [s.mv[x] for x in leads], (b - a) / fs, len(c["beats"]) > 1
     if m in ("RR", "SILENCE"):
@@ -96,25 +95,23 @@ def _measured(c: dict[str, Any], s: Signal) -> Result:
     if m not in ("P", "PR", "QRS", "QT", "ST"):
         return "", None
     on = b if m in ("P", "PR") else a
-    own = s.qrs(leads, on + round(0.05 * fs))
-    if m == "P" and own is not None and a - EDGE_S * fs < own[0] < b - EDGE_S * fs:
-        return "the span holds a QRS complex", None
-    late = max(abs(own[0] - on), abs(own[1] - b) if m == "QRS" else 0) if own is not None else np.inf
-    if m != "P" and late > EDGE_S * fs:
-        return f"the QRS complex there is from sample {own and own[0]} to {own and own[1]}", None
+    own = s.qrs(leads, on + round(0.05 * fs)) or (-s.n, -s.n)
+    off = max(abs(own[0] - on), abs(own[1] - b) if m == "QRS" else 0) > EDGE_S * fs
+    if off if m != "P" else a - EDGE_S * fs < own[0] < b - EDGE_S * fs:
+        return f"the nearest QRS complex is from sample {own[0]} to {own[1]}", None
     if m in ("P", "PR"):
         why = _p_wave(rows, a, b if m == "P" else min(b, a + round(0.16 * fs)), fs)
         return why, None if why else span_s * 1000
     if m == "ST":
         return _nearest(m, st_levels(rows[0], a, b, fs), v, 0.03, 0.05)
-    assert own is not None
     if m == "QRS":
         return "", (own[1] - own[0]) / fs * 1000
-    corners = np.median([_t_ends(r, own[1], s) for r in rows], axis=0)
-    return _nearest("QT", [float(e - a) / fs * 1000 for e in corners], v, T_END_S * 1000, 0.0)
+    high = [r for r in rows if np.ptp(r[own[1] + round(0.06 * fs) : b + round(0.1 * fs)]) > T_MV]
+    corners = np.median([_t_ends(r, own[1], s) for r in high or rows], axis=0)
+    return _nearest("QT", [float(e - a) / fs * 1000 for e in corners], v, T_END_S * (1000 if high else 2000), 0.0)
 
 
-def _nearest(name: str, found: list[float], value: float, absolute: float, share: float) -> Result:
+def _nearest(name: str, found: list[float], value: float, absolute: float, share: float) -> tuple[str, float | None]:
     """The value measured in one of several ways that is nearest to the one cited, and whether it is near enough."""
     best = float(min(found, key=lambda x: abs(x - value), default=np.inf))
     near = abs(best - value) <= max(absolute, share * abs(value))
@@ -132,8 +129,8 @@ def _t_ends(row: Samples, qrs_off: int, s: Signal) -> list[int]:
     smooth, fs = uniform_filter1d(row, max(1, round(0.03 * s.fs))), s.fs
     following = next((int(x) for x in s.views[0] if x > qrs_off + 0.2 * fs), qrs_off + round(0.8 * fs))
     out, start, gap = [], qrs_off + round(0.08 * fs), following - qrs_off
-    for corner in (qrs_off + round(0.45 * gap), qrs_off + round(0.62 * gap), following - round(0.12 * fs)):
-        stop = max(start + 3, min(corner, len(row) - 1))
+    for share in (0.45, 0.6, 0.75):
+        stop = max(start + 3, min(qrs_off + round(share * gap), len(row) - 1))
         top = start + int(np.argmax(np.abs(smooth[start:stop] - np.median(smooth[start:stop]))))
         steep = top + int(np.argmax(np.abs(np.gradient(smooth)[top : min(stop, top + round(0.16 * fs))])))
         at = np.arange(steep, stop)

@@ -101,9 +101,7 @@ class Text:
                 yield f"{p.name} opposes {self.alert['title']}"
             if p.asserted and any(x.name == p.name and x.asserted for x in part[:k]):
                 yield f"{p.name} twice"
-            if p.marked:
-                continue
-            if p.asserted and not cited:
+            if p.asserted and not cited and not p.marked:
                 yield f"{p.name} is neither cited nor marked {UNCONFIRMED}"
             if cited and not {c["measure"] for c in cited} & set(FINDINGS[p.name]["cites"].split()):
                 yield f"{p.name} cites {', '.join(c['measure'] for c in cited)}"
@@ -111,7 +109,7 @@ class Text:
             if cited and stray and p.name != "ST within" and len(p.cited) < 4:
                 yield f"{p.name} in {', '.join(sorted(stray))} is not cited"
             results = [holds(p.name, self._values(p, cited, axis)) for axis in self._axes or (None,)]
-            if (not p.asserted) in results and p.asserted not in results:
+            if not p.marked and (not p.asserted) in results and p.asserted not in results:
                 yield f"{'' if p.asserted else 'no '}{p.name}: the values say otherwise"
 
     def _numbers(self, sentence: str) -> Iterator[str]:
@@ -121,7 +119,7 @@ class Text:
             value, unit, tail = float(m[1].replace("−", "-")), m[2] or "", plain[m.end() :]
             after = GROUP.search(plain, m.end(), stop)
             groups = [after[0]] if after else GROUP.findall(plain[: m.start()])[-1:]
-            cited = [self.cites[n] for n in numbers_in("".join(groups)) if n in self.cites]
+            cited = [self.cites[n] for n in numbers_in("".join(groups))[:1] if n in self.cites]
             beats = re.match(r"\s*(?:of|ventricular ectopic beats? among) (\d+) beats", tail)
             if beats:
                 yield from self._counted(value, int(beats[1]), cited, " of " in beats[0])

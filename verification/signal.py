@@ -34,6 +34,7 @@ class Signal:
             ii = mv["II"] if "II" in mv else i + mv["III"]
             mv = {"I": i, "II": ii, "III": ii - i, "aVR": -(i + ii) / 2, "aVL": i - ii / 2, "aVF": ii - i / 2} | mv
         self.mv, self.fs, self.used = mv, fs, tuple(x for x in used if x in mv) or tuple(mv)
+        self.n = max((len(row) for row in mv.values()), default=0)
         self._slopes: dict[tuple[str, ...], Samples] = {}
         self._complexes: dict[tuple[tuple[str, ...], int], tuple[int, int]] = {}
 
@@ -47,6 +48,12 @@ class Signal:
         nearest = max(1, round(0.22 * self.fs))
         return [find_peaks(np.pad(e, 1), height=share, distance=nearest)[0] - 1 for e, share in views]
 
+    @cached_property
+    def likely(self) -> list[NDArray[np.int64]]:
+        """The views that have about as many beats as most of them: without those that count T waves, or miss beats."""
+        counts = [len(w) for w in self.views]
+        return [w for w in self.views if abs(len(w) - np.median(counts)) <= max(1, 0.1 * len(w))] or self.views
+
     def _energy(self, row: Samples) -> Samples | None:
         k, block = max(1, round(0.02 * self.fs)), round(1.5 * self.fs)
         rise = np.pad(row[k:] - row[:-k], (k // 2, k - k // 2))
@@ -56,7 +63,7 @@ class Signal:
 
     def qrs(self, leads: tuple[str, ...], near: int) -> tuple[int, int] | None:
         """Onset and offset of the QRS complex nearest to a sample: where the leads' summed slope leaves its floor."""
-        beat = min((int(x) for w in self.views for x in w), key=lambda x: abs(x - near), default=None)
+        beat = min((int(x) for w in self.likely for x in w), key=lambda x: abs(x - near), default=None)
         if beat is None or abs(beat - near) > 0.15 * self.fs:
             return None
         if (leads, beat) not in self._complexes:

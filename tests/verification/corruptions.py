@@ -140,7 +140,7 @@ def _span(rng: Random, alert: Alert) -> str | None:
     c = rng.choice(alert["citations"])
     a, b, old = c["start_sample"], c["end_sample"], c["value"]
     if c["measure"] in ("QRS", "QT") and rng.random() < 0.5:
-        end = b + rng.choice([-1, 1]) * round((0.2 if c["measure"] == "QT" else 0.08) * fs)
+        end = b + rng.choice([-1, 1]) * round((0.25 if c["measure"] == "QT" else 0.12) * fs)
         if not a + 0.02 * fs < end < n - 0.07 * fs or (end - a) / fs < 0.05:
             return None
         _move(alert, c, a, end)
@@ -197,7 +197,9 @@ def _sign(rng: Random, alert: Alert) -> str | None:
     found = [
         c
         for c in alert["citations"]
-        if c["measure"] in ("ST", "AMPLITUDE") and abs(c["value"]) >= 0.1 and c["wave"] != "fibrillation"
+        if c["measure"] in ("ST", "AMPLITUDE")
+        and abs(c["value"]) >= (0.2 if c["wave"] else 0.1)
+        and c["wave"] != "fibrillation"
     ]
     if not found:
         return None
