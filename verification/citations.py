@@ -17,7 +17,7 @@ from verification.signal import Samples, Signal
 from verification.tables import MEASURES
 
 MARGIN_S = 0.06  # no wave from nearer to the segment's edge
-BEAT_S, EDGE_S, T_END_S, T_MV = 0.1, 0.06, 0.09, 0.12  # of a beat, a QRS boundary, the end of T
+BEAT_S, EDGE_S, T_END_S, T_MV = 0.1, 0.06, 0.1, 0.12  # of a beat, a QRS boundary, the end of T
 SPANS = ("P", "PR", "QRS", "QT", "RR", "SILENCE")  # the value is the length of the span
 CORRECTION = {"QTc": 1 / 2, "QTcF": 1 / 3}
 WAVES = ("P", "PR", "QRS", "QT", "QTc", "QTcF", "ST")
@@ -86,7 +86,7 @@ def _measured(c: dict[str, Any], s: Signal) -> tuple[str, float | None]:
         inside = [w[(w > a - BEAT_S * fs) & (w < b + BEAT_S * fs)] for w in s.views]
         rr = [np.diff(w) / fs for w in inside if len(w) > 1 and max(w[0] - a, b - w[-1]) < BEAT_S * fs]
         found = [60 / r.mean() if m == "HR" else r.std() / r.mean() for r in rr]
-        return _nearest(m, found, v, *((1.5, 0.03) if m == "HR" else (0.025, 0.2)))
+        return _nearest(m, found, v, *((1.5, 0.03) if m == "HR" else (0.035, 0.25)))
     if m in CORRECTION:
         rr = [f(np.diff(w)) / fs for w in s.views if len(w) > 1 for f in (np.median, np.mean)]
         return _nearest(m, [span_s * 1000 / r ** CORRECTION[m] for r in rr], v, 10, 0.03)

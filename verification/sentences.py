@@ -165,12 +165,11 @@ class Text:
         return out
 
     def _st(self, cited: list[dict[str, Any]]) -> list[float]:
-        """Own ST levels of the leads of the beats cited, where they are clearly beyond the limit."""
+        """Own ST levels at the beats cited, in leads in which QRS is cited, where they are clearly beyond the limit."""
         s, at = self.signal, [(c["start_sample"], c["end_sample"]) for c in cited if c["measure"] == "ST"]
-        levels = (
-            [min(st_levels(s.mv[x], a, b, s.fs), key=abs) for a, b in at for x in s.used if x != "aVR"] if s else []
-        )
-        return [x for x in levels if abs(x) > 0.2]
+        clear = {x for c in self.cites.values() if c["measure"] == "QRS" for x in c["leads"]} - {"aVR"}
+        rows = [s.mv[x] for x in clear if x in s.mv] if s else []
+        return [v for r in rows for a, b in at if s and abs(v := min(st_levels(r, a, b, s.fs), key=abs)) > 0.2]
 
     def _areas(self, lead: str, spans: list[tuple[int, int]]) -> list[Any]:
         row = self.signal.mv.get(lead) if self.signal else None
@@ -178,8 +177,7 @@ class Text:
 
     @cached_property
     def _complexes(self) -> list[tuple[int, int]]:
-        s = self.signal
-        return [x for b in s.views[0] if (x := s.qrs(s.used, int(b)))] if s else []
+        return [x for b in s.views[0] if (x := s.qrs(s.used, int(b)))] if (s := self.signal) else []
 
     @cached_property
     def _axes(self) -> list[float]:

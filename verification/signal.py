@@ -44,7 +44,9 @@ class Signal:
         energy = [e for x in self.used if (e := self._energy(self.mv[x])) is not None]
         if not energy:
             return [np.zeros(0, np.int64)]
-        views = [(np.mean(energy, axis=0), share) for share in SHARES] + [(e, SHARES[0]) for e in energy[:4]]
+        views = [(np.mean(energy, axis=0), share) for share in SHARES] + [
+            (e, k) for e in energy[:4] for k in SHARES[::2]
+        ]
         nearest = max(1, round(0.22 * self.fs))
         return [find_peaks(np.pad(e, 1), height=share, distance=nearest)[0] - 1 for e, share in views]
 
