@@ -35,7 +35,7 @@ def alert_lines(alert: Alert, most_citations: int | None = None) -> Text:
     text = headline(alert)
     if alert.interpretation is not None:
         source = "GEM" if alert.interpretation.source == "gem" else "measured"
-        text.append(f"\n   {source}: ", "green").append(alert.interpretation.text.replace("~~", ""))
+        text.append(f"\n   {source}: ", "green").append(alert.interpretation.text)
     for citation in alert.citations[:most_citations]:
         text.append(f"\n   {citation_text(citation)}", "yellow")
     rest = 0 if most_citations is None else len(alert.citations) - most_citations

@@ -100,30 +100,45 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     return partial(_read_by_gem, gem=gem, settings=settings, fold=fold)
 
 
-def _rule_based(window: Ecg, given: Sequence[Evidence], reason: str, fold: str | None) -> GroundedInterpretation:
+def _rule_based(
+    window: Ecg, given: Sequence[Evidence], code: str, reason: str, fold: str | None
+) -> GroundedInterpretation:
     from models.grounding.rule_based_report import rule_based_report
 
-    return rule_based_report(window, reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
+    return rule_based_report(window, reason=reason, first_citation=len(given) + 1, given=given, code=code, fold=fold)
 
 
 def _read_by_gem(
-    window: Ecg, given: Sequence[Evidence], gem: GemReader, settings: Settings, fold: str | None
+    window: Ecg, given: Sequence[Evidence], code: str, gem: GemReader, settings: Settings, fold: str | None
 ) -> GroundedInterpretation:
     """Interpretation by GEM, as in the interpreter worker."""
     from models.gem.errors import GemUnavailable
+    from models.grounding.gem_scope import reason_against_gem
     from models.grounding.ground import ground
+    from models.grounding.rule_based_report import rule_based_report
+    from models.grounding.segment_measurements import measure_segment
     from models.leads import independent_leads
     from models.signal.derived_leads import with_derived_leads
 
     leads = independent_leads(window.leads)
     if leads < gem.independent_leads:
-        return _rule_based(
-            window, given, f"GEM needs {gem.independent_leads} independent leads, the record has {leads}", fold
-        )
+        reason = f"GEM needs {gem.independent_leads} independent leads, the record has {leads}"
+        return _rule_based(window, given, code, reason, fold)
     window = with_derived_leads(window)
+    measured = measure_segment(window, fold=fold)
+    number = len(given) + 1
+    reason = reason_against_gem(measured, code)
+    if reason:
+        return rule_based_report(
+            window, reason=reason, first_citation=number, given=given, code=code, measured=measured
+        )
     asked = gem.read(window, given, deadline_s=settings.gem_deadline_s, priority="PM", tokens=settings.gem_tokens)
     try:
         text, seconds = asyncio.run(asked)
     except GemUnavailable as missing:
-        return _rule_based(window, given, str(missing), fold)
-    return ground(text, window, given, len(given) + 1, model=gem.identity, seconds=seconds, fold=fold)
+        return rule_based_report(
+            window, reason=str(missing), first_citation=number, given=given, code=code, measured=measured
+        )
+    return ground(
+        text, window, given, number, model=gem.identity, seconds=seconds, measured=measured, code=code, fold=fold
+    )

@@ -21,6 +21,7 @@ from models.arrhythmia.tier import find_episodes
 from models.ecg import Ecg, EcgSource
 from models.evidence import Evidence
 from models.grounding.interpretation import GroundedInterpretation
+from models.grounding.recitation import evidence_in_window
 from streams.alert import Alert, Phase, Provenance, State, alert_id
 from streams.document import time_of_ns
 
@@ -28,8 +29,8 @@ WINDOW_S = 10.0
 BED_STREAM = "record"
 _ORDER = ("PH", "PM", "PL", "PN")
 
-Reader = Callable[[Ecg, Sequence[Evidence]], GroundedInterpretation]
-"""Reads a window, given the alert's own evidence in samples of the window (cited as 1…k)."""
+Reader = Callable[[Ecg, Sequence[Evidence], str], GroundedInterpretation]
+"""Interprets a window, given the alert's own evidence in samples of the window (cited as 1…k), and its code."""
 
 
 def window_alert(
@@ -48,14 +49,14 @@ def window_alert(
     if start < 0 or window.n_samples == 0:
         raise ValueError(f"--start {start_s:g} s is not in the record, which lasts {ecg.duration_s:.2f} s")
     stop = start + window.n_samples
-    episode = highest_ranked(find_episodes(ecg, limits, settings, until_s=stop / fs, fold=fold), start, stop)
-    given = () if episode is None else _in_window(episode.evidence, start, stop)
     window = ecg.slice(start, stop)
+    episodes = find_episodes(ecg, limits, settings, until_s=stop / fs, fold=fold)
+    episode, given = highest_ranked(episodes, start, window, fold=fold)
+    code = CODES["INTERPRETATION" if episode is None else episode.code]
     start_ns = _ns(start, fs)
     cited = citations_of(given, 0, window.n_samples, start_ns, fs)
-    interpretation = read(window, given)
+    interpretation = read(window, given, code.code)
     cited += [citation_of(c.evidence, c.n, start_ns, fs) for c in interpretation.evidence]
-    code = CODES["INTERPRETATION" if episode is None else episode.code]
     onset_ns = start_ns if episode is None else _ns(episode.onset, fs)
     detected_ns = _ns(stop, fs) if episode is None else _ns(episode.detected, fs)
     identity = alert_id(BED_STREAM, code.code, onset_ns)
@@ -88,22 +89,25 @@ def window_alert(
     return Alert.model_validate(fields)
 
 
-def highest_ranked(episodes: Sequence[Episode], start: int, stop: int) -> Episode | None:
-    """The highest-ranked condition with evidence in the window; the latest of equal rank."""
+def highest_ranked(
+    episodes: Sequence[Episode], start: int, window: Ecg, *, fold: str | None = None
+) -> tuple[Episode | None, tuple[Evidence, ...]]:
+    """The highest-ranked condition that the window shows, the latest of equal rank, and its evidence in the window.
+
+    A condition that began earlier and is still on is cited anew inside the window (`models.grounding.recitation`). One
+    that the window shows no evidence of is passed over: an alert without a citation could not be verified.
+    """
+    stop = start + window.n_samples
     inside = [
         e
         for e in episodes
-        if CODES[e.code].kind == "physiological"
-        and e.onset < stop
-        and e.last_held >= start
-        and _in_window(e.evidence, start, stop)
+        if CODES[e.code].kind == "physiological" and e.onset < stop and e.last_held >= start and not e.held
     ]
-    return min(inside, key=lambda e: (_ORDER.index(CODES[e.code].priority), -e.onset), default=None)
-
-
-def _in_window(evidence: Sequence[Evidence], start: int, stop: int) -> list[Evidence]:
-    """The evidence inside the window, in samples of the window."""
-    return [e.shifted(-start) for e in evidence if start <= e.start and e.end <= stop]
+    for episode in sorted(inside, key=lambda e: (_ORDER.index(CODES[e.code].priority), -e.onset)):
+        given = evidence_in_window(episode, start, window, fold=fold)
+        if given:
+            return episode, given
+    return None, ()
 
 
 def _ns(sample: int, fs_hz: float) -> int:

@@ -49,6 +49,21 @@ LVH_MV = 3.5  # S in V1 and R in V5 or V6 (Sokolow and Lyon 1949; Hancock 2009)
 Q_WAVE_MV = 0.1  # a Q wave of an infarction: 0.1 mV deep (Thygesen 2018)
 Q_WAVE_SHARE = 0.25  # and a quarter of the R wave: the usual criterion
 
+# Evidence. A value outside is an error of measurement or of detection and is never cited.
+EDGE_S = 0.060  # a wave is not measured within this of the segment's edges: its boundary may lie outside
+POSSIBLE = {
+    "HR": (15.0, 350.0),  # bpm; a longer cycle is reported as a time without a beat, a shorter one is fibrillation
+    "P": (40.0, 200.0),  # ms; interatrial block begins at 120 ms, the widest published P waves have 180 ms
+    "PR": (80.0, 400.0),  # ms; pre-excitation rarely below 80 ms, and conduction after 400 ms is rare and uncertain
+    "QRS": (50.0, 250.0),  # ms; narrowest of adults about 60 ms, widest in hyperkalaemia and pacing about 240 ms
+    "QT": (200.0, 700.0),  # ms; congenital short QT about 220 ms, torsade with QT up to 700 ms
+    "QTc": (220.0, 750.0),  # ms; as QT
+    "QTcF": (220.0, 750.0),  # ms; as QT
+    "ST": (-1.5, 1.5),  # mV; the largest infarctions elevate ST by about 1 mV, more is baseline or artefact
+}
+"""Physiologically possible values by measure, wider than any normal limit."""
+NAMED_RHYTHM_BEATS = 3  # fewer beats do not name a rhythm: two RR intervals are the least that can be compared
+
 
 def qtc_long_ms(sex: str = "") -> float:
     """The limit of the corrected QT for ``"F"``, ``"M"`` or unknown sex, ms.

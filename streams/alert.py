@@ -90,11 +90,11 @@ class Citation(Document):
 
 
 class Claim(Document):
-    """A statement of the prose; ``start`` and ``end`` count Unicode code points of the text."""
+    """A statement of the prose; ``start`` and ``end`` count Unicode code points of the text, null: not in the text."""
 
     text: str
-    start: int
-    end: int
+    start: int | None
+    end: int | None
     verdict: ClaimVerdict
     citation: int | None = None
     rule: str

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.clock import Clock
 from agents.interpreter.gem_reader import GemReader, load_gem
@@ -32,6 +32,9 @@ from models.leads import independent_leads
 from models.signal.derived_leads import with_derived_leads
 from streams.alert import InterpretationMessage
 from streams.wire import FlaggedSegment, RejectedMessage, decode_flagged
+
+if TYPE_CHECKING:
+    from models.grounding.segment_measurements import SegmentMeasurements
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +145,13 @@ class Interpreter(Worker):
         return ""
 
     async def _with_gem(self, gem: GemReader, segment: FlaggedSegment, event: Any, left_s: float) -> None:
+        loop, fold = asyncio.get_running_loop(), self.settings.weights_fold
         try:
             ecg, given = _ecg_of(segment), [evidence_of(c) for c in segment.citations]
+            measured, reason = await loop.run_in_executor(self._threads, _measured, ecg, segment.code, fold)
+            if reason:
+                await self._send_rule_based(segment, event, reason)
+                return
             answer = await asyncio.wait_for(
                 gem.read(ecg, given, deadline_s=left_s, priority=segment.priority, tokens=self.settings.gem_tokens),
                 left_s,
@@ -162,8 +170,8 @@ class Interpreter(Worker):
             return
         self._why_no_gem = ""
         try:
-            interpretation = await asyncio.get_running_loop().run_in_executor(
-                self._threads, _grounded, gem, answer, ecg, given, self.settings.weights_fold
+            interpretation = await loop.run_in_executor(
+                self._threads, _grounded, gem, answer, measured, given, segment.code
             )
             message = message_of(segment, interpretation, self.clock.now_ns())
         except Exception as error:
@@ -226,13 +234,33 @@ def _rule_based(segment: FlaggedSegment, reason: str, fold: str | None) -> Groun
     from models.grounding.rule_based_report import rule_based_report
 
     given = [evidence_of(c) for c in segment.citations]
-    return rule_based_report(_ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given, fold=fold)
+    return rule_based_report(
+        _ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given, code=segment.code, fold=fold
+    )
+
+
+def _measured(ecg: Ecg, code: str, fold: str | None) -> tuple[SegmentMeasurements, str]:
+    """The measurements of a segment, and why GEM does not describe it (empty where it does)."""
+    from models.grounding.gem_scope import reason_against_gem
+    from models.grounding.segment_measurements import measure_segment
+
+    measured = measure_segment(ecg, fold=fold)
+    return measured, reason_against_gem(measured, code)
 
 
 def _grounded(
-    gem: GemReader, answer: tuple[str, float], ecg: Ecg, given: Sequence[Evidence], fold: str | None
+    gem: GemReader, answer: tuple[str, float], measured: SegmentMeasurements, given: Sequence[Evidence], code: str
 ) -> GroundedInterpretation:
     from models.grounding.ground import ground
 
     text, seconds = answer
-    return ground(text, ecg, given, len(given) + 1, model=gem.identity, seconds=seconds, fold=fold)
+    return ground(
+        text,
+        measured.ecg,
+        given,
+        len(given) + 1,
+        model=gem.identity,
+        seconds=seconds,
+        measured=measured,
+        code=code,
+    )

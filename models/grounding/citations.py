@@ -1,19 +1,28 @@
-"""Markup of verdicts in the text: ``[n]`` after a supported claim, strike-through around a contradicted one.
+"""Verdicts in the text: ``[n]`` after a supported claim, "(not confirmed)" after a finding that nothing supports.
 
-Input: a text without markup and its judged claims. Output: the marked text and each claim at its position in it, in
-Unicode code points. Markup of the model's own is removed first: numbers that a model wrote are not citations.
+Input: a text without markup and its judged claims. Output: the text to publish and each claim at its position in it, in
+Unicode code points. Left out of the text: clauses with a contradicted claim or with a number that was not measured, and
+repeats. A supported number is replaced by the value that it cites. Markup of the model's own is removed first: numbers
+that a model wrote are not citations.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
+from models.grounding.claim_extraction import sentences
+from models.grounding.claims import ExtractedClaim
+from models.grounding.clauses import Clause, Sentence, clauses_of
 from models.grounding.interpretation import CheckedClaim, CitationNumbers
+from models.grounding.lexicon import NUMBER, UNITS
 from models.grounding.verdicts import JudgedClaim
 
-STRIKE = "~~"
+NOT_CONFIRMED = " (not confirmed)"
 MAX_CITATIONS = 4  # after one claim; further evidence stays out of the text
+DECIMALS = {"mv": 2, "s": 2}  # at least, by unit in small letters
 _REPEATED = re.compile(r"\b([^,.;:\n]{4,}?)(?:,\s+\1)+(?=\s*(?:[,.;:\n]|$))", re.IGNORECASE)
 _OWN_MARKUP = re.compile(r"\s*\[\s*\d+(?:\s*[,–-]\s*\d+)*\s*\](?!\()|~~")
 
@@ -39,7 +48,7 @@ def without_repeats(text: str) -> str:
 def mark_verdicts(
     text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers
 ) -> tuple[str, list[CheckedClaim]]:
-    """Mark the text, and place each claim in the marked text.
+    """Write the text to publish, and place each claim in it.
 
     Parameters
     ----------
@@ -53,55 +62,149 @@ def mark_verdicts(
     Returns
     -------
     marked : str
+        Empty where no sentence is left.
     claims : list of CheckedClaim
-        All claims, the contradicted ones as well.
+        Those of the text, and with positions None the contradicted and unsupported ones that are not in it.
     """
-    before: dict[int, str] = {}
-    after: dict[int, list[int]] = {}
-    first: dict[int, int | None] = {}
-    for start, end in _merged([(j.claim.start, j.claim.end) for j in judged if j.verdict == "contradicted"]):
-        before[start] = before.get(start, "") + STRIKE
-        before[end] = STRIKE + before.get(end, "")
-    clusters = _merged([(j.claim.start, j.claim.end) for j in judged])
-    for index, item in enumerate(judged):
-        first[index] = None
-        if item.verdict == "supported" and item.evidence:
-            numbers = list(dict.fromkeys(numbering.number(e) for e in item.evidence[:MAX_CITATIONS]))
-            first[index] = numbers[0]
-            stop = next(end for start, end in clusters if start <= item.claim.start < end or start == item.claim.start)
-            after.setdefault(stop, []).extend(n for n in numbers if n not in after.get(stop, []))
-    out: list[str] = []
-    starts: dict[int, int] = {}
-    ends: dict[int, int] = {}
-    length = 0
-    for k in range(len(text) + 1):
-        ends[k] = length
-        extra = before.get(k, "") + "".join(f" [{n}]" for n in after.get(k, ()))
-        if before.get(k, "").startswith(STRIKE) and k in after and not _opens(k, judged):
-            extra = STRIKE + "".join(f" [{n}]" for n in after[k])
-        out.append(extra)
-        length += len(extra)
-        starts[k] = length
-        if k < len(text):
-            out.append(text[k])
-            length += 1
-    marked = "".join(out)
-    claims = [
-        CheckedClaim(
-            text=marked[starts[j.claim.start] : ends[j.claim.end]],
-            start=starts[j.claim.start],
-            end=ends[j.claim.end],
-            verdict=j.verdict,
-            citation=first[k],
-            rule=j.rule,
+    judged = [replace(j, verdict="unsupported") if j.verdict == "supported" and not j.evidence else j for j in judged]
+    out, stated, previous = _Writer(text, judged, numbering), set[Statement](), 0
+    for begin, piece in sentences(text):
+        words = piece.lstrip()
+        start = begin + len(piece) - len(words)
+        own = [j for j in judged if start <= j.claim.start < start + len(words)]
+        sentence = clauses_of(start, words, [(j.claim.start, j.claim.end) for j in own])
+        kept = _kept(sentence, own, stated)
+        if kept:
+            out.space(text[previous:start])
+            out.sentence(sentence, kept)
+        previous = start + len(words)
+    return out.text, out.claims()
+
+
+Statement = tuple[str, bool, tuple[str, ...], str | None, float | None]
+
+
+def _statement(claim: ExtractedClaim) -> Statement:
+    return claim.subject, claim.present, claim.leads, claim.wave, claim.value
+
+
+def _kept(sentence: Sentence, judged: Sequence[JudgedClaim], stated: set[Statement]) -> list[int]:
+    """Indices of the sentence's clauses that are published; adds their statements to ``stated``."""
+    kept = []
+    for k, clause in enumerate(sentence.clauses):
+        own = [j for j in judged if clause.start <= j.claim.start < clause.end]
+        wrong = any(
+            j.verdict == "contradicted" or (j.verdict == "unsupported" and j.claim.kind == "number") for j in own
         )
-        for k, j in enumerate(judged)
-    ]
-    return marked, claims
+        new = {_statement(j.claim) for j in own}
+        if wrong or (own and new <= stated):
+            if k == 0 and sentence.has_head:
+                return []
+            continue
+        stated |= new
+        kept.append(k)
+    if kept == [0] and sentence.has_head and not _claims_in(sentence.clauses[0], judged):
+        return []  # a label without items
+    if kept and kept[0] != 0 and not sentence.has_head:
+        first_kept = sentence.clauses[kept[0]]
+        if not first_kept.opens_alone and first_kept.start not in {j.claim.start for j in judged}:
+            return []  # what is left hangs on the words that are left out
+    return kept
 
 
-def _opens(k: int, judged: Sequence[JudgedClaim]) -> bool:
-    return any(j.claim.start == k and j.verdict == "contradicted" for j in judged)
+def _claims_in(clause: Clause, judged: Sequence[JudgedClaim]) -> bool:
+    return any(clause.start <= j.claim.start < clause.end for j in judged)
+
+
+class _Writer:
+    """The published text under construction, with the new position of every claim."""
+
+    def __init__(self, source: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers) -> None:
+        self.text = ""
+        self._source, self._judged, self._numbering = source, judged, numbering
+        self._starts: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._clusters = _merged([(j.claim.start, j.claim.end) for j in judged])
+        self._numbers: dict[int, list[int]] = {}
+        self._written: set[int] = set()
+
+    def space(self, gap: str) -> None:
+        """The space before a sentence."""
+        if self.text:
+            self.text += "\n" if "\n" in gap else " "
+
+    def sentence(self, sentence: Sentence, kept: Sequence[int]) -> None:
+        """The kept clauses of a sentence."""
+        for position, k in enumerate(kept):
+            clause = sentence.clauses[k]
+            if position == 0:
+                self._clause(clause.start + (clause.opens_alone if k else 0), clause.end, capital=k > 0)
+            else:
+                after_head = position == 1 and sentence.has_head and kept[0] == 0
+                self.text += ": " if after_head else clause.separator
+                self._clause(clause.start, clause.end)
+        self.text += sentence.stop
+
+    def _clause(self, start: int, end: int, capital: bool = False) -> None:
+        inside = [k for k, j in enumerate(self._judged) if start <= j.claim.start and j.claim.end <= end]
+        self._written.update(inside)
+        new = dict(filter(None, (_displayed(self._judged[k]) for k in inside)))
+        after: dict[int, str] = {}
+        for k in inside:
+            item = self._judged[k]
+            if item.verdict == "unsupported" and NOT_CONFIRMED not in after.get(item.claim.end, ""):
+                after[item.claim.end] = NOT_CONFIRMED + after.get(item.claim.end, "")
+        for k in inside:
+            item = self._judged[k]
+            if item.verdict == "supported":
+                numbers = list(dict.fromkeys(self._numbering.number(e) for e in item.evidence[:MAX_CITATIONS]))
+                self._numbers[k] = numbers
+                at = next(b for a, b in self._clusters if a <= item.claim.start < b)
+                marks = (f" [{n}]" for n in numbers)
+                after[at] = after.get(at, "") + "".join(m for m in marks if m not in after.get(at, ""))
+        k = start
+        while k <= end:
+            self._ends[k] = len(self.text)
+            self.text += after.get(k, "")
+            self._starts[k] = len(self.text)
+            if k == end:
+                break
+            stop, words = new.get(k, (k + 1, self._source[k]))
+            self.text += words.upper() if capital and k == start else words
+            k = stop
+
+    def claims(self) -> list[CheckedClaim]:
+        """The claims of the text, and those left out of it that are not supported."""
+        out = []
+        for k, j in enumerate(self._judged):
+            if k in self._written:
+                a, b = self._starts[j.claim.start], self._ends[j.claim.end]
+                numbers = self._numbers.get(k)
+                out.append(CheckedClaim(self.text[a:b], a, b, j.verdict, numbers[0] if numbers else None, j.rule))
+            elif j.verdict != "supported":
+                out.append(CheckedClaim(j.claim.text, None, None, j.verdict, None, j.rule))
+        return out
+
+
+def _displayed(judged: JudgedClaim) -> tuple[int, tuple[int, str]] | None:
+    """The place of a supported number in the source, and the cited value in its unit and with its decimals."""
+    claim = judged.claim
+    if judged.verdict != "supported" or judged.value is None or claim.value is None or not claim.present:
+        return None
+    if claim.relation != "=" or claim.high is not None:
+        return None
+    for match in reversed(list(NUMBER.finditer(claim.text.lower()))):
+        digits = match["low"]
+        unit = (match["unit"] or "").strip(" -")
+        _, factor = UNITS.get(unit, ("", 1.0))
+        shown = float(digits) * factor
+        scale = next((x for x in (1.0, 1e-3, 1e3) if math.isclose(shown * x, abs(claim.value), rel_tol=1e-6)), None)
+        if scale is None or not shown:
+            continue
+        decimals = max(len(digits.partition(".")[2]), DECIMALS.get(unit, 0))
+        at = claim.start + match.start("low")
+        return at, (at + len(digits), f"{abs(judged.value) / factor / scale:.{decimals}f}")
+    return None
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -30,7 +30,7 @@ def extract_claims(text: str) -> list[ExtractedClaim]:
     finding ST_ELEVATED None ('V2', 'V3', 'V4') False
     """
     out: list[ExtractedClaim] = []
-    for start, sentence in _sentences(text):
+    for start, sentence in sentences(text):
         low = sentence.lower() if len(sentence.lower()) == len(sentence) else sentence
         if lexicon.RULE_SENTENCE.match(low):
             continue
@@ -46,7 +46,8 @@ def _moved(claim: ExtractedClaim, by: int) -> ExtractedClaim:
     return replace(claim, start=claim.start + by, end=claim.end + by)
 
 
-def _sentences(text: str) -> Iterator[tuple[int, str]]:
+def sentences(text: str) -> Iterator[tuple[int, str]]:
+    """Sentences of a text with their start; a decimal point or an abbreviation before a small letter ends none."""
     start = 0
     for stop in re.finditer(r"(?<=[.!?])(?<!\d\.)(?=\s)|(?<=\d\.)(?=\s+[A-Z])|\n+|$", text):
         piece = text[start : stop.start()]

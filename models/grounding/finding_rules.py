@@ -18,7 +18,13 @@ from models.grounding.rule_results import (
 )
 from models.grounding.segment_measurements import SegmentMeasurements
 from models.leads import STANDARD_12
-from models.normal_limits import SINUS_BRADYCARDIA_BPM
+from models.normal_limits import (
+    AXIS_LEFT_DEG,
+    AXIS_RIGHT_DEG,
+    PR_SHORT_MS,
+    SINUS_BRADYCARDIA_BPM,
+    ST_DEVIATION_MV,
+)
 
 NORMAL_ST_LEADS = 8  # ST measured in as many leads, before an ECG is called normal
 
@@ -61,7 +67,19 @@ def _normal_ecg(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleRes
     abnormal = [r for r in results if r[0] is True]
     if abnormal or measured.p_waves is False:
         return False, words, abnormal[0][2] if abnormal else evidence_of(measured, "ABSENT_P")
-    complete = measured.p_waves is True and measured.value("QTcF") is not None and len(measured.st) >= NORMAL_ST_LEADS
+    sinus = rhythm_rules.sinus(claim_of(claim, "SINUS"), measured)[0]
+    pr, axis = measured.value("PR"), measured.axis_deg
+    complete = (
+        sinus is True
+        and measured.regular is not False
+        and pr is not None
+        and round(pr) >= PR_SHORT_MS
+        and axis is not None
+        and AXIS_LEFT_DEG <= axis <= AXIS_RIGHT_DEG
+        and measured.value("QTcF") is not None
+        and len(measured.st) >= NORMAL_ST_LEADS
+        and all(abs(e.value) < ST_DEVIATION_MV for x, e in measured.st.items() if x != "aVR")
+    )
     return (True if complete else None), words, evidence_of(measured, "HR", "PR", "QRS", "QTcF")
 
 
@@ -81,7 +99,7 @@ def _infarct(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult
 
 _RULES: dict[str, Rule] = {
     "SINUS": rhythm_rules.sinus,
-    "SINUS_ARRHYTHMIA": rhythm_rules.sinus,
+    "SINUS_ARRHYTHMIA": rhythm_rules.sinus_without_ectopy,
     "AFIB": rhythm_rules.afib,
     "AFLUT": rhythm_rules.aflut,
     "VFIB": rhythm_rules.vfib,
@@ -97,8 +115,8 @@ _RULES: dict[str, Rule] = {
     "PACED": rhythm_rules.beats_of_kind("P", "beats that follow a pacing mark"),
     "PVC": rhythm_rules.beats_of_kind("V", "ventricular beats counted"),
     "PAC": rhythm_rules.beats_of_kind("S", "early narrow beats counted"),
-    "BIGEMINY": rhythm_rules.ventricular_pattern("every second", rhythm_rules.BIGEMINY_SHARE),
-    "TRIGEMINY": rhythm_rules.ventricular_pattern("every third", rhythm_rules.TRIGEMINY_SHARE),
+    "BIGEMINY": rhythm_rules.ventricular_pattern("every second", rhythm_rules.BIGEMINY),
+    "TRIGEMINY": rhythm_rules.ventricular_pattern("every third", rhythm_rules.TRIGEMINY),
     "P_WAVES": interval_rules.p_waves,
     "P_INVERTED": interval_rules.p_inverted,
     "AVB1": interval_rules.pr_long,
@@ -132,12 +150,18 @@ _RULES: dict[str, Rule] = {
 """Claim subject to its rule."""
 _ABNORMAL: dict[str, Rule] = {
     "AFIB": rhythm_rules.afib,
+    "VFIB": rhythm_rules.vfib,
     "TACHY": rhythm_rules.rate_fast,
     "VERY_SLOW": _very_slow,
     "PR_LONG": interval_rules.pr_long,
+    "PR_SHORT": interval_rules.pr_short,
     "QRS_WIDE": interval_rules.qrs_wide,
     "QT_LONG": interval_rules.qt_long,
+    "AXIS_LEFT": interval_rules.axis_left,
+    "AXIS_RIGHT": interval_rules.axis_right,
+    "LVH": lead_rules.lvh,
     "ST_CHANGED": lead_rules.st_changed,
+    "T_INVERTED": lead_rules.t_inverted,
     "PVC": rhythm_rules.beats_of_kind("V", "ventricular beats"),
 }
 """Findings that contradict a normal ECG."""

@@ -14,8 +14,14 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.citations import mark_verdicts, without_markup, without_repeats
 from models.grounding.claim_extraction import extract_claims
-from models.grounding.interpretation import CitationNumbers, GroundedInterpretation, ModelIdentity
-from models.grounding.rule_based_report import rule_based_report
+from models.grounding.interpretation import GroundedInterpretation, ModelIdentity
+from models.grounding.rule_based_report import (
+    ReportText,
+    rule_based_report,
+    write_alarm,
+    write_ectopy,
+    write_measurements,
+)
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.grounding.verdicts import judge_claim
 
@@ -25,6 +31,7 @@ wave waves interval axis the there this to with without which within shows beats
 """
 _ENGLISH = frozenset(_WORDS.split())
 """Words of report-style English; their share tells whether a text is English."""
+_ECTOPY = frozenset({"PVC", "BIGEMINY", "TRIGEMINY"})
 ENGLISH_SHARE = 0.2  # of the words; report-style English has 0.35 or more, other languages under 0.1
 ASCII_SHARE = 0.85  # of the letters
 
@@ -58,6 +65,7 @@ def ground(
     model: ModelIdentity | None = None,
     seconds: float = 0.0,
     measured: SegmentMeasurements | None = None,
+    code: str = "",
     fold: str | None = None,
 ) -> GroundedInterpretation:
     """Check a text claim by claim.
@@ -78,30 +86,40 @@ def ground(
         Time of the generation; the time of the checks is added.
     measured : SegmentMeasurements, optional
         Of ``ecg``, where they are known already.
+    code : str
+        The alarm on the segment; claims that oppose it are contradicted.
     fold : str, optional
         Measure with network weights trained without this fold (evaluation).
 
     Returns
     -------
     GroundedInterpretation
-        Source ``gem``: supported claims cited, contradicted ones struck through. Source ``measured``, with the
-        reason, when the text is rejected.
+        The text opens with the alarm's own finding and citations. Source ``gem``: supported claims are cited, findings
+        without support carry "(not confirmed)", contradicted claims are not in the text, and ventricular beats that
+        GEM leaves out are added. Source ``measured``, with the reason, when the text is rejected or nothing of it is
+        left.
     """
     began = perf_counter()
+    measured = measured or measure_segment(ecg, fold=fold)
     reason = rejection_reason(text)
     if reason is not None:
-        return rule_based_report(ecg, reason=reason, first_citation=first_citation, given=given, fold=fold)
+        return rule_based_report(
+            ecg, reason=reason, first_citation=first_citation, given=given, code=code, measured=measured
+        )
     text = without_repeats(without_markup(text))
-    measured = measured or measure_segment(ecg, fold=fold)
-    numbering = CitationNumbers(first_citation, given)
-    judged = [judge_claim(claim, measured, given) for claim in extract_claims(text)]
-    marked, claims = mark_verdicts(text, judged, numbering)
-    return GroundedInterpretation(
-        source="gem",
-        reason=None,
-        text=marked,
-        claims=tuple(claims),
-        evidence=tuple(numbering.cited),
-        model=model,
-        seconds=seconds + perf_counter() - began,
-    )
+    report = ReportText(first_citation, given)
+    write_alarm(report, given, code)
+    judged = [judge_claim(claim, measured, given, code) for claim in extract_claims(text)]
+    marked, claims = mark_verdicts(text, judged, report.numbering)
+    report.add_text(marked, claims)
+    if marked:
+        variability = measured.evidence.get("REGULARITY")
+        named = any(j.claim.subject in _ECTOPY and j.verdict == "supported" for j in judged)
+        if measured.kinds.get("V", 0) and variability is not None and not named:
+            report.add(" ")
+            write_ectopy(report, measured, variability, code)
+    else:
+        reason = "no statement of GEM's text is supported by the measurements"
+        write_measurements(report, measured, code)
+    elapsed = seconds + perf_counter() - began
+    return report.interpretation("gem" if marked else "measured", reason, model if marked else None, elapsed)

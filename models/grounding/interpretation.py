@@ -12,11 +12,14 @@ from models.grounding.claims import Verdict
 
 @dataclass(frozen=True, slots=True)
 class CheckedClaim:
-    """A claim at its position in the marked text (Unicode code points), with verdict, citation number and rule."""
+    """A claim with verdict, citation number, rule and its position in the marked text (Unicode code points).
+
+    ``start`` and ``end`` are None where the text does not have the claim: contradicted, or of a sentence left out.
+    """
 
     text: str
-    start: int
-    end: int
+    start: int | None
+    end: int | None
     verdict: Verdict
     citation: int | None
     rule: str
@@ -50,7 +53,7 @@ class GroundedInterpretation:
     reason : str or None
         Why the text is the rule-based report (source ``measured``) instead of GEM's.
     text : str
-        Prose with ``[n]``; contradicted claims are struck through (``~~…~~``).
+        Prose with ``[n]`` and "(not confirmed)"; contradicted claims are not in it.
     claims : tuple of CheckedClaim
     evidence : tuple of NumberedEvidence
         New citations only, numbered after those of the alert.

@@ -5,6 +5,8 @@ Each rule is a `models.grounding.rule_results.Rule`. Limits in bpm, s and shares
 
 from __future__ import annotations
 
+import re
+
 from models.grounding.claims import ExtractedClaim
 from models.grounding.interval_rules import qrs_narrow
 from models.grounding.rule_results import (
@@ -16,16 +18,56 @@ from models.grounding.rule_results import (
     over,
     under,
 )
-from models.grounding.segment_measurements import SegmentMeasurements
-from models.normal_limits import HR_HIGH_BPM, HR_LOW_BPM, LONG_PAUSE_S
+from models.grounding.segment_measurements import EVEN_RR, IRREGULAR_RR, SegmentMeasurements
+from models.normal_limits import (
+    HR_HIGH_BPM,
+    HR_LOW_BPM,
+    LONG_PAUSE_S,
+    PAUSE_S,
+    PR_LONG_MS,
+    QRS_WIDE_MS,
+    SINUS_BRADYCARDIA_BPM,
+    qtc_long_ms,
+)
 
 RATE_BAND, PAUSE_BAND_S = 3.0, 0.2
 VENTRICULAR_RUN = 3  # beats; fewer are no ventricular tachycardia
-BIGEMINY_SHARE, TRIGEMINY_SHARE = (0.4, 0.6), (0.25, 0.4)  # of the beats, ventricular
+CYCLES = 3  # of a ventricular and one (two) other beats: bigeminy (trigeminy)
+BIGEMINY, TRIGEMINY = re.compile(f"(?:V[NS?]){{{CYCLES}}}"), re.compile(f"(?:V[NS?]{{2}}){{{CYCLES}}}")
+COUPLET = re.compile("(?<!V)VV(?!V)")
 
 
 def sinus(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
-    """Sinus rhythm: P waves before the beats, most of which are neither ventricular nor paced."""
+    """Sinus rhythm: P waves before the beats, and no abnormal finding of rhythm, rate, PR, QRS or QT.
+
+    A sinus rhythm with such a finding is not confirmed: P waves alone do not tell a sinus from an ectopic rhythm.
+    """
+    present, words, evidence = sinus_beats(claim, measured)
+    if not present:
+        return present, words, evidence
+    hr, pr, qrs = measured.value("HR"), measured.value("PR"), measured.value("QRS")
+    qtc, rr = measured.value("QTcF"), measured.longest_rr
+    normal = (
+        _without_ectopy(measured)
+        and measured.regular is not False
+        and (rr is None or rr.value < PAUSE_S)
+        and hr is not None
+        and SINUS_BRADYCARDIA_BPM <= round(hr) <= HR_HIGH_BPM
+        and pr is not None
+        and round(pr) <= PR_LONG_MS
+        and qrs is not None
+        and round(qrs) < QRS_WIDE_MS
+        and (qtc is None or round(qtc) <= qtc_long_ms(measured.ecg.sex))
+    )
+    return (True if normal else None), f"{words}; rate, PR, QRS and QTc normal, no ectopy, no pause", evidence
+
+
+def _without_ectopy(measured: SegmentMeasurements) -> bool:
+    return not (measured.kinds.get("V", 0) or measured.kinds.get("P", 0))
+
+
+def sinus_beats(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
+    """P waves before the beats, most of which are neither ventricular nor paced."""
     words = "P waves before the beats, most of them neither ventricular nor paced"
     if measured.fibrillation is not None:
         return False, "fibrillation waves", (measured.fibrillation,)
@@ -63,12 +105,14 @@ def regular(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
 
 
 def afib(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
-    """Atrial fibrillation: irregular RR without P waves."""
-    words = "irregular RR without P waves"
+    """Atrial fibrillation: irregular RR without P waves over 8 conducted beats in sequence or more, in no pattern."""
+    words = "irregular RR without P waves over 8 conducted beats in sequence"
     if measured.p_waves is True or measured.regular is True or measured.beats == 0:
         return False, words, evidence_of(measured, "PR" if measured.p_waves else "REGULARITY")
-    if measured.p_waves is False and measured.regular is False:
-        return True, words, evidence_of(measured, "REGULARITY", "ABSENT_P")
+    irregular = measured.conducted is not None and measured.conducted.value >= IRREGULAR_RR
+    even = measured.rr_change is not None and measured.rr_change < EVEN_RR
+    if measured.p_waves is False and irregular and not even and not measured.conducted_pattern:
+        return True, words, (*as_tuple(measured.conducted), *evidence_of(measured, "ABSENT_P"))
     return None, words, ()
 
 
@@ -117,14 +161,20 @@ def vtach(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     )
 
 
+def sinus_without_ectopy(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
+    """P waves before the beats, none of them ventricular or paced; the rate may vary."""
+    present, words, evidence = sinus_beats(claim, measured)
+    return (None if present and not _without_ectopy(measured) else present), words, evidence
+
+
 def sinus_brady(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Sinus rhythm under 60 bpm."""
-    return all_of(sinus(claim, measured), rate_slow(claim, measured))
+    return all_of(sinus_without_ectopy(claim, measured), rate_slow(claim, measured))
 
 
 def sinus_tachy(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Sinus rhythm over 100 bpm."""
-    return all_of(sinus(claim, measured), rate_fast(claim, measured))
+    return all_of(sinus_without_ectopy(claim, measured), rate_fast(claim, measured))
 
 
 def svt(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
@@ -143,15 +193,14 @@ def beats_of_kind(kind: str, words: str) -> Rule:
     return rule
 
 
-def ventricular_pattern(every: str, share: tuple[float, float]) -> Rule:
-    """Rule for bigeminy and trigeminy, by the share of ventricular beats."""
+def ventricular_pattern(every: str, pattern: re.Pattern[str]) -> Rule:
+    """Rule for bigeminy and trigeminy, by the sequence of beat kinds."""
 
     def rule(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
         ventricular = measured.kinds.get("V", 0)
         words = f"ventricular beats, {every}"
         if ventricular == 0:
             return False, words, evidence_of(measured, "REGULARITY")
-        close = share[0] <= ventricular / measured.beats <= share[1]
-        return (True if close else None), words, evidence_of(measured, "REGULARITY")
+        return (True if pattern.search(measured.kind_sequence) else None), words, evidence_of(measured, "REGULARITY")
 
     return rule

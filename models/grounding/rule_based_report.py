@@ -11,12 +11,19 @@ The limits and their sources are in `models.normal_limits`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
+from typing import Literal
 
+from models.arrhythmia.codes import CODES
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.interpretation import CheckedClaim, CitationNumbers, GroundedInterpretation
+from models.grounding.claims import ExtractedClaim
+from models.grounding.gem_scope import RUN
+from models.grounding.interpretation import CheckedClaim, CitationNumbers, GroundedInterpretation, ModelIdentity
+from models.grounding.opposition import opposes
 from models.grounding.phrases import leads_phrase, value_phrase
+from models.grounding.rhythm_rules import BIGEMINY, COUPLET, TRIGEMINY, afib
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.normal_limits import (
     AXIS_EXTREME_DEG,
@@ -24,6 +31,7 @@ from models.normal_limits import (
     AXIS_RIGHT_DEG,
     HR_HIGH_BPM,
     HR_LOW_BPM,
+    NAMED_RHYTHM_BEATS,
     PAUSE_S,
     PR_LONG_MS,
     PR_SHORT_MS,
@@ -36,6 +44,8 @@ from models.normal_limits import (
 )
 
 ALARM_CITATION = "the alarm's own citation"
+UNTITLED = frozenset({"INTERPRETATION", "AFIB_END"})
+"""Codes whose title is no finding of the segment."""
 _PHRASES = {
     "RR": "an RR interval of",
     "HR": "a rate of",
@@ -49,7 +59,7 @@ _PHRASES = {
     "REGULARITY": "an RR variability of",
     "ABSENT_P": "a share of beats without P wave of",
     "QUALITY": "a signal quality of",
-    "SILENCE": "electrical silence for",
+    "SILENCE": "silence for",
 }
 """Measure to the words before its value."""
 
@@ -91,6 +101,28 @@ class ReportText:
         )
         self.text += "".join(f" [{n}]" for n in numbers)
 
+    def add_text(self, text: str, claims: Sequence[CheckedClaim]) -> None:
+        """Append a text with its claims, whose positions are those in ``text``."""
+        by = len(self.text)
+        self.text += text
+        self.claims += [
+            c if c.start is None or c.end is None else replace(c, start=c.start + by, end=c.end + by) for c in claims
+        ]
+
+    def interpretation(
+        self, source: Literal["gem", "measured"], reason: str | None, model: ModelIdentity | None, seconds: float
+    ) -> GroundedInterpretation:
+        """The finished interpretation."""
+        return GroundedInterpretation(
+            source=source,
+            reason=reason,
+            text=self.text.strip(),
+            claims=tuple(self.claims),
+            evidence=tuple(self.numbering.cited),
+            model=model,
+            seconds=seconds,
+        )
+
 
 def rule_based_report(
     ecg: Ecg,
@@ -98,6 +130,8 @@ def rule_based_report(
     reason: str | None,
     first_citation: int = 1,
     given: Sequence[Evidence] = (),
+    code: str = "",
+    measured: SegmentMeasurements | None = None,
     fold: str | None = None,
 ) -> GroundedInterpretation:
     """Report on a segment from its measurements alone.
@@ -112,6 +146,10 @@ def rule_based_report(
         Number of the first new citation.
     given : sequence of Evidence
         The alert's own citations, numbered 1…k, in samples of ``ecg``: they open the report and keep their numbers.
+    code : str
+        The alarm on the segment: the report says nothing that opposes it.
+    measured : SegmentMeasurements, optional
+        Of ``ecg``, where they are known already.
     fold : str, optional
         Measure with network weights trained without this fold (evaluation).
 
@@ -121,37 +159,42 @@ def rule_based_report(
         Source ``measured``; every claim supported.
     """
     began = perf_counter()
-    measured = measure_segment(ecg, fold=fold)
+    measured = measured or measure_segment(ecg, fold=fold)
     report = ReportText(first_citation, given)
-    for evidence in given:
-        _write_alarm_citation(report, evidence)
+    write_alarm(report, given, code)
+    write_measurements(report, measured, code)
+    return report.interpretation("measured", reason, None, perf_counter() - began)
+
+
+def write_measurements(report: ReportText, measured: SegmentMeasurements, code: str = "") -> None:
+    """Write all that is measured on a segment, and nothing that opposes its alarm."""
     if measured.fibrillation is not None:
         _write_fibrillation(report, measured.fibrillation)
     elif measured.beats == 0:
         _write_no_beats(report, measured)
     else:
-        _write_rhythm(report, measured)
-        _write_beats(report, measured)
+        _write_rhythm(report, measured, code)
+        write_beats(report, measured, code)
         _write_axis(report, measured)
-        _write_intervals(report, measured)
+        _write_intervals(report, measured, code)
         _write_st(report, measured)
         _write_t(report, measured)
     _write_unusable_leads(report, measured)
-    return GroundedInterpretation(
-        source="measured",
-        reason=reason,
-        text=report.text.strip(),
-        claims=tuple(report.claims),
-        evidence=tuple(report.numbering.cited),
-        seconds=perf_counter() - began,
-    )
 
 
-def _write_alarm_citation(report: ReportText, evidence: Evidence) -> None:
+def write_alarm(report: ReportText, given: Sequence[Evidence], code: str = "") -> None:
+    """Open a text with the alarm's own finding and its citations."""
+    title = CODES[code].title if code in CODES and code not in UNTITLED else ""
+    for evidence in given:
+        _write_alarm_citation(report, evidence, title)
+
+
+def _write_alarm_citation(report: ReportText, evidence: Evidence, title: str) -> None:
     met = "" if evidence.criterion is None else f" ({evidence.criterion.rule})"
-    wave = f"{evidence.wave} wave" if evidence.measure == "AMPLITUDE" else ""
+    wave = f"a {evidence.wave} wave of" if evidence.measure == "AMPLITUDE" else ""
     name = wave or _PHRASES.get(evidence.measure, evidence.measure)
-    report.add("The alarm rests on " if report.text == "" else "It also rests on ")
+    opening = f"{title}: the alarm rests on " if title else "The alarm rests on "
+    report.add(opening if report.text == "" else "It also rests on ")
     report.add_claim(
         f"{name} {value_phrase(evidence)} in {leads_phrase(evidence.leads)}{met}", ALARM_CITATION, evidence
     )
@@ -179,20 +222,29 @@ def _write_no_beats(report: ReportText, measured: SegmentMeasurements) -> None:
     report.add("P waves, intervals, ST and T cannot be measured without beats. ")
 
 
-def _write_rhythm(report: ReportText, measured: SegmentMeasurements) -> None:
+def _write_rhythm(report: ReportText, measured: SegmentMeasurements, code: str) -> None:
     rate = measured.evidence.get("HR")
-    name, rule, evidence = _rhythm(measured)
-    report.add_claim(name, rule, *[e for e in evidence if e is not None])
+    named = _rhythm(measured, code)
+    if named is None:
+        report.add("The rhythm cannot be named")
+    else:
+        name, rule, evidence = named
+        report.add_claim(name, rule, *[e for e in evidence if e is not None])
     if rate is not None:
         report.add(", rate ")
         report.add_claim(f"{rate.value:.0f} bpm", "HR measured over the beats", rate)
-        if rate.value < HR_LOW_BPM or rate.value > HR_HIGH_BPM:
-            report.add(f" ({'bradycardia' if rate.value < HR_LOW_BPM else 'tachycardia'})")
+        slow, fast = rate.value < HR_LOW_BPM, rate.value > HR_HIGH_BPM
+        if (slow and not _opposed(code, "BRADY")) or (fast and not _opposed(code, "TACHY")):
+            report.add(f" ({'bradycardia' if slow else 'tachycardia'})")
     report.add(". ")
 
 
-def _write_beats(report: ReportText, measured: SegmentMeasurements) -> None:
-    """P waves where only some beats have one, ventricular ectopic beats, and the longest pause."""
+def _opposed(code: str, subject: str, present: bool = True) -> bool:
+    return opposes(code, ExtractedClaim.finding(subject, present=present))
+
+
+def write_beats(report: ReportText, measured: SegmentMeasurements, code: str = "") -> None:
+    """P waves where only some beats have one, ventricular ectopic beats with their pattern, and the longest pause."""
     variability, absent = measured.evidence.get("REGULARITY"), measured.evidence.get("ABSENT_P")
     if measured.p_waves is None and absent is not None and measured.beats_examined:
         report.add_claim(
@@ -203,36 +255,67 @@ def _write_beats(report: ReportText, measured: SegmentMeasurements) -> None:
         report.add(". ")
     ventricular = measured.kinds.get("V", 0)
     if ventricular and variability is not None and ventricular < measured.beats:
-        beats = "beats" if ventricular > 1 else "beat"
-        report.add_claim(
-            f"{ventricular} ventricular ectopic {beats} among {measured.beats} beats", "beat kinds counted", variability
-        )
-        report.add(". ")
+        write_ectopy(report, measured, variability, code)
     pause = measured.longest_rr
     if pause is not None and pause.value >= PAUSE_S:
         report.add_claim(f"The longest pause without a beat is {pause.value:.2f} s", "longest RR", pause)
         report.add(". ")
 
 
-def _rhythm(measured: SegmentMeasurements) -> tuple[str, str, tuple[Evidence | None, ...]]:
-    """Name of the rhythm by the measurements, the rule in words, and its evidence (None where not measured)."""
+def write_ectopy(report: ReportText, measured: SegmentMeasurements, variability: Evidence, code: str = "") -> None:
+    """The ventricular beats counted, and the patterns of their sequence that the alarm does not name already."""
+    ventricular = measured.kinds["V"]
+    beats = "beats" if ventricular > 1 else "beat"
+    report.add_claim(
+        f"{ventricular} ventricular ectopic {beats} among {measured.beats} beats", "beat kinds counted", variability
+    )
+    report.add(". ")
+    for name, pattern, rule, codes in _PATTERNS:
+        if code not in codes and pattern.search(measured.kind_sequence):
+            report.add_claim(name, rule, variability)
+            report.add(". ")
+
+
+_PATTERNS = (
+    ("Ventricular bigeminy", BIGEMINY, "every second beat ventricular, three cycles", ("VBIGEMINY",)),
+    ("Ventricular trigeminy", TRIGEMINY, "every third beat ventricular, three cycles", ("VTRIGEMINY",)),
+    ("Ventricular couplet", COUPLET, "two ventricular beats in a row", ("VPAIR",)),
+    ("Ventricular run", RUN, "three ventricular beats in a row or more", ("VRUN", "VRHYTHM", "VTACH")),
+)
+
+
+def _rhythm(measured: SegmentMeasurements, code: str) -> tuple[str, str, tuple[Evidence | None, ...]] | None:
+    """Name of the rhythm by the measurements, the rule in words, and its evidence (None where not measured).
+
+    None where too few beats name no rhythm, or where each name opposes the alarm.
+    """
     variability, absent = measured.evidence.get("REGULARITY"), measured.evidence.get("ABSENT_P")
     qrs, pr = measured.evidence.get("QRS"), measured.evidence.get("PR")
+    if measured.beats < NAMED_RHYTHM_BEATS:
+        return None
     if measured.kinds.get("P", 0) > measured.beats / 2:
         return "Paced rhythm", "most beats follow a pacing mark", (variability,)
     evidence: tuple[Evidence | None, ...]
     if measured.kinds.get("V", 0) > measured.beats / 2:
-        name, rule, evidence = "wide-complex rhythm", "most beats are ventricular in shape", (variability, qrs)
-    elif measured.p_waves is True:
+        if qrs is not None and qrs.value >= QRS_WIDE_MS and not _opposed(code, "QRS_WIDE"):
+            name, rule, evidence = "wide-complex rhythm", "most beats are ventricular in shape", (variability, qrs)
+        else:
+            name, rule, evidence = "ventricular rhythm", "most beats are ventricular in shape", (variability,)
+    elif measured.p_waves is True and not _opposed(code, "P_WAVES"):
         name, rule = "rhythm with P waves before the QRS complexes", "P waves before 70 % of the beats or more"
         evidence = (variability, pr)
     elif measured.p_waves is False:
-        pattern = ", consistent with atrial fibrillation" if measured.regular is False else ""
-        name, rule = f"rhythm without P waves{pattern}", "P waves before 20 % of the beats or fewer"
-        evidence = (variability, absent)
+        fibrillating, _, found = afib(ExtractedClaim.finding("AFIB"), measured)
+        pattern = fibrillating is True and not _opposed(code, "AFIB")
+        name = f"rhythm without P waves{', consistent with atrial fibrillation' if pattern else ''}"
+        rule = "P waves before 20 % of the beats or fewer"
+        evidence = found if pattern else (variability, absent)
     else:
         name, rule, evidence = "rhythm", "RR variability", (variability,)
-    words = {True: "regular ", False: "irregular ", None: ""}[measured.regular] + name
+    regular = None if measured.regular is True and _opposed(code, "REGULAR") else measured.regular
+    if name == "rhythm" and (regular is None or variability is None):
+        return None
+    words = {True: "regular ", False: "irregular ", None: ""}[regular] + name
     return words[0].upper() + words[1:], rule, evidence
 
 
@@ -251,9 +334,9 @@ def _write_axis(report: ReportText, measured: SegmentMeasurements) -> None:
     report.add(". ")
 
 
-def _write_intervals(report: ReportText, measured: SegmentMeasurements) -> None:
+def _write_intervals(report: ReportText, measured: SegmentMeasurements, code: str) -> None:
     parts = [(name, measured.evidence[name]) for name in ("PR", "QRS", "QT", "QTcF") if name in measured.evidence]
-    if measured.p_waves is not True:
+    if measured.p_waves is not True or _opposed(code, "P_WAVES"):
         parts = [part for part in parts if part[0] != "PR"]
     if not parts:
         report.add("No interval could be measured. ")

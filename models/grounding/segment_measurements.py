@@ -8,6 +8,7 @@ are judged by. A value that could not be measured is None or missing, never fill
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ from models.ecg import Ecg
 from models.evidence import BeatSpan, Evidence
 from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import Fiducials, MeasuredBeat
-from models.measurement.intervals import interval_evidence, wave_height, wave_level
-from models.measurement.measure import measure
-from models.normal_limits import Q_WAVE_MV, Q_WAVE_SHARE
+from models.measurement.intervals import clear_of_edges, interval_evidence, wave_height, wave_level
+from models.measurement.measure import measure, qt_fridericia
+from models.normal_limits import PAUSE_S, Q_WAVE_MV, Q_WAVE_SHARE
 from models.signal.mains import ecg_without_mains
 
 METHOD = "segment 1"  # name and version of these measurements, as cited
@@ -34,6 +35,9 @@ IRREGULAR_RR = 0.12  # from which it is irregular
 EVEN_RR = 0.03  # median change between successive RR / mean RR; below it the variability is a change of rate
 RHYTHM_BEATS = 4  # fewer do not decide regularity
 WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not reported
+CONDUCTED_BEATS = 8  # consecutive, without a ventricular or paced beat between: fewer do not show irregular conduction
+REPEATING_RR = 0.05  # median change between every second (third) RR / mean RR; below it the irregularity is a pattern
+QTC_SCATTER_MS = 20.0  # between QTcF by the mean and by the median RR; above, no QTc is reported
 FIBRILLATING_LEADS = 0.75  # share of the usable leads
 
 
@@ -71,6 +75,12 @@ class SegmentMeasurements:
         Number of beats.
     kinds : mapping
         Beat kind to count.
+    kind_sequence : str
+        Kinds of the beats in order, one letter each.
+    conducted : Evidence or None
+        REGULARITY of the longest sequence of at least `CONDUCTED_BEATS` beats without a ventricular or paced one.
+    conducted_pattern : bool
+        The RR of that sequence repeat every second or third beat: ectopy, not atrial fibrillation.
     beats_with_p, beats_examined : int
         Conducted beats with a P wave, and conducted beats examined.
     axis_deg : float or None
@@ -93,6 +103,9 @@ class SegmentMeasurements:
     quality: Mapping[str, float] = field(default_factory=dict)
     beats: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
+    kind_sequence: str = ""
+    conducted: Evidence | None = None
+    conducted_pattern: bool = False
     beats_with_p: int = 0
     beats_examined: int = 0
     axis_deg: float | None = None
@@ -188,6 +201,15 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
             "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
         )
     r_peaks = np.array(measurement.r_peaks, np.int64)
+    sequence = "".join(m.beat.kind for m in measurement.beats)
+    longest_rr = _longest_rr(ecg, r_peaks, usable)
+    if longest_rr.measure == "SILENCE" and longest_rr.value >= PAUSE_S:
+        for name in ("HR", "QTc", "QTcF"):  # the rate of the beats alone would leave the silence out
+            evidence.pop(name, None)
+    if _qtc_contradicts_rate(evidence):
+        for name in ("QTc", "QTcF"):
+            evidence.pop(name, None)
+    conducted_regularity, pattern = _conducted(r_peaks, sequence, usable, ecg.fs_hz, evidence.get("REGULARITY"))
     axis = qrs_axis_deg(ecg, conducted, usable)
     return SegmentMeasurements(
         ecg=ecg,
@@ -198,11 +220,14 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         states=states,
         quality=scores,
         beats=len(measurement.beats),
-        kinds=Counter(m.beat.kind for m in measurement.beats),
+        kinds=Counter(sequence),
+        kind_sequence=sequence,
+        conducted=conducted_regularity,
+        conducted_pattern=pattern,
         beats_with_p=sum(m.overall.p_on is not None for m in conducted),
         beats_examined=len(conducted),
         axis_deg=None if axis is None else round(axis),
-        longest_rr=_longest_rr(ecg, r_peaks, usable),
+        longest_rr=longest_rr,
         rr_change=_rr_change(r_peaks),
     )
 
@@ -210,6 +235,31 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
 def _rr_change(r: NDArray[np.int64]) -> float | None:
     rr = np.diff(r).astype(np.float64)
     return float(np.median(np.abs(np.diff(rr))) / rr.mean()) if len(rr) > 1 else None
+
+
+def _qtc_contradicts_rate(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether QTcF (over the median RR) differs from QT at the rate cited (over the mean RR): an uneven rhythm."""
+    if not {"HR", "QT", "QTcF"} <= set(evidence):
+        return False
+    at_rate = qt_fridericia(evidence["QT"].value, 60.0 / evidence["HR"].value)
+    return abs(at_rate - evidence["QTcF"].value) > QTC_SCATTER_MS
+
+
+def _conducted(
+    r: NDArray[np.int64], sequence: str, leads: tuple[str, ...], fs_hz: float, overall: Evidence | None
+) -> tuple[Evidence | None, bool]:
+    """Regularity of the longest sequence of conducted beats, and whether its RR repeat as in bigeminy or trigeminy."""
+    found = max(re.finditer("[NS?]+", sequence), key=lambda m: m.end() - m.start(), default=None)
+    if found is None or found.end() - found.start() < CONDUCTED_BEATS:
+        return None, False
+    own = r[found.start() : found.end()]
+    rr = np.diff(own) / fs_hz
+    changes = [float(np.median(np.abs(rr[k:] - rr[:-k])) / rr.mean()) for k in (2, 3)]
+    if len(own) == len(r) and overall is not None:
+        return overall, min(changes) < REPEATING_RR
+    value = float(np.std(rr) / np.mean(rr))
+    cited = Evidence("REGULARITY", value, leads, int(own[0]), int(own[-1]), method=METHOD)
+    return cited, min(changes) < REPEATING_RR
 
 
 def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:
@@ -250,7 +300,7 @@ def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> 
             if not math.isfinite(level):
                 continue
             for wave, height, start, end in _beat_waves(mv, level, on, off, beat.overall):
-                if math.isfinite(height):
+                if math.isfinite(height) and clear_of_edges(start, end, ecg.n_samples, ecg.fs_hz):
                     found.setdefault((lead, wave), []).append(WaveHeight(height, start, end))
     out = {}
     for key, heights in found.items():

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.arrhythmia.codes import CODES
 from models.evidence import Evidence
 from models.grounding.claims import ExtractedClaim, Verdict
 from models.grounding.finding_rules import judge_finding
+from models.grounding.opposition import opposes
 from models.grounding.rule_results import as_tuple
 from models.grounding.segment_measurements import SegmentMeasurements
 
@@ -47,15 +49,21 @@ AMPLITUDE_TOLERANCE_SHARE = 0.15  # of the measured height, where that is more t
 
 @dataclass(frozen=True, slots=True)
 class JudgedClaim:
-    """A claim with its verdict, the rule in words, and the evidence (empty where nothing was measured)."""
+    """A claim with its verdict, the rule in words, and the evidence (empty where nothing was measured).
+
+    ``value`` is the measured value of a supported number, in the unit of its measure: the text displays it.
+    """
 
     claim: ExtractedClaim
     verdict: Verdict
     rule: str
     evidence: tuple[Evidence, ...] = ()
+    value: float | None = None
 
 
-def judge_claim(claim: ExtractedClaim, measured: SegmentMeasurements, given: Sequence[Evidence] = ()) -> JudgedClaim:
+def judge_claim(
+    claim: ExtractedClaim, measured: SegmentMeasurements, given: Sequence[Evidence] = (), code: str = ""
+) -> JudgedClaim:
     """Judge one claim.
 
     Parameters
@@ -65,14 +73,19 @@ def judge_claim(claim: ExtractedClaim, measured: SegmentMeasurements, given: Seq
         Of the segment that the text describes.
     given : sequence of Evidence
         The alert's own citations; each supports the number that it states.
+    code : str
+        The alarm on the segment: a claim that opposes it is contradicted, whatever was measured.
     """
+    if opposes(code, claim):
+        return JudgedClaim(claim, "contradicted", f"opposes the alarm {CODES[code].title}")
     absent = [x for x in claim.leads if x not in measured.ecg.leads]
     if absent and len(claim.leads) < 12:
         return JudgedClaim(claim, "contradicted", f"lead {absent[0]} was not recorded")
     if claim.kind == "number":
         own = [e for e in given if e.measure == claim.subject and _fits(claim, e)]
         if own and claim.present:
-            return JudgedClaim(claim, "supported", _rule(claim.subject, "the alert's own citation"), (own[0],))
+            rule = _rule(claim.subject, "the alert's own citation")
+            return JudgedClaim(claim, "supported", rule, (own[0],), own[0].value)
         return _judge_number(claim, measured)
     verdict, rule, evidence = judge_finding(claim, measured)
     return JudgedClaim(claim, verdict, rule, evidence)
@@ -111,10 +124,11 @@ def _judge_number(claim: ExtractedClaim, measured: SegmentMeasurements) -> Judge
             "contradicted" if wrong else "supported",
             _rule(claim.subject, "in each lead named"),
             tuple(wrong[:1] or candidates),
+            candidates[0].value,
         )
     fitting = [e for e in candidates if _fits(claim, e)]
     if fitting:
-        return JudgedClaim(claim, "supported", _rule(claim.subject), (fitting[0],))
+        return JudgedClaim(claim, "supported", _rule(claim.subject), (fitting[0],), fitting[0].value)
     digits = 2 if UNITS[claim.subject] in ("s", "mV") else 0
     return JudgedClaim(
         claim,
@@ -162,9 +176,8 @@ def _judge_axis(claim: ExtractedClaim, measured: SegmentMeasurements) -> JudgedC
     off = min(abs((measured.axis_deg - v + 180) % 360 - 180) for v in (claim.value, high))
     inside = min(claim.value, high) <= measured.axis_deg <= max(claim.value, high)
     fits = inside or off <= TOLERANCE["AXIS"]
-    return JudgedClaim(
-        claim, "supported" if fits else "contradicted", f"axis within 15°, measured {measured.axis_deg:.0f}°", evidence
-    )
+    rule = f"axis within 15°, measured {measured.axis_deg:.0f}°"
+    return JudgedClaim(claim, "supported" if fits else "contradicted", rule, evidence, measured.axis_deg)
 
 
 def _rule(subject: str, note: str = "") -> str:

@@ -20,6 +20,7 @@ from models.evidence import BeatSpan, Evidence
 from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.isoelectric import isoelectric_mv
 from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
+from models.normal_limits import EDGE_S, POSSIBLE
 from models.signal.mains import ecg_without_mains
 from models.signal.quality import lead_quality
 
@@ -50,6 +51,22 @@ def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
     return level if math.isfinite(level) else None
 
 
+def is_possible(name: str, value: float) -> bool:
+    """Whether a value of this measure is physiologically possible (`POSSIBLE`).
+
+    >>> is_possible("QRS", 38.0), is_possible("QRS", 96.0)
+    (False, True)
+    """
+    low, high = POSSIBLE.get(name, (-math.inf, math.inf))
+    return low <= value <= high
+
+
+def clear_of_edges(start: int, end: int, n_samples: int, fs_hz: float) -> bool:
+    """Whether a span keeps `EDGE_S` from both edges of its window; samples."""
+    edge = math.ceil(EDGE_S * fs_hz)
+    return start >= edge and end <= n_samples - edge
+
+
 def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
     """All evidence of a window.
 
@@ -63,7 +80,8 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
     Returns
     -------
     list of Evidence
-        HR, RR and REGULARITY over the beats; P, PR, QRS, QT, QTc and QTcF of the beat that is nearest to
+        Only values of `POSSIBLE` and no wave within `EDGE_S` of the window's edges. HR, RR and REGULARITY over the
+        beats; P, PR, QRS, QT, QTc and QTcF of the beat that is nearest to
         the median; ST in each lead; ABSENT_P where most beats show no P wave. Nothing where no lead is usable.
     """
     ecg = ecg_without_mains(ecg)
@@ -76,12 +94,20 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
         r = np.array(measurement.r_peaks)
         rr = np.diff(r) / fs
         k = int(np.argmin(np.abs(rr - np.median(rr))))
-        out.append(_evidence("HR", 60.0 / float(np.mean(rr)), usable, int(r[0]), int(r[-1])))
+        rate = 60.0 / float(np.mean(rr))
+        if is_possible("HR", rate):
+            out.append(_evidence("HR", rate, usable, int(r[0]), int(r[-1])))
         out.append(_evidence("RR", float(rr[k]), usable, int(r[k]), int(r[k + 1])))
         if len(rr) > 2:
             out.append(_evidence("REGULARITY", float(np.std(rr) / np.mean(rr)), usable, int(r[0]), int(r[-1])))
     for name, (first, last) in _BEAT_SPANS.items():
-        spans = [(m, v) for m in beats if (v := m.overall.span_ms(first, last, fs)) is not None]
+        spans = [
+            (m, v)
+            for m in beats
+            if (v := m.overall.span_ms(first, last, fs)) is not None
+            and is_possible(name, v)
+            and clear_of_edges(getattr(m.overall, first), getattr(m.overall, last), ecg.n_samples, fs)
+        ]
         if not spans:
             continue
         middle = float(np.median([v for _, v in spans]))
@@ -90,10 +116,19 @@ def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
         out.append(_evidence(name, value, usable, start, end, r=m.beat.sample))
         rr_s = (measurement.intervals["RR"] or 0.0) / 1000.0
         if name == "QT" and rr_s > 0:
-            out.append(_evidence("QTc", qt_bazett(value, rr_s), usable, start, end, r=m.beat.sample))
-            out.append(_evidence("QTcF", qt_fridericia(value, rr_s), usable, start, end, r=m.beat.sample))
+            for corrected, formula in (("QTc", qt_bazett), ("QTcF", qt_fridericia)):
+                if is_possible(corrected, formula(value, rr_s)):
+                    out.append(_evidence(corrected, formula(value, rr_s), usable, start, end, r=m.beat.sample))
     for lead in ecg.leads:
-        levels = [(m, v) for m in beats if (v := st_level(ecg, lead, m.overall)) is not None]
+        levels = [
+            (m, v)
+            for m in beats
+            if (v := st_level(ecg, lead, m.overall)) is not None
+            and is_possible("ST", v)
+            and m.overall.qrs_on is not None
+            and m.overall.qrs_off is not None
+            and clear_of_edges(m.overall.qrs_on, m.overall.qrs_off + round(ST_AFTER_J_S * fs), ecg.n_samples, fs)
+        ]
         if levels and measurement.quality[lead].usable:
             middle = float(np.median([v for _, v in levels]))
             m, value = min(levels, key=lambda mv: abs(mv[1] - middle))

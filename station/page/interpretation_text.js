@@ -1,5 +1,6 @@
 // The text of an interpretation: each claim marked by its verdict, each [n] a button of its citation.
-// Claim positions count Unicode code points. The text's own strike-through marks (~~) are left out.
+// Claim positions count Unicode code points. A claim without a position (contradicted) is not in the text; the label
+// of the interpretation counts it.
 
 import { citationButton } from "./citation_button.js";
 import { element } from "./element.js";
@@ -9,18 +10,18 @@ export function interpretationText(alert, selection, handlers) {
   const withButtons = (start, end) => citationButtons(points.slice(start, end).join(""), alert, selection, handlers);
   const nodes = [];
   let position = 0;
-  for (const claim of [...alert.interpretation.claims].sort((a, b) => a.start - b.start)) {
+  const claims = alert.interpretation.claims.filter((claim) => claim.start !== null && claim.end !== null);
+  for (const claim of claims.sort((a, b) => a.start - b.start)) {
     if (claim.start < position || claim.end > points.length) continue;
-    const tag = claim.verdict === "contradicted" ? "s" : "span";
     const attributes = { class: "claim", "data-verdict": claim.verdict, title: `${claim.verdict}: ${claim.rule}` };
-    nodes.push(...withButtons(position, claim.start), element(tag, attributes, ...withButtons(claim.start, claim.end)));
+    nodes.push(...withButtons(position, claim.start), element("span", attributes, ...withButtons(claim.start, claim.end)));
     position = claim.end;
   }
   return [...nodes, ...withButtons(position, points.length)];
 }
 
 function citationButtons(text, alert, selection, handlers) {
-  const pieces = text.replaceAll("~~", "").split(/(\[\d+\])/).filter((piece) => piece !== "");
+  const pieces = text.split(/(\[\d+\])/).filter((piece) => piece !== "");
   return pieces.map((piece) => {
     const n = /^\[(\d+)\]$/.exec(piece)?.[1];
     const citation = n && alert.citations.find((cited) => cited.n === Number(n));

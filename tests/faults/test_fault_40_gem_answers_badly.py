@@ -1,6 +1,7 @@
 """Fault 40: GEM is late, silent, speaks another language, contradicts the signal or invents an interval.
 
-The reading that comes back is then the measured one, with the reason, or the contradicted claim is struck and counted.
+The reading that comes back is then the measured one, with the reason, or the text without the contradicted claim, which
+is counted.
 What GEM says is scripted here; everything around it is real.
 """
 
@@ -116,7 +117,7 @@ async def test_the_measurements_speak_in_its_place_and_say_why(
     assert reading.text and all(claim.verdict == "supported" for claim in reading.claims)
 
 
-async def test_a_rate_that_the_signal_contradicts_is_struck_and_counted(tansu: Broker, topic_prefix: str) -> None:
+async def test_a_rate_that_the_signal_contradicts_is_left_out_and_counted(tansu: Broker, topic_prefix: str) -> None:
     gem = ScriptedGem("Sinus tachycardia with a heart rate of 140 bpm. The rhythm is regular.")
     (message,) = await readings(tansu, topic_prefix, gem, lambda: [flagged(1, INDEPENDENT_8, 20.0)])
     reading = message.interpretation
@@ -124,7 +125,7 @@ async def test_a_rate_that_the_signal_contradicts_is_struck_and_counted(tansu: B
     wrong = [claim for claim in reading.claims if "140" in claim.text]
     assert [claim.verdict for claim in wrong] == ["contradicted"]
     assert reading.counts.contradicted >= 1
-    assert "~~" in reading.text
+    assert all(claim.start is None for claim in wrong) and "140" not in reading.text
 
 
 async def test_a_bed_with_few_leads_is_read_from_its_measurements(tansu: Broker, topic_prefix: str) -> None:

@@ -41,7 +41,7 @@ def asystole(start: datetime, version: int = 1, **changes: object) -> Alert:
     """The alert of that strip; from version 2 on it carries its interpretation."""
     onset = start + timedelta(seconds=3.2)
     identity = alert_id(BED, "ASYSTOLE", ns_of_time(onset))
-    text = "The rhythm stops for 6.80 s [1] after beats with PR 212 ms [2], and ST is elevated in V1."
+    text = "The rhythm stops for 6.80 s [1] after beats with PR 212 ms [2]."
     doc: dict[str, object] = {
         "id": identity, "version": version, "phase": "start" if version == 1 else "update", "state": "on",
         "kind": "physiological", "code": "ASYSTOLE", "priority": "PH", "title": f"Asystole {NASTY}", "bed_stream": BED,
@@ -77,11 +77,11 @@ def citation(
 
 
 def claim(text: str, words: str, verdict: str, number: int | None) -> object:
-    start = text.index(words)
+    start = text.index(words) if words in text else None
     return {
         "text": words,
         "start": start,
-        "end": start + len(words),
+        "end": None if start is None else start + len(words),
         "verdict": verdict,
         "citation": number,
         "rule": "measured",

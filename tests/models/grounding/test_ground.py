@@ -10,7 +10,7 @@ import pytest
 
 from models.ecg import Ecg
 from models.evidence import Evidence
-from models.grounding.citations import STRIKE, without_repeats
+from models.grounding.citations import without_repeats
 from models.grounding.claim_extraction import extract_claims
 from models.grounding.ground import ground, rejection_reason
 from models.grounding.rule_based_report import rule_based_report
@@ -106,15 +106,17 @@ def test_the_height_of_a_wave_can_be_measured_again_at_its_span(measured: Segmen
     assert all(remeasure(measured.ecg, e, again) == pytest.approx(e.value, abs=0.002) for e in heights)
 
 
-def test_a_contradicted_claim_is_struck_kept_and_counted() -> None:
+def test_a_contradicted_claim_is_not_in_the_text_but_kept_and_counted() -> None:
     measured = MEASURED[0]
     text = f"Rate {measured.value('HR'):.0f} bpm. QRS is {measured.value('QRS') + 60:.0f} ms. The rhythm is regular."
     interpretation = ground(text, measured.ecg, measured=measured)
-    struck = [c for c in interpretation.claims if c.verdict == "contradicted"]
-    assert len(struck) == interpretation.counts["contradicted"] == 1
-    assert f"{STRIKE}{struck[0].text}{STRIKE}" in interpretation.text
-    assert all(interpretation.text[c.start : c.end] == c.text for c in interpretation.claims)
-    assert struck[0].citation is None
+    wrong = [c for c in interpretation.claims if c.verdict == "contradicted"]
+    assert len(wrong) == interpretation.counts["contradicted"] == 1
+    assert (wrong[0].start, wrong[0].end, wrong[0].citation) == (None, None, None)
+    assert wrong[0].text not in interpretation.text and "~~" not in interpretation.text
+    assert interpretation.text.startswith("Rate ") and interpretation.text.endswith("The rhythm is regular [2].")
+    kept = [c for c in interpretation.claims if c.start is not None]
+    assert len(kept) == 2 and all(interpretation.text[c.start : c.end] == c.text for c in kept)
 
 
 def test_a_lead_that_was_not_recorded_is_contradicted() -> None:
@@ -130,8 +132,10 @@ def test_the_alerts_own_citation_supports_its_number() -> None:
     flat = Ecg(("II",), 250.0, np.zeros((1, 2500), np.float32))
     given = [Evidence("RR", 4.62, ("II",), 785, 1940)]
     interpretation = ground("The rhythm stops for 4.62 s in lead II.", flat, given, first_citation=2)
-    assert interpretation.text == "The rhythm stops for 4.62 s [1] in lead II."
-    assert interpretation.evidence == () and interpretation.counts["supported"] == 1
+    assert interpretation.text == (
+        "The alarm rests on an RR interval of 4.62 s in lead II [1]. The rhythm stops for 4.62 s [1] in lead II."
+    )
+    assert interpretation.evidence == () and interpretation.counts["supported"] == 2
 
 
 @pytest.mark.parametrize(

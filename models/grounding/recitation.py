@@ -1,0 +1,80 @@
+"""Evidence of a condition inside a window, also where the condition began before the window.
+
+Input: an `Episode` in samples of the record, and the window. Output: its evidence in samples of the window: that of the
+episode where it lies inside, else the same measure measured in the window, where its value still meets the limit on the
+side on which the episode's own value met it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from models.arrhythmia.episodes import Episode
+from models.arrhythmia.fibrillation_features import WINDOW_S
+from models.ecg import Ecg
+from models.evidence import BeatSpan, Evidence
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
+from models.measurement.intervals import FIBRILLATION, clear_of_edges, wave_height
+
+OF_A_WAVE = frozenset({"P", "QRS", "PR", "QT", "QTc", "QTcF", "ST"})
+RATE_ACCURACY = 0.05  # share of the limit within which a value still meets it
+
+
+def evidence_in_window(episode: Episode, start: int, window: Ecg, *, fold: str | None = None) -> tuple[Evidence, ...]:
+    """The evidence that the window shows, in its own samples; empty where it shows none.
+
+    Parameters
+    ----------
+    episode : Episode
+        A condition that holds at some instant of the window.
+    start : int
+        First sample of the window in the record.
+    window : Ecg
+    fold : str, optional
+        Measure with network weights trained without this fold (evaluation).
+    """
+    stop, n = start + window.n_samples, window.n_samples
+    inside = tuple(
+        e.shifted(-start)
+        for e in episode.evidence
+        if start <= e.start
+        and e.end <= stop
+        and (e.measure not in OF_A_WAVE or clear_of_edges(e.start - start, e.end - start, n, window.fs_hz))
+    )
+    if inside:
+        return inside
+    if any(e.wave == FIBRILLATION for e in episode.evidence):
+        return tuple(_waves(episode, start, window))
+    return tuple(_measured_again(episode, start, window, measure_segment(window, fold=fold)))
+
+
+def _waves(episode: Episode, start: int, window: Ecg) -> Iterator[Evidence]:
+    """The height of fibrillation waves over four seconds, the last of the condition in the window."""
+    n = round(WINDOW_S * window.fs_hz)
+    end = min(window.n_samples, episode.last_held - start)
+    begin = max(0, episode.onset - start, end - n)
+    for e in episode.evidence:
+        if e.wave == FIBRILLATION and end - begin >= n // 2 and e.leads[0] in window.leads:
+            height = wave_height(window.lead(e.leads[0]), FIBRILLATION, begin, end, 0.0)
+            yield replace(e, value=height, start=begin, end=end, beats=())
+
+
+def _measured_again(episode: Episode, start: int, window: Ecg, measured: SegmentMeasurements) -> Iterator[Evidence]:
+    """Each measure of the episode's evidence, measured in the window, as far as it meets the same limit."""
+    for e in episode.evidence:
+        silent = e.measure in ("RR", "SILENCE")
+        found = measured.longest_rr if silent else measured.evidence.get(e.measure)
+        if e.measure == "ST":
+            found = measured.st.get(e.leads[0])
+        if found is None or e.criterion is None:
+            continue
+        if silent and episode.last_held - start < found.start:
+            continue  # the condition was over before this silence
+        limit, accuracy = e.criterion.limit, RATE_ACCURACY * abs(e.criterion.limit)
+        higher = e.value >= limit
+        if (found.value >= limit - accuracy) if higher else (found.value <= limit + accuracy):
+            beats = (
+                found.beats or (BeatSpan(found.start, found.start, found.end, found.value),) if silent else found.beats
+            )
+            yield replace(found, criterion=e.criterion, over_s=e.over_s, beats=beats)

@@ -1,0 +1,278 @@
+"""The alert and its words agree: opening, opposition, displayed numbers, "(not confirmed)", rules of rhythm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.arrhythmia.codes import CODES
+from models.arrhythmia.episodes import Episode
+from models.ecg import Ecg
+from models.evidence import Criterion, Evidence
+from models.grounding.claim_extraction import extract_claims
+from models.grounding.claims import ExtractedClaim
+from models.grounding.finding_rules import judge_finding
+from models.grounding.gem_scope import reason_against_gem
+from models.grounding.ground import ground
+from models.grounding.opposition import OPPOSED, opposes
+from models.grounding.recitation import evidence_in_window
+from models.grounding.rule_based_report import rule_based_report
+from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
+from models.measurement.intervals import clear_of_edges, is_possible
+from models.normal_limits import POSSIBLE
+from models.training.simulate import simulate
+
+NORMAL = {"conduction": "normal", "repolarisation": "normal"}
+VT = Criterion("5 ventricular beats in a row faster than 100 bpm", 100.0, "unit setting")
+GIVEN = [Evidence("HR", 133.4, ("II",), 600, 3400, criterion=VT)]
+SINUS = measure_segment(simulate(np.random.default_rng(1), rhythm="sinus", rate=72.0, **NORMAL).ecg)
+AF = measure_segment(simulate(np.random.default_rng(20), rhythm="afib", **NORMAL).ecg)
+
+
+def _verdict(subject: str, measured: SegmentMeasurements) -> str:
+    return judge_finding(ExtractedClaim.finding(subject), measured)[0]
+
+
+# ---- the alarm's own finding opens the text --------------------------------------------------------------------------
+
+
+def test_gems_text_opens_with_the_alarms_finding_and_citation() -> None:
+    interpretation = ground("The QRS is narrow.", SINUS.ecg, GIVEN, 2, measured=SINUS, code="TACHY")
+    assert interpretation.source == "gem"
+    assert interpretation.text.startswith(
+        "Tachycardia: the alarm rests on a rate of 133 bpm in lead II (5 ventricular beats in a row faster than "
+        "100 bpm) [1]. The QRS is narrow [2]."
+    )
+    assert interpretation.claims[0].citation == 1
+
+
+@pytest.mark.parametrize("code", ["VTACH", "ASYSTOLE", "AV_BLOCK", "QT_LONG"])
+def test_the_rule_based_report_opens_with_the_alarms_title(code: str) -> None:
+    text = rule_based_report(SINUS.ecg, reason=None, given=GIVEN, code=code, measured=SINUS).text
+    assert text.startswith(f"{CODES[code].title}: the alarm rests on a rate of 133 bpm")
+
+
+def test_a_sentence_of_gems_that_repeats_another_is_published_once() -> None:
+    text = "The QRS is narrow. P waves precede the QRS complexes. The QRS is narrow."
+    interpretation = ground(text, SINUS.ecg, measured=SINUS)
+    assert interpretation.text.count("The QRS is narrow") == 1 and interpretation.counts["supported"] == 2
+
+
+# ---- opposition ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("VTACH", "Sinus rhythm."),
+        ("VTACH", "Narrow QRS complexes."),
+        ("VTACH", "The heart rate is normal."),
+        ("VTACH", "Atrial fibrillation."),
+        ("VTACH", "Normal ECG."),
+        ("VFIB", "The rhythm is regular."),
+        ("VFIB", "Sinus tachycardia."),
+        ("ASYSTOLE", "The heart rate is normal."),
+        ("ASYSTOLE", "Atrial fibrillation."),
+        ("EXTREME_BRADY", "The heart rate is normal."),
+        ("EXTREME_TACHY", "Bradycardia."),
+        ("AV_BLOCK", "Sinus rhythm."),
+        ("SVT", "The QRS is wide."),
+        ("AFIB", "Sinus rhythm."),
+        ("AFIB", "P waves precede the QRS complexes."),
+        ("QT_LONG", "The QTc is normal."),
+    ],
+)
+def test_a_sentence_that_opposes_the_alarm_is_not_in_the_text(code: str, sentence: str) -> None:
+    # Given GEM's sentence, which the measurements alone may support
+    interpretation = ground(f"{sentence} PR 160 ms.", SINUS.ecg, GIVEN, 2, measured=SINUS, code=code)
+    # Then the text has no such claim, which is kept as contradicted, without a place
+    assert not any(opposes(code, claim) for claim in extract_claims(interpretation.text))
+    wrong = [c for c in interpretation.claims if c.rule == f"opposes the alarm {CODES[code].title}"]
+    assert len(wrong) == 1 and (wrong[0].verdict, wrong[0].start, wrong[0].end) == ("contradicted", None, None)
+    assert interpretation.counts["contradicted"] >= 1
+
+
+@pytest.mark.parametrize("code", sorted(OPPOSED))
+def test_the_rule_based_report_says_nothing_that_opposes_the_alarm(code: str) -> None:
+    for measured in (SINUS, AF):
+        text = rule_based_report(measured.ecg, reason=None, code=code, measured=measured).text
+        assert [c.text for c in extract_claims(text) if opposes(code, c) and c.subject != "QRS_WIDE"] == []
+
+
+def test_every_alarm_of_the_table_is_a_code_and_opposes_a_normal_ecg() -> None:
+    assert set(OPPOSED) == {c for c, row in CODES.items() if row.kind == "physiological"}
+    assert all(opposes(code, ExtractedClaim.finding("NORMAL_ECG")) for code in OPPOSED)
+    assert not opposes("INTERPRETATION", ExtractedClaim.finding("NORMAL_ECG"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({}, "VTACH", "ventricular tachycardia"),
+        ({}, "AV_BLOCK", "AV block"),
+        ({"kind_sequence": "NNVVVNNNNNNNNNN"}, "", "ventricular runs"),
+        ({"kinds": {"N": 8, "V": 4}, "beats": 12}, "", "quarter of the beats"),
+        ({"kinds": {"N": 8, "P": 4}, "beats": 12}, "", "paced"),
+        ({"quality": dict.fromkeys(SINUS.ecg.leads, 0.3)}, "", "low quality"),
+    ],
+)
+def test_a_window_that_gem_cannot_describe_is_not_for_gem(changes: dict[str, object], code: str, words: str) -> None:
+    assert words in reason_against_gem(replace(SINUS, **changes), code)
+    assert reason_against_gem(SINUS, "TACHY") == ""
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_within_tolerance_is_displayed_as_the_cited_value() -> None:
+    rate, pr = SINUS.evidence["HR"].value, SINUS.evidence["PR"].value
+    text = f"HR {rate + 1.6:.0f} bpm, PR {(pr + 6) / 1000:.3f} s."
+    interpretation = ground(text, SINUS.ecg, measured=SINUS)
+    assert interpretation.text == f"HR {rate:.0f} bpm [1], PR {pr / 1000:.3f} s [2]."
+    assert [interpretation.text[c.start : c.end] for c in interpretation.claims] == [
+        c.text for c in interpretation.claims
+    ]
+
+
+def test_st_and_amplitudes_are_displayed_with_two_decimals_and_their_sign() -> None:
+    ecg = simulate(np.random.default_rng(5), rhythm="sinus", conduction="normal", repolarisation="ste_anterior").ecg
+    measured = measure_segment(ecg)
+    st = measured.st["V2"].value
+    text = ground(f"ST elevation in V2: ST {st + 0.03:.1f} mV in V2.", ecg, measured=measured).text
+    assert f"ST {st:.2f} mV" in text
+
+
+# ---- words without support -------------------------------------------------------------------------------------------
+
+
+def test_a_finding_without_support_is_marked_in_words_and_a_number_is_left_out() -> None:
+    interpretation = ground(
+        "The QRS is narrow. T wave duration is 180 ms. Conclusion: myocardial infarction, atrial flutter.",
+        SINUS.ecg.select(["II"]),
+    )
+    marked = [c for c in interpretation.claims if c.verdict == "unsupported" and c.start is not None]
+    assert marked
+    for claim in marked:
+        assert interpretation.text[claim.end :].startswith(" (not confirmed)")
+    assert "180 ms" not in interpretation.text
+
+
+def test_items_of_a_conclusion_are_left_out_one_by_one() -> None:
+    text = "Conclusion: left bundle branch block, tachycardia, bradycardia. The QRS is narrow."
+    interpretation = ground(text, SINUS.ecg, measured=SINUS)
+    assert interpretation.text == "The QRS is narrow [1]."
+    kept = ground("The rhythm is regular. Conclusion: left bundle branch block, narrow QRS.", SINUS.ecg, measured=SINUS)
+    assert kept.text == "The rhythm is regular [1]. Conclusion: narrow QRS [2]." and kept.counts["contradicted"] == 1
+
+
+# ---- rules of rhythm -------------------------------------------------------------------------------------------------
+
+
+def test_sinus_rhythm_and_a_normal_ecg_need_every_abnormal_finding_to_be_absent() -> None:
+    assert _verdict("SINUS", SINUS) == "supported"
+    wide = {**SINUS.evidence, "QRS": replace(SINUS.evidence["QRS"], value=134.0)}
+    long_pr = {**SINUS.evidence, "PR": replace(SINUS.evidence["PR"], value=230.0)}
+    fast = {**SINUS.evidence, "HR": replace(SINUS.evidence["HR"], value=131.0)}
+    for changes in ({"kinds": {"N": 10, "V": 2}}, {"evidence": wide}, {"evidence": long_pr}, {"evidence": fast}):
+        measured = replace(SINUS, **changes)
+        assert _verdict("SINUS", measured) == "unsupported"
+        assert _verdict("NORMAL_ECG", measured) != "supported"
+    assert _verdict("NORMAL_ECG", replace(SINUS, axis_deg=110)) != "supported"
+
+
+def test_atrial_fibrillation_needs_irregular_conduction_without_ectopy() -> None:
+    assert _verdict("AFIB", AF) == "supported"
+    assert _verdict("AFIB", replace(AF, conducted=None)) == "unsupported"
+    assert _verdict("AFIB", replace(AF, conducted_pattern=True)) == "unsupported"
+    text = rule_based_report(AF.ecg, reason=None, measured=replace(AF, conducted=None)).text
+    assert "atrial fibrillation" not in text
+
+
+@pytest.mark.parametrize(
+    ("sequence", "words"),
+    [
+        ("NVNVNVNVNN", "Ventricular bigeminy"),
+        ("NNVNNVNNVNNN", "Ventricular trigeminy"),
+        ("NNNVVNNNNN", "Ventricular couplet"),
+        ("NNNVVVVNNN", "Ventricular run"),
+    ],
+)
+def test_patterns_of_ventricular_beats_are_named(sequence: str, words: str) -> None:
+    kinds = {"N": sequence.count("N"), "V": sequence.count("V")}
+    measured = replace(AF, kind_sequence=sequence, kinds=kinds, beats=len(sequence), conducted=None)
+    text = rule_based_report(AF.ecg, reason=None, measured=measured).text
+    assert re.search(rf"{words} \[\d\]\.", text) and "atrial fibrillation" not in text
+
+
+def test_ventricular_beats_that_gem_leaves_out_are_added() -> None:
+    measured = replace(SINUS, kinds={"N": 10, "V": 2}, kind_sequence="NNNVVNNNNNNN", beats=12)
+    text = ground("The QRS is narrow.", SINUS.ecg, measured=measured).text
+    assert text.startswith("The QRS is narrow") and "2 ventricular ectopic beats among 12 beats" in text
+    assert "Ventricular couplet" in text
+
+
+def test_fewer_than_three_beats_name_no_rhythm() -> None:
+    two = replace(SINUS, beats=2, kind_sequence="NN", kinds={"N": 2})
+    assert rule_based_report(SINUS.ecg, reason=None, measured=two).text.startswith("The rhythm cannot be named")
+
+
+# ---- evidence --------------------------------------------------------------------------------------------------------
+
+
+def test_no_wave_is_cited_at_the_edge_or_with_an_impossible_value() -> None:
+    ecg = SINUS.ecg
+    r = SINUS.evidence["QRS"].beats[0].r
+    # Given a segment that begins in the middle of a QRS complex
+    measured = measure_segment(ecg.slice(r, r + round(5 * ecg.fs_hz)))
+    cited = [*measured.evidence.values(), *measured.st.values()]
+    waves = [e for e in cited if e.measure in {"P", "PR", "QRS", "QT", "QTc", "QTcF", "ST"}]
+    assert len(waves) >= 6
+    assert all(clear_of_edges(e.start, e.end, measured.ecg.n_samples, ecg.fs_hz) for e in waves)
+    assert all(is_possible(e.measure, e.value) for e in waves)
+    assert not is_possible("QRS", 38.0) and not is_possible("QT", 720.0) and not is_possible("PR", 64.0)
+    assert all(low < high for low, high in POSSIBLE.values())
+
+
+def test_a_rate_before_a_long_silence_is_not_the_rate_of_the_segment() -> None:
+    mv = SINUS.ecg.mv.copy()
+    mv[:, round(4 * SINUS.ecg.fs_hz) :] = 0.0
+    measured = measure_segment(replace(SINUS.ecg, mv=mv))
+    assert measured.longest_rr is not None and measured.longest_rr.value > 5.0
+    assert "HR" not in measured.evidence
+    assert "bpm" not in rule_based_report(measured.ecg, reason=None, measured=measured).text
+
+
+# ---- a condition that began before the window ------------------------------------------------------------------------
+
+
+def test_an_asystole_that_is_still_on_is_cited_inside_the_window() -> None:
+    fs = 250
+    window = Ecg(("II",), float(fs), np.zeros((1, 10 * fs), np.float32))
+    rule = Criterion("no beat for 4 s or longer", 4.0, "unit setting")
+    own = Evidence("SILENCE", 4.1, ("II",), 20 * fs, round(24.1 * fs), criterion=rule)
+    on = Episode("ASYSTOLE", 20 * fs, 24 * fs, 60 * fs, evidence=(own,), leads=("II",))
+    (cited,) = evidence_in_window(on, 40 * fs, window)
+    assert (cited.measure, cited.value, cited.start, cited.end) == ("SILENCE", 10.0, 0, 10 * fs)
+    assert cited.criterion == rule
+
+
+def test_fibrillation_that_is_still_on_is_cited_over_its_last_four_seconds() -> None:
+    fs = 250
+    wave = 0.5 * np.sin(2 * np.pi * 5 * np.arange(10 * fs) / fs)
+    window = Ecg(("II",), float(fs), wave[None].astype(np.float32))
+    rule = Criterion("fibrillation or flutter waves for 4 s", 4.0, "unit setting")
+    own = Evidence("AMPLITUDE", 1.3, ("II",), 5 * fs, 9 * fs, criterion=rule, wave="fibrillation")
+    on = Episode("VFIB", 5 * fs, 9 * fs, 28 * fs, evidence=(own,), leads=("II",))
+    (cited,) = evidence_in_window(on, 20 * fs, window)
+    assert (cited.start, cited.end, cited.criterion) == (4 * fs, 8 * fs, rule)
+    assert cited.value == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_value_that_no_longer_meets_the_limit_is_not_cited() -> None:
+    rule = Criterion("mean of 8 beats over 120 bpm for 10 s", 120.0, "unit setting")
+    own = Evidence("HR", 140.0, ("II",), 0, 4000, criterion=rule)
+    on = Episode("TACHY", 0, 4000, 60_000, evidence=(own,), leads=("II",))
+    assert evidence_in_window(on, 50_000, SINUS.ecg) == ()
