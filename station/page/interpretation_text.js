@@ -14,7 +14,8 @@ export function interpretationText(alert, selection, handlers) {
   for (const claim of claims.sort((a, b) => a.start - b.start)) {
     if (claim.start < position || claim.end > points.length) continue;
     const attributes = { class: "claim", "data-verdict": claim.verdict, title: `${claim.verdict}: ${claim.rule}` };
-    nodes.push(...withButtons(position, claim.start), element("span", attributes, ...withButtons(claim.start, claim.end)));
+    const words = element("span", attributes, ...withButtons(claim.start, claim.end));
+    nodes.push(...withButtons(position, claim.start), words);
     position = claim.end;
   }
   return [...nodes, ...withButtons(position, points.length)];

@@ -68,8 +68,8 @@ class Raises:
 SEGMENT = FlaggedSegment(
     window=messages(ecg(10), message_s=10.0)[0],
     alert_id="4f" * 16,
-    code="ASYSTOLE",
-    priority="PH",
+    code="TACHY",
+    priority="PM",
     reason="alarm",
     start_ns=T0_NS,
     deadline_ns=T0_NS + 30 * S,
