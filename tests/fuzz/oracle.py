@@ -30,7 +30,7 @@ ACCEPTED = {
 }
 SLACK_S = 1.6  # a message waits 1 s for a missing one; the clock of the beds ticks twice a second
 AHEAD_S = 1.0  # a verdict may not lie in the future
-WORK_S = 1.0  # CPU seconds of one record
+WORK_S = 3.0  # CPU seconds of one record; it may release 64 messages that waited (16 s lost a session)
 RECENT_S = 10.0
 WITHOUT_S = 2.0  # a verdict on signal has samples this near before it
 KINDS = (
