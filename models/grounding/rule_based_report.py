@@ -170,10 +170,13 @@ def write_measurements(report: ReportText, measured: SegmentMeasurements, code: 
     """Write all that is measured on a segment, and nothing that opposes its alarm."""
     if measured.fibrillation is not None:
         _write_fibrillation(report, measured.fibrillation)
+    elif code == "VFIB":
+        report.add("QRS complexes, P waves and intervals cannot be measured in fibrillation. ")
     elif measured.beats == 0:
         _write_no_beats(report, measured)
     else:
-        _write_rhythm(report, measured, code)
+        if code != "ASYSTOLE":  # a rhythm that stops has no name
+            _write_rhythm(report, measured, code)
         write_beats(report, measured, code)
         _write_axis(report, measured)
         _write_intervals(report, measured, code)
@@ -223,7 +226,8 @@ def _write_no_beats(report: ReportText, measured: SegmentMeasurements) -> None:
 
 
 def _write_rhythm(report: ReportText, measured: SegmentMeasurements, code: str) -> None:
-    rate = measured.evidence.get("HR")
+    alarm_rate = any(e.measure == "HR" for e in report.numbering.given)
+    rate = None if alarm_rate else measured.evidence.get("HR")  # the text has one rate: the alarm's
     named = _rhythm(measured, code)
     if named is None:
         report.add("The rhythm cannot be named")
@@ -320,7 +324,8 @@ def _rhythm(measured: SegmentMeasurements, code: str) -> tuple[str, str, tuple[E
 
 
 def _write_axis(report: ReportText, measured: SegmentMeasurements) -> None:
-    if measured.axis_deg is None or "QRS" not in measured.evidence:
+    ventricular = measured.kinds.get("V", 0) > measured.beats / 2  # the axis is of the conducted beats alone
+    if measured.axis_deg is None or ventricular or "QRS" not in measured.evidence:
         return
     deg = measured.axis_deg
     if AXIS_EXTREME_DEG <= deg < AXIS_LEFT_DEG:

@@ -102,6 +102,21 @@ def test_the_rule_based_report_says_nothing_that_opposes_the_alarm(code: str) ->
         assert [c.text for c in extract_claims(text) if opposes(code, c) and c.subject != "QRS_WIDE"] == []
 
 
+def test_a_report_under_fibrillation_or_asystole_names_no_rhythm_and_under_a_rate_alarm_no_second_rate() -> None:
+    texts = {
+        code: rule_based_report(SINUS.ecg, reason=None, given=GIVEN, code=code, measured=SINUS).text
+        for code in ("VFIB", "ASYSTOLE", "TACHY")
+    }
+    assert not re.search(r"QRS \d|rhythm|axis", texts["VFIB"].split("[1]")[1])
+    assert "rhythm" not in texts["ASYSTOLE"]
+    assert texts["TACHY"].count("bpm") == 2 and "72 bpm" not in texts["TACHY"]  # the value and the limit of the rule
+
+
+def test_the_axis_of_a_ventricular_rhythm_is_not_reported() -> None:
+    measured = replace(SINUS, kinds={"V": 10, "N": 1}, kind_sequence="V" * 10 + "N", beats=11)
+    assert "axis" not in rule_based_report(SINUS.ecg, reason=None, measured=measured).text
+
+
 def test_every_alarm_of_the_table_is_a_code_and_opposes_a_normal_ecg() -> None:
     assert set(OPPOSED) == {c for c, row in CODES.items() if row.kind == "physiological"}
     assert all(opposes(code, ExtractedClaim.finding("NORMAL_ECG")) for code in OPPOSED)
