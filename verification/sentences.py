@@ -22,13 +22,12 @@ UNCONFIRMED = "(not confirmed)"
 
 
 class Statement(NamedTuple):
-    """A finding in a sentence, its citations, the words up to them, and whether they say "(not confirmed)"."""
+    """A finding in a sentence, its citations, and the words up to them."""
 
     name: str
     asserted: bool
     cited: tuple[int, ...]
     words: str
-    marked: bool
 
 
 def numbers_in(text: str) -> tuple[int, ...]:
@@ -57,9 +56,8 @@ def statements(sentence: str) -> list[Statement]:
         group, note = GROUP.search(sentence, end, stop), re.search(r"((?:\[\d+\]\s*)+)\($", sentence[:start])
         cited = next((c[0] for c in (re.search(r"\[\d+\]", sentence[start:end]), note, group) if c), "")
         denied = " not " in sentence[start:end] or NEGATION.search(GROUP.sub("", sentence[:start]))
-        marked = UNCONFIRMED in sentence[end : end + len(UNCONFIRMED) + 2]
         words = sentence[start : group.end() if group else stop]
-        out.append(Statement(name, not denied or name == "no P waves", numbers_in(cited), words, marked))
+        out.append(Statement(name, not denied or name == "no P waves", numbers_in(cited), words))
     return out
 
 
@@ -80,7 +78,7 @@ class Text:
     def check(self) -> list[dict[str, str]]:
         """Verdict of each sentence: right, wrong (and why) or unchecked."""
         out, parts = [], [statements(s) for s in self.sentences]
-        names = [{p.name for p in part if p.asserted and not p.marked} for part in parts]
+        names = [{p.name for p in part if p.asserted and UNCONFIRMED not in p.words} for part in parts]
         said = set().union(*names)
         for k, (sentence, part) in enumerate(zip(self.sentences, parts, strict=True)):
             faults = [*self._numbers(sentence), *self._findings(part)]
@@ -101,7 +99,7 @@ class Text:
                 yield f"{p.name} opposes {self.alert['title']}"
             if p.asserted and any(x.name == p.name and x.asserted for x in part[:k]):
                 yield f"{p.name} twice"
-            if p.asserted and not cited and not p.marked:
+            if p.asserted and not cited and UNCONFIRMED not in p.words:
                 yield f"{p.name} is neither cited nor marked {UNCONFIRMED}"
             if cited and not {c["measure"] for c in cited} & set(FINDINGS[p.name]["cites"].split()):
                 yield f"{p.name} cites {', '.join(c['measure'] for c in cited)}"
@@ -109,7 +107,7 @@ class Text:
             if cited and stray and p.name != "ST within" and len(p.cited) < 4:
                 yield f"{p.name} in {', '.join(sorted(stray))} is not cited"
             results = [holds(p.name, self._values(p, cited, axis)) for axis in self._axes or (None,)]
-            if not p.marked and (not p.asserted) in results and p.asserted not in results:
+            if UNCONFIRMED not in p.words and (not p.asserted) in results and p.asserted not in results:
                 yield f"{'' if p.asserted else 'no '}{p.name}: the values say otherwise"
 
     def _numbers(self, sentence: str) -> Iterator[str]:
@@ -153,7 +151,7 @@ class Text:
         waves = any(c["measure"] in ("P", "PR") and not c["criterion"] for c in every)
         out["absent"] = 0.0 if out["absent"] is None and waves else out["absent"]
         st = [c["value"] for c in cited if c["measure"] == "ST"]
-        all_st = [c["value"] for c in every if c["measure"] == "ST" and c["leads"] != ["aVR"]] + self._st(cited)
+        all_st = [c["value"] for c in every if c["measure"] == "ST" and c["leads"] != ["aVR"]] + self._st
         st = st if p.asserted and p.name != "ST within" else all_st
         out |= {"axis": axis, "v1": self._v1, "st_max": max(st, default=None), "st_min": min(st, default=None)}
         out |= {"st_abs": max(map(abs, st), default=None), "st_all": max(map(abs, all_st), default=None)}
@@ -164,12 +162,14 @@ class Text:
         out["hr"] = out["hr"] or (60 / out["rr"] if out["rr"] else None)
         return out
 
-    def _st(self, cited: list[dict[str, Any]]) -> list[float]:
-        """Own ST levels at the beats cited, in leads in which QRS is cited, where they are clearly beyond the limit."""
-        s, at = self.signal, [(c["start_sample"], c["end_sample"]) for c in cited if c["measure"] == "ST"]
-        clear = {x for c in self.cites.values() if c["measure"] == "QRS" for x in c["leads"]} - {"aVR"}
-        rows = [s.mv[x] for x in clear if x in s.mv] if s else []
-        return [v for r in rows for a, b in at if s and abs(v := min(st_levels(r, a, b, s.fs), key=abs)) > 0.2]
+    @cached_property
+    def _st(self) -> list[float]:
+        """Own median ST levels of leads in which QRS is cited, where they are clearly beyond the limit."""
+        s = self.signal
+        clear = {x for c in self.cites.values() if c["measure"] == "QRS" for x in c["leads"] if x != "aVR"}
+        at = [(a, b + round(s.fs * 0.06)) for a, b in self._complexes if s and b < s.n - 0.1 * s.fs] if s else []
+        own = [np.median([st_levels(s.mv[x], *k, s.fs) for k in at]) for x in clear if s and at and x in s.mv]
+        return [float(v) for v in own if abs(v) > 0.2]
 
     def _areas(self, lead: str, spans: list[tuple[int, int]]) -> list[Any]:
         row = self.signal.mv.get(lead) if self.signal else None
