@@ -44,6 +44,7 @@ from models.normal_limits import (
 )
 
 ALARM_CITATION = "the alarm's own citation"
+SAME_RATE_BPM = 10.0  # between the alarm's rate and the segment's, up to which QT is reported beside the alarm's
 UNTITLED = frozenset({"INTERPRETATION", "AFIB_END"})
 """Codes whose title is no finding of the segment."""
 _PHRASES = {
@@ -343,6 +344,10 @@ def _write_intervals(report: ReportText, measured: SegmentMeasurements, code: st
     parts = [(name, measured.evidence[name]) for name in ("PR", "QRS", "QT", "QTcF") if name in measured.evidence]
     if measured.p_waves is not True or _opposed(code, "P_WAVES"):
         parts = [part for part in parts if part[0] != "PR"]
+    rates = [e.value for e in report.numbering.given if e.measure == "HR"]
+    hr = measured.value("HR")
+    if rates and (hr is None or abs(hr - rates[0]) > SAME_RATE_BPM):  # QT at another rate than the one displayed
+        parts = [part for part in parts if not part[0].startswith("QT")]
     if not parts:
         report.add("No interval could be measured. ")
         return

@@ -109,6 +109,7 @@ def test_a_report_under_fibrillation_or_asystole_names_no_rhythm_and_under_a_rat
     }
     assert not re.search(r"QRS \d|rhythm|axis", texts["VFIB"].split("[1]")[1])
     assert "rhythm" not in texts["ASYSTOLE"]
+    assert "QT" not in texts["TACHY"]  # it was measured at the other rate
     assert texts["TACHY"].count("bpm") == 2 and "72 bpm" not in texts["TACHY"]  # the value and the limit of the rule
 
 
