@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("models", "streams", "agents", "station", "deploy")
+PACKAGES = ("models", "streams", "agents", "station", "deploy", "verification")
 OPTIONAL = {"torch", "transformers", "onnx", "onnxruntime", "safetensors", "sentencepiece", "tokenizers", "sklearn"}
 WITH_EXAMPLES = [
     str(path.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
