@@ -85,7 +85,7 @@ class Measurement:
             "beats": self._beats_json(),
             "intervals": {k: None if (v := self.intervals[k]) is None else round(v, 2) for k in INTERVALS},
             "quality": {lead: q.score for lead, q in self.quality.items()},
-            "notes": list(self.notes),
+            **({"notes": list(self.notes)} if self.notes else {}),  # a suspicion alone adds the key
         }
 
     def _beats_json(self) -> Iterator[dict[str, Any]]:

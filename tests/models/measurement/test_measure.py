@@ -37,7 +37,7 @@ def measured() -> tuple[Ecg, Measurement]:
 def test_json_has_the_shape_that_is_promised(measured: tuple[Ecg, Measurement]) -> None:
     ecg, found = measured
     doc = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert list(doc) == ["fs", "n_samples", "leads", "r_peaks", "beats", "intervals", "quality", "notes"]
+    assert list(doc) == ["fs", "n_samples", "leads", "r_peaks", "beats", "intervals", "quality"]
     assert doc["r_peaks"] == [b["r"] for b in doc["beats"]]
     assert set(doc["intervals"]) == set(INTERVALS)
     assert set(doc["quality"]) == set(STANDARD_12)
