@@ -95,7 +95,7 @@ def highest_ranked(
     """The highest-ranked condition that the window shows, the latest of equal rank, and its evidence in the window.
 
     A condition that began earlier and is still on is cited anew inside the window (`models.grounding.recitation`). One
-    that the window shows no evidence of is passed over: an alert without a citation could not be verified.
+    that the window shows no evidence of is skipped: an alert without a citation could not be verified.
     """
     stop = start + window.n_samples
     inside = [
