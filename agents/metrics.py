@@ -35,7 +35,9 @@ class Metrics:
             "gem_bedside_alert_versions", "Versions of alerts written.", ["code", "phase"], registry=registry
         )
         self.skips_to_latest = Counter(
-            "gem_bedside_passed_over", "Times that windows were skipped to reach the latest signal.", registry=registry
+            "gem_bedside_skipped_to_latest",
+            "Times that windows were skipped to reach the latest signal.",
+            registry=registry,
         )
         self.lag = Histogram(
             "gem_bedside_window_delay_seconds", "From append to processing.", buckets=DELAY_BUCKETS, registry=registry

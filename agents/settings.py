@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         le=600.0,
         description="Lag above which the newest signal is judged first and the gap is backfilled, seconds.",
     )
-    warm_s: float = Field(
+    state_replay_s: float = Field(
         120.0,
         ge=30.0,
         le=900.0,
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         "more than the longest time to confirm.",
     )
     strip_s: float = Field(10.0, ge=5.0, le=30.0, description="Length of the strip of an alert, seconds.")
-    encoder_hop_s: float = Field(
+    encoder_interval_s: float = Field(
         2.0, ge=1.0, le=60.0, description="Update interval of the encoder tier, seconds; longer under load."
     )
     encoder_batch: int = Field(16, ge=1, le=512, description="Largest number of beds in one run of the encoder.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import models
-from agents.interpreter.reading_queue import URGENCY
+from agents.interpreter.interpretation_queue import URGENCY
 from agents.settings import Settings
 from models.ecg import Ecg
 from models.encoder.session import EncoderUnavailable

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from agents.clock import Clock
 from agents.interpreter.gem_reader import GemReader, load_gem
 from agents.interpreter.interpretation_message import message_of
-from agents.interpreter.reading_queue import ReadingQueue, Waiting
+from agents.interpreter.interpretation_queue import InterpretationQueue, Waiting
 from agents.lifecycle.citation_documents import evidence_of
 from agents.settings import Settings
 from agents.worker.faust_app import raw_topic
@@ -53,7 +53,7 @@ class Interpreter(Worker):
         self._gem = gem
         self._why_no_gem = ""
         self._reported = ""
-        self._queue: ReadingQueue[tuple[FlaggedSegment, Any]] = ReadingQueue(settings.gem_queue)
+        self._queue: InterpretationQueue[tuple[FlaggedSegment, Any]] = InterpretationQueue(settings.gem_queue)
         self._arrived = asyncio.Event()
         self._threads = ThreadPoolExecutor(1, "interpretation")
         self.app.agent(raw_topic(self.app, self.topics.flagged))(self._take)

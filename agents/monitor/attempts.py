@@ -1,14 +1,14 @@
 """A message that ends the worker process outright (crash, memory, lost session) is taken twice, never a third time.
 
 The metadata of each committed offset of the group says whether a worker holds the partition, which message it has begun
-since it took a partition over that was not released, and which messages are refused (docs/delivery.md, "A message that
+since it took a partition over that was not released, and which messages are rejected (docs/delivery.md, "A message that
 ends the worker"). Every commit carries it; a worker writes it by itself once when it takes a partition, once when it
 ends, and, after a worker that did not release the partition, before each message that was in the log by then.
 
 =========  ================================================================================================
 held       a worker has taken the partition and has not released it
 begun      offsets that a worker has begun after a worker that did not release it: the second time at least
-refused    offsets begun twice by workers that then ended: they are dead-lettered, and skipped by each replay
+rejected    offsets begun twice by workers that then ended: they are dead-lettered, and skipped by each replay
 =========  ================================================================================================
 """
 
@@ -28,7 +28,7 @@ from agents.worker.sender import Incoming
 
 log = logging.getLogger(__name__)
 
-REFUSED_KEPT = 64  # offsets; a replay reads back two minutes, and Kafka takes 4 kB of metadata
+REJECTED_KEPT = 64  # offsets; a replay reads back two minutes, and Kafka takes 4 kB of metadata
 REASON = "the worker ended twice while it processed this message: it is not taken a third time"
 
 Place = tuple[str, int]
@@ -43,11 +43,11 @@ class _Partition:
     careful_until: int = 0  # messages below this offset are recorded before they are begun
     held: bool = True
     begun: set[int] = field(default_factory=set)
-    refused: list[int] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
     text: str = ""
 
     def write(self) -> None:
-        state = {"held": self.held, "begun": sorted(self.begun), "refused": self.refused[-REFUSED_KEPT:]}
+        state = {"held": self.held, "begun": sorted(self.begun), "rejected": self.rejected[-REJECTED_KEPT:]}
         self.text = json.dumps({name: value for name, value in state.items() if value}, separators=(",", ":"))
 
 
@@ -63,7 +63,7 @@ class Attempts:
     def __init__(self, commit: Commit | None = None) -> None:
         self._commit = commit or _no_commit
         self._partitions: dict[Place, _Partition] = {}
-        self._one = asyncio.Lock()  # of recorded messages one is processed at a time: only that one is refused
+        self._one = asyncio.Lock()  # of recorded messages one is processed at a time: only that one is rejected
         self._finished: set[Place] = set()  # whose committed metadata still names a message that is finished
 
     def metadata(self, topic: str, partition: int) -> str:
@@ -77,15 +77,15 @@ class Attempts:
             state = self._partitions[place] = _Partition(committed.offset)
             self._finished.discard(place)
             before = _parsed(committed.metadata)
-            state.refused = list(before.refused)
+            state.rejected = list(before.rejected)
             if before.held:
                 state.careful_until = committed.end
-                new = sorted(set(before.begun) - set(before.refused))
-                state.refused += new
+                new = sorted(set(before.begun) - set(before.rejected))
+                state.rejected += new
                 if committed.end > committed.offset:
                     log.warning("%s/%d was not released: messages to offset %d are recorded", *place, committed.end - 1)
                 if new:
-                    log.error("%s/%d: workers ended twice on offsets %s: they are refused", *place, new)
+                    log.error("%s/%d: workers ended twice on offsets %s: they are rejected", *place, new)
             state.write()
         await self._commit({place: committed.offset for place, committed in found.items()})
 
@@ -105,9 +105,9 @@ class Attempts:
             state.offset = max(state.offset, offset)
 
     def marked(self, message: Incoming) -> Incoming:
-        """The message, or one with the reason in its headers where it is refused."""
+        """The message, or one with the reason in its headers where it is rejected."""
         state = self._partitions.get((message.topic, message.partition))
-        if state is None or not state.refused or message.offset not in state.refused:
+        if state is None or not state.rejected or message.offset not in state.rejected:
             return message
         return replace(message, headers=((BATCH_ERROR, REASON.encode()),))
 
@@ -142,14 +142,14 @@ class _Before(NamedTuple):
 
     held: bool = False
     begun: tuple[int, ...] = ()
-    refused: tuple[int, ...] = ()
+    rejected: tuple[int, ...] = ()
 
 
 def _parsed(metadata: str) -> _Before:
     """Of metadata that this program has not written, nothing."""
     try:
         found = json.loads(metadata or "{}")
-        begun, refused = (tuple(int(offset) for offset in found.get(name, ())) for name in ("begun", "refused"))
-        return _Before(bool(found.get("held")), begun, refused)
+        begun, rejected = (tuple(int(offset) for offset in found.get(name, ())) for name in ("begun", "rejected"))
+        return _Before(bool(found.get("held")), begun, rejected)
     except (ValueError, TypeError, AttributeError):
         return _Before()

@@ -425,7 +425,7 @@ class BedMonitor:
         second = live.now_ns // S
         enough = live.buffer.end - live.buffer.begin >= ENCODER_S * live.fs_hz
         window = live.last.piece.window if live.last is not None else None
-        if window is None or not enough or second - self._encoded_s < self._settings.encoder_hop_s:
+        if window is None or not enough or second - self._encoded_s < self._settings.encoder_interval_s:
             return outputs
         if independent_leads(window.leads) >= ENCODER_LEADS:
             self._encoded_s = second

@@ -39,8 +39,8 @@ def citations_of(
     evidence: Sequence[Evidence], start: int, stop: int, start_ns: int, fs_hz: float, first: int = 1
 ) -> list[Citation]:
     """The evidence that the segment from sample ``start`` to ``stop`` shows, numbered from ``first``."""
-    shown = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
-    return [citation_of(e.shifted(-start), n, start_ns, fs_hz) for n, e in enumerate(shown, first)]
+    inside = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
+    return [citation_of(e.shifted(-start), n, start_ns, fs_hz) for n, e in enumerate(inside, first)]
 
 
 def segment_of(start_ns: int, n_samples: int, fs_hz: float) -> Segment:

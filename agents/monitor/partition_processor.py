@@ -34,7 +34,7 @@ from agents.monitor.messages import MessageReader
 from agents.monitor.partition_log import LogReader, PartitionLog
 from agents.monitor.restore import restored_monitor
 from agents.monitor.skip import Skip
-from agents.monitor.warm_up import WarmUp
+from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.sender import Incoming
 from models.ecg import Ecg
@@ -173,14 +173,14 @@ class PartitionProcessor:
         self._watch_from_ns = self.clock.now_ns() + round(BACKLOG_S * 1e9)
         self._documents_restored = True
 
-    async def restore_signal(self, reader: LogReader, committed: int, warm_up: WarmUp, beds: int) -> None:
+    async def restore_signal(self, reader: LogReader, committed: int, state_replay: StateReplay, beds: int) -> None:
         """Restore the signal state from the windows before the committed offset; then the partition is LIVE.
 
         Parameters
         ----------
         committed : int
             The offset of the windows that comes next.
-        warm_up : WarmUp
+        state_replay : StateReplay
             Decides how many seconds are replayed.
         beds : int
             In all partitions of the worker that are not restored yet.
@@ -188,7 +188,7 @@ class PartitionProcessor:
         async with self._lock:
             self.next_offset = committed
             if self.beds:
-                await self._replay(reader, committed, warm_up, warm_up.seconds(beds))  # restore 4
+                await self._replay(reader, committed, state_replay, state_replay.seconds(beds))  # restore 4
             for bed in self.beds.values():
                 await self._isolation.publish_again(bed, self._delivery.prepare_strips)  # restore 5
             self._restored = True
@@ -227,7 +227,7 @@ class PartitionProcessor:
         for bed in self.beds.values():
             bed.set_generation(self.generation)
 
-    async def _replay(self, reader: LogReader, committed: int, warm_up: WarmUp, seconds: float) -> None:
+    async def _replay(self, reader: LogReader, committed: int, state_replay: StateReplay, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         first = await reader.offset_before(committed, seconds)
         watch_ns = self.clock.now_ns()
@@ -241,7 +241,7 @@ class PartitionProcessor:
                     began = loop.time()
                     apply = partial(bed.apply_window, window, message.offset, message.append_ns, replay=True)
                     await self.take("replay", bed, apply)
-                    warm_up.add_cost(loop.time() - began, window.duration_s)
+                    state_replay.add_cost(loop.time() - began, window.duration_s)
                     self._progressed()
                 if self.clock.now_ns() >= watch_ns:
                     watch_ns = self.clock.now_ns() + round(WATCH_S * 1e9)

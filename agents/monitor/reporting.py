@@ -142,12 +142,12 @@ class Reporter:
 
     def window(self, bed: Bed, analysis: Analysis, start: int, stop: int) -> tuple[EcgWindow, tuple[str, ...]]:
         """Samples ``start`` to ``stop`` of the buffer as a message, as recorded, and the derived leads."""
-        shown = analysis.buffer.span(start, stop)
-        last_ns = shown.start_ns + round((shown.n_samples - 1) / shown.fs_hz * 1e9)
+        segment = analysis.buffer.span(start, stop)
+        last_ns = segment.start_ns + round((segment.n_samples - 1) / segment.fs_hz * 1e9)
         epoch, first, _ = analysis.messages(start, stop)
         gains = {round(float(x), 6) for x in analysis.lsb_uv}
         window = window_of_ecg(
-            replace(shown, start_ns=shown.start_ns - (analysis.reassembly.clock_offset_ns or 0)),
+            replace(segment, start_ns=segment.start_ns - (analysis.reassembly.clock_offset_ns or 0)),
             bed_stream=bed.bed_stream,
             unit=bed.unit,
             bed=bed.bed,
@@ -157,7 +157,7 @@ class Reporter:
             gateway_time_ns=last_ns,
             lsb_uv=gains.pop() if len(gains) == 1 else None,
         )
-        return window, shown.derived
+        return window, segment.derived
 
     def strips_at_hand(self, bed: Bed, analysis: Analysis) -> list[Strip]:
         """The strips of the alerts whose segment is still at hand: one that was lost with a worker comes back so."""

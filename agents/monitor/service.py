@@ -18,7 +18,7 @@ from agents.monitor.delivery import Delivery
 from agents.monitor.encoder_tier import EncoderTier
 from agents.monitor.partition_log import KafkaLogReader, KafkaPartitionLog
 from agents.monitor.partition_processor import PartitionProcessor
-from agents.monitor.warm_up import WarmUp
+from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.commit_metadata import MetadataCommits, committed_states
 from agents.worker.lease import Lease
@@ -47,7 +47,7 @@ class Monitor(Worker):
         self.encoder = EncoderTier(settings)
         self.encoder.found = self._on_encoder_result
         self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.check, self._offer)
-        self.warm_up = WarmUp(settings)
+        self.state_replay = StateReplay(settings)
         self.commits = MetadataCommits(self.app)
         self.attempts = Attempts(self.commits.commit)
         self._assignment = asyncio.Event()  # between a revocation and the next assignment it is not set
@@ -132,7 +132,7 @@ class Monitor(Worker):
 
     async def _restore(self, places: list[tuple[str, int]], new: list[PartitionProcessor]) -> None:
         """Beds and open alerts of all new partitions first, then their signal; each is live when it is restored."""
-        self.warm_up.begin()
+        self.state_replay.begin()
         try:
             async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
                 committed = await committed_offsets(consumer, places)
@@ -149,7 +149,7 @@ class Monitor(Worker):
                         beds = sum(len(p.beds) for p in self.processors.values() if not p.restored)
                         reader = KafkaLogReader(consumer, self.topics, processor.number, self.attempts.marked)
                         offset = committed[self.topics.windows, processor.number]
-                        await processor.restore_signal(reader, offset, self.warm_up, beds)
+                        await processor.restore_signal(reader, offset, self.state_replay, beds)
             self.ready.set()
         except asyncio.CancelledError:
             raise

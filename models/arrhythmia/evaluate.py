@@ -208,8 +208,8 @@ class ConditionEvaluator:
             add("PR_LONG", c.pr_long(newest, limits["PR_LONG"], baseline, leads), limits["PR_LONG"].seconds)
             st_codes: tuple[StCode, ...] = ("ST_ELEVATION", "ST_DEPRESSION")
             for st_code in st_codes:
-                present, shown = c.st_change(newest, st_code, limits[st_code], baseline, leads, self._fs)
-                conditions.append((st_code, present, shown, limits[st_code].seconds))
+                present, evidence = c.st_change(newest, st_code, limits[st_code], baseline, leads, self._fs)
+                conditions.append((st_code, present, evidence, limits[st_code].seconds))
         found: list[Finding | None] = []
         for code, present, evidence, wait in conditions:
             onset = self._confirmation(code).update(present, track.now, wait)

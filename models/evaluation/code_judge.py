@@ -100,7 +100,7 @@ class ReportScores:
 
     records: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
-    numbers_stated: int = 0
+    numbers_in_text: int = 0
     numbers_right: int = 0
     published: int = 0
     published_right: int = 0
@@ -116,7 +116,7 @@ class ReportScores:
         self.records += 1
         self.verdicts.update(j.verdict for j in judgement.judged)
         for j in judgement.numbers:
-            self.numbers_stated += 1
+            self.numbers_in_text += 1
             self.numbers_right += j.verdict == "supported"
             if j.verdict == "supported" and j.evidence:
                 self.published += 1
@@ -145,8 +145,8 @@ class ReportScores:
             "records": self.records,
             "claims": sum(self.verdicts.values()),
             **{v: self.verdicts[v] for v in ("supported", "contradicted", "unsupported")},
-            "numbers": self.numbers_stated,
-            "numbers_right": _share(self.numbers_right, self.numbers_stated),
+            "numbers": self.numbers_in_text,
+            "numbers_right": _share(self.numbers_right, self.numbers_in_text),
             "published_right": _share(self.published_right, self.published),
             "bucket_10_ms": _share(self.in_bucket, self.bucketed),
             "leads_a_record": _share(self.leads_named, self.records),

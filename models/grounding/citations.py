@@ -197,9 +197,9 @@ def _displayed(judged: JudgedClaim) -> tuple[int, tuple[int, str]] | None:
         digits = match["low"]
         unit = (match["unit"] or "").strip(" -")
         _, factor = UNITS.get(unit, ("", 1.0))
-        shown = float(digits) * factor
-        scale = next((x for x in (1.0, 1e-3, 1e3) if math.isclose(shown * x, abs(claim.value), rel_tol=1e-6)), None)
-        if scale is None or not shown:
+        displayed = float(digits) * factor
+        scale = next((x for x in (1.0, 1e-3, 1e3) if math.isclose(displayed * x, abs(claim.value), rel_tol=1e-6)), None)
+        if scale is None or not displayed:
             continue
         decimals = max(len(digits.partition(".")[2]), DECIMALS.get(unit, 0))
         at = claim.start + match.start("low")

@@ -80,10 +80,10 @@ def _sizes(ecg: Ecg, lead: str, beats: Sequence[MeasuredBeat], first: int) -> ND
 
 
 def _beat_sizes(row: Millivolts, marks: Fiducials, first: int, fs_hz: float) -> tuple[float, float, float] | None:
-    shown = [x - first for x in (marks.p_peak, marks.qrs_on, marks.qrs_off, marks.t_peak) if x is not None]
-    if len(shown) < 4:
+    marked = [x - first for x in (marks.p_peak, marks.qrs_on, marks.qrs_off, marks.t_peak) if x is not None]
+    if len(marked) < 4:
         return None
-    p, on, off, t = shown
+    p, on, off, t = marked
     level = None if p < 0 or max(t, off) >= len(row) or off <= on else isoelectric_mv(row, on, fs_hz)
     if level is None:
         return None

@@ -233,8 +233,8 @@ def _fitted(x: Millivolts, fs_hz: float, line_hz: float) -> Millivolts:
 
 def _omega(fs_hz: float, line_hz: float, harmonics: int) -> NDArray[np.float64]:
     """Angular frequencies of the mains and those of its harmonics that the sampling rate shows."""
-    shown = [h for h in range(1, harmonics + 1) if h == 1 or _visible(h * line_hz, fs_hz)]
-    return 2 * np.pi * line_hz * np.array(shown, np.float64)
+    visible = [h for h in range(1, harmonics + 1) if h == 1 or _visible(h * line_hz, fs_hz)]
+    return 2 * np.pi * line_hz * np.array(visible, np.float64)
 
 
 def _visible(hz: float, fs_hz: float) -> bool:

@@ -158,11 +158,11 @@ def test_interpret_gives_an_alert_document_whose_citations_lie_in_the_window(
     assert alert.segment.duration_s == 10.0
     assert [c.n for c in alert.citations] == list(range(1, len(alert.citations) + 1))
     assert all(0 <= c.start_sample < c.end_sample <= 5000 for c in alert.citations)
-    reading = alert.interpretation
-    assert reading is not None
-    assert reading.source in ("gem", "measured")
-    for claim in reading.claims:
-        assert reading.text[claim.start : claim.end] == claim.text
+    interpretation = alert.interpretation
+    assert interpretation is not None
+    assert interpretation.source in ("gem", "measured")
+    for claim in interpretation.claims:
+        assert interpretation.text[claim.start : claim.end] == claim.text
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 

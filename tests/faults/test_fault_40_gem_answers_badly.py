@@ -1,7 +1,7 @@
 """Fault 40: GEM is late, silent, speaks another language, contradicts the signal or invents an interval.
 
-The reading that comes back is then the measured one, with the reason, or the text without the contradicted claim, which
-is counted.
+The interpretation that comes back is then the measured one, with the reason, or the text without the contradicted
+claim, which is counted.
 What GEM says is scripted here; everything around it is real.
 """
 
@@ -67,7 +67,7 @@ def flagged(n: int, leads: Sequence[str], deadline_s: float, priority: str = "PM
     )
 
 
-async def readings(
+async def interpretations(
     broker: Broker, prefix: str, gem: ScriptedGem | None, make: Callable[[], list[FlaggedSegment]]
 ) -> list[InterpretationMessage]:
     """What the interpreter sends for segments that are flagged once it is ready, in its order."""
@@ -110,26 +110,26 @@ async def readings(
 async def test_the_measurements_speak_in_its_place_and_say_why(
     tansu: Broker, topic_prefix: str, gem: ScriptedGem, deadline_s: float, reason: str
 ) -> None:
-    (message,) = await readings(tansu, topic_prefix, gem, lambda: [flagged(1, INDEPENDENT_8, deadline_s)])
-    reading = message.interpretation
-    assert reading.source == "measured"
-    assert reason in (reading.reason or "")
-    assert reading.text and all(claim.verdict == "supported" for claim in reading.claims)
+    (message,) = await interpretations(tansu, topic_prefix, gem, lambda: [flagged(1, INDEPENDENT_8, deadline_s)])
+    interpretation = message.interpretation
+    assert interpretation.source == "measured"
+    assert reason in (interpretation.reason or "")
+    assert interpretation.text and all(claim.verdict == "supported" for claim in interpretation.claims)
 
 
 async def test_a_rate_that_the_signal_contradicts_is_left_out_and_counted(tansu: Broker, topic_prefix: str) -> None:
     gem = ScriptedGem("Sinus tachycardia with a heart rate of 140 bpm. The rhythm is regular.")
-    (message,) = await readings(tansu, topic_prefix, gem, lambda: [flagged(1, INDEPENDENT_8, 20.0)])
-    reading = message.interpretation
-    assert reading.source == "gem"
-    wrong = [claim for claim in reading.claims if "140" in claim.text]
+    (message,) = await interpretations(tansu, topic_prefix, gem, lambda: [flagged(1, INDEPENDENT_8, 20.0)])
+    interpretation = message.interpretation
+    assert interpretation.source == "gem"
+    wrong = [claim for claim in interpretation.claims if "140" in claim.text]
     assert [claim.verdict for claim in wrong] == ["contradicted"]
-    assert reading.counts.contradicted >= 1
-    assert all(claim.start is None for claim in wrong) and "140" not in reading.text
+    assert interpretation.counts.contradicted >= 1
+    assert all(claim.start is None for claim in wrong) and "140" not in interpretation.text
 
 
 async def test_a_bed_with_few_leads_is_read_from_its_measurements(tansu: Broker, topic_prefix: str) -> None:
-    (message,) = await readings(
+    (message,) = await interpretations(
         tansu, topic_prefix, ScriptedGem("Sinus rhythm."), lambda: [flagged(1, ("II", "V1"), 20.0)]
     )
     assert message.interpretation.source == "measured"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agents.interpreter.reading_queue import ReadingQueue, Waiting
+from agents.interpreter.interpretation_queue import InterpretationQueue, Waiting
 from models.leads import INDEPENDENT_8
 from tests.agents.signals import ecg, messages
 from tests.agents.ward import BedUnderTest
 from tests.conftest import Broker
-from tests.faults.test_fault_40_gem_answers_badly import ScriptedGem, flagged, readings
+from tests.faults.test_fault_40_gem_answers_badly import ScriptedGem, flagged, interpretations
 
 
 def test_the_alarm_has_sounded_while_its_reading_is_still_to_come() -> None:
@@ -17,7 +17,7 @@ def test_the_alarm_has_sounded_while_its_reading_is_still_to_come() -> None:
 
 
 def test_the_most_urgent_goes_first_then_the_newest_and_the_last_gives_way() -> None:
-    queue: ReadingQueue[str] = ReadingQueue(3)
+    queue: InterpretationQueue[str] = InterpretationQueue(3)
     given_way = [
         queue.put(Waiting(name, priority, start, deadline_ns=100))
         for name, priority, start in (("old PM", "PM", 1), ("PL", "PL", 5), ("new PM", "PM", 4), ("PH", "PH", 0))
@@ -28,7 +28,7 @@ def test_the_most_urgent_goes_first_then_the_newest_and_the_last_gives_way() -> 
 
 
 def test_what_waits_past_its_deadline_is_taken_out() -> None:
-    queue: ReadingQueue[str] = ReadingQueue(9)
+    queue: InterpretationQueue[str] = InterpretationQueue(9)
     queue.put(Waiting("soon", "PM", 1, deadline_ns=10))
     queue.put(Waiting("later", "PM", 1, deadline_ns=20))
     assert [w.item for w in queue.overdue(10)] == ["soon"]
@@ -39,7 +39,7 @@ async def test_a_backlog_is_worded_from_the_measurements_by_its_deadline_and_non
     tansu: Broker, topic_prefix: str
 ) -> None:
     gem = ScriptedGem("Regular rhythm, 75 bpm.", seconds=6.0)  # two rounds of eight within the deadline, not three
-    messages_back = await readings(
+    messages_back = await interpretations(
         tansu, topic_prefix, gem, lambda: [flagged(n, INDEPENDENT_8, 14.0, "PH" if n > 17 else "PM") for n in range(20)]
     )
     assert {m.alert_id for m in messages_back} == {f"{n:032x}" for n in range(20)}

@@ -18,7 +18,7 @@ from agents.clock import ManualClock
 from agents.metrics import Metrics
 from agents.monitor.delivery import Delivery
 from agents.monitor.partition_processor import PartitionProcessor
-from agents.monitor.warm_up import WarmUp
+from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.sender import Incoming, Outgoing, Sender
 from streams.dead_letter import dead_letter
@@ -119,10 +119,10 @@ async def _run(records: list[Record], clean_start_s: float) -> Run:
         metrics=metrics,
         generation=1,
     )
-    warm_up = WarmUp(SETTINGS)
-    warm_up.begin()
+    state_replay = StateReplay(SETTINGS)
+    state_replay.begin()
     await processor.restore_beds(log)
-    await processor.restore_signal(log, 0, warm_up, 0)
+    await processor.restore_signal(log, 0, state_replay, 0)
     last_s = max([r.append_s for r in records] + [clean_start_s + CLEAN_SECONDS])
     ticks = [(T0_NS + round(k * TICK_S * S), 2, None) for k in range(1, round((last_s + AFTER_S) / TICK_S))]
     arrivals = [(T0_NS + round(r.append_s * S), 1, r) for r in records]

@@ -158,10 +158,10 @@ def _matches(row: NDArray[np.float64], template: NDArray[np.float64], first: int
     flat = pieces - np.linspace(0, 1, len(template)) * (pieces[:, -1:] - pieces[:, :1]) - pieces[:, :1]
     flat = flat - flat.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(flat, axis=1) * np.linalg.norm(template) + 1e-9
-    alike = flat @ template / norm
+    correlation = flat @ template / norm
     size = np.ptp(flat, axis=1) / max(float(np.ptp(template)), 1e-9)
     out = np.zeros(last - first, bool)
-    out[: len(alike)] = (alike >= MIN_P_CORRELATION) & (size >= P_SIZE[0]) & (size <= P_SIZE[1])
+    out[: len(correlation)] = (correlation >= MIN_P_CORRELATION) & (size >= P_SIZE[0]) & (size <= P_SIZE[1])
     return out
 
 

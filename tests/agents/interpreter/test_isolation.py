@@ -88,8 +88,11 @@ async def test_a_segment_on_which_gem_raises_gets_a_rule_based_report(interprete
     event = Event(encode_flagged(SEGMENT))
     await interpreter._with_gem(Raises(), SEGMENT, event, 30.0)
     (sent,) = interpreter.sender.sent
-    reading = InterpretationMessage.from_json(sent.value).interpretation
-    assert (reading.source, reading.reason) == ("measured", "GEM failed on this segment: ZeroDivisionError")
+    interpretation = InterpretationMessage.from_json(sent.value).interpretation
+    assert (interpretation.source, interpretation.reason) == (
+        "measured",
+        "GEM failed on this segment: ZeroDivisionError",
+    )
     assert event.acked == 1 and interpreter._why_no_gem == ""
 
 

@@ -79,12 +79,16 @@ def test_the_times_are_those_of_the_code(what: str, documented: str) -> None:
 
 
 def test_the_budgets_are_those_of_the_code() -> None:
-    table = {row[0]: [int(cell) for cell in row[1:]] for row in rows("GEM readings") if row[0].startswith("readings")}
-    assert table == {
-        "readings of one bed": [BED_MOST[p] for p in ("PH", "PM", "PL", "PN")],
-        "readings of all beds of a worker": [ALL_MOST[p] for p in ("PH", "PM", "PL", "PN")],
+    table = {
+        row[0]: [int(cell) for cell in row[1:]]
+        for row in rows("GEM interpretations")
+        if row[0].startswith("interpretations")
     }
-    text = section("GEM readings")
+    assert table == {
+        "interpretations of one bed": [BED_MOST[p] for p in ("PH", "PM", "PL", "PN")],
+        "interpretations of all beds of a worker": [ALL_MOST[p] for p in ("PH", "PM", "PL", "PN")],
+    }
+    text = section("GEM interpretations")
     assert f"after {SAME_CODE_S:g} s" in text
     assert f"for {AGAIN_AFTER_S / 60:g} minutes" in text
     assert (RESULTS_IN_A_ROW, "five results in a row" in text) == (5, True)

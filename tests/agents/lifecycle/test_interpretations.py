@@ -26,9 +26,9 @@ def citation(n: int, measure: str = "RR", value: float = 4.62) -> Citation:
 
 
 def message(alert_id: str, *citations: Citation, source: str = "gem", name: str = "i-1") -> InterpretationMessage:
-    reading = Interpretation(source=source, at=time_of_ns(ns(20)), text="The rhythm stops [1].", seconds=1.8)
+    interpretation = Interpretation(source=source, at=time_of_ns(ns(20)), text="The rhythm stops [1].", seconds=1.8)
     return InterpretationMessage(
-        id=name, alert_id=alert_id, bed_stream="icu-3/07", interpretation=reading, citations=list(citations)
+        id=name, alert_id=alert_id, bed_stream="icu-3/07", interpretation=interpretation, citations=list(citations)
     )
 
 
@@ -51,9 +51,9 @@ def test_an_interpretation_is_an_update_and_its_citations_go_on_from_the_alerts(
 
 def test_it_is_applied_once() -> None:
     bed = asystole()
-    reading = message(bed.only("ASYSTOLE").id, citation(3))
-    bed.read(22, reading)
-    assert not bed.read(23, reading).applied
+    interpretation = message(bed.only("ASYSTOLE").id, citation(3))
+    bed.read(22, interpretation)
+    assert not bed.read(23, interpretation).applied
     assert bed.only("ASYSTOLE").version == 2
 
 

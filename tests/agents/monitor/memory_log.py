@@ -9,7 +9,7 @@ from agents.clock import ManualClock
 from agents.metrics import Metrics
 from agents.monitor.delivery import Delivery
 from agents.monitor.partition_processor import PartitionProcessor
-from agents.monitor.warm_up import WarmUp
+from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.sender import Incoming, Outgoing, Sender
 from streams.alert import Alert
@@ -116,10 +116,10 @@ class PartitionUnderTest:
         )
 
     async def restore(self, committed: int = 0) -> PartitionUnderTest:
-        warm_up = WarmUp(SETTINGS)
-        warm_up.begin()
+        state_replay = StateReplay(SETTINGS)
+        state_replay.begin()
         await self.processor.restore_beds(self.log)
-        await self.processor.restore_signal(self.log, committed, warm_up, len(self.processor.beds))
+        await self.processor.restore_signal(self.log, committed, state_replay, len(self.processor.beds))
         return self
 
     async def feed(self, messages: Sequence[Incoming]) -> None:

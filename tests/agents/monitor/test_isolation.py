@@ -173,8 +173,8 @@ async def test_an_interpretation_that_raises_leaves_the_analysis_alone(monkeypat
     partition = await PartitionUnderTest(log).restore()
     await partition.feed(incoming)
     (alert,) = newest(partition, "ASYSTOLE", WELL)
-    reading = Interpretation(source="measured", at=time_of_ns(partition.clock.now_ns()), text="", seconds=0.1)
-    message = InterpretationMessage(id="i1", alert_id=alert.id, bed_stream=WELL, interpretation=reading)
+    interpretation = Interpretation(source="measured", at=time_of_ns(partition.clock.now_ns()), text="", seconds=0.1)
+    message = InterpretationMessage(id="i1", alert_id=alert.id, bed_stream=WELL, interpretation=interpretation)
     live = partition.processor.beds[WELL].live
     monkeypatch.setattr(bed_module.state_machine, "apply_interpretation", raises)
     await partition.processor.on_interpretation(partition.incoming(TOPICS.interpretations, WELL, message.to_json()))

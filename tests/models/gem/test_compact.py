@@ -49,8 +49,8 @@ def test_numbers_are_those_that_were_measured_and_claims_are_cited(
     judged = judge_text(answer.text, ecg, measured)
     assert answer.finish == "stop" and len(judged.numbers) >= 3
     assert all(j.verdict == "supported" for j in judged.numbers)
-    reading = ground(answer.text, ecg, measured=measured)
-    assert reading.source == "gem" and len(reading.evidence) >= 3 and "[1]" in reading.text
+    interpretation = ground(answer.text, ecg, measured=measured)
+    assert interpretation.source == "gem" and len(interpretation.evidence) >= 3 and "[1]" in interpretation.text
 
 
 def test_what_the_heads_found_is_concluded(engine: GemEngine) -> None:

@@ -48,9 +48,11 @@ def test_no_sentence_is_contradicted_by_the_signal(contexts: list) -> None:
         for seed in range(3):
             sentences = report_sentences(context, np.random.default_rng(seed))
             text = " ".join(s.text for s in sentences if "label" not in str(s.rests_on))
-            reading = ground(text, measured.ecg, measured=measured)
-            assert reading.counts["contradicted"] == 0, [c for c in reading.claims if c.verdict == "contradicted"]
-            supported += reading.counts["supported"]
+            interpretation = ground(text, measured.ecg, measured=measured)
+            assert interpretation.counts["contradicted"] == 0, [
+                c for c in interpretation.claims if c.verdict == "contradicted"
+            ]
+            supported += interpretation.counts["supported"]
     assert supported > 5 * 3 * len(contexts)
 
 

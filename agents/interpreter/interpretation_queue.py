@@ -28,10 +28,10 @@ class Waiting(Generic[Item]):
         return URGENCY.get(self.priority, len(URGENCY)), -self.start_ns
 
 
-class ReadingQueue(Generic[Item]):
+class InterpretationQueue(Generic[Item]):
     """At most ``most`` wait.
 
-    >>> queue = ReadingQueue[str](2)
+    >>> queue = InterpretationQueue[str](2)
     >>> [queue.put(Waiting(name, p, t, 99)) for name, p, t in (("a", "PM", 1), ("b", "PM", 2), ("c", "PH", 0))][-1].item
     'a'
     >>> queue.next().item, queue.next().item, queue.next()

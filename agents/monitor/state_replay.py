@@ -18,13 +18,15 @@ GUESS_S = 0.01  # a bed's second takes about this long, until it has been measur
 SMOOTHING = 0.02
 
 
-class WarmUp:
+class StateReplay:
     """Measures the cost of a second of a bed, and gives the seconds that fit into the budget."""
 
     def __init__(self, settings: Settings) -> None:
         self._cost_s = GUESS_S
         self._spent_s = 0.0
-        self._wanted_s = max(settings.warm_s, max(settings.af_confirm_s, settings.qt_confirm_s) + LONGER_THAN_CONFIRM_S)
+        self._wanted_s = max(
+            settings.state_replay_s, max(settings.af_confirm_s, settings.qt_confirm_s) + LONGER_THAN_CONFIRM_S
+        )
 
     def begin(self) -> None:
         """Partitions are taken over: the budget is whole."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from agents.monitor.warm_up import LEAST_S, WarmUp
+from agents.monitor.state_replay import LEAST_S, StateReplay
 from agents.settings import Settings
 
 
 def after(beds: int, cost_ms: float, **settings: float) -> float:
-    warm = WarmUp(Settings(**settings))
-    warm.begin()
+    replay = StateReplay(Settings(**settings))
+    replay.begin()
     for _ in range(500):
-        warm.add_cost(cost_ms / 1000, 1.0)
-    warm.begin()
-    return warm.seconds(beds)
+        replay.add_cost(cost_ms / 1000, 1.0)
+    replay.begin()
+    return replay.seconds(beds)
 
 
 def test_it_is_two_minutes_where_the_machine_can_afford_them() -> None:
@@ -34,8 +34,8 @@ def test_it_is_never_less_than_what_a_condition_that_has_just_begun_needs() -> N
 
 
 def test_what_the_partitions_before_took_is_spent() -> None:
-    warm = WarmUp(Settings())
-    warm.begin()
-    before = warm.seconds(10)
-    warm.add_cost(4.9, 490.0)
-    assert before == pytest.approx(50) and warm.seconds(10) == LEAST_S
+    replay = StateReplay(Settings())
+    replay.begin()
+    before = replay.seconds(10)
+    replay.add_cost(4.9, 490.0)
+    assert before == pytest.approx(50) and replay.seconds(10) == LEAST_S
