@@ -1,7 +1,8 @@
 """``gem-bedside evaluate``: parity with the reference, and scores of the compact models.
 
 ``parity FOLDER…`` compares the classes of `models` with fixtures of the reference, tensor by tensor; ``findings``
-scores the compact models on recordings outside the training data.
+scores the compact models on recordings outside the training data; ``grounding`` and ``ecgbench`` run the two published
+evaluations of GEM: generate, judge, score.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.options import Json
+from deploy.commands.options import Json, ModelDir
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -83,3 +84,90 @@ def findings(
         Output(as_json).line(result)
     else:
         print_table(result)
+
+
+DataFolder = Annotated[
+    Path, typer.Option("--data", metavar="ROOT", help="Data folder in GEM's published layout (docs/model-card.md).")
+]
+OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Answers and scores; a run there goes on.")]
+Processes = Annotated[int, typer.Option("--processes", min=1, help="Processes that answer; each loads the model.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Evidence = Annotated[
+    bool, typer.Option("--evidence", help="Give measurements and encoder findings in the prompt (compact GEM).")
+]
+Ablation = Annotated[str, typer.Option("--ablation", help="none, zero, noise, swapped or blank page.")]
+JudgeUrl = Annotated[
+    str | None,
+    typer.Option("--judge-url", metavar="URL", help="OpenAI-compatible service; without it the code judge scores."),
+]
+JudgeModel = Annotated[str, typer.Option("--judge-model", help="Name of the judging model.")]
+JudgeKey = Annotated[
+    Path | None, typer.Option("--judge-key", metavar="FILE", help="File with the API key of the judge.")
+]
+Questions = Annotated[list[Path], typer.Argument(metavar="QUESTIONS…", help="Question files (.json, .jsonl).")]
+
+
+@app.command()
+def grounding(
+    questions: Questions,
+    data: DataFolder,
+    model: ModelDir = None,
+    out: OutFolder = Path("evaluation"),
+    processes: Processes = 1,
+    device: Device = "auto",
+    evidence: Evidence = False,
+    ablation: Ablation = "none",
+    judge_url: JudgeUrl = None,
+    judge_model: JudgeModel = "gpt-4o-2024-08-06",
+    judge_key: JudgeKey = None,
+    as_json: Json = False,
+) -> None:
+    """Grounded ECG Understanding: generate, judge, score. Resumable."""
+    from deploy.benchmark_run import run_benchmark
+
+    run_benchmark(
+        "grounding",
+        questions,
+        data=data,
+        model=model,
+        out=out,
+        processes=processes,
+        device=device,
+        evidence=evidence,
+        ablation=ablation,
+        judge=(judge_url, judge_model, judge_key),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def ecgbench(
+    questions: Questions,
+    data: DataFolder,
+    model: ModelDir = None,
+    out: OutFolder = Path("evaluation"),
+    processes: Processes = 1,
+    device: Device = "auto",
+    evidence: Evidence = False,
+    ablation: Ablation = "none",
+    judge_url: JudgeUrl = None,
+    judge_model: JudgeModel = "gpt-4o-2024-08-06",
+    judge_key: JudgeKey = None,
+    as_json: Json = False,
+) -> None:
+    """ECG-Bench: generate answers to its question files and score them, a task a file. Resumable."""
+    from deploy.benchmark_run import run_benchmark
+
+    run_benchmark(
+        "ecgbench",
+        questions,
+        data=data,
+        model=model,
+        out=out,
+        processes=processes,
+        device=device,
+        evidence=evidence,
+        ablation=ablation,
+        judge=(judge_url, judge_model, judge_key),
+        as_json=as_json,
+    )

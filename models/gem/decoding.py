@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,6 +25,7 @@ from models.gem.checkpoint import load_checkpoint
 from models.gem.errors import DeviceLost, OutOfMemory
 from models.gem.fused_layer import FusedLayer, rotation
 from models.gem.modeling import GemForCausalLM
+from models.gem.page import REFERENCE_SIZE
 from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard
 
@@ -112,7 +114,15 @@ class TorchDecoder:
         question = request.question
         if self.model.config.evidence_in_prompt:
             question = request.question_with_context
-        return self.processor([request.ecg], [question])
+        return self.processor([request.ecg], [question], pages=self._pages(request))
+
+    def _pages(self, request: GemRequest) -> list[Image.Image] | None:
+        """The page that a request brings; None: the processor draws it."""
+        if self.model.config.vision is None:
+            return None
+        if request.blank_page:
+            return [Image.new("RGB", REFERENCE_SIZE, "white")]
+        return None if request.page is None else [Image.open(request.page)]
 
     @torch.inference_mode()
     def start(self, slot: int, prompt: dict[str, Any]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from models.ecg import Ecg
 from models.evidence import Evidence
@@ -28,6 +29,10 @@ class GemRequest:
         Prompt context: descriptors of the measurements ("P waves", "wide QRS").
     findings : sequence of str or None
         Prompt context: findings of the encoder's heads; None where no heads were run.
+    page : Path or None
+        Image of the page, for models with a vision tower; None: it is drawn from the ECG.
+    blank_page : bool
+        Show such a model a white page (ablation).
     deadline_s : float
         From submission; waiting in the queue counts.
     max_new_tokens : int
@@ -42,6 +47,8 @@ class GemRequest:
     measurements: Sequence[Evidence] = ()
     descriptors: Sequence[str] = ()
     findings: Sequence[str] | None = None
+    page: Path | None = None
+    blank_page: bool = False
     deadline_s: float = DEADLINE_S
     max_new_tokens: int = MAX_NEW_TOKENS
     urgency: int = 0
