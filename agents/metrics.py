@@ -56,6 +56,17 @@ class Metrics:
             "gem_bedside_interpretations", "Interpretations written.", ["source"], registry=registry
         )
         self.claims = Counter("gem_bedside_claims", "Claims in interpretations.", ["verdict"], registry=registry)
+        self.verified = Counter(
+            "gem_bedside_verified",
+            "Interpretations verified independently, by outcome: ok, wrong, or failed to verify.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.gem_withheld = Counter(
+            "gem_bedside_gem_withheld",
+            "Texts of GEM's in which the verifier found a fault; the rule-based report was sent.",
+            registry=registry,
+        )
         self.interpretation_seconds = Histogram(
             "gem_bedside_interpretation_seconds",
             "Time taken by the interpreter.",

@@ -134,6 +134,14 @@ class Settings(BaseSettings):
         "the oldest of the lowest priority are dropped first.",
     )
     gem_tokens: int = Field(256, ge=16, le=2048, description="Largest number of tokens of an interpretation.")
+    verify_share: float = Field(
+        1.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of the interpretations that are verified independently before they are sent; "
+        "a text of GEM's in which a fault is found gives way to the rule-based report. Lower it where one core "
+        "cannot verify them all.",
+    )
 
     # Running
     commit_interval_s: float = Field(1.0, ge=0.1, le=30.0, description="Interval between commits of offsets, seconds.")

@@ -79,7 +79,7 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     Raises
     ------
     ServiceMissing
-        A checkpoint named by ``--model`` or by the settings cannot be loaded.
+        A checkpoint named by ``--model`` or by the settings cannot be loaded, or the device asked for is missing.
     """
     from agents.interpreter.gem_reader import load_gem
     from agents.settings import Settings
@@ -94,7 +94,7 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
         with needs_extra("gem"):
             gem = load_gem(settings)
     except (GemUnavailable, ServiceMissing) as missing:
-        if settings.model is not None:
+        if settings.model is not None or settings.device == "cuda":
             raise ServiceMissing(str(missing)) from missing
         return partial(_rule_based, reason=str(missing), fold=fold)
     return partial(_read_by_gem, gem=gem, settings=settings, fold=fold)

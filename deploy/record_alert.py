@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.interpreter.interpretation_message import interpretation_of
+from agents.interpreter.verified import FAULT_FOUND, verified_alert
 from agents.lifecycle.citation_documents import citation_of
 from agents.monitor.citations import citations_of, segment_of
 from agents.monitor.reporting import monitor_version
@@ -22,6 +23,7 @@ from models.ecg import Ecg, EcgSource
 from models.evidence import Evidence
 from models.grounding.interpretation import GroundedInterpretation
 from models.grounding.recitation import evidence_in_window
+from models.grounding.rule_based_report import rule_based_report
 from streams.alert import Alert, Phase, Provenance, State, alert_id
 from streams.document import time_of_ns
 
@@ -34,9 +36,19 @@ Reader = Callable[[Ecg, Sequence[Evidence], str], GroundedInterpretation]
 
 
 def window_alert(
-    ecg: EcgSource, start_s: float, limits: Limits, settings: RhythmSettings, read: Reader, *, fold: str | None = None
+    ecg: EcgSource,
+    start_s: float,
+    limits: Limits,
+    settings: RhythmSettings,
+    read: Reader,
+    *,
+    fold: str | None = None,
+    withhold: bool = True,
 ) -> Alert:
     """The alert of the window that begins at ``start_s``; the last window of a record may be shorter.
+
+    A text of GEM's in which the verifier finds a fault gives way to the rule-based report, as in a live bed; without
+    ``withhold`` it stays (evaluation).
 
     Raises
     ------
@@ -54,9 +66,6 @@ def window_alert(
     episode, given = highest_ranked(episodes, start, window, fold=fold)
     code = CODES["INTERPRETATION" if episode is None else episode.code]
     start_ns = _ns(start, fs)
-    cited = citations_of(given, 0, window.n_samples, start_ns, fs)
-    interpretation = read(window, given, code.code)
-    cited += [citation_of(c.evidence, c.n, start_ns, fs) for c in interpretation.evidence]
     onset_ns = start_ns if episode is None else _ns(episode.onset, fs)
     detected_ns = _ns(stop, fs) if episode is None else _ns(episode.detected, fs)
     identity = alert_id(BED_STREAM, code.code, onset_ns)
@@ -82,11 +91,24 @@ def window_alert(
         "sounding": False,
         "leads": list(ecg.leads if episode is None else episode.leads),
         "segment": segment_of(start_ns, window.n_samples, fs),
-        "citations": cited,
-        "interpretation": interpretation_of(interpretation, _ns(stop, fs)),
         "provenance": Provenance(monitor=monitor_version()),
     }
-    return Alert.model_validate(fields)
+    own = citations_of(given, 0, window.n_samples, start_ns, fs)
+
+    def interpreted(interpretation: GroundedInterpretation) -> Alert:
+        new = [citation_of(c.evidence, c.n, start_ns, fs) for c in interpretation.evidence]
+        words = interpretation_of(interpretation, _ns(stop, fs))
+        alert = Alert.model_validate({**fields, "citations": own + new, "interpretation": words})
+        return alert.changed(interpretation=words.changed(verified=verified_alert(alert, window)))
+
+    alert = interpreted(read(window, given, code.code))
+    words = alert.interpretation
+    if withhold and words and words.source == "gem" and words.verified and not words.verified.ok:
+        report = rule_based_report(
+            window, reason=FAULT_FOUND, first_citation=len(given) + 1, given=given, code=code.code, fold=fold
+        )
+        alert = interpreted(report)
+    return alert
 
 
 def highest_ranked(

@@ -15,7 +15,7 @@ LIGHT = {"models.ecg", "models.leads", "models.records"}
 MAY_IMPORT = {
     "models": set(),
     "streams": set(),
-    "agents": {"streams", "models"},
+    "agents": {"streams", "models", "verification"},
     "station": {"streams"},
     "deploy": {"streams", "models", "agents", "station", "verification"},
     "verification": set(),
@@ -65,7 +65,7 @@ def test_each_room_imports_only_what_it_may(room: str) -> None:
 
 
 def test_the_verifier_shares_no_code_with_the_product() -> None:
-    """It needs numpy, scipy and wfdb alone, has at most 400 lines of code, and is imported by the command alone."""
+    """It needs numpy, scipy and wfdb alone, has at most 400 lines of code, and two files alone import it."""
     outside = {name.split(".")[0] for path in modules("verification") for name in imported(path)}
     assert outside - set(sys.stdlib_module_names) == {"numpy", "scipy", "wfdb", "verification"}
     users = {str(p.relative_to(ROOT)) for room in ROOMS for p in modules(room) if room != "verification"} & {
@@ -74,7 +74,7 @@ def test_the_verifier_shares_no_code_with_the_product() -> None:
         for p in modules(room)
         if any(name.split(".")[0] == "verification" for name in imported(p))
     }
-    assert users == {"deploy/commands/verify.py"}
+    assert users == {"deploy/commands/verify.py", "agents/interpreter/verified.py"}
     assert sum(lines_of_code(p) for p in modules("verification")) <= 400
 
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import wfdb
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
@@ -125,6 +124,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def read_record(path: Path, start_s: float, seconds: float, used: tuple[str, ...] = ()) -> Signal:
     """``seconds`` of a WFDB record from ``start_s`` on."""
+    import wfdb  # here, because a worker that verifies strips needs no reader of records
+
     head = wfdb.rdheader(str(path))
     start, n = round(start_s * head.fs), round(seconds * head.fs)
     read = wfdb.rdrecord(str(path), sampfrom=start, sampto=min(head.sig_len, start + n))

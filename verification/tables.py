@@ -11,7 +11,7 @@ from typing import Any
 _TABLES: dict[str, Any] = tomllib.loads((Path(__file__).parent / "tables.toml").read_text("utf-8"))
 MEASURES: dict[str, Any] = _TABLES["measures"]
 FINDINGS: dict[str, Any] = _TABLES["findings"]
-CODES: dict[str, Any] = {name: row | {"kind": "physiological"} for name, row in _TABLES["codes"].items()}
+CODES: dict[str, Any] = {name: {"kind": "physiological"} | row for name, row in _TABLES["codes"].items()}
 PAIRS = [(a, b) for a, others in _TABLES["pairs"].items() for b in others.split(",")]
 WORDS = {name: re.compile(row["words"]) for name, row in FINDINGS.items()}
 

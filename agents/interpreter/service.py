@@ -18,6 +18,7 @@ from agents.clock import Clock
 from agents.interpreter.gem_reader import GemReader, load_gem
 from agents.interpreter.interpretation_message import message_of
 from agents.interpreter.interpretation_queue import InterpretationQueue, Waiting
+from agents.interpreter.verified import FAULT_FOUND, is_sampled, verified_message
 from agents.lifecycle.citation_documents import evidence_of
 from agents.settings import Settings
 from agents.worker.faust_app import raw_topic
@@ -173,10 +174,15 @@ class Interpreter(Worker):
             interpretation = await loop.run_in_executor(
                 self._threads, _grounded, gem, answer, measured, given, segment.code
             )
-            message = message_of(segment, interpretation, self.clock.now_ns())
+            message = await self._message(segment, interpretation)
         except Exception as error:
             log.exception("the text on alert %s cannot be grounded", segment.alert_id)
             await self._send_rule_based(segment, event, f"GEM's text cannot be checked: {type(error).__name__}")
+            return
+        mark = message.interpretation.verified
+        if interpretation.source == "gem" and mark is not None and not mark.ok:
+            self.metrics.gem_withheld.inc()
+            await self._send_rule_based(segment, event, FAULT_FOUND)
             return
         await self._send(event, interpretation, message)
 
@@ -186,7 +192,7 @@ class Interpreter(Worker):
             interpretation = await asyncio.get_running_loop().run_in_executor(
                 self._threads, _rule_based, segment, reason, self.settings.weights_fold
             )
-            message = message_of(segment, interpretation, self.clock.now_ns())
+            message = await self._message(segment, interpretation)
         except Exception as error:
             log.exception("no report on the segment of alert %s", segment.alert_id)
             rejected = incoming_of(event.message)
@@ -194,6 +200,20 @@ class Interpreter(Worker):
             self._done(event, rejected)
             return
         await self._send(event, interpretation, message)
+
+    async def _message(self, segment: FlaggedSegment, interpretation: GroundedInterpretation) -> InterpretationMessage:
+        """The message to the monitor, with the mark of the verifier where the alert is among those verified."""
+        message = message_of(segment, interpretation, self.clock.now_ns())
+        if not is_sampled(segment.alert_id, self.settings.verify_share):
+            return message
+        try:
+            mark = await asyncio.get_running_loop().run_in_executor(self._threads, verified_message, segment, message)
+        except Exception:  # the interpretation goes out without a mark
+            log.exception("alert %s cannot be verified", segment.alert_id)
+            self.metrics.verified.labels("failed").inc()
+            return message
+        self.metrics.verified.labels("ok" if mark.ok else "wrong").inc()
+        return message.changed(interpretation=message.interpretation.changed(verified=mark))
 
     async def _send(self, event: Any, interpretation: GroundedInterpretation, message: InterpretationMessage) -> None:
         await self.sender.send([Outgoing(self.topics.interpretations, message.bed_stream, message.to_json())])

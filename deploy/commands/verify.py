@@ -58,7 +58,7 @@ def _signal(alert: dict[str, Any], start_s: float | None, strip: Path | None, re
     used, segment = tuple(alert["leads"]), alert["segment"]
     if strip is not None:
         return read_strip(strip.read_bytes(), used)
-    if record is None:
+    if record is None or segment is None:  # a technical alarm may have no segment
         return None
     begin = seconds_of(segment["start"]) if start_s is None else start_s
     return read_record(Path(record), begin, segment["duration_s"], used)

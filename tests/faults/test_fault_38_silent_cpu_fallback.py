@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from models.encoder.session import CPU, CUDA, EncoderSession, EncoderUnavailable, reject_fallback
 from models.gem.engine import GemEngine
 from models.gem.errors import GemUnavailable
+from tests.deploy.command import MISSING, STEADY, gem_bedside, simulated
 
 
 def test_a_session_that_fell_back_is_refused() -> None:
@@ -36,6 +38,16 @@ def test_gem_on_a_gpu_that_is_not_there_is_told_and_lasts(tmp_path: Path) -> Non
     with pytest.raises(GemUnavailable, match=r"device cuda was asked for, but torch .* sees no CUDA device") as why:
         GemEngine.load(tmp_path, "cuda")
     assert why.value.lasting
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_interpret_on_a_gpu_that_is_not_there_ends_with_status_3(tmp_path: Path) -> None:
+    ecg, _ = simulated(STEADY, 12.0)
+    record = tmp_path / "steady.csv"
+    np.savetxt(record, ecg.mv.T, delimiter=",", header=",".join(ecg.leads), comments="", fmt="%.3f")
+    ran = gem_bedside("interpret", record, "--fs", 500, "--json", device="cuda")
+    assert ran.status == MISSING and ran.out == ""
+    assert "device cuda was asked for" in ran.err
 
 
 def test_an_unknown_device_is_refused() -> None:
