@@ -40,6 +40,12 @@ FINDING_PATTERNS: tuple[tuple[str, bool, str], ...] = (
     ("JUNCTIONAL", True, r"\bjunctional (?:escape )?rhythm\b|\bnodal rhythm\b"),
     ("BIGEMINY", True, r"\bbigemin(?:y|us)\b"),
     ("TRIGEMINY", True, r"\btrigemin(?:y|us)\b"),
+    ("COUPLET", True, r"\b(?:ventricular )?couplets?\b"),
+    (
+        "VRUN",
+        True,
+        r"\bventricular (?:runs?|salvos?)\b|\b(?:runs?|salvos?) of (?:ventricular (?:beats|ectopics)|pvcs)\b",
+    ),
     (
         "PVC",
         True,

@@ -115,8 +115,10 @@ _RULES: dict[str, Rule] = {
     "PACED": rhythm_rules.beats_of_kind("P", "beats that follow a pacing mark"),
     "PVC": rhythm_rules.beats_of_kind("V", "ventricular beats counted"),
     "PAC": rhythm_rules.beats_of_kind("S", "early narrow beats counted"),
-    "BIGEMINY": rhythm_rules.ventricular_pattern("every second", rhythm_rules.BIGEMINY),
-    "TRIGEMINY": rhythm_rules.ventricular_pattern("every third", rhythm_rules.TRIGEMINY),
+    "BIGEMINY": rhythm_rules.ventricular_pattern("ventricular beats, every second", rhythm_rules.BIGEMINY),
+    "TRIGEMINY": rhythm_rules.ventricular_pattern("ventricular beats, every third", rhythm_rules.TRIGEMINY),
+    "COUPLET": rhythm_rules.ventricular_pattern("two ventricular beats in a row", rhythm_rules.COUPLET),
+    "VRUN": rhythm_rules.ventricular_pattern("three ventricular beats in a row or more", rhythm_rules.RUN),
     "P_WAVES": interval_rules.p_waves,
     "P_INVERTED": interval_rules.p_inverted,
     "AVB1": interval_rules.pr_long,
@@ -163,5 +165,8 @@ _ABNORMAL: dict[str, Rule] = {
     "ST_CHANGED": lead_rules.st_changed,
     "T_INVERTED": lead_rules.t_inverted,
     "PVC": rhythm_rules.beats_of_kind("V", "ventricular beats"),
+    "PACED": rhythm_rules.beats_of_kind("P", "beats that follow a pacing mark"),
+    "AVB2": interval_rules.high_degree_block,
+    "AVB3": interval_rules.high_degree_block,
 }
 """Findings that contradict a normal ECG."""

@@ -7,9 +7,8 @@ mostly wrong.
 
 from __future__ import annotations
 
-import re
-
 from models.arrhythmia.codes import CODES
+from models.grounding.rhythm_rules import RUN
 from models.grounding.segment_measurements import SegmentMeasurements
 
 NOT_FOR_GEM = frozenset(
@@ -19,7 +18,6 @@ NOT_FOR_GEM = frozenset(
 VENTRICULAR_SHARE = 0.25  # of the beats; from there on the text describes the few beats that are conducted
 MIN_QUALITY = 0.5  # mean quality of the usable leads
 USABLE_SHARE = 0.5  # of the leads
-RUN = re.compile("V{3,}")
 
 
 def reason_against_gem(measured: SegmentMeasurements, code: str = "") -> str:
@@ -37,6 +35,8 @@ def reason_against_gem(measured: SegmentMeasurements, code: str = "") -> str:
         return "GEM does not describe ventricular runs"
     if measured.kinds.get("P", 0):
         return "GEM does not describe paced rhythms"
+    if measured.blocked:
+        return "GEM does not describe P waves that lead no QRS complex"
     if measured.beats and measured.kinds.get("V", 0) > VENTRICULAR_SHARE * measured.beats:
         return "GEM does not describe rhythms in which more than a quarter of the beats are ventricular"
     if measured.usable:

@@ -17,6 +17,7 @@ from models.grounding.claim_extraction import extract_claims
 from models.grounding.interpretation import GroundedInterpretation, ModelIdentity
 from models.grounding.rule_based_report import (
     ReportText,
+    beats_counted,
     rule_based_report,
     write_alarm,
     write_ectopy,
@@ -30,8 +31,8 @@ a an and are as at before by for from has in is it lead leads no not of on or ms
 wave waves interval axis the there this to with without which within shows beats ecg pr qrs qt qtc st
 """
 _ENGLISH = frozenset(_WORDS.split())
-"""Words of report-style English; their share tells whether a text is English."""
-_ECTOPY = frozenset({"PVC", "BIGEMINY", "TRIGEMINY"})
+"""Words of report-style English; with those of the findings read, their share tells whether a text is English."""
+_ECTOPY = frozenset({"PVC", "BIGEMINY", "TRIGEMINY", "COUPLET", "VRUN"})
 ENGLISH_SHARE = 0.2  # of the words; report-style English has 0.35 or more, other languages under 0.1
 ASCII_SHARE = 0.85  # of the letters
 
@@ -49,9 +50,12 @@ def rejection_reason(text: str) -> str | None:
     letters = "".join(found)
     if sum(ch.isascii() for ch in letters) < ASCII_SHARE * len(letters):
         return "GEM did not answer in English"
-    if sum(word.lower() in _ENGLISH for word in found) < ENGLISH_SHARE * len(found):
+    claims = extract_claims(text)
+    read = " ".join(claim.text for claim in claims if claim.kind == "finding").lower()
+    known = sum(word.lower() in _ENGLISH for word in found) + len(re.findall(r"[^\W\d_]+", read))
+    if known < ENGLISH_SHARE * len(found):
         return "GEM did not answer in English"
-    if not extract_claims(text):
+    if not claims:
         return "GEM made no claim that can be checked"
     return None
 
@@ -113,11 +117,11 @@ def ground(
     marked, claims = mark_verdicts(text, judged, report.numbering)
     report.add_text(marked, claims)
     if marked:
-        variability = measured.evidence.get("REGULARITY")
+        counted = beats_counted(measured)
         named = any(j.claim.subject in _ECTOPY and j.verdict == "supported" for j in judged)
-        if measured.kinds.get("V", 0) and variability is not None and not named:
+        if measured.kinds.get("V", 0) and counted is not None and not named:
             report.add(" ")
-            write_ectopy(report, measured, variability, code)
+            write_ectopy(report, measured, counted, code)
     else:
         reason = "no statement of GEM's text is supported by the measurements"
         write_measurements(report, measured, code)

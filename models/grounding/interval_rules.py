@@ -154,5 +154,9 @@ def lafb(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
 
 
 def high_degree_block(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
-    """Second- and third-degree AV block: not decided, because non-conducted P waves are not counted here."""
-    return None, "non-conducted P waves are not counted here", ()
+    """Second- and third-degree AV block: P waves without a QRS complex confirm the degree that they show."""
+    words = "P waves that lead no QRS complex; third degree: PR changes and RR does not"
+    if measured.block is None:
+        return None, words, ()
+    same = measured.block == {"AVB2": "second", "AVB3": "third"}[claim.subject]
+    return (True if same else None), words, measured.blocked

@@ -34,7 +34,7 @@ RATE_BAND, PAUSE_BAND_S = 3.0, 0.2
 VENTRICULAR_RUN = 3  # beats; fewer are no ventricular tachycardia
 CYCLES = 3  # of a ventricular and one (two) other beats: bigeminy (trigeminy)
 BIGEMINY, TRIGEMINY = re.compile(f"(?:V[NS?]){{{CYCLES}}}"), re.compile(f"(?:V[NS?]{{2}}){{{CYCLES}}}")
-COUPLET = re.compile("(?<!V)VV(?!V)")
+COUPLET, RUN = re.compile("(?<!V)VV(?!V)"), re.compile("V{3,}")
 
 
 def sinus(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
@@ -49,6 +49,7 @@ def sinus(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     qtc, rr = measured.value("QTcF"), measured.longest_rr
     normal = (
         _without_ectopy(measured)
+        and not measured.blocked
         and measured.regular is not False
         and (rr is None or rr.value < PAUSE_S)
         and hr is not None
@@ -193,12 +194,11 @@ def beats_of_kind(kind: str, words: str) -> Rule:
     return rule
 
 
-def ventricular_pattern(every: str, pattern: re.Pattern[str]) -> Rule:
-    """Rule for bigeminy and trigeminy, by the sequence of beat kinds."""
+def ventricular_pattern(words: str, pattern: re.Pattern[str]) -> Rule:
+    """Rule for a pattern of ventricular beats, by the sequence of beat kinds."""
 
     def rule(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
         ventricular = measured.kinds.get("V", 0)
-        words = f"ventricular beats, {every}"
         if ventricular == 0:
             return False, words, evidence_of(measured, "REGULARITY")
         return (True if pattern.search(measured.kind_sequence) else None), words, evidence_of(measured, "REGULARITY")

@@ -19,11 +19,10 @@ from models.arrhythmia.codes import CODES
 from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.claims import ExtractedClaim
-from models.grounding.gem_scope import RUN
 from models.grounding.interpretation import CheckedClaim, CitationNumbers, GroundedInterpretation, ModelIdentity
 from models.grounding.opposition import opposes
 from models.grounding.phrases import leads_phrase, value_phrase
-from models.grounding.rhythm_rules import BIGEMINY, COUPLET, TRIGEMINY, afib
+from models.grounding.rhythm_rules import BIGEMINY, COUPLET, RUN, TRIGEMINY, afib
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.normal_limits import (
     AXIS_EXTREME_DEG,
@@ -250,7 +249,7 @@ def _opposed(code: str, subject: str, present: bool = True) -> bool:
 
 def write_beats(report: ReportText, measured: SegmentMeasurements, code: str = "") -> None:
     """P waves where only some beats have one, ventricular ectopic beats with their pattern, and the longest pause."""
-    variability, absent = measured.evidence.get("REGULARITY"), measured.evidence.get("ABSENT_P")
+    counted, absent = beats_counted(measured), measured.evidence.get("ABSENT_P")
     if measured.p_waves is None and absent is not None and measured.beats_examined:
         report.add_claim(
             f"A P wave is seen before {measured.beats_with_p} of {measured.beats_examined} beats",
@@ -258,26 +257,45 @@ def write_beats(report: ReportText, measured: SegmentMeasurements, code: str = "
             absent,
         )
         report.add(". ")
+    _write_block(report, measured)
     ventricular = measured.kinds.get("V", 0)
-    if ventricular and variability is not None and ventricular < measured.beats:
-        write_ectopy(report, measured, variability, code)
+    if ventricular and counted is not None and ventricular < measured.beats:
+        write_ectopy(report, measured, counted, code)
     pause = measured.longest_rr
     if pause is not None and pause.value >= PAUSE_S:
         report.add_claim(f"The longest pause without a beat is {pause.value:.2f} s", "longest RR", pause)
         report.add(". ")
 
 
-def write_ectopy(report: ReportText, measured: SegmentMeasurements, variability: Evidence, code: str = "") -> None:
+def _write_block(report: ReportText, measured: SegmentMeasurements) -> None:
+    """P waves that no QRS complex follows, and the AV block that two of them show."""
+    rule, n = "P waves that lead no QRS complex", len(measured.blocked)
+    if measured.block is not None:
+        report.add_claim(f"{measured.block.capitalize()}-degree AV block", rule, *measured.blocked)
+        report.add(f": {n} P waves lead no QRS complex. ")
+    elif n:
+        report.add_claim("A P wave leads no QRS complex", rule, *measured.blocked)
+        report.add(". ")
+
+
+def beats_counted(measured: SegmentMeasurements) -> Evidence | None:
+    """Evidence whose span holds the beats that are counted; None where none was measured over several beats."""
+    longest = measured.longest_rr
+    silence = longest is None or longest.measure != "RR"
+    return measured.evidence.get("REGULARITY") or measured.evidence.get("HR") or (None if silence else longest)
+
+
+def write_ectopy(report: ReportText, measured: SegmentMeasurements, counted: Evidence, code: str = "") -> None:
     """The ventricular beats counted, and the patterns of their sequence that the alarm does not name already."""
     ventricular = measured.kinds["V"]
     beats = "beats" if ventricular > 1 else "beat"
     report.add_claim(
-        f"{ventricular} ventricular ectopic {beats} among {measured.beats} beats", "beat kinds counted", variability
+        f"{ventricular} ventricular ectopic {beats} among {measured.beats} beats", "beat kinds counted", counted
     )
     report.add(". ")
     for name, pattern, rule, codes in _PATTERNS:
         if code not in codes and pattern.search(measured.kind_sequence):
-            report.add_claim(name, rule, variability)
+            report.add_claim(name, rule, counted)
             report.add(". ")
 
 

@@ -20,6 +20,7 @@ from models.arrhythmia.criteria.fibrillation import CERTAIN, waves_like_fibrilla
 from models.arrhythmia.fibrillation_features import WINDOW_S, fibrillation_features, may_fibrillate
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Evidence
+from models.grounding.conduction import Degree, block_degree, blocked_p_waves, paced_beats
 from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.intervals import clear_of_edges, interval_evidence, wave_height, wave_level
@@ -92,6 +93,10 @@ class SegmentMeasurements:
         is present then: there are no QRS complexes to measure.
     rr_change : float or None
         Median change from one RR to the next, as a share of the mean RR.
+    blocked : tuple of Evidence
+        P waves that no QRS complex follows.
+    block : {"second", "third"} or None
+        Degree of the AV block that they show.
     """
 
     ecg: Ecg
@@ -112,6 +117,8 @@ class SegmentMeasurements:
     longest_rr: Evidence | None = None
     fibrillation: Evidence | None = None
     rr_change: float | None = None
+    blocked: tuple[Evidence, ...] = ()
+    block: Degree | None = None
 
     def value(self, measure_name: str) -> float | None:
         """The segment's value of a measure, None where it was not measured."""
@@ -193,15 +200,19 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
             st.setdefault(found.leads[0], found)
         elif found.measure != "AMPLITUDE":
             evidence.setdefault(found.measure, found)
+    paced = paced_beats(ecg, measurement.beats, usable)
+    sequence = "".join("P" if k in paced else m.beat.kind for k, m in enumerate(measurement.beats))
     seen = [m for m in measurement.beats if m.overall.qrs_on is not None]
-    conducted = [m for m in seen if m.beat.kind in ("N", "S", "?")]
+    conducted = [
+        m for kind, m in zip(sequence, measurement.beats, strict=True) if kind in "NS?" and m.overall.qrs_on is not None
+    ]
+    blocked = () if "P" in sequence else blocked_p_waves(ecg, measurement.beats, usable)
     if seen and "ABSENT_P" not in evidence:
         absent = float(np.mean([m.overall.p_on is None for m in seen]))
         evidence["ABSENT_P"] = Evidence(
             "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
         )
     r_peaks = np.array(measurement.r_peaks, np.int64)
-    sequence = "".join(m.beat.kind for m in measurement.beats)
     longest_rr = _longest_rr(ecg, r_peaks, usable)
     if longest_rr.measure == "SILENCE" and longest_rr.value >= PAUSE_S:
         for name in ("HR", "QTc", "QTcF"):  # the rate of the beats alone would leave the silence out
@@ -229,6 +240,8 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         axis_deg=None if axis is None else round(axis),
         longest_rr=longest_rr,
         rr_change=_rr_change(r_peaks),
+        blocked=blocked,
+        block=block_degree(measurement.beats, blocked, ecg.fs_hz),
     )
 
 

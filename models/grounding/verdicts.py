@@ -86,6 +86,9 @@ def judge_claim(
         if own and claim.present:
             rule = _rule(claim.subject, "the alert's own citation")
             return JudgedClaim(claim, "supported", rule, (own[0],), own[0].value)
+        rate = next((e for e in given if e.measure == claim.subject == "HR"), None)
+        if rate is not None and claim.present:  # one rate a text: that of the alarm
+            return JudgedClaim(claim, "contradicted", f"the alarm cites {rate.value:.0f} bpm", (rate,))
         return _judge_number(claim, measured)
     verdict, rule, evidence = judge_finding(claim, measured)
     return JudgedClaim(claim, verdict, rule, evidence)
