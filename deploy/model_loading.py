@@ -132,7 +132,9 @@ def _read_by_gem(
         return rule_based_report(
             window, reason=reason, first_citation=number, given=given, code=code, measured=measured
         )
-    asked = gem.read(window, given, deadline_s=settings.gem_deadline_s, priority="PM", tokens=settings.gem_tokens)
+    asked = gem.read(
+        window, given, deadline_s=settings.gem_deadline_s, priority="PM", tokens=settings.gem_tokens, code=code
+    )
     try:
         text, seconds = asyncio.run(asked)
     except GemUnavailable as missing:

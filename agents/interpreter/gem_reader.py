@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 import models
 from agents.interpreter.interpretation_queue import URGENCY
 from agents.settings import Settings
+from models.arrhythmia.codes import CODES
 from models.ecg import Ecg
 from models.encoder.session import EncoderUnavailable
 from models.evidence import Evidence
+from models.gem.conversation import GROUNDED_QUESTION, question_with_alarm
 from models.gem.errors import GemUnavailable
 from models.gem.prompt_context import FindingPredictor, PromptContext, build_prompt_context
 from models.grounding.interpretation import ModelIdentity
@@ -45,7 +47,7 @@ class GemReader(Protocol):
     independent_leads: int
 
     async def read(
-        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int
+        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
     ) -> tuple[str, float]:
         """The prose on a segment and the seconds that it took; `GemUnavailable` where it cannot be had."""
 
@@ -86,7 +88,9 @@ def _findings(settings: Settings) -> FindingPredictor | None:
 
 
 class EngineReader:
-    """`models.gem.engine.GemEngine` as a `GemReader`."""
+    """`models.gem.engine.GemEngine` as a `GemReader`; its question names the alarm and the alarm's evidence."""
+
+    alarm_in_prompt = True
 
     def __init__(self, engine: GemEngine, independent_leads: int = INDEPENDENT_LEADS) -> None:
         card = engine.card
@@ -95,7 +99,7 @@ class EngineReader:
         self.independent_leads = independent_leads
 
     async def read(
-        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int
+        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
     ) -> tuple[str, float]:
         """Ask the engine; raises `GemUnavailable` where it cannot answer in time."""
         from models.gem.request import GemRequest
@@ -103,8 +107,10 @@ class EngineReader:
         context = await asyncio.to_thread(self._prompt_context, ecg, bool(given))
         if context.unsuitable:
             raise GemUnavailable(context.unsuitable, lasting=False)
+        alarm = CODES.get(code) if self.alarm_in_prompt and given else None
         request = GemRequest(
             ecg,
+            GROUNDED_QUESTION if alarm is None else question_with_alarm(GROUNDED_QUESTION, alarm.title, given),
             measurements=context.measurements,
             descriptors=context.descriptors,
             findings=context.findings,
@@ -125,7 +131,12 @@ class EngineReader:
 
 
 class PromptContextReader(EngineReader):
-    """The compact GEM: its prompt has the measurements and the encoder's findings, as in its training."""
+    """The compact GEM: its prompt has the measurements and the encoder's findings, as in its training.
+
+    It was trained without alarms: its text opens with the alarm's sentence by rule, and what opposes this is left out.
+    """
+
+    alarm_in_prompt = False
 
     def __init__(
         self, engine: GemEngine, independent_leads: int, findings: FindingPredictor | None, fold: str | None

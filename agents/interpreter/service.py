@@ -154,7 +154,14 @@ class Interpreter(Worker):
                 await self._send_rule_based(segment, event, reason)
                 return
             answer = await asyncio.wait_for(
-                gem.read(ecg, given, deadline_s=left_s, priority=segment.priority, tokens=self.settings.gem_tokens),
+                gem.read(
+                    ecg,
+                    given,
+                    deadline_s=left_s,
+                    priority=segment.priority,
+                    tokens=self.settings.gem_tokens,
+                    code=segment.code,
+                ),
                 left_s,
             )
         except TimeoutError:

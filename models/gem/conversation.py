@@ -118,6 +118,17 @@ def question_with_context(
     return out if findings is None else f"{out}\nFound: {'; '.join(findings) or 'nothing'}."
 
 
+def question_with_alarm(question: str, title: str, evidence: Sequence[Evidence]) -> str:
+    r"""Question followed by the alarm on the segment: its title and the values that it rests on.
+
+    Examples
+    --------
+    >>> question_with_alarm("What is the rhythm?", "Tachycardia", [Evidence("HR", 131.2, ("II",), 0, 5000)])
+    'What is the rhythm?\nAlarm: Tachycardia; HR 131 bpm in II.'
+    """
+    return f"{question}\nAlarm: {'; '.join([title, *(_value_text(e) for e in evidence)])}."
+
+
 def _value_text(e: Evidence) -> str:
     """One value with its unit; the lead is named where the value belongs to one lead."""
     name = f"{e.wave} wave" if e.wave else e.measure

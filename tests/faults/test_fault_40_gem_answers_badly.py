@@ -42,7 +42,7 @@ class ScriptedGem:
         self.text, self.seconds, self.gone = text, seconds, gone
 
     async def read(
-        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int
+        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
     ) -> tuple[str, float]:
         await asyncio.sleep(self.seconds)
         if self.gone:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.interpreter.gem_reader import load_gem
+from agents.interpreter.gem_reader import EngineReader, load_gem
 from agents.settings import Settings
+from models.evidence import Evidence
 from models.gem.errors import GemUnavailable
+from models.gem.request import GemAnswer, GemRequest, ModelCard
 from models.training.simulate import simulate
 
 
@@ -42,3 +44,25 @@ def test_a_fold_that_it_was_trained_on_gets_no_answer(fold: int) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(GemUnavailable, match="no-gem"):
         load_gem(Settings(model=tmp_path / "no-gem"))
+
+
+class Records:
+    """In place of the engine of the published GEM, whose weights are not here: keeps the questions."""
+
+    card = ModelCard("gem", "sha256:0", "bf16", "cuda")
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+
+    async def answer(self, request: GemRequest) -> GemAnswer:
+        self.questions.append(request.question_with_context)
+        return GemAnswer("The rate is fast.", 5, "stop", 0.1, 0.1)
+
+
+def test_the_question_names_the_alarm_and_its_evidence() -> None:
+    engine, given = Records(), [Evidence("HR", 131.2, ("II",), 100, 2000)]
+    reader = EngineReader(engine)  # type: ignore[arg-type]
+    ecg = simulate(np.random.default_rng(7), rhythm="sinus", rate=131.0).ecg
+    for code, own in (("TACHY", given), ("INTERPRETATION", [])):
+        asyncio.run(reader.read(ecg, own, deadline_s=30.0, priority="PM", tokens=256, code=code))
+    assert engine.questions[0] == engine.questions[1] + "\nAlarm: Tachycardia; HR 131 bpm in II."
