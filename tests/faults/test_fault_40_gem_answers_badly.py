@@ -59,7 +59,7 @@ def flagged(n: int, leads: Sequence[str], deadline_s: float, priority: str = "PM
     return FlaggedSegment(
         window=window,
         alert_id=f"{n:032x}",
-        code="TACHY",
+        code="INTERPRETATION",
         priority=priority,
         reason="a test",
         start_ns=window.device_time_ns,
