@@ -37,7 +37,7 @@ def verified_message(segment: FlaggedSegment, message: InterpretationMessage) ->
     """Verify the citations of a flagged segment, its interpretation, and the citations of this."""
     code, window = CODES[segment.code], segment.window
     citations = [c.model_dump(mode="json") for c in (*segment.citations, *message.citations)]
-    rhythm = [lead for c in citations if c["measure"] in RHYTHM for lead in c["leads"]]
+    used = dict.fromkeys(lead for c in citations if c["measure"] in RHYTHM for lead in c["leads"])
     document = {
         "id": segment.alert_id,
         "version": 2,
@@ -47,7 +47,7 @@ def verified_message(segment: FlaggedSegment, message: InterpretationMessage) ->
         "title": code.title,
         "bed_stream": message.bed_stream,
         "onset": citations[0]["start"] if citations else "1970-01-01T00:00:00Z",
-        "leads": list(dict.fromkeys(rhythm)),
+        "leads": list(used),
         "segment": {
             "start": rfc3339(time_of_ns(segment.start_ns)),
             "duration_s": window.samples.shape[1] / window.fs_hz,
@@ -56,7 +56,7 @@ def verified_message(segment: FlaggedSegment, message: InterpretationMessage) ->
         "citations": citations,
         "interpretation": message.interpretation.model_dump(mode="json"),
     }
-    return _mark(document, read_strip(encode_window(window), tuple(document["leads"])))
+    return _mark(document, read_strip(encode_window(window), tuple(used)))
 
 
 def verified_alert(alert: Alert, ecg: Ecg) -> Verified:
