@@ -91,6 +91,11 @@ def make_worker(name: str, settings: Settings) -> Worker:
 
 
 def _check_topics(settings: Settings) -> None:
+    from streams.kafka_login import check_login
+    from streams.site_claim import claim_prefix
     from streams.topics import Topics, ensure_topics
 
-    ensure_topics(settings.kafka, Topics(settings.topic_prefix, settings.partitions), replication=settings.replication)
+    topics, login = Topics(settings.topic_prefix, settings.partitions), settings.kafka_security.client_options()
+    check_login(settings.kafka, settings.kafka_security)
+    ensure_topics(settings.kafka, topics, replication=settings.replication, **login)
+    claim_prefix(settings.kafka, topics, settings.site, **login)

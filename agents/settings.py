@@ -11,15 +11,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from models.arrhythmia.limits import CONFIRM_BOUNDS_S, Limits, RhythmSettings
-from streams.window import PATIENT_PATTERN
+from streams.identifiers import PATIENT_PATTERN
+from streams.kafka_security import KafkaSecurity, Mechanism, Protocol
+from streams.redis_access import RedisAccess
+from streams.tls import TlsFiles
+
+Authentication = Literal["none", "open", "proxy", "token"]
+Role = Literal["viewer", "nurse", "admin"]
 
 PREFIX = "GEM_BEDSIDE_"
+HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
+SECRET_WORDS = ("PASSWORD", "SECRET")  # in the name of a variable: it would be ignored, and printed by others
 CONFIG_VARIABLE = "GEM_BEDSIDE_CONFIG"
 CONFIG_DEFAULT = "gem-bedside.toml"
 ALL_BEDS = "*"
@@ -37,11 +45,17 @@ LimitChanges = Mapping[str, Mapping[str, Any] | None]
 class Settings(BaseSettings):
     """All settings, with defaults and bounds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, protected_namespaces=(), hide_input_in_errors=True
+    )
 
     # Services
     kafka: str = Field("127.0.0.1:9092", description="Kafka brokers, `host:port,…`.")
-    redis: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, as a URL.")
+    redis: str = Field(
+        "redis://127.0.0.1:6379/0",
+        repr=False,
+        description="Redis or Valkey, as a URL; `rediss://…` with TLS. The password belongs in a file (below).",
+    )
     site: str = Field(
         "main",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
@@ -57,6 +71,37 @@ class Settings(BaseSettings):
     embedded: bool = Field(
         False, description="True for the embedded broker (Tansu), which needs short fetch waits. Set by `demo`."
     )
+
+    # Security of the services
+    kafka_protocol: Protocol = Field(
+        "PLAINTEXT",
+        description="Protocol of the brokers' listener: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.",
+    )
+    kafka_mechanism: Mechanism = Field(
+        "SCRAM-SHA-512", description="With SASL: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`."
+    )
+    kafka_username: str = Field("", max_length=256, description="With SASL: user.")
+    kafka_password_file: OptionalPath = Field(
+        None, description="With SASL: file with the password alone. It is read again for each connection."
+    )
+    kafka_ca_file: OptionalPath = Field(
+        None, description="With TLS: certificates of the trusted authorities (PEM); empty: those of the system."
+    )
+    kafka_cert_file: OptionalPath = Field(
+        None, description="With mTLS: the worker's certificate (PEM). All certificates are read again when they change."
+    )
+    kafka_key_file: OptionalPath = Field(None, description="With mTLS: key of the certificate (PEM, no password).")
+    kafka_check_hostname: bool = Field(True, description="The broker's certificate must name its host.")
+    redis_username: str = Field("", max_length=256, description="ACL user of Redis; empty: the default user.")
+    redis_password_file: OptionalPath = Field(
+        None, description="File with the password of Redis alone. It is read again for each connection."
+    )
+    redis_ca_file: OptionalPath = Field(
+        None, description="With `rediss://`: certificates of the trusted authorities (PEM); empty: those of the system."
+    )
+    redis_cert_file: OptionalPath = Field(None, description="With `rediss://`: the client's certificate (PEM).")
+    redis_key_file: OptionalPath = Field(None, description="With `rediss://`: key of the certificate (PEM).")
+    redis_check_hostname: bool = Field(True, description="The certificate of Redis must name its host.")
 
     # Models
     model: OptionalPath = Field(None, description="Folder of a GEM checkpoint; empty: the shipped compact GEM.")
@@ -93,7 +138,8 @@ class Settings(BaseSettings):
     )
     patient_pattern: str = Field(
         PATIENT_PATTERN,
-        description="Regular expression of a whole pseudonym. Default: `PATIENT_PATTERN` of `streams/window.py`.",
+        description="Regular expression of a whole pseudonym. Default: 1 to 8 letters, a hyphen, 4 to 40 letters and "
+        "digits that are neither a name nor a date (`streams/identifiers.py`).",
     )
 
     # The monitor
@@ -172,6 +218,71 @@ class Settings(BaseSettings):
     station_host: str = Field("127.0.0.1", description="Address of the nurse station.")
     station_port: int = Field(8080, ge=0, le=65535, description="Port of the nurse station; 0: any free one.")
 
+    # Access to the nurse station
+    station_auth: Authentication = Field(
+        "none",
+        description="`none`: nobody logs in, and the station serves its own machine alone; `proxy`: a proxy that logs "
+        "people in names them in a header; `token`: signed tokens (`gem-bedside token`); `open`: everybody who reaches "
+        "the station may see and act, as nobody in particular.",
+    )
+    station_proxies: str = Field(
+        "",
+        description="With `proxy`: addresses or networks of the proxies, `10.1.2.3,10.2.0.0/16`. "
+        "Requests from other addresses are rejected.",
+    )
+    station_user_header: str = Field(
+        "X-Forwarded-User",
+        pattern=HEADER,
+        description="With `proxy`: header that names the person. The proxy must overwrite the client's own.",
+    )
+    station_groups_header: str = Field(
+        "X-Forwarded-Groups", pattern=HEADER, description="With `proxy`: header with the person's groups, `a,b`."
+    )
+    station_roles: dict[str, dict[str, Role]] = Field(
+        {},
+        description='Roles of people and groups: `{"rn-12": {"icu-3": "nurse"}, "@physicians": {"*": "admin"}}`. '
+        "`viewer` sees the unit, `nurse` acts on its alerts and beds, `admin` also changes limits; "
+        '"*" as a name is everybody who is logged in, "*" as a unit is each unit.',
+    )
+    station_token_keys_file: OptionalPath = Field(
+        None,
+        description="With `token`: file with the secret keys, one a line of at least 32 characters. The first signs, "
+        "all are accepted; the file is read again when it changes.",
+    )
+    station_hosts: str = Field(
+        "",
+        description="Names under which browsers reach the station, `ward.example,10.1.2.3`; loopback names and "
+        "`GEM_BEDSIDE_STATION_HOST` always are. Requests for another host are rejected.",
+    )
+    station_connections: int = Field(512, ge=1, le=100_000, description="Largest number of open connections.")
+    station_feeds: int = Field(
+        64, ge=1, le=100_000, description="Largest number of event streams of one person, or of one address."
+    )
+    station_requests: int = Field(
+        1200, ge=1, le=1_000_000, description="Largest number of requests of one person or address in a minute."
+    )
+    station_actions: int = Field(
+        60, ge=1, le=1_000_000, description="Largest number of actions of one person or address in a minute."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secret_in_the_environment(cls, values: Any) -> Any:
+        for name in os.environ:
+            plain = name.startswith(PREFIX) and any(word in name for word in SECRET_WORDS)
+            if plain and name.removeprefix(PREFIX).lower() not in cls.model_fields:
+                raise ValueError(f"{name} is no setting: passwords come from files, as {PREFIX}KAFKA_PASSWORD_FILE")
+        return values
+
+    @model_validator(mode="after")
+    def _services_can_be_reached(self) -> Self:
+        for name, made in (("KAFKA", lambda: self.kafka_security), ("REDIS", lambda: self.redis_access)):
+            try:
+                made()
+            except ValueError as error:
+                raise ValueError(f"{PREFIX}{name}_…: {error}") from None
+        return self
+
     @field_validator("limits")
     @classmethod
     def _limits_in_bounds(cls, value: BedLimits, info: ValidationInfo) -> BedLimits:
@@ -198,6 +309,27 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     @property
+    def kafka_security(self) -> KafkaSecurity:
+        """Login of every client to Kafka."""
+        return KafkaSecurity(
+            protocol=self.kafka_protocol,
+            mechanism=self.kafka_mechanism,
+            username=self.kafka_username,
+            password_file=self.kafka_password_file,
+            tls=TlsFiles(self.kafka_ca_file, self.kafka_cert_file, self.kafka_key_file, self.kafka_check_hostname),
+        )
+
+    @property
+    def redis_access(self) -> RedisAccess:
+        """Address and login of every client to Redis."""
+        return RedisAccess(
+            url=self.redis,
+            username=self.redis_username,
+            password_file=self.redis_password_file,
+            tls=TlsFiles(self.redis_ca_file, self.redis_cert_file, self.redis_key_file, self.redis_check_hostname),
+        )
+
+    @property
     def weights_fold(self) -> str | None:
         """`fold`, as `models` takes it."""
         return None if self.fold is None else str(self.fold)
@@ -221,11 +353,13 @@ class Settings(BaseSettings):
 
 _SECTIONS = {
     "kafka": "Services",
+    "kafka_protocol": "Security of the services",
     "model": "Models",
     "limits": "Alarms",
     "sequence_wait_s": "The monitor",
     "gem_deadline_s": "Interpretation",
     "commit_interval_s": "Running",
+    "station_auth": "Access to the nurse station",
 }  # first setting of each section
 
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from deploy.commands import (
+    access,
     alarms,
     alerts,
     beds,
@@ -49,6 +50,7 @@ for _noun in (demo, replay, topics, station, doctor):
     app.command(_noun.__name__.rpartition(".")[2], rich_help_panel=_SERVICES)(_noun.command)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_SERVICES)
 app.add_typer(beds.app, name="beds", rich_help_panel=_SERVICES)
+app.add_typer(access.app, name="access", rich_help_panel=_SERVICES)
 app.add_typer(worker.app, name="worker", rich_help_panel=_SERVICES)
 app.add_typer(evaluate.app, name="evaluate", rich_help_panel=_RECORDS)
 

@@ -1,14 +1,13 @@
 """Checks of an installation: packages, services, models, disk and clock; a failed check names the remedy.
 
-In: the settings. Out: `Check` values. A warning (a service that the demo brings itself, untrained weights) is ``ok``,
-with the warning in its detail.
+In: the settings. Out: `Check` values. A warning (untrained weights) is ``ok``, with the warning in its detail. Kafka
+and Redis must answer this client: as its user, over its protocol.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import models
+from streams.redis_values import text
 
 if TYPE_CHECKING:
     from agents.settings import Settings
@@ -29,6 +29,7 @@ PACKAGES = (
     "numpy", "scipy", "faust-streaming", "aiokafka", "kafka-python", "crc32c", "redis", "protobuf", "pydantic",
     "wfdb", "edfio", "starlette", "uvicorn",
 )  # fmt: skip
+EMBEDDED = " (`gem-bedside demo` brings its own)"
 GEM_COMPACT = Path(models.__file__).parent / "weights" / "gem-compact"
 GEM_PACKAGES = ("torch", "transformers", "safetensors")
 ONNX_PACKAGES = ("onnxruntime", "onnx", "safetensors", "sentencepiece")  # of a compact GEM without torch
@@ -48,8 +49,8 @@ def diagnose(settings: Settings) -> list[Check]:
     checks: list[tuple[str, Callable[[Settings], Check]]] = [
         ("python", _python),
         ("packages", _packages),
-        ("kafka", _kafka),
-        ("redis", _redis),
+        ("kafka", check_kafka),
+        ("redis", check_redis),
         ("onnxruntime", _onnxruntime),
         ("encoder", _encoder),
         ("gem", _gem),
@@ -87,33 +88,40 @@ def _packages(_: Settings) -> Check:
     return Check("packages", True, f"all {len(PACKAGES)} installed; {pins}")
 
 
-def _kafka(settings: Settings) -> Check:
-    from deploy.local import kafka_answers
+def check_kafka(settings: Settings) -> Check:
+    """Kafka answers this client, as its user."""
+    from deploy.failures import ServiceMissing, needs_kafka
+    from deploy.services import topics_of
+    from streams.topics import topic_partitions
 
-    first = settings.kafka.split(",")[0].strip()
-    if kafka_answers(first):
-        return Check("kafka", True, f"{settings.kafka} answers")
-    from deploy.local import LocalKafka
-
-    with tempfile.TemporaryDirectory() as folder, LocalKafka(Path(folder)) as local:
-        return Check("kafka", True, f"{settings.kafka} does not answer; the embedded broker starts ({local.address})")
-
-
-def _redis(settings: Settings) -> Check:
-    import redis
-
+    security = settings.kafka_security
     try:
-        with redis.Redis.from_url(settings.redis, socket_timeout=2, socket_connect_timeout=2) as client:
-            server = client.info("server")
-        assert isinstance(server, dict)
-        return Check("redis", True, f"{settings.redis} answers, version {server.get('redis_version')}")
-    except redis.RedisError as lost:
-        from deploy.local import LocalRedis
+        with needs_kafka(settings):
+            found = topic_partitions(settings.kafka, topics_of(settings).names, **security.client_options())
+    except ServiceMissing as missing:
+        return Check("kafka", False, f"{missing}{EMBEDDED}")
+    topics = f"{len(found)} of {len(topics_of(settings).names)} topics"
+    return Check("kafka", True, f"{settings.kafka} answers ({security.shown}), {topics}")
 
-        with tempfile.TemporaryDirectory() as folder, LocalRedis(Path(folder)) as local:
-            return Check(
-                "redis", True, f"{settings.redis} does not answer ({lost}); the embedded one starts ({local.address})"
-            )
+
+def check_redis(settings: Settings) -> Check:
+    """Redis answers this client, as its user."""
+    from deploy.failures import ServiceMissing, needs_redis
+
+    access = settings.redis_access
+    try:
+        with needs_redis(access.shown), access.client(socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+            server = client.execute_command("HELLO")  # type: ignore[no-untyped-call]  # every user may send it
+    except ServiceMissing as missing:
+        return Check("redis", False, f"{missing}{EMBEDDED}")
+    found = (
+        dict(zip(map(text, server[::2]), map(text, server[1::2]), strict=False))
+        if isinstance(server, list)
+        else {text(name): text(value) for name, value in server.items()}
+    )
+    user = f" as {access.username}" if access.username else ""
+    return Check("redis", True, f"{access.shown} answers{user}, version {found.get('version', 'unknown')}")
 
 
 def _onnxruntime(settings: Settings) -> Check:

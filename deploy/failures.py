@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agents.settings import Settings
 
 PROBE_S = 3.0  # a broker accepts a connection within milliseconds; without it a command waits a minute for a dead host
+REDIS_LOGIN = "check GEM_BEDSIDE_REDIS_USERNAME, GEM_BEDSIDE_REDIS_PASSWORD_FILE and its ACL (docs/security.md)"
 DONE, FAILED, WRONG_USE, MISSING = 0, 1, 2, 3
 
 
@@ -38,33 +42,36 @@ def needs_redis(url: str) -> Iterator[None]:
 
     try:
         yield
+    except (redis.exceptions.AuthenticationError, redis.exceptions.NoPermissionError) as refused:
+        raise ServiceMissing(f"Redis at {url} refuses this user ({refused}): {REDIS_LOGIN}") from refused
     except redis.exceptions.ConnectionError as lost:
         raise ServiceMissing(f"Redis at {url} cannot be reached ({lost}): start it, or set GEM_BEDSIDE_REDIS") from lost
 
 
 @contextmanager
-def needs_kafka(servers: str) -> Iterator[None]:
-    """Raise `ServiceMissing`, with address and remedy, where the broker cannot be reached.
+def needs_kafka(settings: Settings) -> Iterator[None]:
+    """Raise `ServiceMissing`, with address and remedy, where the broker cannot be reached or refuses the login."""
+    from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
-    A TCP probe comes first, because kafka-python tries for 30 s.
-    """
-    from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+    from streams.kafka_login import SETTINGS, KafkaAway, LoginRefused, check_login, is_login_error
+    from streams.tls import SecurityFileError
 
-    if not any(_listens(address.strip()) for address in servers.split(",")):
-        raise ServiceMissing(f"no Kafka broker listens at {servers}: start it, or set GEM_BEDSIDE_KAFKA")
+    servers = settings.kafka
     try:
+        check_login(servers, settings.kafka_security, PROBE_S)
         yield
+    except (LoginRefused, SecurityFileError) as refused:
+        raise ServiceMissing(f"Kafka: {refused}") from refused
+    except KafkaAway as away:
+        raise ServiceMissing(f"{away}: start Kafka, or set GEM_BEDSIDE_KAFKA") from away
     except (KafkaConnectionError, KafkaTimeoutError, ConnectionError) as lost:
         raise ServiceMissing(f"Kafka at {servers} was lost ({lost}): start it, or set GEM_BEDSIDE_KAFKA") from lost
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host or address, int(port or 9092)), timeout=PROBE_S):
-            return True
-    except (OSError, ValueError):
-        return False
+    except KafkaError as refused:
+        if not is_login_error(refused):
+            raise
+        shown = settings.kafka_security.shown
+        what = f"Kafka at {servers} does not let {shown} do this ({refused})"
+        raise ServiceMissing(f"{what}: check {SETTINGS}") from refused
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from redis import Redis
 
 from streams.alert import Alert
+from streams.document import wrong_fields
 from streams.keys import Keys
 from streams.redis_values import entries_by_stream
 from streams.ward_view import WardView
@@ -79,5 +80,5 @@ def _alert(fields: Mapping[bytes, bytes]) -> Alert | None:
     try:
         return Alert.from_json(fields.get(b"doc", b""))
     except ValidationError as error:
-        log.error("an entry of an alert stream cannot be read: %s", str(error)[:300])
+        log.error("an entry of an alert stream cannot be read: %s", wrong_fields(error))
         return None

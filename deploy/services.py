@@ -22,12 +22,10 @@ def topics_of(settings: Settings) -> Topics:
 @contextmanager
 def ward_view() -> Iterator[WardView]:
     """View of the Redis in the settings; raises `deploy.failures.ServiceMissing` where it cannot be reached."""
-    import redis
-
     from agents.settings import Settings
     from deploy.failures import needs_redis
     from streams.ward_view import WardView
 
     settings = Settings()
-    with needs_redis(settings.redis), redis.Redis.from_url(settings.redis) as client:
+    with needs_redis(settings.redis_access.shown), settings.redis_access.client() as client:
         yield WardView(client, settings.site)

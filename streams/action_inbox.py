@@ -11,18 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncCluster
 from redis.exceptions import ResponseError
 
 from streams.bed import Action
+from streams.document import wrong_fields
 from streams.keys import Keys
 from streams.redis_values import stream_entries, text
 
 GROUP = "publisher"
-QUOTED_ERRORS, QUOTED_CHARACTERS = 5, 80  # in a reason, which never repeats all of a large or broken document
 RECLAIM_IDLE_MS = 10_000  # another publisher takes over after this; without it a dead publisher's actions would be lost
 
 
@@ -97,27 +96,8 @@ def _item(entry_id: Any, fields: Mapping[Any, Any]) -> InboxItem:
     try:
         return InboxItem(text(entry_id), Action.from_json(raw), None, raw)
     except ValueError as error:
-        reason = f"action of inbox entry {text(entry_id)} cannot be read: {_wrong(error)}"
+        reason = f"action of inbox entry {text(entry_id)} cannot be read: {wrong_fields(error)}"
         return InboxItem(text(entry_id), None, reason, raw)
-
-
-def _wrong(error: ValueError) -> str:
-    """Fields, values and rules; at most `QUOTED_ERRORS` of them, each value cut."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    found = error.errors(include_url=False)
-    named = [
-        f"{'.'.join(map(str, x['loc'])) or 'doc'} {_cut(x['input'])}: {x['msg'][:QUOTED_CHARACTERS]}"
-        for x in found[:QUOTED_ERRORS]
-    ]
-    return "; ".join(named)
-
-
-def _cut(value: Any) -> str:
-    """The beginning of a value, without a copy of a long one."""
-    if isinstance(value, str | bytes):
-        return repr(value[:QUOTED_CHARACTERS])
-    return f"{type(value).__name__} of {len(value)}" if isinstance(value, list | dict) else repr(value)[:80]
 
 
 def _document_of(fields: Mapping[str, Any]) -> bytes:

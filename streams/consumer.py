@@ -20,6 +20,7 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError
 
 from streams.alert import Alert
+from streams.document import wrong_fields
 from streams.keys import Keys
 from streams.redis_values import entry_order, stream_entries, text
 
@@ -143,7 +144,7 @@ class AlertConsumer:
             try:
                 out.append(Received(entry_id, Alert.from_json(fields[b"doc"])))
             except (KeyError, ValueError) as error:
-                reason = "it has no field doc" if isinstance(error, KeyError) else str(error)[:MAX_ERROR]
+                reason = "it has no field doc" if isinstance(error, KeyError) else wrong_fields(error)[:MAX_ERROR]
                 out.append(UnreadableEntry(entry_id, dict(fields), reason))
                 self.unreadable += 1
                 log.error("entry %s of %s is no alert: %s", entry_id, self.stream, reason)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
+
+MAX_NAMED_ERRORS = 5  # of a document, in a reason
+_FIELD = re.compile(r"[a-z_]{1,32}")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,9 +30,24 @@ def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
+def wrong_fields(error: Exception) -> str:
+    """Fields and rules of a document that does not fit; no value is repeated, since it may be the name of a person.
+
+    The text of an error that is not pydantic's is returned as it is.
+    """
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:MAX_NAMED_ERRORS]
+    return "; ".join(f"{'.'.join(_shown_parts(x['loc'])) or 'doc'}: {x['msg']}" for x in found)
+
+
+def _shown_parts(loc: tuple[int | str, ...]) -> list[str]:
+    return [str(x) if isinstance(x, int) or _FIELD.fullmatch(x) else "…" for x in loc]  # keys of a table are values
+
+
 def _utc(time: datetime) -> datetime:
     if time.tzinfo is None:
-        raise ValueError(f"time {time.isoformat()} has no time zone: write it in UTC, ending in Z")
+        raise ValueError("the time has no time zone: write it in UTC, ending in Z")
     try:
         return time.astimezone(UTC)
     except OverflowError:  # within a day of the first or the last time that can be written
@@ -53,6 +72,7 @@ class Document(BaseModel):
         populate_by_name=True,
         serialize_by_alias=True,
         protected_namespaces=(),
+        hide_input_in_errors=True,  # a rejected value may be the name of a person
     )
 
     def to_json(self) -> bytes:

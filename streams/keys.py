@@ -54,6 +54,11 @@ class Keys:
         return f"{self.prefix}actions"
 
     @property
+    def audit(self) -> str:
+        """Stream: who did what at a station or with the command line (`streams.audit`)."""
+        return f"{self.prefix}audit"
+
+    @property
     def offsets(self) -> str:
         """Hash: ``<topic>/<partition>`` to the offset applied."""
         return f"{self.prefix}offsets"

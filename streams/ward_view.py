@@ -17,6 +17,7 @@ from redis import Redis
 
 from streams.alert import Alert
 from streams.bed import SYSTEM, VERDICT_S, Bed, Status, Vitals
+from streams.document import wrong_fields
 from streams.keys import Keys
 from streams.redis_values import text
 from streams.wire import EcgWindow, decode_window
@@ -101,7 +102,7 @@ def _readable(read: Callable[[str], D | None], names: Iterable[str], kind: str) 
         try:
             found = read(name)
         except ValidationError as error:
-            log.error("the document of %s %s cannot be read: %s", kind, name, str(error)[:300])
+            log.error("the document of %s %s cannot be read: %s", kind, name, wrong_fields(error))
             continue
         out += [] if found is None else [found]
     return out

@@ -7,14 +7,14 @@ The constructor checks every rule of the message (docs/produce.md#rejected-messa
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.ecg import MAX_FS_HZ, MIN_FS_HZ, Ecg
-from models.leads import canonical_lead, lead_order
+from models.leads import canonical_lead, is_standard, lead_order
+from streams.identifiers import BED_STREAM, described, holds_date, is_bed_stream
 
 WINDOW_SCHEMA = 1
 NO_SAMPLE = -32768  # a missing sample
@@ -27,8 +27,8 @@ MAX_AGE_YEARS = 150
 MAX_REASON = 600  # characters of the reason of a rejection
 MAX_TIME_NS = 7_258_118_400 * 10**9  # year 2200: a later time has a wrong unit, and would overflow with durations
 FINE_LSB_UV = 1.0  # default resolution; patient monitors have 2.5 to 5 microvolts
-BED_STREAM = re.compile(r"[A-Za-z0-9._/-]{1,64}")
-PATIENT_PATTERN = r"[a-z]{1,8}-[0-9a-z]{4,40}"  # default of the setting GEM_BEDSIDE_PATIENT_PATTERN
+
+HARMLESS_SEX = {"f", "m", "female", "male", "other", "unknown", "u", "o"}  # repeated where they are rejected
 
 Units = NDArray[np.int16]
 
@@ -112,9 +112,11 @@ class EcgWindow:
         _require(len(self.leads) > 0, "leads", "is empty: name at least one lead")
         loose = [x for x in self.leads_off if x not in self.leads]
         if loose:
+            named, sent = ([x for x in names if is_standard(x)] for names in (loose, self.leads))
             raise InvalidWindow(
                 "leads_off",
-                f"leads_off names {', '.join(loose)}, but the leads are {', '.join(self.leads)}: name sent leads only",
+                f"leads_off names {', '.join(named) or 'others'}, but the leads are {', '.join(sent) or 'not these'}: "
+                "name sent leads only",
             )
         object.__setattr__(self, "lsb_uv", _checked_gain(self.lsb_uv, len(self.leads)))
         _check_signal(self)
@@ -235,19 +237,24 @@ def check_counts(*, leads: int, leads_off: int, pacer_marks: int) -> None:
 
 
 def _check_names(window: EcgWindow) -> None:
-    if not BED_STREAM.fullmatch(window.bed_stream):
+    # A rejected name may be that of a person: the reason does not repeat it (`streams.identifiers`).
+    if not is_bed_stream(window.bed_stream):
         raise InvalidWindow(
             "bed_stream",
-            f"bed_stream {window.bed_stream!r} does not match {BED_STREAM.pattern}: use a name such as icu-3/07",
+            f"bed_stream {described(window.bed_stream)} does not match {BED_STREAM.pattern}, or holds a date: "
+            "use a name such as icu-3/07",
         )
     for name in ("unit", "bed"):
         value: str = getattr(window, name)
-        if len(value) > MAX_NAME or not (value.isprintable()):
+        if len(value) > MAX_NAME or not value.isprintable() or holds_date(value):
             raise InvalidWindow(
-                name, f"{name} {value!r} is not 0 to {MAX_NAME} printable characters: shorten or clean it"
+                name,
+                f"{name} {described(value)} is not 0 to {MAX_NAME} printable characters without a date: "
+                "shorten or clean it",
             )
     if window.sex not in ("F", "M", ""):
-        raise InvalidWindow("sex", f'sex {window.sex!r} is none of "F", "M", "": leave it empty where it is not known')
+        shown = repr(window.sex) if window.sex.lower() in HARMLESS_SEX else described(window.sex)
+        raise InvalidWindow("sex", f'sex {shown} is none of "F", "M", "": leave it empty where it is not known')
     if not 0 <= window.age_years <= MAX_AGE_YEARS:
         raise InvalidWindow(
             "age_years", f"age_years {window.age_years} is not in 0…{MAX_AGE_YEARS}: send 0 where it is not known"
@@ -287,12 +294,13 @@ def _canonical(labels: tuple[str, ...], field_name: str) -> tuple[str, ...]:
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise InvalidWindow(
                 field_name,
-                f"{field_name} holds the name {label!r}: use a label of 1 to {MAX_NAME} printable characters",
+                f"{field_name} holds a name {described(label)}: use a label of 1 to {MAX_NAME} printable characters",
             )
     if len(set(names)) != len(names):
         name = next(x for x in names if names.count(x) > 1)  # at most `MAX_LEADS` names
         both = " and ".join(label for label, x in zip(labels, names, strict=True) if x == name)
-        raise InvalidWindow(field_name, f"{field_name} names {name} twice ({both}): send each lead once")
+        shown = f"{name} twice ({both})" if is_standard(name) else f"a lead twice {described(name)}"
+        raise InvalidWindow(field_name, f"{field_name} names {shown}: send each lead once")
     return names
 
 

@@ -7,7 +7,6 @@ with that text to the dead-letter topic (`streams.dead_letter`) and goes on.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from streams import ecg_window_pb2, flagged_segment_pb2
 from streams.alert import Citation
+from streams.document import wrong_fields
+from streams.identifiers import PATIENT_PATTERN, described, is_bed_stream, shown_key
 from streams.partition import partition_of
 from streams.window import (
     MAX_LEADS,
-    PATIENT_PATTERN,
     WINDOW_SCHEMA,
     EcgWindow,
     InvalidWindow,
@@ -47,7 +47,6 @@ __all__ = [
 FLAGGED_SCHEMA = 1
 MAX_VALUE_BYTES = 4 * 1024 * 1024  # 64 leads × 10 s × 2000 Hz are 2.6 MB; rejected by size alone, before it is parsed
 MAX_BESIDE_SAMPLES = 128 * 1024  # bytes; 64 names and 20,001 pacing marks take 70 KB, unknown fields cost the most time
-_QUOTED_ERRORS = 5  # of invalid citations, in the reason of a rejection
 _INT16_LE = np.dtype("<i2")
 _CITATIONS = TypeAdapter(list[Citation])
 
@@ -135,10 +134,9 @@ def decode_window(
         message.ParseFromString(value)
     except DecodeError as e:
         raise RejectedMessage(
-            f"value of {len(value)} bytes ({value[:8].hex()}…) is not an EcgWindow: {e}; encode it with "
-            f"ecg_window.proto ({where})"
+            f"value of {len(value)} bytes is not an EcgWindow: {e}; encode it with ecg_window.proto ({where})"
         ) from None
-    where = f"bed {message.bed_stream[:64] or '?'}, {where}"
+    where = f"bed {message.bed_stream if is_bed_stream(message.bed_stream) else '?'}, {where}"
     try:
         _check_schema(message.schema)
         _check_counts(message)
@@ -238,15 +236,16 @@ def _check_patient(patient: str, pattern: str) -> None:
     if patient and not _compiled(pattern).fullmatch(patient):
         raise InvalidWindow(
             "patient",
-            f"patient {patient!r} does not match {pattern}: send a pseudonym, or leave it empty where it is not known",
+            f"patient {described(patient)} is no pseudonym (GEM_BEDSIDE_PATIENT_PATTERN): send a pseudonym such as "
+            "p-81f3, or leave it empty where it is not known",
         )
 
 
 def _check_place(bed_stream: str, key: bytes | None, partition: int, n_partitions: int | None) -> None:
     if key != bed_stream.encode():
-        key_text = "null" if key is None else repr(key.decode(errors="replace"))
         raise InvalidWindow(
-            "bed_stream", f"bed_stream {bed_stream!r} is not the message key {key_text}: set the key to the bed stream"
+            "bed_stream",
+            f"bed_stream {bed_stream!r} is not the message key {shown_key(key)}: set the key to the bed stream",
         )
     if n_partitions is None:
         return
@@ -341,18 +340,16 @@ def decode_flagged(value: bytes | None, *, topic: str, partition: int, offset: i
     except DecodeError as e:
         raise RejectedMessage(f"value of {len(value or b'')} bytes is not a FlaggedSegment: {e} ({where})") from None
     except ValidationError as e:
-        wrong = e.errors(include_url=False, include_input=False)
-        raise RejectedMessage(
-            f"{len(wrong)} citations are invalid: {json.dumps(wrong[:_QUOTED_ERRORS], default=str)} ({where})",
-            "citations",
-        ) from None
+        reason = f"{e.error_count()} citations are invalid: {wrong_fields(e)} ({where})"
+        raise RejectedMessage(reason, "citations") from None
     if message.schema != FLAGGED_SCHEMA:
         raise RejectedMessage(
             f"schema {message.schema} is not {FLAGGED_SCHEMA}: run monitor and interpreter of one version ({where})",
             "schema",
         )
     return FlaggedSegment(
-        window=decode_window(message.window, topic=topic, partition=partition, offset=offset),
+        # The monitor has accepted the pseudonym by the site's pattern.
+        window=decode_window(message.window, topic=topic, partition=partition, offset=offset, patient_pattern=".*"),
         alert_id=message.alert_id,
         code=message.code,
         priority=message.priority,

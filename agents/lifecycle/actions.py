@@ -20,6 +20,7 @@ from models.arrhythmia.limits import Limits
 from streams.alert import Acknowledgement, Alert, State
 from streams.bed import Action, Bed, Status
 from streams.document import ns_of_time, rfc3339, time_of_ns
+from streams.identifiers import described
 
 MAX_AGE_NS = 86_400 * 10**9  # an action's time is used within a day of now; no station's clock is further off
 
@@ -115,7 +116,9 @@ def _silence(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
 def _admit(bed: Bed, action: Action, now_ns: int, rules: Rules) -> Transition:
     patient = action.args.get("patient")
     if not isinstance(patient, str) or not re.fullmatch(rules.patient_pattern, patient):
-        raise ActionRejectedError(f"patient {patient!r} is no pseudonym of the form {rules.patient_pattern}")
+        raise ActionRejectedError(
+            f"patient {described(str(patient))} is no pseudonym (GEM_BEDSIDE_PATIENT_PATTERN): send one such as p-81f3"
+        )
     return admit(bed, patient, now_ns, ns_of_time(action.at), action.by, rules, action.id)
 
 

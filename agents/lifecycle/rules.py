@@ -8,7 +8,7 @@ from typing import Any
 
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.limits import Limits
-from streams.window import PATIENT_PATTERN
+from streams.identifiers import PATIENT_PATTERN
 
 SECOND_NS = 1_000_000_000
 

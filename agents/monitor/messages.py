@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from agents.settings import Settings
 from agents.worker.sender import Incoming
 from streams.alert import InterpretationMessage
 from streams.bed import Action
+from streams.document import wrong_fields
+from streams.identifiers import shown_bed_stream, shown_key
 from streams.partition import partition_of
 from streams.wire import EcgWindow, RejectedMessage, decode_window
 
@@ -61,18 +61,19 @@ class MessageReader:
             document = parse(message.value or b"")
             self._check_key(message, document.bed_stream)
         except Exception as error:
-            raise RejectedMessage(f"no {name}: {_reason_of(error)} ({message.place})") from error
+            raise RejectedMessage(f"no {name}: {wrong_fields(error)} ({message.place})") from error
         return document
 
     def _check_key(self, message: Incoming, bed_stream: str) -> None:
+        shown = shown_bed_stream(bed_stream)
         if (message.key or b"").decode(errors="replace") != bed_stream:
-            raise ValueError(f"bed_stream {bed_stream!r} is not the message key {message.key!r}")
+            raise ValueError(f"bed_stream {shown} is not the message key {shown_key(message.key)}")
         right = partition_of(bed_stream.encode(), self._settings.partitions)
         if message.partition != right:
-            raise ValueError(f"bed_stream {bed_stream!r} belongs on partition {right}, not {message.partition}")
+            raise ValueError(f"bed_stream {shown} belongs on partition {right}, not {message.partition}")
 
 
-def _reason_of(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors()[:5])
-    return str(error)
+def no_bed(bed_stream: str, message: Incoming, hint: str = "") -> str:
+    """The reason of a document to a bed that is not there."""
+    more = f": {hint}" if hint else ""
+    return f"bed_stream {shown_bed_stream(bed_stream)} is no bed here{more} ({message.place})"

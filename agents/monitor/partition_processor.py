@@ -30,7 +30,7 @@ from agents.monitor.bed import BedMonitor, new_bed, system_bed
 from agents.monitor.delivery import Delivery
 from agents.monitor.feed_problems import SERVICE_CODES, service_report
 from agents.monitor.isolation import Isolation, Step, logged_step, reason_of_failure
-from agents.monitor.messages import MessageReader
+from agents.monitor.messages import MessageReader, no_bed
 from agents.monitor.partition_log import LogReader, PartitionLog
 from agents.monitor.restore import restored_monitor
 from agents.monitor.skip import Skip
@@ -349,8 +349,9 @@ class PartitionProcessor:
                 if (bed := await self._add_bed(fresh, message)) is None:
                     return
             if bed is None:
-                hint = "its first window or `admit` makes it one"
-                await self.reject(message, f"bed_stream {action.bed_stream!r} is no bed here: {hint} ({message.place})")
+                await self.reject(
+                    message, no_bed(action.bed_stream, message, "its first window or `admit` makes it one")
+                )
             elif message.offset > bed.bed.applied.get(self._topics.actions, -1):
                 apply = partial(bed.apply_action, action, message.offset)
                 step = partial(logged_step, f"{action.action} on {action.bed_stream}", apply)
@@ -367,7 +368,7 @@ class PartitionProcessor:
                 return
             bed = self.beds.get(document.bed_stream)
             if bed is None:
-                await self.reject(message, f"bed_stream {document.bed_stream!r} is no bed here ({message.place})")
+                await self.reject(message, no_bed(document.bed_stream, message))
             elif message.offset > bed.bed.applied.get(self._topics.interpretations, -1):
                 step = partial(bed.apply_interpretation, document, message.offset)
                 what = f"interpretation of {document.alert_id}"

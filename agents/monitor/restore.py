@@ -19,8 +19,8 @@ from agents.worker.log_reader import read_range
 from agents.worker.sender import Incoming
 from models.arrhythmia.codes import CODES
 from streams.bed import Bed, BedChange
-from streams.document import time_of_ns
-from streams.window import BED_STREAM
+from streams.document import time_of_ns, wrong_fields
+from streams.identifiers import is_bed_stream
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _usable_forms(bed: Bed, now_ns: int) -> Iterator[Bed]:
 def _new_bed(key: bytes, record: Incoming) -> Bed | None:
     """A monitored bed in place of an unreadable document; None where its key names no bed."""
     name = key.decode(errors="replace")
-    if not BED_STREAM.fullmatch(name):
+    if not is_bed_stream(name):
         return None
     unit, _, bed = name.partition("/")
     at = time_of_ns(record.append_ns)
@@ -122,8 +122,7 @@ def _new_bed(key: bytes, record: Incoming) -> Bed | None:
 
 
 def _log_unreadable(record: Incoming, error: Exception) -> None:
-    first = str(error).splitlines()[:1]
-    log.error("bed document %s cannot be read: %s %s", record.place, type(error).__name__, *first or [""])
+    log.error("bed document %s cannot be read: %s %.300s", record.place, type(error).__name__, wrong_fields(error))
 
 
 class _Generation(BaseModel):

@@ -15,8 +15,6 @@ import os
 import socket
 from typing import Any
 
-from pydantic import ValidationError
-from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from agents.clock import Clock
@@ -28,6 +26,7 @@ from streams.action_inbox import ActionInbox, InboxItem
 from streams.alert import Alert
 from streams.alert_bus import AlertBus, Entry, RolledBack, alert_entry, bed_entry, place_of, strip_entry, vitals_entry
 from streams.bed import Bed, Vitals
+from streams.document import wrong_fields
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Publisher(Worker):
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         super().__init__(settings, clock)
-        self.redis = Redis.from_url(settings.redis, socket_timeout=SOCKET_S, socket_connect_timeout=SOCKET_S)
+        self.redis = settings.redis_access.async_client(socket_timeout=SOCKET_S, socket_connect_timeout=SOCKET_S)
         self.bus = AlertBus(self.redis, settings.site)
         self.inbox = ActionInbox(self.redis, settings.site, f"{socket.gethostname()}-{os.getpid()}")
         topics = self.topics
@@ -230,7 +229,7 @@ class Publisher(Worker):
                 raise ValueError("header alert_id is missing")
             return strip_entry(keys, alert_id.decode(), value, place, message.offset, message.append_ns // 1_000_000)
         except Exception as error:  # one document's failure is that document's
-            reason = str(error).splitlines()[0] if isinstance(error, ValidationError) else str(error)[:REASON_LONGEST]
+            reason = wrong_fields(error)[:REASON_LONGEST]
             await self.sender.reject(message, f"{reason} ({place} offset {message.offset})")
             return None
 

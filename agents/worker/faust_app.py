@@ -26,6 +26,7 @@ def faust_app(settings: Settings, worker: str) -> Any:
     return faust.App(
         settings.group(worker),
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
+        broker_credentials=settings.kafka_security.faust_credentials(),
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.heartbeat_s,
         broker_rebalance_timeout=settings.rebalance_timeout_s,

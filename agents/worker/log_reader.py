@@ -31,6 +31,7 @@ async def plain_consumer(settings: Settings, group: str | None = None) -> AsyncI
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_poll_records=BATCH,
+        **settings.kafka_security.client_options(),
     )
     await consumer.start()
     await asyncio.sleep(0)  # aiokafka's own tasks must have begun: stopped before that, they cancel who stops them

@@ -82,6 +82,7 @@ class Sender:
             compression_type="lz4",
             linger_ms=LINGER_MS,
             max_request_size=DEAD_LETTER_LIMIT + OVERHEAD,
+            **self._settings.kafka_security.client_options(),
         )
         await self._producer.start()
         return self

@@ -18,6 +18,7 @@ from agents.settings import Settings
 from agents.worker.faust_app import faust_app, raw_topic
 from agents.worker.high_watermarks import LogEnds
 from agents.worker.sender import Incoming, Outgoing, Sender
+from agents.worker.site_claim import keep_claim
 from streams.alert import Interpretation, InterpretationMessage
 from streams.bed import SYSTEM
 from streams.document import time_of_ns
@@ -63,6 +64,7 @@ class Worker:
         await self.app.start()
         self.run_forever(self._watch_app(), "the Faust app")
         self.run_forever(self.ends.keep_asking(), "the watch over the logs' ends")
+        self.run_forever(keep_claim(self.settings), "the claim of the topics")
 
     async def stop(self) -> None:
         """Finish what was taken, commit, leave the group."""

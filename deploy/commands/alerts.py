@@ -100,8 +100,10 @@ def rebuild(as_json: Json = False) -> None:
 
     settings = Settings()
     out = Output(as_json)
-    with ward_view() as view, needs_kafka(settings.kafka):
-        written = rebuild_redis(view.redis, settings.site, settings.kafka, topics_of(settings))
+    with ward_view() as view, needs_kafka(settings):
+        written = rebuild_redis(
+            view.redis, settings.site, settings.kafka, topics_of(settings), **settings.kafka_security.client_options()
+        )
     if as_json:
         out.line(dict(written))
     else:

@@ -36,7 +36,8 @@ def command(
     care_unit, _, name = bed.rpartition("/")
     options = RecordOptions.parsed(fs, channels, unit)
     failed = 0
-    with needs_kafka(settings.kafka), TelemetryProducer(settings.kafka, topics_of(settings)) as producer:
+    login = settings.kafka_security.client_options()
+    with needs_kafka(settings), TelemetryProducer(settings.kafka, topics_of(settings), **login) as producer:
         for record in records:
             try:
                 ecg = options.open(record)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from deploy.commands.options import Json
 
 
-def command(as_json: Json = False) -> None:
+def command(
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Take the topics over from a site whose workers have ended.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Create the topics, or check them; another number of partitions is rejected."""
     from agents.settings import Settings
     from deploy.failures import CommandFailed, needs_kafka
     from deploy.output import Output
     from deploy.services import topics_of
+    from streams.site_claim import PrefixTaken, claim_prefix
     from streams.topics import TopicMismatch, ensure_topics
 
     settings = Settings()
     out = Output(as_json)
-    with needs_kafka(settings.kafka):
+    with needs_kafka(settings):
         try:
-            states = ensure_topics(settings.kafka, topics_of(settings), replication=settings.replication)
-        except TopicMismatch as mismatch:
+            topics, login = topics_of(settings), settings.kafka_security.client_options()
+            states = ensure_topics(settings.kafka, topics, replication=settings.replication, **login)
+            claim_prefix(settings.kafka, topics, settings.site, take_over=take_over, **login)
+        except (TopicMismatch, PrefixTaken) as mismatch:
             raise CommandFailed(str(mismatch)) from mismatch
     for state in states:
         differs = {name: {"found": found, "planned": planned} for name, (found, planned) in state.differs.items()}

@@ -142,12 +142,12 @@ def message(**changes: object) -> bytes:
 REJECTED_MESSAGES: list[tuple[dict[str, object], str, str]] = [
     ({"schema": 2}, "schema", "schema 2 is newer than 1"),
     ({"schema": 0}, "schema", "schema 0 is not 1"),
-    ({"bed_stream": "icu 3"}, "bed_stream", "'icu 3'"),
-    ({"bed_stream": ""}, "bed_stream", "''"),
-    ({"bed_stream": "a" * 65}, "bed_stream", "aaa"),
-    ({"unit": "u" * 65}, "unit", "uuu"),
-    ({"bed": "0\n7"}, "bed", r"'0\n7'"),
-    ({"patient": "John Smith"}, "patient", "'John Smith'"),
+    ({"bed_stream": "icu 3"}, "bed_stream", "(5 characters"),
+    ({"bed_stream": ""}, "bed_stream", "(0 characters"),
+    ({"bed_stream": "a" * 65}, "bed_stream", "(65 characters"),
+    ({"unit": "u" * 65}, "unit", "(65 characters"),
+    ({"bed": "0\n7"}, "bed", "(3 characters"),
+    ({"patient": "John Smith"}, "patient", "(10 characters"),
     ({"device_time_ns": -1}, "device_time_ns", "-1"),
     ({"device_time_ns": 9_000_000_000_000_000_000}, "device_time_ns", "9000000000000000000"),
     ({"gateway_time_ns": 0}, "gateway_time_ns", "0"),
@@ -161,7 +161,7 @@ REJECTED_MESSAGES: list[tuple[dict[str, object], str, str]] = [
     ({"leads": ["II", "II"]}, "leads", "II twice"),
     ({"leads": ["MLII", "II"]}, "leads", "II twice (MLII and II)"),
     ({"leads": ["MDC_ECG_LEAD_II", "ii"]}, "leads", "II twice"),
-    ({"leads": ["II", " "]}, "leads", "' '"),
+    ({"leads": ["II", " "]}, "leads", "(1 characters"),
     ({"lsb_uv": []}, "lsb_uv", "0 values for 2 leads"),
     ({"lsb_uv": [1.0, 1.0, 1.0]}, "lsb_uv", "3 values for 2 leads"),
     ({"lsb_uv": [float("nan")]}, "lsb_uv", "nan"),
@@ -291,7 +291,7 @@ def test_a_window_under_a_wrong_key_or_on_a_wrong_partition_is_rejected(
 def test_the_pattern_of_pseudonyms_is_a_setting() -> None:
     assert read(encode_window(window(patient="")), patient_pattern=r"\d{6}").patient == ""
     assert read(encode_window(window(patient="123456")), patient_pattern=r"\d{6}").patient == "123456"
-    with pytest.raises(RejectedMessage, match="patient 'p-81f3'"):
+    with pytest.raises(RejectedMessage, match=r"patient \(6 characters"):
         read(encode_window(window()), patient_pattern=r"\d{6}")
 
 
