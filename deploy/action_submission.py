@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
 import time
 import uuid
 from datetime import UTC, datetime
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from deploy.failures import CommandFailed
 from deploy.output import Output, complain
 from streams.action_inbox import submit_action
+from streams.audit import AuditEntry
 from streams.bed import Action, ActionName
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ def submit(
         )
     except ValueError as wrong:
         raise CommandFailed(f"{name} of {bed_stream} is not a valid action: {wrong}") from wrong
-    submit_action(view.redis, view.keys.site, action)
+    submit_action(view.redis, view.keys.site, action, AuditEntry("action", via="command line", origin=system_user()))
     applied = _applied(view, bed_stream, action.id)
     if out.as_json:
         out.line({**action.model_dump(mode="json", by_alias=True), "applied": applied})
@@ -54,6 +58,15 @@ def submit(
         complain(
             f"{name} {bed_stream}: not applied within {APPLIED_WITHIN_S:g} s; it waits in the inbox for the workers"
         )
+
+
+def system_user() -> str:
+    """``<user>@<host>`` of the operating system: who really ran the command, whatever ``--by`` says."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _applied(view: WardView, bed_stream: str, action_id: str) -> bool:

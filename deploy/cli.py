@@ -17,6 +17,7 @@ from deploy.commands import (
     access,
     alarms,
     alerts,
+    audit,
     beds,
     demo,
     doctor,
@@ -26,6 +27,7 @@ from deploy.commands import (
     measure,
     replay,
     station,
+    token,
     topics,
     verify,
     worker,
@@ -46,7 +48,7 @@ _RECORDS, _SERVICES = "Records (files in, JSON out)", "The ward (Kafka, Redis, w
 
 for _noun in (measure, alarms, interpret, encode, verify):
     app.command(_noun.__name__.rpartition(".")[2], rich_help_panel=_RECORDS)(_noun.command)
-for _noun in (demo, replay, topics, station, doctor):
+for _noun in (demo, replay, topics, station, token, audit, doctor):
     app.command(_noun.__name__.rpartition(".")[2], rich_help_panel=_SERVICES)(_noun.command)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_SERVICES)
 app.add_typer(beds.app, name="beds", rich_help_panel=_SERVICES)

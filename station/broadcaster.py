@@ -26,12 +26,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import redis
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from streams.keys import Keys
+from streams.redis_access import RedisAccess, access_of
 from streams.redis_values import entries_by_stream, entry_order, text
 from streams.ward_view import WardView
 
@@ -50,17 +49,18 @@ class EventBroadcaster:
 
     Parameters
     ----------
-    redis_url : str
+    address : RedisAccess or str
         Redis or Valkey.
     site : str
         Site whose keys are read.
     """
 
-    def __init__(self, redis_url: str, site: str) -> None:
+    def __init__(self, address: RedisAccess | str, site: str) -> None:
+        access = access_of(address)
         self.site = site
         self.keys = Keys(site)
-        self.redis = aioredis.Redis.from_url(redis_url, health_check_interval=5)
-        self.view = WardView(redis.Redis.from_url(redis_url, socket_timeout=SOCKET_TIMEOUT_S), site)
+        self.redis = access.async_client(health_check_interval=5)
+        self.view = WardView(access.client(socket_timeout=SOCKET_TIMEOUT_S), site)
         self.redis_lost: str | None = None
         self._queues: set[asyncio.Queue[str | None]] = set()  # one for each browser; None: send a snapshot
         self._tasks: list[asyncio.Task[None]] = []

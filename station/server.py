@@ -6,13 +6,15 @@ path                    method  answer
 `/`, `/page/…`          GET     the page
 `/events`               GET     server-sent events (`station.broadcaster`)
 `/api/strips/<id>`      GET     `strip_json` of the alert's flagged segment
-`/api/actions`          POST    202 ``{id}``: the action is in the Redis inbox
+`/api/actions`          POST    202 ``{id, by, at}``: the action is in the Redis inbox
+`/api/login`, `…logout` GET     `station.access`
 `/healthz`, `/readyz`   GET     200: the server lives; it reaches Redis
 ======================= ======= =========================================================================
 
-An error is ``{error}`` with the reason: 403, 404, 413, 422, or 503 while Redis is lost. The server has no passwords: it
-listens on loopback, or behind a proxy that authenticates (docs/operate.md). Actions are accepted from the station's own
-page only. The page loads nothing from another origin.
+An error is ``{error}`` with the reason: 401, 403, 404, 408, 413, 422, 429, or 503 while Redis is lost. Every request
+passes `station.door` first (host, rate, login); docs/security.md says how people log in and what their roles allow. An
+action is `by` who logged in, `at` the server's time, and in the audit. Actions are accepted from the station's own page
+only. The page loads nothing from another origin.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import logging
 import re
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,14 +42,18 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from station.access import StationAccess, add_quietly, body_rejected, entry_of, person_of, refusal
 from station.broadcaster import EventBroadcaster
+from station.connections import guarded_protocol
+from station.door import BodyRejected
+from station.people import ROLE_OF_ACTION
 from streams.action_inbox import submit_action
 from streams.bed import Action
+from streams.document import rfc3339
+from streams.redis_access import RedisAccess
 from streams.wire import EcgWindow
 
 PAGE = Path(__file__).parent / "page"
-STATION_ACTIONS = ("acknowledge", "silence")  # of the page; the command line has the others
-MAX_ACTION_BYTES = 4096
 STRIP_KEPT_H = 72
 ALERT_ID = re.compile(r"[0-9a-f]{32}")
 HEADERS = {
@@ -61,9 +68,10 @@ HEADERS = {
 }
 
 
-def create_app(redis_url: str, site: str) -> Starlette:
-    """The station as an ASGI application."""
-    broadcaster = EventBroadcaster(redis_url, site)
+def create_app(address: RedisAccess | str, site: str, access: StationAccess | None = None) -> Starlette:
+    """The station as an ASGI application; ``access`` says who may reach it."""
+    broadcaster = EventBroadcaster(address, site)
+    access = access or StationAccess()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -91,18 +99,22 @@ def create_app(redis_url: str, site: str) -> Starlette:
     async def actions(request: Request) -> Response:
         if not same_origin(request):
             return _rejected(403, "only the station's own page may send actions")
-        body = await request.body()
-        if len(body) > MAX_ACTION_BYTES:
-            return _rejected(413, f"an action has at most {MAX_ACTION_BYTES} bytes")
         try:
-            doc = json.loads(body)
-            if not isinstance(doc, dict) or doc.get("action") not in STATION_ACTIONS:
-                return _rejected(422, f"action is one of {', '.join(STATION_ACTIONS)}")
-            action = Action.model_validate(doc | {"at": datetime.now(UTC), "by": str(doc.get("by", "")).strip()})
+            doc = json.loads(await request.body())
+            if not isinstance(doc, dict) or doc.get("action") not in ROLE_OF_ACTION:
+                return _rejected(422, f"action is one of {', '.join(ROLE_OF_ACTION)}")
+            by = person_of(request).name or str(doc.get("by", "")).strip()
+            action = Action.model_validate(doc | {"at": datetime.now(UTC), "by": by})
         except (ValueError, ValidationError) as error:
             return _rejected(422, _reason(error))
-        await run_in_threadpool(submit_action, broadcaster.view.redis, site, action)
-        return JSONResponse({"id": action.id}, status_code=202)
+        bed = await run_in_threadpool(broadcaster.view.bed, action.bed_stream)
+        unit = "" if bed is None else bed.bed.unit
+        entry = entry_of(request, unit)
+        if (why := refusal(request, action.action, unit)) is not None:
+            await add_quietly(broadcaster.view.redis, site, replace(entry, event="refused", reason=why).about(action))
+            return _rejected(403, why)
+        await run_in_threadpool(submit_action, broadcaster.view.redis, site, action, entry)
+        return JSONResponse({"id": action.id, "by": action.by, "at": rfc3339(action.at)}, status_code=202)
 
     async def alive(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -121,11 +133,12 @@ def create_app(redis_url: str, site: str) -> Starlette:
             Route("/events", events),
             Route("/api/strips/{alert_id}", strip),
             Route("/api/actions", actions, methods=["POST"]),
+            *access.routes(lambda: broadcaster.view.redis, [site], same_origin),
             Route("/healthz", alive),
             Route("/readyz", ready),
         ],
-        middleware=[Middleware(_SecurityHeaders)],
-        exception_handlers={RedisError: no_redis, OSError: no_redis},
+        middleware=[Middleware(_SecurityHeaders), access.middleware(lambda: broadcaster.view.redis, [site])],
+        exception_handlers={RedisError: no_redis, OSError: no_redis, BodyRejected: body_rejected},
         lifespan=lifespan,
     )
 
@@ -171,12 +184,15 @@ def _reason(error: ValueError) -> str:
     return str(error)
 
 
-def serve(redis_url: str, site: str, host: str, port: int) -> None:
+def serve(address: RedisAccess, site: str, host: str, port: int, access: StationAccess) -> None:
     """Serve until SIGTERM or Ctrl-C; prints the address on standard error."""
     import uvicorn
 
     config = uvicorn.Config(
-        create_app(redis_url, site),
+        create_app(address, site, access),
+        http=guarded_protocol(access.connections),
+        proxy_headers=False,  # the door itself decides which address is a proxy
+        server_header=False,
         host=host,
         port=port,
         log_level="warning",

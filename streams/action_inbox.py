@@ -16,6 +16,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncCluster
 from redis.exceptions import ResponseError
 
+from streams.audit import AuditEntry, add_entry
 from streams.bed import Action
 from streams.document import wrong_fields
 from streams.keys import Keys
@@ -25,16 +26,23 @@ GROUP = "publisher"
 RECLAIM_IDLE_MS = 10_000  # another publisher takes over after this; without it a dead publisher's actions would be lost
 
 
-def submit_action(redis: Redis, site: str, action: Action) -> str:
-    """Add an action to the inbox; returns the id of its entry."""
+def submit_action(redis: Redis, site: str, action: Action, audit: AuditEntry | None = None) -> str:
+    """Add an action to the inbox; returns the id of its entry.
+
+    With ``audit`` (who acts, and from where) action and entry of the audit are written in one transaction.
+    """
     fields: dict[Any, Any] = {
         "id": action.id,
         "action": action.action,
         "bed_stream": action.bed_stream,
         "doc": action.to_json(),
     }
-    entry_id: Any = redis.xadd(Keys(site).actions, fields)
-    return text(entry_id)
+    with redis.pipeline(transaction=True) as pipeline:
+        pipeline.xadd(Keys(site).actions, fields)
+        if audit is not None:
+            add_entry(pipeline, site, audit.about(action))
+        answers: Any = pipeline.execute()
+    return text(answers[0])
 
 
 @dataclass(frozen=True)

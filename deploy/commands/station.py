@@ -15,7 +15,9 @@ def command(
 ) -> None:
     """Serve the nurse-station page."""
     from agents.settings import Settings
+    from deploy.station_access import station_access
     from station.server import serve
 
     settings = Settings()
-    serve(settings.redis, settings.site, host or settings.station_host, settings.station_port if port is None else port)
+    host, port = host or settings.station_host, settings.station_port if port is None else port
+    serve(settings.redis_access, settings.site, host, port, station_access(settings, host))

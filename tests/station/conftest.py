@@ -6,13 +6,17 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
+from station.access import StationAccess
+from station.connections import HEADER_S, guarded_protocol
 from station.server import create_app
+from streams.redis_access import RedisAccess
 from tests.station.ward import WardInRedis
 
 STARTED_S = 60.0
@@ -27,10 +31,17 @@ def ward(redis_url: str) -> WardInRedis:
     return WardInRedis(redis_url)
 
 
-@pytest.fixture
-def station_url(redis_url: str) -> Iterator[str]:
-    """A station of its own for the test."""
-    config = uvicorn.Config(create_app(redis_url, "main"), port=0, log_level="warning", timeout_graceful_shutdown=1)
+@contextmanager
+def serving(
+    redis_url: RedisAccess | str, access: StationAccess | None = None, header_s: float = HEADER_S
+) -> Iterator[str]:
+    """A station in a thread of this process; its address."""
+    access = access or StationAccess()
+    protocol = guarded_protocol(access.connections, header_s)
+    app = create_app(redis_url, "main", access)
+    config = uvicorn.Config(
+        app, port=0, log_level="warning", timeout_graceful_shutdown=1, http=protocol, proxy_headers=False
+    )
     listener = config.bind_socket()
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -39,10 +50,19 @@ def station_url(redis_url: str) -> Iterator[str]:
     while not server.started:
         assert time.monotonic() < deadline, f"the station has not started within {STARTED_S:g} s"
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@pytest.fixture
+def station_url(redis_url: str) -> Iterator[str]:
+    """A station of its own for the test, on its own machine: nobody logs in."""
+    with serving(redis_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

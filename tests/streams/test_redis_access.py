@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 import redis.asyncio as aioredis
@@ -21,6 +22,7 @@ from streams.redis_access import RedisAccess
 from streams.tls import TlsFiles
 from tests.certificates import Authority
 from tests.deploy.command import MISSING, gem_bedside
+from tests.station.conftest import serving
 
 SECRET = "s3cret-of-the-ward"
 
@@ -201,3 +203,16 @@ async def test_redis_is_reached_over_tls_with_a_private_authority(tmp_path: Path
             client.client_kill_filter(_type="normal", skipme=True)
         assert await answered(waiting)
         await asyncio.wait_for(waiting.aclose(), 10)
+
+
+def test_the_station_runs_with_its_own_user(guarded: LocalRedis, tmp_path: Path) -> None:
+    with redis.Redis.from_url(guarded.url, username="admin", password="admin") as admin:
+        admin.delete("ecg:{main}:actions", "ecg:{main}:audit")
+        body = {"id": "a-1", "action": "acknowledge", "bed_stream": "icu-3/07", "alert_id": "x", "by": "rn-12"}
+        with serving(login(guarded, tmp_path, "station")) as url:
+            with httpx.stream("GET", f"{url}/events", timeout=60) as answer:
+                assert next(answer.iter_lines()) == "event: snapshot"
+            sent = httpx.post(f"{url}/api/actions", json=body, headers={"X-Station": "1"})
+            assert sent.status_code == 202, sent.text
+            assert httpx.get(f"{url}/readyz").status_code == 200
+        assert (admin.xlen("ecg:{main}:actions"), admin.xlen("ecg:{main}:audit")) == (1, 1)
