@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from models.ecg import Ecg
     from models.encoder.session import EncoderSession
     from models.evidence import Evidence
-    from models.grounding.interpretation import GroundedInterpretation
+    from models.grounding.draft import Draft
 
 
 def load_encoder(folder: str | None) -> EncoderSession:
@@ -100,22 +101,20 @@ def load_reader(folder: str | None, measured: bool) -> Reader:
     return partial(_read_by_gem, gem=gem, settings=settings, fold=fold)
 
 
-def _rule_based(
-    window: Ecg, given: Sequence[Evidence], code: str, reason: str, fold: str | None
-) -> GroundedInterpretation:
-    from models.grounding.rule_based_report import rule_based_report
+def _rule_based(window: Ecg, given: Sequence[Evidence], code: str, reason: str, fold: str | None) -> Draft:
+    from models.grounding.draft import Draft
+    from models.grounding.segment_measurements import measure_segment
 
-    return rule_based_report(window, reason=reason, first_citation=len(given) + 1, given=given, code=code, fold=fold)
+    return Draft(measured=measure_segment(window, fold=fold), given=given, code=code, reason=reason)
 
 
 def _read_by_gem(
     window: Ecg, given: Sequence[Evidence], code: str, gem: GemReader, settings: Settings, fold: str | None
-) -> GroundedInterpretation:
-    """Interpretation by GEM, as in the interpreter worker."""
+) -> Draft:
+    """Draft of an interpretation by GEM, as in the interpreter worker."""
     from models.gem.errors import GemUnavailable
+    from models.grounding.draft import Draft
     from models.grounding.gem_scope import reason_against_gem
-    from models.grounding.ground import ground
-    from models.grounding.rule_based_report import rule_based_report
     from models.grounding.segment_measurements import measure_segment
     from models.leads import independent_leads
     from models.signal.derived_leads import with_derived_leads
@@ -125,22 +124,15 @@ def _read_by_gem(
         reason = f"GEM needs {gem.independent_leads} independent leads, the record has {leads}"
         return _rule_based(window, given, code, reason, fold)
     window = with_derived_leads(window)
-    measured = measure_segment(window, fold=fold)
-    number = len(given) + 1
-    reason = reason_against_gem(measured, code)
+    draft = Draft(measured=measure_segment(window, fold=fold), given=given, code=code)
+    reason = reason_against_gem(draft.measured, code)
     if reason:
-        return rule_based_report(
-            window, reason=reason, first_citation=number, given=given, code=code, measured=measured
-        )
+        return draft.rule_based(reason)
     asked = gem.read(
         window, given, deadline_s=settings.gem_deadline_s, priority="PM", tokens=settings.gem_tokens, code=code
     )
     try:
         text, seconds = asyncio.run(asked)
     except GemUnavailable as missing:
-        return rule_based_report(
-            window, reason=str(missing), first_citation=number, given=given, code=code, measured=measured
-        )
-    return ground(
-        text, window, given, number, model=gem.identity, seconds=seconds, measured=measured, code=code, fold=fold
-    )
+        return draft.rule_based(str(missing))
+    return replace(draft, text=text, model=gem.identity, seconds=seconds)

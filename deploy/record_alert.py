@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.interpreter.interpretation_message import interpretation_of
-from agents.interpreter.verified import FAULT_FOUND, verified_alert
+from agents.interpreter.verified import Report, finished, mark_of, report_on_alert
 from agents.lifecycle.citation_documents import citation_of
 from agents.monitor.citations import citations_of, segment_of
 from agents.monitor.reporting import monitor_version
@@ -21,18 +21,18 @@ from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import find_episodes
 from models.ecg import Ecg, EcgSource
 from models.evidence import Evidence
+from models.grounding.draft import Draft
 from models.grounding.interpretation import GroundedInterpretation
 from models.grounding.recitation import evidence_in_window
-from models.grounding.rule_based_report import rule_based_report
-from streams.alert import Alert, Phase, Provenance, State, alert_id
+from streams.alert import Alert, Phase, Provenance, State, Verified, alert_id
 from streams.document import time_of_ns
 
 WINDOW_S = 10.0
 BED_STREAM = "record"
 _ORDER = ("PH", "PM", "PL", "PN")
 
-Reader = Callable[[Ecg, Sequence[Evidence], str], GroundedInterpretation]
-"""Interprets a window, given the alert's own evidence in samples of the window (cited as 1…k), and its code."""
+Reader = Callable[[Ecg, Sequence[Evidence], str], Draft]
+"""Drafts the interpretation of a window, given the alert's own evidence in samples of the window, and its code."""
 
 
 def window_alert(
@@ -43,12 +43,12 @@ def window_alert(
     read: Reader,
     *,
     fold: str | None = None,
-    withhold: bool = True,
+    confirm: bool = True,
 ) -> Alert:
     """The alert of the window that begins at ``start_s``; the last window of a record may be shorter.
 
-    A text of GEM's in which the verifier finds a fault gives way to the rule-based report, as in a live bed; without
-    ``withhold`` it stays (evaluation).
+    The text is written so that the verifier confirms it, as in a live bed; without ``confirm`` it stays as it comes
+    (evaluation).
 
     Raises
     ------
@@ -95,20 +95,19 @@ def window_alert(
     }
     own = citations_of(given, 0, window.n_samples, start_ns, fs)
 
-    def interpreted(interpretation: GroundedInterpretation) -> Alert:
+    def alert_with(interpretation: GroundedInterpretation, mark: Verified | None = None) -> Alert:
         new = [citation_of(c.evidence, c.n, start_ns, fs) for c in interpretation.evidence]
-        words = interpretation_of(interpretation, _ns(stop, fs))
-        alert = Alert.model_validate({**fields, "citations": own + new, "interpretation": words})
-        return alert.changed(interpretation=words.changed(verified=verified_alert(alert, window)))
+        words = interpretation_of(interpretation, _ns(stop, fs)).changed(verified=mark)
+        return Alert.model_validate({**fields, "citations": own + new, "interpretation": words})
 
-    alert = interpreted(read(window, given, code.code))
-    words = alert.interpretation
-    if withhold and words and words.source == "gem" and words.verified and not words.verified.ok:
-        report = rule_based_report(
-            window, reason=FAULT_FOUND, first_citation=len(given) + 1, given=given, code=code.code, fold=fold
-        )
-        alert = interpreted(report)
-    return alert
+    def report(interpretation: GroundedInterpretation) -> Report:
+        return report_on_alert(alert_with(interpretation), window)
+
+    draft = read(window, given, code.code)
+    if confirm:
+        return alert_with(*finished(draft, report))
+    interpretation = draft.written()
+    return alert_with(interpretation, mark_of(report(interpretation)))
 
 
 def highest_ranked(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from agents.clock import Clock
 from agents.interpreter.gem_reader import GemReader, load_gem
 from agents.interpreter.interpretation_message import message_of
 from agents.interpreter.interpretation_queue import InterpretationQueue, Waiting
-from agents.interpreter.verified import FAULT_FOUND, is_sampled, verified_message
+from agents.interpreter.verified import FAULT_FOUND, finished, is_sampled, report_on_message
 from agents.lifecycle.citation_documents import evidence_of
 from agents.settings import Settings
 from agents.worker.faust_app import raw_topic
@@ -26,8 +25,8 @@ from agents.worker.log_reader import committed_offsets, plain_consumer
 from agents.worker.sender import Incoming, Outgoing
 from agents.worker.worker import Worker, incoming_of
 from models.ecg import Ecg
-from models.evidence import Evidence
 from models.gem.errors import GemUnavailable
+from models.grounding.draft import Draft
 from models.grounding.interpretation import GroundedInterpretation
 from models.leads import independent_leads
 from models.signal.derived_leads import with_derived_leads
@@ -177,29 +176,22 @@ class Interpreter(Worker):
             await self._send_rule_based(segment, event, f"GEM failed on this segment: {type(error).__name__}")
             return
         self._why_no_gem = ""
+        text, seconds = answer
+        draft = Draft(measured=measured, given=given, code=segment.code, text=text, model=gem.identity, seconds=seconds)
         try:
-            interpretation = await loop.run_in_executor(
-                self._threads, _grounded, gem, answer, measured, given, segment.code
-            )
-            message = await self._message(segment, interpretation)
+            interpretation, message = await loop.run_in_executor(self._threads, self._finished, segment, draft)
         except Exception as error:
             log.exception("the text on alert %s cannot be grounded", segment.alert_id)
             await self._send_rule_based(segment, event, f"GEM's text cannot be checked: {type(error).__name__}")
-            return
-        mark = message.interpretation.verified
-        if interpretation.source == "gem" and mark is not None and not mark.ok:
-            self.metrics.gem_withheld.inc()
-            await self._send_rule_based(segment, event, FAULT_FOUND)
             return
         await self._send(event, interpretation, message)
 
     async def _send_rule_based(self, segment: FlaggedSegment, event: Any, reason: str) -> None:
         """Send a rule-based report; a segment on which that raises is dead-lettered, and the others go on."""
         try:
-            interpretation = await asyncio.get_running_loop().run_in_executor(
-                self._threads, _rule_based, segment, reason, self.settings.weights_fold
+            interpretation, message = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._rule_based, segment, reason
             )
-            message = await self._message(segment, interpretation)
         except Exception as error:
             log.exception("no report on the segment of alert %s", segment.alert_id)
             rejected = incoming_of(event.message)
@@ -208,19 +200,28 @@ class Interpreter(Worker):
             return
         await self._send(event, interpretation, message)
 
-    async def _message(self, segment: FlaggedSegment, interpretation: GroundedInterpretation) -> InterpretationMessage:
-        """The message to the monitor, with the mark of the verifier where the alert is among those verified."""
-        message = message_of(segment, interpretation, self.clock.now_ns())
-        if not is_sampled(segment.alert_id, self.settings.verify_share):
-            return message
-        try:
-            mark = await asyncio.get_running_loop().run_in_executor(self._threads, verified_message, segment, message)
-        except Exception:  # the interpretation goes out without a mark
-            log.exception("alert %s cannot be verified", segment.alert_id)
-            self.metrics.verified.labels("failed").inc()
-            return message
-        self.metrics.verified.labels("ok" if mark.ok else "wrong").inc()
-        return message.changed(interpretation=message.interpretation.changed(verified=mark))
+    def _rule_based(self, segment: FlaggedSegment, reason: str) -> tuple[GroundedInterpretation, InterpretationMessage]:
+        return self._finished(segment, _rule_based_draft(segment, reason, self.settings.weights_fold))
+
+    def _finished(self, segment: FlaggedSegment, draft: Draft) -> tuple[GroundedInterpretation, InterpretationMessage]:
+        """The interpretation of a draft and its message, verified where the alert is among those verified."""
+
+        def message(interpretation: GroundedInterpretation) -> InterpretationMessage:
+            return message_of(segment, interpretation, self.clock.now_ns())
+
+        if is_sampled(segment.alert_id, self.settings.verify_share):
+            try:
+                interpretation, mark = finished(draft, lambda found: report_on_message(segment, message(found)))
+            except Exception:  # the interpretation goes out without a mark
+                log.exception("alert %s cannot be verified", segment.alert_id)
+                self.metrics.verified.labels("failed").inc()
+            else:
+                self.metrics.verified.labels("ok" if mark.ok else "wrong").inc()
+                self.metrics.gem_withheld.inc(interpretation.reason == FAULT_FOUND)
+                out = message(interpretation)
+                return interpretation, out.changed(interpretation=out.interpretation.changed(verified=mark))
+        interpretation = draft.written()
+        return interpretation, message(interpretation)
 
     async def _send(self, event: Any, interpretation: GroundedInterpretation, message: InterpretationMessage) -> None:
         await self.sender.send([Outgoing(self.topics.interpretations, message.bed_stream, message.to_json())])
@@ -257,13 +258,11 @@ def _ecg_of(segment: FlaggedSegment) -> Ecg:
     return with_derived_leads(segment.window.to_ecg(segment.start_ns))
 
 
-def _rule_based(segment: FlaggedSegment, reason: str, fold: str | None) -> GroundedInterpretation:
-    from models.grounding.rule_based_report import rule_based_report
+def _rule_based_draft(segment: FlaggedSegment, reason: str, fold: str | None) -> Draft:
+    from models.grounding.segment_measurements import measure_segment
 
     given = [evidence_of(c) for c in segment.citations]
-    return rule_based_report(
-        _ecg_of(segment), reason=reason, first_citation=len(given) + 1, given=given, code=segment.code, fold=fold
-    )
+    return Draft(measured=measure_segment(_ecg_of(segment), fold=fold), given=given, code=segment.code, reason=reason)
 
 
 def _measured(ecg: Ecg, code: str, fold: str | None) -> tuple[SegmentMeasurements, str]:
@@ -273,21 +272,3 @@ def _measured(ecg: Ecg, code: str, fold: str | None) -> tuple[SegmentMeasurement
 
     measured = measure_segment(ecg, fold=fold)
     return measured, reason_against_gem(measured, code)
-
-
-def _grounded(
-    gem: GemReader, answer: tuple[str, float], measured: SegmentMeasurements, given: Sequence[Evidence], code: str
-) -> GroundedInterpretation:
-    from models.grounding.ground import ground
-
-    text, seconds = answer
-    return ground(
-        text,
-        measured.ecg,
-        given,
-        len(given) + 1,
-        model=gem.identity,
-        seconds=seconds,
-        measured=measured,
-        code=code,
-    )

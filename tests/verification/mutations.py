@@ -54,7 +54,7 @@ def interpreted(records: Sequence[Path], start_s: float, *, gem: bool = False) -
     settings = Settings()
     limits, read = settings.limits_of("", "", {}), load_reader(None, not gem)
     for record in records:
-        alert = window_alert(read_ecg(str(record)), start_s, limits, settings.rhythm, read)
+        alert = window_alert(read_ecg(str(record)), start_s, limits, settings.rhythm, read, confirm=False)
         yield case_of(str(record), start_s, alert.model_dump(mode="json", by_alias=True))
 
 

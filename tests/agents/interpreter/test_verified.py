@@ -10,11 +10,13 @@ import pytest
 
 from agents.clock import ManualClock
 from agents.interpreter.service import Interpreter
-from agents.interpreter.verified import FAULT_FOUND
+from agents.interpreter.verified import FAULT_FOUND, Report, finished
 from agents.lifecycle.citation_documents import citation_of
 from agents.settings import Settings
 from models.evidence import Criterion, Evidence
-from models.grounding.interpretation import ModelIdentity
+from models.grounding.draft import Draft
+from models.grounding.interpretation import GroundedInterpretation, ModelIdentity
+from models.grounding.segment_measurements import measure_segment
 from streams.alert import Interpretation, InterpretationMessage
 from streams.wire import FlaggedSegment, encode_flagged
 from tests.agents.interpreter.test_isolation import SEGMENT, Event, Sent
@@ -75,12 +77,47 @@ async def test_a_true_text_carries_the_mark(workers: Any) -> None:
     assert counted(worker, "ok") == 1 and counted(worker, "wrong") == 0
 
 
-async def test_a_text_with_a_fault_gives_way_to_the_rule_based_report(workers: Any) -> None:
+async def test_a_false_citation_of_the_alarm_is_marked(workers: Any) -> None:
     worker = workers()
     words = await interpreted(worker, tachycardia(190.0))
-    assert (words.source, words.reason) == ("measured", FAULT_FOUND)
-    assert words.verified is not None and not words.verified.ok  # the alert's own citation is the fault
-    assert counted(worker, "wrong") == 2
+    assert words.verified is not None and not words.verified.ok
+    assert counted(worker, "wrong") == 1
+
+
+def report(*, sentence: str = "right", wrong: tuple[int, ...] = (), numbers: int = 0) -> Report:
+    """A report of the verifier on citations 1 to ``numbers`` and one sentence."""
+    citations = [
+        {"n": n, "verdict": "wrong" if n in wrong else "right", "why": "measured inf" if n in wrong else ""}
+        for n in range(1, numbers + 1)
+    ]
+    ok = sentence == "right" and not wrong
+    said = [{"text": "", "verdict": sentence, "why": ""}]
+    return {"id": "1", "ok": ok, "alert": [], "citations": citations, "sentences": said}
+
+
+def test_a_sentence_of_gems_that_is_wrong_gives_way_to_the_rule_based_report() -> None:
+    draft = Draft(measured=measure_segment(ecg(10)), text="The rhythm is regular.", model=Says.identity)
+    words, mark = finished(draft, lambda i: report(sentence="wrong" if i.source == "gem" else "right"))
+    assert (words.source, words.reason, mark.ok) == ("measured", FAULT_FOUND, True)
+
+
+def test_a_measurement_that_is_not_confirmed_is_left_out_with_those_that_depend_on_it() -> None:
+    draft = Draft(measured=measure_segment(ecg(10)), reason="test")
+
+    def check(words: GroundedInterpretation) -> Report:
+        rates = tuple(c.n for c in words.evidence if c.evidence.measure == "HR")
+        return report(wrong=rates, numbers=len(words.evidence))
+
+    assert " bpm" in draft.written().text and "egular rhythm" in draft.written().text
+    words, mark = finished(draft, check)
+    assert mark.ok and " bpm" not in words.text and "egular rhythm" not in words.text
+    assert "The rhythm cannot be named." in words.text and "QRS" in words.text
+
+
+def test_what_stays_wrong_is_sent_with_a_mark_that_says_so() -> None:
+    draft = Draft(measured=measure_segment(ecg(10)), reason="test")
+    words, mark = finished(draft, lambda _: report(sentence="wrong"))
+    assert words.source == "measured" and not mark.ok
 
 
 async def test_without_a_share_nothing_is_verified(workers: Any) -> None:
