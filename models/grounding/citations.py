@@ -1,9 +1,10 @@
 """Verdicts in the text: ``[n]`` after a supported claim, "(not confirmed)" after a finding that nothing supports.
 
 Input: a text without markup and its judged claims. Output: the text to publish and each claim at its position in it, in
-Unicode code points. Left out of the text: clauses with a contradicted claim or with a number that was not measured, and
-repeats. A supported number is replaced by the value that it cites. Markup of the model's own is removed first: numbers
-that a model wrote are not citations.
+Unicode code points. Left out of the text: clauses with a contradicted claim, with a number that was not measured, with
+a normal ECG that is not confirmed, or with an ST level whose sign is not that of the deviation named; and repeats.
+A supported number is replaced by the value that it cites. Markup of the model's own is removed first: numbers that a
+model wrote are not citations.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def mark_verdicts(
         Those of the text, and with positions None the contradicted and unsupported ones that are not in it.
     """
     judged = [replace(j, verdict="unsupported") if j.verdict == "supported" and not j.evidence else j for j in judged]
+    judged = _with_signs(text, judged)
     out, stated, previous = _Writer(text, judged, numbering), set[Statement](), 0
     for begin, piece in sentences(text):
         words = piece.lstrip()
@@ -81,6 +83,22 @@ def mark_verdicts(
     return out.text, out.claims()
 
 
+def _with_signs(text: str, judged: Sequence[JudgedClaim]) -> list[JudgedClaim]:
+    """The claims, an ST level contradicted where its sign is not that of the deviation named before it."""
+    out, sign, until = [], 0, 0
+    for j in judged:
+        claim = j.claim
+        if claim.start >= until:  # another sentence
+            sign, until = 0, next((b + len(s) for b, s in sentences(text) if b <= claim.start < b + len(s)), len(text))
+        if claim.kind == "finding" and claim.subject in _ST_SIGN:
+            sign = _ST_SIGN[claim.subject] if claim.present else 0
+        elif claim.subject == "ST" and j.verdict == "supported" and (j.value or 0.0) * sign < 0:
+            j = replace(j, verdict="contradicted", rule=f"{j.rule}; the sign is not that of the deviation named")
+        out.append(j)
+    return out
+
+
+_ST_SIGN = {"ST_ELEVATED": 1, "ST_DEPRESSED": -1}
 Statement = tuple[str, bool, tuple[str, ...], str | None, float | None]
 
 
@@ -93,15 +111,13 @@ def _kept(sentence: Sentence, judged: Sequence[JudgedClaim], stated: set[Stateme
     kept = []
     for k, clause in enumerate(sentence.clauses):
         own = [j for j in judged if clause.start <= j.claim.start < clause.end]
-        wrong = any(
-            j.verdict == "contradicted" or (j.verdict == "unsupported" and j.claim.kind == "number") for j in own
-        )
+        wrong = any(j.verdict == "contradicted" or (j.verdict == "unsupported" and _is_left_out(j)) for j in own)
         new = {_statement(j.claim) for j in own}
         if wrong or (own and new <= stated):
             if k == 0 and sentence.has_head:
                 return []
             continue
-        stated |= new
+        stated |= new | {(subject, present, (), None, None) for subject, present, *_, value in new if value is None}
         kept.append(k)
     if kept == [0] and sentence.has_head and not _claims_in(sentence.clauses[0], judged):
         return []  # a label without items
@@ -110,6 +126,11 @@ def _kept(sentence: Sentence, judged: Sequence[JudgedClaim], stated: set[Stateme
         if not first_kept.opens_alone and first_kept.start not in {j.claim.start for j in judged}:
             return []  # what is left hangs on the words that are left out
     return kept
+
+
+def _is_left_out(judged: JudgedClaim) -> bool:
+    """Whether an unsupported claim is left out of the text in place of being marked: numbers, and a normal ECG."""
+    return judged.claim.kind == "number" or (judged.claim.subject == "NORMAL_ECG" and judged.claim.present)
 
 
 def _claims_in(clause: Clause, judged: Sequence[JudgedClaim]) -> bool:

@@ -19,14 +19,8 @@ from models.grounding.rule_results import (
 from models.grounding.segment_measurements import SegmentMeasurements
 from models.leads import STANDARD_12
 from models.normal_limits import (
-    AXIS_LEFT_DEG,
-    AXIS_RIGHT_DEG,
-    PR_SHORT_MS,
     SINUS_BRADYCARDIA_BPM,
-    ST_DEVIATION_MV,
 )
-
-NORMAL_ST_LEADS = 8  # ST measured in as many leads, before an ECG is called normal
 
 
 def judge_finding(claim: ExtractedClaim, measured: SegmentMeasurements) -> tuple[Verdict, str, tuple[Evidence, ...]]:
@@ -61,26 +55,16 @@ def _conduction(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleRes
 
 
 def _normal_ecg(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
-    """A normal ECG needs every measurement normal; one measured abnormality contradicts it."""
-    words = "rhythm, rate, intervals, axis and ST all measured normal"
-    results = [rule(claim_of(claim, name), measured) for name, rule in _ABNORMAL.items()]
-    abnormal = [r for r in results if r[0] is True]
+    """A normal ECG: one measured abnormality contradicts it; no measurement confirms it.
+
+    Hypertrophy, old infarction and changes of repolarisation leave rhythm, rate, intervals, axis and ST normal: of 16
+    such windows of LUDB, PTB-XL and the 2021 samples 4 are normal by their reference.
+    """
+    words = "one measured abnormality contradicts it; normal measurements do not confirm it"
+    abnormal = [r for r in (rule(claim_of(claim, name), measured) for name, rule in _ABNORMAL.items()) if r[0] is True]
     if abnormal or measured.p_waves is False:
         return False, words, abnormal[0][2] if abnormal else evidence_of(measured, "ABSENT_P")
-    sinus = rhythm_rules.sinus(claim_of(claim, "SINUS"), measured)[0]
-    pr, axis = measured.value("PR"), measured.axis_deg
-    complete = (
-        sinus is True
-        and measured.regular is not False
-        and pr is not None
-        and round(pr) >= PR_SHORT_MS
-        and axis is not None
-        and AXIS_LEFT_DEG <= axis <= AXIS_RIGHT_DEG
-        and measured.value("QTcF") is not None
-        and len(measured.st) >= NORMAL_ST_LEADS
-        and all(abs(e.value) < ST_DEVIATION_MV for x, e in measured.st.items() if x != "aVR")
-    )
-    return (True if complete else None), words, evidence_of(measured, "HR", "PR", "QRS", "QTcF")
+    return None, words, ()
 
 
 def _very_slow(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:

@@ -43,7 +43,6 @@ from models.normal_limits import (
 )
 
 ALARM_CITATION = "the alarm's own citation"
-SAME_RATE_BPM = 10.0  # between the alarm's rate and the segment's, up to which QT is reported beside the alarm's
 UNTITLED = frozenset({"INTERPRETATION", "AFIB_END"})
 """Codes whose title is no finding of the segment."""
 _PHRASES = {
@@ -194,6 +193,7 @@ def write_alarm(report: ReportText, given: Sequence[Evidence], code: str = "") -
 
 def _write_alarm_citation(report: ReportText, evidence: Evidence, title: str) -> None:
     met = "" if evidence.criterion is None else f" ({evidence.criterion.rule})"
+    met = "" if met in report.text else met  # one rule may rest on several values
     wave = f"a {evidence.wave} wave of" if evidence.measure == "AMPLITUDE" else ""
     name = wave or _PHRASES.get(evidence.measure, evidence.measure)
     opening = f"{title}: the alarm rests on " if title else "The alarm rests on "
@@ -362,9 +362,7 @@ def _write_intervals(report: ReportText, measured: SegmentMeasurements, code: st
     parts = [(name, measured.evidence[name]) for name in ("PR", "QRS", "QT", "QTcF") if name in measured.evidence]
     if measured.p_waves is not True or _opposed(code, "P_WAVES"):
         parts = [part for part in parts if part[0] != "PR"]
-    rates = [e.value for e in report.numbering.given if e.measure == "HR"]
-    hr = measured.value("HR")
-    if rates and (hr is None or abs(hr - rates[0]) > SAME_RATE_BPM):  # QT at another rate than the one displayed
+    if not measured.at_rate_of(report.numbering.given):
         parts = [part for part in parts if not part[0].startswith("QT")]
     if not parts:
         report.add("No interval could be measured. ")

@@ -39,6 +39,7 @@ WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller wav
 CONDUCTED_BEATS = 8  # consecutive, without a ventricular or paced beat between: fewer do not show irregular conduction
 REPEATING_RR = 0.05  # median change between every second (third) RR / mean RR; below it the irregularity is a pattern
 QTC_SCATTER_MS = 20.0  # between QTcF by the mean and by the median RR; above, no QTc is reported
+SAME_RATE_BPM = 10.0  # between the alarm's rate and the segment's, up to which QT is reported beside the alarm's
 FIBRILLATING_LEADS = 0.75  # share of the usable leads
 
 
@@ -150,6 +151,11 @@ class SegmentMeasurements:
         if variability >= IRREGULAR_RR and self.rr_change is not None and self.rr_change < EVEN_RR:
             return None
         return True if variability <= REGULAR_RR else False if variability >= IRREGULAR_RR else None
+
+    def at_rate_of(self, given: Sequence[Evidence]) -> bool:
+        """Whether the alarm's evidence has no rate, or about that of the segment: QT belongs to the rate beside it."""
+        rates, hr = [e.value for e in given if e.measure == "HR"], self.value("HR")
+        return not rates or (hr is not None and abs(hr - rates[0]) <= SAME_RATE_BPM)
 
     def wave_evidence(self, lead: str, wave: str) -> Evidence | None:
         """Height of a wave as evidence; None where the lead has no such wave."""

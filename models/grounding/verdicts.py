@@ -89,6 +89,8 @@ def judge_claim(
         rate = next((e for e in given if e.measure == claim.subject == "HR"), None)
         if rate is not None and claim.present:  # one rate a text: that of the alarm
             return JudgedClaim(claim, "contradicted", f"the alarm cites {rate.value:.0f} bpm", (rate,))
+        if claim.subject in ("QT", "QTc", "QTcF") and not measured.at_rate_of(given):
+            return JudgedClaim(claim, "unsupported", "QT was measured at another rate than the alarm's")
         return _judge_number(claim, measured)
     verdict, rule, evidence = judge_finding(claim, measured)
     return JudgedClaim(claim, verdict, rule, evidence)

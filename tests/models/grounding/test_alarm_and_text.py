@@ -199,6 +199,41 @@ def test_sinus_rhythm_and_a_normal_ecg_need_every_abnormal_finding_to_be_absent(
     assert _verdict("NORMAL_ECG", replace(SINUS, axis_deg=110)) != "supported"
 
 
+def test_normal_measurements_do_not_make_a_normal_ecg_and_the_text_does_not_have_it() -> None:
+    assert _verdict("NORMAL_ECG", SINUS) != "supported"
+    words = ground("Conclusion: normal ECG, sinus rhythm.", SINUS.ecg, measured=SINUS)
+    assert words.text.startswith("Conclusion: sinus rhythm [")
+    assert words.counts["unsupported"] + words.counts["contradicted"] == 1
+
+
+def test_an_st_level_of_the_other_sign_is_not_in_the_text() -> None:
+    up, down = (Evidence("ST", mv, (lead,), 1000, 1080) for mv, lead in ((0.21, "V2"), (-0.24, "III")))
+    measured = replace(SINUS, st={"V2": up, "III": down})
+    said = "ST elevation: ST 0.21 mV in V2 and ST -0.24 mV in III. Conclusion: ST elevation, narrow QRS."
+    words = ground(said, SINUS.ecg, measured=measured)
+    assert "-0.24" not in words.text and "0.21 mV" in words.text
+    assert words.text.count("ST elevation") == 1  # not repeated in the conclusion
+
+
+def test_qt_is_not_stated_beside_an_alarm_at_another_rate() -> None:
+    qt = SINUS.value("QT")
+    said = f"QT {qt:.0f} ms. The QRS is narrow."
+    assert "QT" in ground(said, SINUS.ecg, measured=SINUS).text
+    assert " QT" not in ground(said, SINUS.ecg, GIVEN, 2, measured=SINUS, code="VTACH").text
+    rate = ground("HR 72 bpm. The rhythm is regular.", SINUS.ecg, GIVEN, 2, measured=SINUS, code="TACHY").text
+    assert "72 bpm" not in rate and "133 bpm" in rate
+
+
+def test_a_rule_that_rests_on_two_values_is_written_once() -> None:
+    rule = Criterion("two ventricular beats in a row", 2.0, "test")
+    given = [
+        Evidence("HR", 92.0, ("II",), 600, 900, criterion=rule),
+        Evidence("QRS", 140.0, ("II",), 600, 670, criterion=rule),
+    ]
+    text = rule_based_report(SINUS.ecg, reason=None, given=given, code="VPAIR", measured=SINUS).text
+    assert text.count("two ventricular beats in a row") == 1
+
+
 def test_atrial_fibrillation_needs_irregular_conduction_without_ectopy() -> None:
     assert _verdict("AFIB", AF) == "supported"
     assert _verdict("AFIB", replace(AF, conducted=None)) == "unsupported"
