@@ -101,7 +101,7 @@ def _event(
 ) -> dict[str, Any]:
     fs = ecg.fs_hz
     code = CODES[episode.code]
-    citations = citations_of(episode.evidence, 0, ecg.n_samples, 0, fs)
+    citations = citations_of(episode.evidence, 0, fs)
     return {
         "code": code.code,
         "kind": code.kind,

@@ -93,7 +93,7 @@ def window_alert(
         "segment": segment_of(start_ns, window.n_samples, fs),
         "provenance": Provenance(monitor=monitor_version()),
     }
-    own = citations_of(given, 0, window.n_samples, start_ns, fs)
+    own = citations_of(given, start_ns, fs)
 
     def alert_with(interpretation: GroundedInterpretation, mark: Verified | None = None) -> Alert:
         new = [citation_of(c.evidence, c.n, start_ns, fs) for c in interpretation.evidence]

@@ -7,6 +7,7 @@ rate.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 MEASURES = {
     "RR": "s",
@@ -25,6 +26,23 @@ MEASURES = {
     "SILENCE": "s",
 }
 """Every measure that can be cited, and its unit ("" is a plain number)."""
+TOLERANCE = {
+    "HR": 3.0,
+    "PR": 10.0,
+    "QRS": 10.0,
+    "P": 10.0,
+    "QT": 20.0,
+    "QTc": 20.0,
+    "QTcF": 20.0,
+    "RR": 0.020,
+    "ST": 0.05,
+    "AMPLITUDE": 0.10,
+}
+"""Two values within this of each other are the same value, in the unit of the measure. Those of the intervals follow
+the limits of IEC 60601-2-25 for global intervals."""
+OF_A_WAVE = frozenset({"P", "QRS", "PR", "QT", "QTc", "QTcF", "ST"})
+"""Measures between the boundaries of a beat's waves."""
+OVER_MEDIAN: Literal["median"] = "median"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +75,15 @@ class Evidence:
     value : float
         In the measure's unit.
     leads : tuple of str
-        Leads it was measured on.
+        Leads that show it: those it was measured on, or of a median those whose own value is within `TOLERANCE`.
     start, end : int
         Samples; re-measuring over this span gives ``value``.
     beats : tuple of BeatSpan
         The beats inside the span, where the measure is one of beats.
     criterion : Criterion or None
         The alarm rule that it met.
+    over : str or None
+        ``median`` where the value is the median over the leads that were measured.
     over_s : float or None
         For a rule over a longer time: that time, s; the span then holds one instance.
     wave : str or None
@@ -85,6 +105,7 @@ class Evidence:
     wave: str | None = None
     confidence: float = 1.0
     method: str = ""
+    over: Literal["median"] | None = None
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:

@@ -66,6 +66,7 @@ class CriterionDoc(Document):
 class Citation(Document):
     """A measured value and its place: ``leads``, ``start_sample`` to ``end_sample`` of the segment.
 
+    ``leads`` show the value within its tolerance; ``over`` is ``median`` where it is the median over the leads.
     ``reason`` of a CANNOT_ANALYZE says why the ECG could not be judged.
     """
 
@@ -80,6 +81,7 @@ class Citation(Document):
     end_s: float
     start_sample: int
     end_sample: int
+    over: Literal["median"] | None = None
     over_s: float | None = None
     wave: str | None = None
     beats: list[BeatCitation] = []

@@ -2,7 +2,8 @@
 
 Input: evidence in samples of a signal segment. Output: the span of the strip, `Segment` and `Citation`, with positions
 relative to the strip's start at the original sampling rate (docs/consume.md). A citation never points outside its
-strip: evidence over a longer time is cut to the beats that the strip has, and `over_s` is the whole time.
+strip: evidence over a longer time is cut to the beats, or to the part of the pause, that the strip has, and `over_s` is
+the whole time.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from dataclasses import replace
 
 from agents.lifecycle.citation_documents import citation_of
 from agents.monitor.signal_buffer import SignalBuffer
-from models.evidence import Evidence
+from models.evidence import OF_A_WAVE, BeatSpan, Evidence
+from models.measurement.intervals import clear_of_edges
+from models.normal_limits import NAMED_RHYTHM_BEATS
 from streams.alert import Citation, Segment
 from streams.document import time_of_ns
 
+MIN_SILENCE_S = 1.0  # a shorter part of a pause shows nothing
 LEAD_IN_S = 0.5  # signal shown before the first cited beat, so that its P wave is on the strip
 
 
@@ -35,12 +39,15 @@ def choose_span(
     return start, min(max(stop, start + length), buffer.end)
 
 
-def citations_of(
-    evidence: Sequence[Evidence], start: int, stop: int, start_ns: int, fs_hz: float, first: int = 1
-) -> list[Citation]:
-    """The evidence that the segment from sample ``start`` to ``stop`` shows, numbered from ``first``."""
-    inside = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
-    return [citation_of(e.shifted(-start), n, start_ns, fs_hz) for n, e in enumerate(inside, first)]
+def evidence_on_strip(evidence: Sequence[Evidence], start: int, stop: int, fs_hz: float) -> tuple[Evidence, ...]:
+    """The evidence as far as the segment from sample ``start`` to ``stop`` shows it, in samples of the segment."""
+    shown = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
+    return tuple(e.shifted(-start) for e in shown)
+
+
+def citations_of(evidence: Sequence[Evidence], start_ns: int, fs_hz: float, first: int = 1) -> list[Citation]:
+    """Citations numbered from ``first`` of evidence in samples of the segment, which begins at ``start_ns``."""
+    return [citation_of(e, n, start_ns, fs_hz) for n, e in enumerate(evidence, first)]
 
 
 def segment_of(start_ns: int, n_samples: int, fs_hz: float) -> Segment:
@@ -51,12 +58,24 @@ def segment_of(start_ns: int, n_samples: int, fs_hz: float) -> Segment:
 def _cut(e: Evidence, start: int, stop: int, fs_hz: float) -> Evidence | None:
     """The evidence as far as the segment shows it; None where it shows nothing of it."""
     if start <= e.start and e.end <= stop:
-        return e
+        whole = e.measure not in OF_A_WAVE or clear_of_edges(e.start - start, e.end - start, stop - start, fs_hz)
+        return e if whole else None
+    over_s = e.over_s if e.over_s is not None else round((e.end - e.start) / fs_hz, 3)
+    if e.measure in ("RR", "SILENCE") and len(e.beats) < 2:  # a pause longer than the segment
+        return _silence(e, max(e.start, start), min(e.end, stop), fs_hz, over_s)
     beats = tuple(b for b in e.beats if start <= b.start and b.end <= stop)
-    if not beats or e.measure not in ("HR", "RR"):
+    if len(beats) < NAMED_RHYTHM_BEATS - 1 or e.measure not in ("HR", "RR"):
         return None
-    whole_s = e.over_s if e.over_s is not None else round((e.end - e.start) / fs_hz, 3)
     first, last = beats[0].start, beats[-1].end
     seconds = (last - first) / fs_hz / len(beats)
     value = round(60.0 / seconds, 1) if e.measure == "HR" else round(seconds, 4)
-    return replace(e, start=first, end=last, beats=beats, value=value, over_s=whole_s)
+    return replace(e, start=first, end=last, beats=beats, value=value, over_s=over_s)
+
+
+def _silence(e: Evidence, start: int, end: int, fs_hz: float, over_s: float) -> Evidence | None:
+    """The part of a time without a beat that the segment shows."""
+    if end - start < MIN_SILENCE_S * fs_hz:
+        return None
+    value = round((end - start) / fs_hz, 4)
+    span = (BeatSpan(start, start, end, value),)
+    return replace(e, measure="SILENCE", start=start, end=end, beats=span, value=value, over_s=over_s)

@@ -13,10 +13,11 @@ from agents.lifecycle.condition import MONITOR_CODES, ConditionReport, priority_
 from agents.lifecycle.matching import alert_of
 from agents.lifecycle.outputs import Strip
 from agents.monitor.analysis import Analysis
-from agents.monitor.citations import choose_span, citations_of, segment_of
+from agents.monitor.citations import choose_span, citations_of, evidence_on_strip, segment_of
 from agents.monitor.encoder_flags import Raised
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
+from models.grounding.recitation import evidence_in_window
 from streams.alert import Alert, EncoderInfo, Provenance, WindowRange
 from streams.bed import Bed
 from streams.document import ns_of_time
@@ -130,11 +131,14 @@ class Reporter:
         window, derived = self.window(bed, analysis, start, stop)
         start_ns = buffer.instant_ns(start)
         segment = segment_of(start_ns, window.n_samples, fs_hz)
+        evidence = evidence_on_strip(episode.evidence, start, stop, fs_hz)
+        if not evidence:  # a rule over a longer time than the strip: an instance is measured on the strip
+            evidence = evidence_in_window(episode, start, buffer.span(start, stop))
         epoch, first, last = analysis.messages(start, stop)
         self._windows[episode.code, ns_of_time(segment.start)] = window
         return replace(
             report,
-            citations=tuple(citations_of(episode.evidence, start, stop, start_ns, fs_hz)),
+            citations=tuple(citations_of(evidence, start_ns, fs_hz)),
             derived_leads=tuple(lead for lead in derived if lead in episode.leads),
             segment=segment,
             provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),

@@ -87,7 +87,7 @@ def _qtc(measured: SegmentMeasurements) -> float | None:
 
 
 def qt_long(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
-    """QTcF over 455 ms."""
+    """QTcF over the limit of `qtc_long_ms`."""
     limit_ms = qtc_long_ms(measured.ecg.sex)
     return over(_qtc(measured), limit_ms, QT_BAND), f"QTcF over {limit_ms:.0f} ms", evidence_of(measured, "QTcF")
 

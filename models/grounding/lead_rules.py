@@ -115,9 +115,10 @@ def low_voltage(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleRes
 
 def lvh(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """Left ventricular hypertrophy by Sokolow and Lyon; never contradicted."""
-    s = measured.waves.get(("V1", "S"))
-    r = [measured.waves[x, "R"].mv for x in ("V5", "V6") if (x, "R") in measured.waves]
+    s = measured.wave_evidence("V1", "S")
+    r = [e for lead in ("V5", "V6") if (e := measured.wave_evidence(lead, "R")) is not None]
+    words = "S in V1 and R in V5 or V6, 3.5 mV together"
     if s is None or not r:
-        return None, "Sokolow-Lyon: S in V1 and R in V5 or V6", ()
-    evidence = tuple(e for e in (measured.wave_evidence("V1", "S"), measured.wave_evidence("V5", "R")) if e is not None)
-    return (True if max(r) - s.mv >= LVH_MV else None), "S in V1 and R in V5 or V6, 3.5 mV together", evidence
+        return None, words, ()
+    larger = max(r, key=lambda e: e.value)
+    return (True if larger.value - s.value >= LVH_MV else None), words, (s, larger)

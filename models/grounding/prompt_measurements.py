@@ -24,7 +24,7 @@ from models.normal_limits import (
     ST_DEVIATION_MV,
     T_INVERTED_MV,
     T_UPRIGHT_LEADS,
-    qtc_long_ms,
+    is_qtc_long,
 )
 
 MAX_ST_LEADS = 4
@@ -48,7 +48,7 @@ _BEYOND_LIMIT: dict[str, tuple[str, Callable[[float, str], bool]]] = {
     "fast rate": ("HR", lambda bpm, sex: round(bpm) > HR_HIGH_BPM),
     "long PR": ("PR", lambda ms, sex: round(ms) > PR_LONG_MS),
     "wide QRS": ("QRS", lambda ms, sex: round(ms) >= QRS_WIDE_MS),
-    "long QTcF": ("QTcF", lambda ms, sex: round(ms) > qtc_long_ms(sex)),
+    "long QTcF": ("QTcF", is_qtc_long),
 }
 """The rules leave a band round each limit; a descriptor also needs the listed number beyond the limit itself."""
 

@@ -13,11 +13,10 @@ from dataclasses import replace
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.fibrillation_features import WINDOW_S
 from models.ecg import Ecg
-from models.evidence import BeatSpan, Evidence
+from models.evidence import OF_A_WAVE, BeatSpan, Evidence
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, wave_height
 
-OF_A_WAVE = frozenset({"P", "QRS", "PR", "QT", "QTc", "QTcF", "ST"})
 RATE_ACCURACY = 0.05  # share of the limit within which a value still meets it
 
 

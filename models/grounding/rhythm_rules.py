@@ -18,16 +18,17 @@ from models.grounding.rule_results import (
     over,
     under,
 )
-from models.grounding.segment_measurements import EVEN_RR, IRREGULAR_RR, SegmentMeasurements
+from models.grounding.segment_measurements import EVEN_RR, SegmentMeasurements
 from models.normal_limits import (
     HR_HIGH_BPM,
     HR_LOW_BPM,
+    IRREGULAR_RR,
     LONG_PAUSE_S,
     PAUSE_S,
     PR_LONG_MS,
     QRS_WIDE_MS,
     SINUS_BRADYCARDIA_BPM,
-    qtc_long_ms,
+    is_qtc_long,
 )
 
 RATE_BAND, PAUSE_BAND_S = 3.0, 0.2
@@ -58,7 +59,7 @@ def sinus(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
         and round(pr) <= PR_LONG_MS
         and qrs is not None
         and round(qrs) < QRS_WIDE_MS
-        and (qtc is None or round(qtc) <= qtc_long_ms(measured.ecg.sex))
+        and (qtc is None or not is_qtc_long(qtc, measured.ecg.sex))
     )
     return (True if normal else None), f"{words}; rate, PR, QRS and QTc normal, no ectopy, no pause", evidence
 

@@ -39,7 +39,7 @@ from models.normal_limits import (
     QTC_SHORT_MS,
     ST_DEVIATION_MV,
     T_UPRIGHT_LEADS,
-    qtc_long_ms,
+    is_qtc_long,
 )
 
 ALARM_CITATION = "the alarm's own citation"
@@ -387,7 +387,7 @@ def interval_note(name: str, value_ms: float, sex: str = "") -> str:
     if name == "QRS":
         return "wide" if value_ms >= QRS_WIDE_MS else "borderline" if value_ms > QRS_SLIGHTLY_WIDE_MS else ""
     if name in ("QTc", "QTcF"):
-        return "prolonged" if value_ms > qtc_long_ms(sex) else "short" if value_ms < QTC_SHORT_MS else ""
+        return "prolonged" if is_qtc_long(value_ms, sex) else "short" if value_ms < QTC_SHORT_MS else ""
     return ""
 
 

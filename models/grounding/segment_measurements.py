@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,22 +23,24 @@ from models.evidence import BeatSpan, Evidence
 from models.grounding.conduction import Degree, block_degree, blocked_p_waves, paced_beats
 from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import Fiducials, MeasuredBeat
-from models.measurement.intervals import clear_of_edges, interval_evidence, wave_height, wave_level
-from models.measurement.measure import measure, qt_fridericia
-from models.normal_limits import PAUSE_S, Q_WAVE_MV, Q_WAVE_SHARE
+from models.measurement.intervals import clear_of_edges, share_without_p, wave_height, wave_level
+from models.measurement.measure import Measurement, measure
+from models.measurement.rhythm_beats import rhythm_beats
+from models.measurement.window_evidence import interval_evidence
+from models.normal_limits import IRREGULAR_RR, Q_WAVE_MV, Q_WAVE_SHARE
 from models.signal.mains import ecg_without_mains
+from models.signal.quality import NOISY
+from models.signal.span_quality import SpanQuality
 
 METHOD = "segment 1"  # name and version of these measurements, as cited
 P_PRESENT_SHARE = 0.7  # of the conducted beats: from this share on P waves are present
 P_ABSENT_SHARE = 0.2  # down to this share they are absent; between the two neither
 REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is regular (sinus arrhythmia starts near 0.1)
-IRREGULAR_RR = 0.12  # from which it is irregular
 EVEN_RR = 0.03  # median change between successive RR / mean RR; below it the variability is a change of rate
 RHYTHM_BEATS = 4  # fewer do not decide regularity
 WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not reported
 CONDUCTED_BEATS = 8  # consecutive, without a ventricular or paced beat between: fewer do not show irregular conduction
 REPEATING_RR = 0.05  # median change between every second (third) RR / mean RR; below it the irregularity is a pattern
-QTC_SCATTER_MS = 20.0  # between QTcF by the mean and by the median RR; above, no QTc is reported
 SAME_RATE_BPM = 10.0  # between the alarm's rate and the segment's, up to which QT is reported beside the alarm's
 FIBRILLATING_LEADS = 0.75  # share of the usable leads
 
@@ -74,7 +76,7 @@ class SegmentMeasurements:
     quality : mapping
         Lead to 0…1.
     beats : int
-        Number of beats.
+        Number of beats of the longest run on usable signal; the beats of the other attributes are these.
     kinds : mapping
         Beat kind to count.
     kind_sequence : str
@@ -199,47 +201,43 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
     fibrillation = _fibrillation(ecg, usable)
     if not usable or fibrillation is not None:  # beats found in noise or fibrillation are arbitrary
         return SegmentMeasurements(ecg=ecg, usable=usable, states=states, quality=scores, fibrillation=fibrillation)
+    measurement = _with_paced_beats(ecg, measurement, usable)
+    quality = SpanQuality(ecg)
+    rhythm = rhythm_beats(ecg, measurement, quality, usable)
+    if measurement.beats and not rhythm.beats:  # beats found on signal of low quality are arbitrary as well
+        states |= dict.fromkeys(usable, NOISY)
+        return SegmentMeasurements(ecg=ecg, states=states, quality=scores)
     evidence: dict[str, Evidence] = {}
     st: dict[str, Evidence] = {}
-    for found in interval_evidence(ecg, measurement):
+    for found in interval_evidence(ecg, measurement, rhythm, quality):
         if found.measure == "ST":
             st.setdefault(found.leads[0], found)
         elif found.measure != "AMPLITUDE":
             evidence.setdefault(found.measure, found)
-    paced = paced_beats(ecg, measurement.beats, usable)
-    sequence = "".join("P" if k in paced else m.beat.kind for k, m in enumerate(measurement.beats))
-    seen = [m for m in measurement.beats if m.overall.qrs_on is not None]
-    conducted = [
-        m for kind, m in zip(sequence, measurement.beats, strict=True) if kind in "NS?" and m.overall.qrs_on is not None
-    ]
-    blocked = () if "P" in sequence else blocked_p_waves(ecg, measurement.beats, usable)
-    if seen and "ABSENT_P" not in evidence:
-        absent = float(np.mean([m.overall.p_on is None for m in seen]))
-        evidence["ABSENT_P"] = Evidence(
-            "ABSENT_P", absent, usable, seen[0].beat.sample, seen[-1].beat.sample, method=METHOD
-        )
-    r_peaks = np.array(measurement.r_peaks, np.int64)
-    longest_rr = _longest_rr(ecg, r_peaks, usable)
-    if longest_rr.measure == "SILENCE" and longest_rr.value >= PAUSE_S:
-        for name in ("HR", "QTc", "QTcF"):  # the rate of the beats alone would leave the silence out
-            evidence.pop(name, None)
-    if _qtc_contradicts_rate(evidence):
-        for name in ("QTc", "QTcF"):
-            evidence.pop(name, None)
-    conducted_regularity, pattern = _conducted(r_peaks, sequence, usable, ecg.fs_hz, evidence.get("REGULARITY"))
+    seen = [m for m in rhythm.beats if m.overall.qrs_on is not None]
+    conducted = [m for m in rhythm.conducted if m.overall.qrs_on is not None]
+    if conducted and "ABSENT_P" not in evidence:
+        first, last = conducted[0].beat.sample, conducted[-1].beat.sample
+        absent = share_without_p(conducted)
+        evidence["ABSENT_P"] = Evidence("ABSENT_P", absent, rhythm.leads, first, last, method=METHOD)
+    r_peaks = rhythm.r
+    sequence = "".join(m.beat.kind for m in rhythm.beats)
+    blocked = () if "P" in sequence else blocked_p_waves(ecg, rhythm.beats, usable)
+    longest_rr = _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable, quality)
+    regularity, pattern = _conducted(r_peaks, sequence, rhythm.leads, ecg.fs_hz, evidence.get("REGULARITY"))
     axis = qrs_axis_deg(ecg, conducted, usable)
     return SegmentMeasurements(
         ecg=ecg,
         evidence=evidence,
         st=st,
-        waves=_waves(ecg, conducted or seen, usable),
+        waves=_waves(ecg, conducted or seen, usable, quality),
         usable=usable,
         states=states,
         quality=scores,
-        beats=len(measurement.beats),
+        beats=len(rhythm.beats),
         kinds=Counter(sequence),
         kind_sequence=sequence,
-        conducted=conducted_regularity,
+        conducted=regularity,
         conducted_pattern=pattern,
         beats_with_p=sum(m.overall.p_on is not None for m in conducted),
         beats_examined=len(conducted),
@@ -247,21 +245,20 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         longest_rr=longest_rr,
         rr_change=_rr_change(r_peaks),
         blocked=blocked,
-        block=block_degree(measurement.beats, blocked, ecg.fs_hz),
+        block=block_degree(rhythm.beats, blocked, ecg.fs_hz),
     )
+
+
+def _with_paced_beats(ecg: Ecg, measurement: Measurement, usable: tuple[str, ...]) -> Measurement:
+    """The measurement with the kind P for beats that follow a pacing pulse."""
+    paced = paced_beats(ecg, measurement.beats, usable)
+    beats = (replace(m, beat=replace(m.beat, kind="P")) if k in paced else m for k, m in enumerate(measurement.beats))
+    return replace(measurement, beats=tuple(beats)) if paced else measurement
 
 
 def _rr_change(r: NDArray[np.int64]) -> float | None:
     rr = np.diff(r).astype(np.float64)
     return float(np.median(np.abs(np.diff(rr))) / rr.mean()) if len(rr) > 1 else None
-
-
-def _qtc_contradicts_rate(evidence: Mapping[str, Evidence]) -> bool:
-    """Whether QTcF (over the median RR) differs from QT at the rate cited (over the mean RR): an uneven rhythm."""
-    if not {"HR", "QT", "QTcF"} <= set(evidence):
-        return False
-    at_rate = qt_fridericia(evidence["QT"].value, 60.0 / evidence["HR"].value)
-    return abs(at_rate - evidence["QTcF"].value) > QTC_SCATTER_MS
 
 
 def _conducted(
@@ -296,17 +293,22 @@ def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:
     return None
 
 
-def _longest_rr(ecg: Ecg, r: NDArray[np.int64], leads: tuple[str, ...]) -> Evidence:
-    """The longest time without a beat; one that an edge of the segment cuts is at least that long."""
+def _longest_rr(ecg: Ecg, r: NDArray[np.int64], usable: tuple[str, ...], quality: SpanQuality) -> Evidence | None:
+    """The longest time without a beat on usable signal; one that an edge of the segment cuts is at least that long."""
     edges = np.concatenate([[0], r, [ecg.n_samples]])
-    k = int(np.argmax(np.diff(edges)))
-    start, end = int(edges[k]), int(edges[k + 1])
-    seconds = (end - start) / ecg.fs_hz
-    name = "RR" if 0 < k < len(r) else "SILENCE"
-    return Evidence(name, seconds, leads, start, end, (BeatSpan(start, start, end, seconds),), method=METHOD)
+    for k in np.argsort(-np.diff(edges), kind="stable"):
+        start, end = int(edges[k]), int(edges[k + 1])
+        leads = quality.leads(usable, start, end)
+        if leads:
+            seconds = (end - start) / ecg.fs_hz
+            name, beats = ("RR" if 0 < k < len(r) else "SILENCE"), (BeatSpan(start, start, end, seconds),)
+            return Evidence(name, seconds, leads, start, end, beats, method=METHOD)
+    return None
 
 
-def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> dict[tuple[str, str], WaveHeight]:
+def _waves(
+    ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...], quality: SpanQuality
+) -> dict[tuple[str, str], WaveHeight]:
     """Wave heights per lead: of the beat nearest to the median over the beats; only waves of half the beats or more."""
     found: dict[tuple[str, str], list[WaveHeight]] = {}
     for beat in beats:
@@ -319,7 +321,8 @@ def _waves(ecg: Ecg, beats: Sequence[MeasuredBeat], usable: tuple[str, ...]) -> 
             if not math.isfinite(level):
                 continue
             for wave, height, start, end in _beat_waves(mv, level, on, off, beat.overall):
-                if math.isfinite(height) and clear_of_edges(start, end, ecg.n_samples, ecg.fs_hz):
+                inside = clear_of_edges(start, end, ecg.n_samples, ecg.fs_hz)
+                if math.isfinite(height) and inside and quality.usable(lead, start, end):
                     found.setdefault((lead, wave), []).append(WaveHeight(height, start, end))
     out = {}
     for key, heights in found.items():

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.arrhythmia.codes import CODES
+from models.evidence import TOLERANCE as SAME_VALUE
 from models.evidence import Evidence
 from models.grounding.claims import ExtractedClaim, Verdict
 from models.grounding.finding_rules import judge_finding
@@ -18,19 +19,7 @@ from models.grounding.opposition import opposes
 from models.grounding.rule_results import as_tuple
 from models.grounding.segment_measurements import SegmentMeasurements
 
-TOLERANCE = {
-    "HR": 3.0,
-    "PR": 10.0,
-    "QRS": 10.0,
-    "P": 10.0,
-    "QT": 20.0,
-    "QTc": 20.0,
-    "QTcF": 20.0,
-    "RR": 0.020,
-    "ST": 0.05,
-    "AXIS": 15.0,
-    "AMPLITUDE": 0.10,
-}
+TOLERANCE = {**SAME_VALUE, "AXIS": 15.0}
 UNITS = {
     "HR": "bpm",
     "PR": "ms",

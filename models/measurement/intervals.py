@@ -1,6 +1,6 @@
-"""Measured values as evidence: each with the place where it can be measured again.
+"""Values of single beats and of spans: `remeasure` measures a citation again at its span.
 
-`interval_evidence` turns a measurement into evidence; `remeasure` measures a citation again at its span.
+`models.measurement.window_evidence` makes the citations of a window.
 Measures: RR s; HR bpm over the beats of the span; P, QRS ms onset to offset; PR ms P onset to
 QRS onset; QT ms QRS onset to T offset, QTc after Bazett, QTcF after Fridericia; ST mV at QRS offset + 60 ms against the
 PR segment; AMPLITUDE mV of the named wave; REGULARITY sd over mean of RR; ABSENT_P share of the beats without a P wave;
@@ -16,19 +16,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.ecg import Ecg, Millivolts
-from models.evidence import BeatSpan, Evidence
+from models.evidence import Evidence
 from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.isoelectric import isoelectric_mv
 from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
+from models.measurement.rhythm_beats import rhythm_beats
 from models.normal_limits import EDGE_S, POSSIBLE
 from models.signal.mains import ecg_without_mains
 from models.signal.quality import lead_quality
+from models.signal.span_quality import SpanQuality
 
 METHOD = "delineation 1"
 FIBRILLATION = "fibrillation"  # wave whose AMPLITUDE is peak to peak over its span, without a beat
 ST_AFTER_J_S = 0.060  # J + 60 ms
 
-_BEAT_SPANS = {
+BEAT_SPANS = {
     "P": ("p_on", "p_off"),
     "PR": ("p_on", "qrs_on"),
     "QRS": ("qrs_on", "qrs_off"),
@@ -67,87 +69,6 @@ def clear_of_edges(start: int, end: int, n_samples: int, fs_hz: float) -> bool:
     return start >= edge and end <= n_samples - edge
 
 
-def interval_evidence(ecg: Ecg, measurement: Measurement) -> list[Evidence]:
-    """All evidence of a window.
-
-    Parameters
-    ----------
-    ecg : Ecg
-        The window; positions in the evidence are its samples.
-    measurement : Measurement
-        Of that window.
-
-    Returns
-    -------
-    list of Evidence
-        Only values of `POSSIBLE` and no wave within `EDGE_S` of the window's edges. HR, RR and REGULARITY over the
-        beats; P, PR, QRS, QT, QTc and QTcF of the beat that is nearest to
-        the median; ST in each lead; ABSENT_P where most beats show no P wave. Nothing where no lead is usable.
-    """
-    ecg = ecg_without_mains(ecg)
-    out: list[Evidence] = []
-    beats, fs = measurement.beats, measurement.fs_hz
-    usable = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable)
-    if not usable:
-        return out
-    if len(beats) > 1:
-        r = np.array(measurement.r_peaks)
-        rr = np.diff(r) / fs
-        k = int(np.argmin(np.abs(rr - np.median(rr))))
-        rate = 60.0 / float(np.mean(rr))
-        if is_possible("HR", rate):
-            out.append(_evidence("HR", rate, usable, int(r[0]), int(r[-1])))
-        out.append(_evidence("RR", float(rr[k]), usable, int(r[k]), int(r[k + 1])))
-        if len(rr) > 2:
-            out.append(_evidence("REGULARITY", float(np.std(rr) / np.mean(rr)), usable, int(r[0]), int(r[-1])))
-    for name, (first, last) in _BEAT_SPANS.items():
-        spans = [
-            (m, v)
-            for m in beats
-            if (v := m.overall.span_ms(first, last, fs)) is not None
-            and is_possible(name, v)
-            and clear_of_edges(getattr(m.overall, first), getattr(m.overall, last), ecg.n_samples, fs)
-        ]
-        if not spans:
-            continue
-        middle = float(np.median([v for _, v in spans]))
-        m, value = min(spans, key=lambda mv: abs(mv[1] - middle))
-        start, end = getattr(m.overall, first), getattr(m.overall, last)
-        out.append(_evidence(name, value, usable, start, end, r=m.beat.sample))
-        rr_s = (measurement.intervals["RR"] or 0.0) / 1000.0
-        if name == "QT" and rr_s > 0:
-            for corrected, formula in (("QTc", qt_bazett), ("QTcF", qt_fridericia)):
-                if is_possible(corrected, formula(value, rr_s)):
-                    out.append(_evidence(corrected, formula(value, rr_s), usable, start, end, r=m.beat.sample))
-    for lead in ecg.leads:
-        levels = [
-            (m, v)
-            for m in beats
-            if (v := st_level(ecg, lead, m.overall)) is not None
-            and is_possible("ST", v)
-            and m.overall.qrs_on is not None
-            and m.overall.qrs_off is not None
-            and clear_of_edges(m.overall.qrs_on, m.overall.qrs_off + round(ST_AFTER_J_S * fs), ecg.n_samples, fs)
-        ]
-        if levels and measurement.quality[lead].usable:
-            middle = float(np.median([v for _, v in levels]))
-            m, value = min(levels, key=lambda mv: abs(mv[1] - middle))
-            assert m.overall.qrs_on is not None and m.overall.qrs_off is not None
-            end = m.overall.qrs_off + round(ST_AFTER_J_S * fs)
-            out.append(_evidence("ST", value, (lead,), m.overall.qrs_on, end, r=m.beat.sample))
-    with_qrs = [m for m in beats if m.overall.qrs_on is not None]
-    if with_qrs:
-        absent = _share_without_p(with_qrs)
-        if absent >= 0.5:
-            out.append(_evidence("ABSENT_P", absent, usable, with_qrs[0].beat.sample, with_qrs[-1].beat.sample))
-    return out
-
-
-def _evidence(name: str, value: float, leads: tuple[str, ...], start: int, end: int, r: int | None = None) -> Evidence:
-    beats = () if r is None else (BeatSpan(r, start, end, value),)
-    return Evidence(name, value, leads, start, end, beats=beats, method=METHOD)
-
-
 def remeasure(
     ecg: Ecg, evidence: Evidence, measurement: Measurement | None = None, *, fold: str | None = None
 ) -> float:
@@ -178,13 +99,14 @@ def remeasure(
         "HR": lambda: 60.0 * fs / float(np.mean(np.diff(r))) if len(r) > 1 else float("nan"),
         "RR": lambda: float(np.max(np.diff(r))) / fs if len(r) > 1 else float("nan"),
         "REGULARITY": lambda: float(np.std(np.diff(r)) / np.mean(np.diff(r))) if len(r) > 2 else float("nan"),
-        "ABSENT_P": lambda: _share_without_p(inside),
+        "ABSENT_P": lambda: share_without_p(inside),
         "QUALITY": lambda: _mean_quality(ecg.select(evidence.leads).slice(start, end)),
         "SILENCE": lambda: (end - start) / fs,
     }
     if evidence.measure in over_beats:
         return over_beats[evidence.measure]()
-    values = [_of_beat(ecg, evidence, m, measured) for m in measured.beats if _touches(m, start, end, near)]
+    rr_s = _mean_rr_s(ecg, measured) if evidence.measure in ("QTc", "QTcF") else float("nan")
+    values = [_of_beat(ecg, evidence, m, rr_s) for m in measured.beats if _touches(m, start, end, near)]
     measured_values = [v for v in values if v is not None]
     return float(np.median(measured_values)) if measured_values else float("nan")
 
@@ -229,8 +151,9 @@ def _height(ecg: Ecg, evidence: Evidence, measured: Measurement) -> float:
     return wave_height(row, evidence.wave, evidence.start, evidence.end, level)
 
 
-def _share_without_p(beats: Sequence[MeasuredBeat]) -> float:
-    with_qrs = [m for m in beats if m.overall.qrs_on is not None]
+def share_without_p(beats: Sequence[MeasuredBeat]) -> float:
+    """Share of the conducted beats with a QRS complex that have no P wave; NaN without such a beat."""
+    with_qrs = [m for m in beats if m.overall.qrs_on is not None and m.beat.kind not in ("V", "P")]
     return float(np.mean([m.overall.p_on is None for m in with_qrs])) if with_qrs else float("nan")
 
 
@@ -241,13 +164,20 @@ def _touches(m: MeasuredBeat, start: int, end: int, near: int) -> bool:
     return start - near <= on <= end + near or start - near <= p_on <= end
 
 
-def _of_beat(ecg: Ecg, evidence: Evidence, m: MeasuredBeat, measured: Measurement) -> float | None:
+def _of_beat(ecg: Ecg, evidence: Evidence, m: MeasuredBeat, rr_s: float) -> float | None:
     fs = ecg.fs_hz
-    if evidence.measure in _BEAT_SPANS:
-        return m.overall.span_ms(*_BEAT_SPANS[evidence.measure], fs)
+    if evidence.measure in BEAT_SPANS:
+        return m.overall.span_ms(*BEAT_SPANS[evidence.measure], fs)
     if evidence.measure == "ST":
         return st_level(ecg, evidence.leads[0], m.overall)
-    qt, rr_ms = m.overall.span_ms("qrs_on", "t_off", fs), measured.intervals["RR"]
-    if evidence.measure in ("QTc", "QTcF") and qt is not None and rr_ms:
-        return (qt_bazett if evidence.measure == "QTc" else qt_fridericia)(qt, rr_ms / 1000.0)
+    qt = m.overall.span_ms("qrs_on", "t_off", fs)
+    if evidence.measure in ("QTc", "QTcF") and qt is not None and rr_s > 0:
+        return (qt_bazett if evidence.measure == "QTc" else qt_fridericia)(qt, rr_s)
     return None
+
+
+def _mean_rr_s(ecg: Ecg, measured: Measurement) -> float:
+    """Mean RR of the beats that the rate is cited from; NaN with fewer than two."""
+    usable = [lead for lead in ecg.leads if measured.quality[lead].usable]
+    rr_s = rhythm_beats(ecg, measured, SpanQuality(ecg), usable).rr_s
+    return float(np.mean(rr_s)) if len(rr_s) else float("nan")

@@ -8,7 +8,7 @@ artefacts are continuous, QRS complexes fill a fifth of the time, and fibrillati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,9 +59,11 @@ class LeadQuality:
 
 
 @lru_cache(maxsize=64)
-def _band(fs: float) -> NDArray[np.float64]:
-    top = min(40.0, 0.45 * fs)
-    sos: NDArray[np.float64] = signal.butter(2, [15.0, top], "bandpass", fs=fs, output="sos")
+def quiet_band(fs: float) -> NDArray[np.float64] | None:
+    """The band in which an ECG is quiet between its QRS complexes, 15-40 Hz; None where ``fs`` does not hold it."""
+    if fs < 80.0:  # nothing above 35 Hz to judge by
+        return None
+    sos: NDArray[np.float64] = signal.butter(2, [15.0, min(40.0, 0.45 * fs)], "bandpass", fs=fs, output="sos")
     return sos
 
 
@@ -149,27 +151,43 @@ def _typical_mv(x: Millivolts, fs: float) -> NDArray[np.float32]:
     return typical
 
 
-def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
-    """Share of samples that sit in long equal runs at the lead's extremes, away from its median."""
+def _rail_runs(filled: Millivolts, fs: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], int]]:
+    """Rows with long equal runs at an extreme away from the median, where windows of one begin, and their length."""
     run = max(3, round(RAIL_RUN_S * fs))
-    share = np.zeros(len(filled))
     top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
     tolerance = 1e-3 * np.maximum(top - bottom, 1e-6)
     for extreme, at_rail in ((top, filled >= top - tolerance), (bottom, filled <= bottom + tolerance)):
         rows = np.flatnonzero(at_rail.sum(axis=1) >= run)
         rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > 0.5]
-        if not len(rows):
-            continue
-        together = np.lib.stride_tricks.sliding_window_view(at_rail[rows], run, axis=1).all(axis=2).sum(axis=1)
+        if len(rows):
+            windows = np.lib.stride_tricks.sliding_window_view(at_rail[rows], run, axis=1)
+            yield rows, np.asarray(windows.all(axis=2)), run
+
+
+def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
+    """Share of samples that sit in long equal runs at the lead's extremes, away from its median."""
+    share = np.zeros(len(filled))
+    for rows, windows, run in _rail_runs(filled, fs):
+        together = windows.sum(axis=1)
         share[rows] += (together + (run - 1) * (together > 0)) / filled.shape[1]
     return share
 
 
+def on_rail(filled: Millivolts, fs: float) -> NDArray[np.bool_]:
+    """Samples in long equal runs at the lead's extremes, away from its median, [leads, samples]."""
+    out = np.zeros(filled.shape, bool)
+    for rows, windows, run in _rail_runs(filled, fs):
+        padded = np.pad(windows, ((0, 0), (run - 1, run - 1)))
+        out[rows] |= np.lib.stride_tricks.sliding_window_view(padded, run, axis=1).any(axis=2)
+    return out
+
+
 def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:
     """Activity of 15-40 Hz in the quieter blocks of 0.1 s, over the rms of the whole signal."""
-    if fs < 80.0:  # nothing above 35 Hz to judge by
+    band = quiet_band(fs)
+    if band is None:
         return np.zeros(len(x))
-    fast = signal.sosfilt(_band(fs), x, axis=1)
+    fast = signal.sosfilt(band, x, axis=1)
     block = max(1, round(0.1 * fs))
     blocks = fast.shape[1] // block
     if blocks < 5:

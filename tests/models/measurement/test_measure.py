@@ -15,8 +15,9 @@ from models.leads import STANDARD_12
 from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import MARKS, Fiducials, MeasuredBeat
 from models.measurement.features import NUMBERS, beat_features, rr_statistics
-from models.measurement.intervals import interval_evidence, remeasure
+from models.measurement.intervals import remeasure
 from models.measurement.measure import INTERVALS, Measurement, measure, qt_bazett, qt_fridericia, without_intermittent_p
+from models.measurement.window_evidence import interval_evidence
 
 GAINS = (0.6, 1.0, 0.4, -0.8, 0.1, 0.7, -0.5, 0.8, 1.1, 1.3, 1.2, 0.9)
 

@@ -1,0 +1,148 @@
+"""PR, QRS and QT of single beats, as citations display them, against the marks of the same beat in LUDB.
+
+    python benchmarks/single_beat.py [--data DIR] [--folds FILE] [--out benchmarks/single_beat.md]
+
+Each record is measured with weights that never saw its fold. What is compared:
+
+* value: that of one beat, from global onset to global offset, each a median over the leads that show the wave;
+* reference: LUDB marks that beat in each lead. The same medians over the leads with the mark, six at least; a beat
+  that fewer leads are marked in is left out (the outer beats of most records);
+* cited: the beat that the evidence of the whole record cites (`models.measurement.window_evidence`), one a record;
+* every beat: each beat of the record that both have. Records count by their beats.
+
+A value is right within 10 ms (PR, QRS) or 20 ms (QT) of the reference: `models.evidence.TOLERANCE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import wfdb
+
+from models.evidence import TOLERANCE
+from models.measurement.delineation import MeasuredBeat
+from models.measurement.intervals import BEAT_SPANS
+from models.measurement.measure import measure
+from models.measurement.window_evidence import interval_evidence
+from models.records import open_record
+
+HERE = Path(__file__).resolve().parent
+MEASURES = ("PR", "QRS", "QT")
+MIN_LEADS = 6  # with a mark
+SAME_BEAT_S = 0.1  # between R peaks
+
+Marks = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Value less reference, ms."""
+
+    cited: dict[str, list[float]]
+    every: dict[str, list[float]]
+
+
+def marks_of(path: Path, lead: str) -> list[tuple[int, Marks]]:
+    """Each QRS complex of a lead: its peak, and the marks of its beat, samples."""
+    found = wfdb.rdann(str(path), lead)
+    sample, symbol = found.sample.tolist(), found.symbol
+    out: list[tuple[int, dict[str, int]]] = []
+    p: dict[str, int] = {}
+    for k, kind in enumerate(symbol):
+        onset = sample[k - 1] if k and symbol[k - 1] == "(" else None
+        offset = sample[k + 1] if k + 1 < len(symbol) and symbol[k + 1] == ")" else None
+        if kind == "p":
+            p = {} if onset is None else {"p_on": onset}
+        elif kind == "N":
+            qrs = {"qrs_on": onset, "qrs_off": offset}
+            out.append((sample[k], p | {name: at for name, at in qrs.items() if at is not None}))
+            p = {}
+        elif kind == "t" and out and offset is not None:
+            out[-1][1].setdefault("t_off", offset)
+    return out  # type: ignore[return-value]
+
+
+def reference(leads: Sequence[Sequence[tuple[int, Marks]]], r: int, fs_hz: float) -> dict[str, float]:
+    """Medians over the leads of the marks of the beat at ``r``, samples; only marks of `MIN_LEADS` leads."""
+    own: dict[str, list[int]] = {}
+    for beats in leads:
+        peak, marks = min(beats, key=lambda beat: abs(beat[0] - r), default=(-(10**9), {}))
+        if abs(peak - r) <= SAME_BEAT_S * fs_hz:
+            for name, at in marks.items():
+                own.setdefault(name, []).append(at)
+    return {name: statistics.median(at) for name, at in own.items() if len(at) >= MIN_LEADS}
+
+
+def errors(data: Path, folds: Path, measures: Sequence[str] = MEASURES) -> Errors:
+    """Errors on all records of the folds file."""
+    out = Errors({name: [] for name in measures}, {name: [] for name in measures})
+    with folds.open() as f:
+        fold_of = {row["record"]: row["fold"] for row in csv.DictReader(f)}
+    for record, fold in sorted(fold_of.items(), key=lambda item: int(item[0])):
+        path = data / "ludb" / "data" / record
+        source = open_record(str(path))
+        ecg = source.slice(0, source.n_samples)
+        measured = measure(ecg, fold=fold)
+        leads = [marks_of(path, lead) for lead in wfdb.rdheader(str(path)).sig_name]
+        beats = {m.beat.sample: m for m in measured.beats}
+        references = {r: reference(leads, r, ecg.fs_hz) for r in beats}
+        cited = {e.measure: e for e in interval_evidence(ecg, measured)}
+        for name in measures:
+            for r, m in beats.items():
+                if (error := _error(name, m, references[r], ecg.fs_hz)) is not None:
+                    out.every[name].append(error)
+            if name in cited:
+                r = cited[name].beats[0].r
+                if (error := _error(name, beats[r], references[r], ecg.fs_hz)) is not None:
+                    out.cited[name].append(error)
+    return out
+
+
+def _error(name: str, m: MeasuredBeat, marks: Mapping[str, float], fs_hz: float) -> float | None:
+    first, last = BEAT_SPANS[name]
+    value = m.overall.span_ms(first, last, fs_hz)
+    if value is None or first not in marks or last not in marks:
+        return None
+    return value - (marks[last] - marks[first]) * 1000.0 / fs_hz
+
+
+def table(found: Errors) -> str:
+    """The result as Markdown."""
+    rows = [
+        "| interval | within | cited beats right | cited: error, ms | every beat right | every beat: error, ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in found.cited:
+        cells = [name, f"{TOLERANCE[name]:.0f} ms"]
+        for each in (found.cited[name], found.every[name]):
+            e = np.array(each)
+            right = 100.0 * float(np.mean(np.abs(e) <= TOLERANCE[name]))
+            cells += [f"{right:.1f} % of {len(e)}", f"{e.mean():.1f} ± {e.std():.1f}"]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data", help="folder with ludb")
+    parser.add_argument("--folds", type=Path, default=HERE.parent.parent / "shared" / "score" / "folds" / "ludb.csv")
+    parser.add_argument("--out", type=Path, default=None)
+    options = parser.parse_args(arguments)
+    text = table(errors(options.data, options.folds))
+    print(text)
+    if options.out is not None:
+        head = "# Single beats\n\nMade by `python benchmarks/single_beat.py` on the 120 records of LUDB, each measured "
+        head += "with weights that never saw its fold.\n\n"
+        notes = (__doc__ or "").split("What is compared:")[1].strip()
+        options.out.write_text(f"{head}{text}\n\n{notes}\n")
+
+
+if __name__ == "__main__":
+    main()
