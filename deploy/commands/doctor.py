@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from deploy.commands.options import Json
 
 
-def command(as_json: Json = False) -> None:
+def command(
+    as_json: Json = False,
+    reach: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="An address that must answer with status 200; repeatable.")
+    ] = None,
+) -> None:
     """Check the installation, the services and the models."""
     from agents.settings import Settings
     from deploy.doctor import diagnose
@@ -13,7 +22,7 @@ def command(as_json: Json = False) -> None:
     from deploy.output import Output
 
     out = Output(as_json)
-    checks = diagnose(Settings())
+    checks = diagnose(Settings(), reach or [])
     ok = all(check.ok for check in checks)
     if as_json:
         rows = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 WARNINGS, ERRORS = 2, 3  # severities of ONNX Runtime's log
+CUDA = "CUDAExecutionProvider"
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
@@ -79,6 +80,8 @@ def open_session(
     """
     import onnxruntime
 
+    if any(CUDA in provider for provider in providers) and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # CUDA and cuDNN out of torch or the nvidia wheels; the loader does not look there
     options = onnxruntime.SessionOptions()
     if threads is not None:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
