@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+import sys
+from importlib.metadata import PackageNotFoundError, version
 
-from agents.settings import Settings
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
 from streams.alert import Alert
 from streams.document import ns_of_time
 
 NS = 1e9
 DELAY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30, 60, 120)
 STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+TOKEN_BUCKETS = (16, 32, 64, 128, 192, 256, 384, 512, 1024, 2048)
 
 
 class Metrics:
@@ -73,9 +77,35 @@ class Metrics:
             buckets=DELAY_BUCKETS,
             registry=registry,
         )
-        self.encoder_thinned = Gauge(
+        self.gem_queue = Gauge("gem_bedside_gem_queue_segments", "Segments that wait for GEM.", registry=registry)
+        self.gem_first_token = Histogram(
+            "gem_bedside_gem_first_token_seconds",
+            "From the request to GEM's first token.",
+            buckets=DELAY_BUCKETS,
+            registry=registry,
+        )
+        self.gem_tokens = Histogram(
+            "gem_bedside_gem_answer_tokens", "Tokens of GEM's answers.", buckets=TOKEN_BUCKETS, registry=registry
+        )
+        self.encoder_batch = Histogram(
+            "gem_bedside_encoder_batch_windows", "Windows of one run.", buckets=BATCH_BUCKETS, registry=registry
+        )
+        self.encoder_seconds = Histogram(
+            "gem_bedside_encoder_batch_seconds", "Time of one run.", buckets=STEP_BUCKETS, registry=registry
+        )
+        self.encoder_thinned = Counter(
             "gem_bedside_encoder_windows_thinned_out", "Windows that a newer one replaced.", registry=registry
         )
+        self.device = Gauge(
+            "gem_bedside_device_info", "1: the model runs on this device.", ["model", "device"], registry=registry
+        )
+        self.build = Gauge(
+            "gem_bedside_build_info",
+            "1: the versions that run.",
+            ["version", "python", "onnxruntime"],
+            registry=registry,
+        )
+        self.build.labels(_version("gem-bedside"), sys.version.split()[0], _onnxruntime()).set(1)
         self.published = Counter("gem_bedside_published", "Messages brought to Redis.", ["kind"], registry=registry)
         self.redis_waits = Counter("gem_bedside_redis_waits", "Times that Redis was waited for.", registry=registry)
         self.handled = Counter("gem_bedside_messages_handled", "Messages finished.", registry=registry)
@@ -87,7 +117,13 @@ class Metrics:
         if alert.version == 1 and alert.priority == "PH" and not alert.late:
             self.alarm_delay.labels(alert.code).observe(max(0.0, (now_ns - ns_of_time(alert.onset)) / NS))
 
-    def serve(self, settings: Settings) -> None:
-        """Answer Prometheus on the port of the settings; 0: not at all."""
-        if settings.metrics_port:
-            start_http_server(settings.metrics_port, settings.metrics_host, self.registry)
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _onnxruntime() -> str:
+    return next((f"{name} {found}" for name in ("onnxruntime", "onnxruntime-gpu") if (found := _version(name))), "none")

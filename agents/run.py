@@ -10,6 +10,8 @@ import sys
 import threading
 
 from agents.clock import SystemClock
+from agents.logs import configure_logs
+from agents.probes import serve_probes
 from agents.settings import Settings
 from agents.worker.progress import ProgressSample, watch
 from agents.worker.worker import Worker
@@ -22,10 +24,8 @@ EXIT_FAILED, EXIT_SERVICE = 1, 3
 
 def run_worker(name: str, settings: Settings | None = None) -> int:
     """Run a worker in this process; its exit status."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("kafka", "aiokafka", "faust", "mode"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = settings or Settings()
+    configure_logs(name, settings)
     try:
         _check_topics(settings)
     except Exception as error:
@@ -40,7 +40,8 @@ async def _run(name: str, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    worker.metrics.serve(settings)
+    if settings.metrics_port:
+        serve_probes(settings.metrics_host, settings.metrics_port, worker.metrics.registry, worker.unready)
     finished = threading.Event()
     watch(lambda: ProgressSample(worker.handled, worker.waiting(), beats[0]), worker.stuck_after_s, finished)
     beating = asyncio.create_task(_beat(beats))

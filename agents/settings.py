@@ -213,8 +213,16 @@ class Settings(BaseSettings):
         le=600.0,
         description="Time without progress while messages wait, after which a worker ends with status 1, seconds.",
     )
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the Prometheus metrics; 0: none.")
-    metrics_host: str = Field("127.0.0.1", description="Address of the Prometheus metrics.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of a worker's `/metrics`, `/healthz` and `/readyz`; 0: none."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of a worker's `/metrics`, `/healthz` and `/readyz`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that workers and station log."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Log lines of workers and station: for people, or one JSON object a line."
+    )
     station_host: str = Field("127.0.0.1", description="Address of the nurse station.")
     station_port: int = Field(8080, ge=0, le=65535, description="Port of the nurse station; 0: any free one.")
 

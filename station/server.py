@@ -8,7 +8,7 @@ path                    method  answer
 `/api/strips/<id>`      GET     `strip_json` of the alert's flagged segment
 `/api/actions`          POST    202 ``{id, by, at}``: the action is in the Redis inbox
 `/api/login`, `…logout` GET     `station.access`
-`/healthz`, `/readyz`   GET     200: the server lives; it reaches Redis
+`/healthz`, `/readyz`   GET     200: the server lives; it serves the page, also while Redis is lost
 ======================= ======= =========================================================================
 
 An error is ``{error}`` with the reason: 401, 403, 404, 408, 413, 422, 429, or 503 while Redis is lost. Every request
@@ -120,8 +120,10 @@ def create_app(address: RedisAccess | str, site: str, access: StationAccess | No
         return PlainTextResponse("ok\n")
 
     async def ready(_: Request) -> Response:
-        await broadcaster.redis.ping()  # type: ignore[misc]
-        return PlainTextResponse("ok\n")
+        # 200 without Redis too: a load balancer that took every station away would leave the nurses a dead page,
+        # where this one displays that the connection is lost, and alarms.
+        lost = broadcaster.redis_lost
+        return PlainTextResponse(f"the page is served; Redis is lost ({lost})\n" if lost else "ok\n")
 
     async def no_redis(_: Request, error: Exception) -> Response:
         return _rejected(503, f"the alert store is not reachable ({type(error).__name__})")

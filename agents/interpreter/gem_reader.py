@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,7 @@ from models.grounding.interpretation import ModelIdentity
 
 if TYPE_CHECKING:
     from models.gem.engine import GemEngine
+    from models.gem.request import GemAnswer
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class GemReader(Protocol):
         """Stop reading."""
 
 
-def load_gem(settings: Settings) -> GemReader:
+def load_gem(settings: Settings) -> EngineReader:
     """Load GEM from the folder of the settings, or the compact one that is shipped."""
     from models.gem.engine import GemEngine
 
@@ -97,6 +98,7 @@ class EngineReader:
         self._engine = engine
         self.identity = ModelIdentity(card.name, card.weights, card.precision, card.device)
         self.independent_leads = independent_leads
+        self.answered: Callable[[GemAnswer], None] | None = None  # for the metrics
 
     async def read(
         self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
@@ -119,6 +121,8 @@ class EngineReader:
             urgency=len(URGENCY) - URGENCY[priority],
         )
         answer = await self._engine.answer(request)
+        if self.answered is not None:
+            self.answered(answer)
         return answer.text, answer.seconds
 
     async def close(self) -> None:

@@ -34,6 +34,7 @@ from streams.alert import InterpretationMessage
 from streams.wire import FlaggedSegment, RejectedMessage, decode_flagged
 
 if TYPE_CHECKING:
+    from models.gem.request import GemAnswer
     from models.grounding.segment_measurements import SegmentMeasurements
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Interpreter(Worker):
 
     def __init__(self, settings: Settings, clock: Clock, gem: GemReader | None = None) -> None:
         super().__init__(settings, clock)
+        self.metrics.gem_queue.set_function(lambda: len(self._queue))
         self._gem = gem
         self._why_no_gem = ""
         self._reported = ""
@@ -63,7 +65,10 @@ class Interpreter(Worker):
         """Load GEM, start the app and the readers."""
         if self._gem is None and self.settings.gem:
             try:
-                self._gem = await asyncio.to_thread(load_gem, self.settings)
+                gem = await asyncio.to_thread(load_gem, self.settings)
+                gem.answered = self._count_answer
+                self._gem = gem
+                self.metrics.device.labels("gem", gem.identity.device).set(1)
             except GemUnavailable as missing:
                 self._why_no_gem = str(missing)
                 log.warning("without GEM: %s", missing)
@@ -115,6 +120,10 @@ class Interpreter(Worker):
     def _done(self, event: Any, message: Incoming) -> None:
         event.ack()
         self.done(message)
+
+    def _count_answer(self, answer: GemAnswer) -> None:
+        self.metrics.gem_first_token.observe(answer.first_token_s)
+        self.metrics.gem_tokens.observe(answer.tokens)
 
     # ---- interpretation -------------------------------------------------------------------------------------------
 

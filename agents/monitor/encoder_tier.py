@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.metrics import Metrics
 from agents.settings import Settings
 from models.ecg import Ecg
 from streams.alert import EncoderInfo
@@ -34,6 +35,8 @@ class EncoderTier:
     Parameters
     ----------
     settings : Settings
+    metrics : Metrics or None
+        Of the worker.
 
     Attributes
     ----------
@@ -45,8 +48,9 @@ class EncoderTier:
         Called with bed stream, signal, and the findings present with their probabilities.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self._settings = settings
+        self._metrics = metrics or Metrics()
         self._batcher: Any = None
         self._heads: Any = None
         self._running: set[asyncio.Task[None]] = set()
@@ -65,8 +69,19 @@ class EncoderTier:
             return
         from models.encoder.batching import EncoderBatcher
 
-        self._batcher = EncoderBatcher(session, max_batch=self._settings.encoder_batch)
+        metrics = self._metrics
+        metrics.device.labels("encoder", session.provider).set(1)
+        self._batcher = EncoderBatcher(
+            session,
+            max_batch=self._settings.encoder_batch,
+            ran=self._count_run,
+            replaced=metrics.encoder_thinned.inc,
+        )
         self.info = EncoderInfo(name=session.name, weights=session.weights, provider=session.provider)
+
+    def _count_run(self, windows: int, seconds: float) -> None:
+        self._metrics.encoder_batch.observe(windows)
+        self._metrics.encoder_seconds.observe(seconds)
 
     def _load(self) -> tuple[Any, Any]:
         from models.encoder.heads import load_heads

@@ -44,7 +44,7 @@ class Monitor(Worker):
         super().__init__(settings, clock)
         self.processors: dict[int, PartitionProcessor] = {}
         self.lease = Lease(self.app, settings.session_timeout_s)
-        self.encoder = EncoderTier(settings)
+        self.encoder = EncoderTier(settings, self.metrics)
         self.encoder.found = self._on_encoder_result
         self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.check, self._offer)
         self.state_replay = StateReplay(settings)
@@ -71,6 +71,15 @@ class Monitor(Worker):
         await self.attempts.release(self.positions)
         await super().stop()
         await self.encoder.stop()
+
+    def unready(self) -> str:
+        """Why no bed, or not every bed, of this monitor is judged now."""
+        if not self._assignment.is_set():
+            return "the partitions are not assigned yet, or a rebalance is in progress"
+        restoring = [number for number, processor in list(self.processors.items()) if not processor.restored]
+        if restoring or not self.ready.is_set():
+            return f"partitions {restoring} are being restored"
+        return ""
 
     @property
     def lag_s(self) -> float:

@@ -85,6 +85,10 @@ class Publisher(Worker):
         await super().stop()
         await self.redis.aclose()
 
+    def unready(self) -> str:
+        """Why alerts do not reach Redis now."""
+        return "" if self._filled.is_set() else "no partitions are assigned, or Redis is not filled up yet"
+
     # ---- Kafka to Redis ------------------------------------------------------------------------------------------
 
     async def _revoked(self, _app: Any, revoked: set[Any], **_: Any) -> None:

@@ -150,6 +150,10 @@ class Worker:
         message = InterpretationMessage(id=f"{code}-{now_ns}", alert_id=code, bed_stream=SYSTEM, interpretation=state)
         await self.sender.send([Outgoing(self.topics.interpretations, SYSTEM, message.to_json())])
 
+    def unready(self) -> str:
+        """Why this worker does not serve its partitions now; empty where it does. Called from other threads."""
+        return "" if self.ready.is_set() else "the partitions are not assigned yet"
+
     @property
     def stuck_after_s(self) -> float:
         """Nothing finished for this long while messages wait: this worker is stuck."""

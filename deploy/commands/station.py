@@ -14,10 +14,12 @@ def command(
     ] = None,
 ) -> None:
     """Serve the nurse-station page."""
+    from agents.logs import configure_logs
     from agents.settings import Settings
     from deploy.station_access import station_access
     from station.server import serve
 
     settings = Settings()
+    configure_logs("station", settings)
     host, port = host or settings.station_host, settings.station_port if port is None else port
     serve(settings.redis_access, settings.site, host, port, station_access(settings, host))

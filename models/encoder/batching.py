@@ -55,6 +55,11 @@ class EncoderBatcher:
     clock : callable
         Monotonic seconds.
 
+    ran : callable or None
+        Called after each call of the encoder with the number of its windows and its seconds.
+    replaced : callable or None
+        Called for each window that a newer one replaced.
+
     Notes
     -----
     ``batches`` and ``thinned`` count the calls made and the windows that a newer one replaced.
@@ -67,6 +72,8 @@ class EncoderBatcher:
         max_wait_s: float = MAX_WAIT_S,
         max_batch: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ran: Callable[[int, float], None] | None = None,
+        replaced: Callable[[], None] | None = None,
     ) -> None:
         self.encoder = encoder
         self.max_wait_s = max_wait_s
@@ -74,6 +81,8 @@ class EncoderBatcher:
         self.batches = 0
         self.thinned = 0
         self._clock = clock
+        self._ran = ran
+        self._replaced = replaced
         self._pending: dict[str, _Pending] = {}
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "encoder")
@@ -91,6 +100,8 @@ class EncoderBatcher:
         self._pending[bed_stream] = _Pending(window, older.since if older else self._clock(), features)
         if older and not older.features.done():
             self.thinned += 1
+            if self._replaced is not None:
+                self._replaced()
             older.features.set_result(None)
         self._arrived.set()
         return await features
@@ -133,6 +144,7 @@ class EncoderBatcher:
         if not batch:
             return
         self.batches += 1
+        began = self._clock()
         try:
             windows = np.stack([p.window for p in batch])
             encoded = await asyncio.get_running_loop().run_in_executor(self._thread, self.encoder.encode, windows)
@@ -143,6 +155,8 @@ class EncoderBatcher:
             elif not batch[0].features.done():
                 batch[0].features.set_exception(error)
             return
+        if self._ran is not None:
+            self._ran(len(batch), self._clock() - began)
         for k, pending in enumerate(batch):
             if not pending.features.done():
                 pending.features.set_result(Encoded(encoded.tokens[k : k + 1], encoded.pooled[k : k + 1]))

@@ -14,7 +14,7 @@ def test_counters_end_in_total_and_times_in_seconds_and_labels_have_an_end() -> 
     for family in metrics.registry.collect():
         assert family.name.startswith("gem_bedside_")
         if family.type == "histogram":
-            assert family.name.endswith("_seconds")
+            assert family.name.endswith(("_seconds", "_windows", "_tokens")), "the unit comes last"
         if family.type == "counter":
             assert all(s.name.endswith(("_total", "_created")) for s in family.samples)
     metrics.windows.inc()
@@ -23,7 +23,9 @@ def test_counters_end_in_total_and_times_in_seconds_and_labels_have_an_end() -> 
         metrics.alert(alert, ns_of_time(alert.published))
     for family in metrics.registry.collect():
         labels |= {name for sample in family.samples for name in sample.labels}
-    assert labels <= {"code", "phase", "source", "verdict", "kind", "le"}
+    assert labels <= {
+        "code", "phase", "source", "verdict", "kind", "le", "model", "device", "version", "python", "onnxruntime",
+    }  # fmt: skip
 
 
 def test_the_delay_of_a_lethal_alarm_is_counted_once_from_its_onset() -> None:

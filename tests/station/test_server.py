@@ -11,7 +11,9 @@ import httpx
 import numpy as np
 import pytest
 import redis
+from starlette.testclient import TestClient
 
+from station.server import create_app
 from tests.station.ward import BED, NASTY, WardInRedis, asystole
 
 OURS = {"Content-Type": "application/json", "X-Station": "1"}
@@ -117,6 +119,17 @@ def test_no_file_of_the_page_loads_anything_from_another_origin(path: str, stati
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "http://" not in answer.text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in answer.text
+
+
+def test_without_redis_the_page_is_still_served_and_its_feed_says_so() -> None:
+    # Given a station whose Redis cannot be reached
+    with TestClient(create_app("redis://127.0.0.1:1/0", "main")) as client:
+        # Then the probe does not take the station away, and each page is told
+        assert client.get("/").status_code == 200
+        while "Redis is lost" not in (answer := client.get("/readyz")).text:  # the test's time limit ends it
+            assert answer.status_code == 200
+        assert answer.status_code == 200
+        assert client.get(f"/api/strips/{'0' * 32}").status_code == 503
 
 
 def test_garbage_in_redis_and_a_lost_stream_end_no_feed(station_url: str, ward: WardInRedis, redis_url: str) -> None:
