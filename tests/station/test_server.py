@@ -11,9 +11,8 @@ import httpx
 import numpy as np
 import pytest
 import redis
-from starlette.testclient import TestClient
 
-from station.server import create_app
+from tests.station.conftest import serving
 from tests.station.ward import BED, NASTY, WardInRedis, asystole
 
 OURS = {"Content-Type": "application/json", "X-Station": "1"}
@@ -123,13 +122,14 @@ def test_no_file_of_the_page_loads_anything_from_another_origin(path: str, stati
 
 def test_without_redis_the_page_is_still_served_and_its_feed_says_so() -> None:
     # Given a station whose Redis cannot be reached
-    with TestClient(create_app("redis://127.0.0.1:1/0", "main")) as client:
+    with serving("redis://127.0.0.1:1/0") as url:
         # Then the probe does not take the station away, and each page is told
-        assert client.get("/").status_code == 200
-        while "Redis is lost" not in (answer := client.get("/readyz")).text:  # the test's time limit ends it
+        assert httpx.get(f"{url}/").status_code == 200
+        while "Redis is lost" not in (answer := httpx.get(f"{url}/readyz")).text:  # the test's time limit ends it
             assert answer.status_code == 200
         assert answer.status_code == 200
-        assert client.get(f"/api/strips/{'0' * 32}").status_code == 503
+        assert httpx.get(f"{url}/api/strips/{'0' * 32}").status_code == 503
+        assert _first_event(url, "heartbeat")["redis_lost"]
 
 
 def test_garbage_in_redis_and_a_lost_stream_end_no_feed(station_url: str, ward: WardInRedis, redis_url: str) -> None:
