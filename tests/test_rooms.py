@@ -112,7 +112,7 @@ LAYERS = {
     ),
     "agents": (
         ("clock", "settings"),
-        ("metrics",),
+        ("metrics", "logs", "probes"),
         ("worker",),
         ("lifecycle",),
         ("monitor", "interpreter", "publisher"),
