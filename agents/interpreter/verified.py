@@ -9,6 +9,7 @@ GEM's with a sentence that it finds wrong gives way to the rule-based report.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 from zlib import crc32
@@ -25,7 +26,7 @@ from verification import Signal, read_strip, verify
 log = logging.getLogger(__name__)
 
 FAULT_FOUND = "the verifier found a fault in GEM's text"
-REWRITES = 4  # of a draft; then it is sent as it is, with a mark that is not ok
+REWRITES = 6  # of a draft; then it is sent as it is, with a mark that is not ok
 RHYTHM = ("REGULARITY", "HR", "RR", "SILENCE")  # measures whose citations name the leads that show the beats
 
 
@@ -57,10 +58,13 @@ def finished(
         interpretation = draft.written()
         report = check(interpretation)
         numbers = {c["n"] for c in report["citations"] if c["verdict"] == "wrong"}
+        false = [s["text"] for s in report["sentences"] if s["verdict"] == "wrong"]
+        if interpretation.source == "measured":
+            numbers |= {int(n) for text in false for n in re.findall(r"\[(\d+)\]", text)}
         wrong = [c.evidence for c in interpretation.evidence if c.n in numbers]
         if wrong:
             draft = draft.without(wrong)
-        elif interpretation.source == "gem" and any(s["verdict"] == "wrong" for s in report["sentences"]):
+        elif interpretation.source == "gem" and false:
             draft = draft.rule_based(FAULT_FOUND)
         else:
             break

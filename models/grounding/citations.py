@@ -47,7 +47,7 @@ def without_repeats(text: str) -> str:
 
 
 def mark_verdicts(
-    text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers
+    text: str, judged: Sequence[JudgedClaim], numbering: CitationNumbers, code: str = ""
 ) -> tuple[str, list[CheckedClaim]]:
     """Write the text to publish, and place each claim in it.
 
@@ -59,6 +59,8 @@ def mark_verdicts(
         In text order.
     numbering : CitationNumbers
         Assigns the citation numbers, in text order.
+    code : str
+        The alarm, whose finding the text states before: it is not repeated.
 
     Returns
     -------
@@ -69,7 +71,8 @@ def mark_verdicts(
     """
     judged = [replace(j, verdict="unsupported") if j.verdict == "supported" and not j.evidence else j for j in judged]
     judged = _with_signs(text, judged)
-    out, stated, previous = _Writer(text, judged, numbering), set[Statement](), 0
+    out, previous = _Writer(text, judged, numbering), 0
+    stated: set[Statement] = {(OWN_FINDING[code], True, (), None, None)} if code in OWN_FINDING else set()
     for begin, piece in sentences(text):
         words = piece.lstrip()
         start = begin + len(piece) - len(words)
@@ -98,6 +101,21 @@ def _with_signs(text: str, judged: Sequence[JudgedClaim]) -> list[JudgedClaim]:
     return out
 
 
+OWN_FINDING = {
+    "AFIB": "AFIB",
+    "TACHY": "TACHY",
+    "EXTREME_TACHY": "TACHY",
+    "SVT": "SVT",
+    "BRADY": "BRADY",
+    "EXTREME_BRADY": "BRADY",
+    "VBIGEMINY": "BIGEMINY",
+    "VTRIGEMINY": "TRIGEMINY",
+    "VPAIR": "COUPLET",
+    "QT_LONG": "QT_LONG",
+    "WIDE_QRS": "QRS_WIDE",
+    "PR_LONG": "PR_LONG",
+}
+"""Alarm code to the finding that its title states."""
 _ST_SIGN = {"ST_ELEVATED": 1, "ST_DEPRESSED": -1}
 Statement = tuple[str, bool, tuple[str, ...], str | None, float | None]
 

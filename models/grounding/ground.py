@@ -114,7 +114,7 @@ def ground(
     report = ReportText(first_citation, given)
     write_alarm(report, given, code)
     judged = [judge_claim(claim, measured, given, code) for claim in extract_claims(text)]
-    marked, claims = mark_verdicts(text, judged, report.numbering)
+    marked, claims = mark_verdicts(text, judged, report.numbering, code if given else "")
     report.add_text(marked, claims)
     if marked:
         counted = beats_counted(measured)

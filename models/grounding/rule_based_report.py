@@ -271,8 +271,9 @@ def _write_block(report: ReportText, measured: SegmentMeasurements) -> None:
     """P waves that no QRS complex follows, and the AV block that two of them show."""
     rule, n = "P waves that lead no QRS complex", len(measured.blocked)
     if measured.block is not None:
-        report.add_claim(f"{measured.block.capitalize()}-degree AV block", rule, *measured.blocked)
-        report.add(f": {n} P waves lead no QRS complex. ")
+        name = f"{measured.block.capitalize()}-degree AV block ({n} P waves without a QRS complex)"
+        report.add_claim(name, rule, *measured.blocked)
+        report.add(". ")
     elif n:
         report.add_claim("A P wave leads no QRS complex", rule, *measured.blocked)
         report.add(". ")

@@ -114,6 +114,19 @@ def test_a_measurement_that_is_not_confirmed_is_left_out_with_those_that_depend_
     assert "The rhythm cannot be named." in words.text and "QRS" in words.text
 
 
+def test_a_sentence_of_the_report_that_is_wrong_is_left_out_with_its_measurement() -> None:
+    draft = Draft(measured=measure_segment(ecg(10)), reason="test")
+
+    def check(words: GroundedInterpretation) -> Report:
+        found = [s for s in words.text.split(". ") if "QRS" in s and " ms" in s]
+        out = report(sentence="wrong" if found else "right", numbers=len(words.evidence))
+        out["sentences"][0]["text"] = found[0] if found else ""
+        return out
+
+    words, mark = finished(draft, check)
+    assert mark.ok and "QRS" not in words.text and "egular rhythm" in words.text
+
+
 def test_what_stays_wrong_is_sent_with_a_mark_that_says_so() -> None:
     draft = Draft(measured=measure_segment(ecg(10)), reason="test")
     words, mark = finished(draft, lambda _: report(sentence="wrong"))

@@ -224,6 +224,14 @@ def test_qt_is_not_stated_beside_an_alarm_at_another_rate() -> None:
     assert "72 bpm" not in rate and "133 bpm" in rate
 
 
+def test_gems_text_does_not_repeat_the_alarms_finding() -> None:
+    said = "The QRS is narrow. Conclusion: tachycardia, narrow QRS."
+    fast = replace(SINUS, evidence={**SINUS.evidence, "HR": replace(SINUS.evidence["HR"], value=133.0)})
+    words = ground(said, SINUS.ecg, GIVEN, 2, measured=fast, code="TACHY")
+    assert words.text.lower().count("tachycardia") == 1
+    assert "tachycardia" in ground(said, SINUS.ecg, measured=fast).text
+
+
 def test_a_rule_that_rests_on_two_values_is_written_once() -> None:
     rule = Criterion("two ventricular beats in a row", 2.0, "test")
     given = [
