@@ -102,9 +102,9 @@ def without(measured: SegmentMeasurements, wrong: Collection[Evidence]) -> Segme
         axis_deg=None if "QRS" in names else measured.axis_deg,
     )
     if names & {"P", "ABSENT_P"}:
-        kept = replace(kept, beats_with_p=0, beats_examined=0, blocked=(), block=None)
+        kept = replace(kept, beats_with_p=0, beats_examined=0, af_odds=None, blocked=(), block=None)
     if names & BEATS:
         kept = replace(
-            kept, kinds={}, kind_sequence="", conducted=None, longest_rr=None, rr_change=None, blocked=(), block=None
+            kept, kinds={}, kind_sequence="", af_odds=None, longest_rr=None, rr_change=None, blocked=(), block=None
         )
     return kept

@@ -8,7 +8,6 @@ are judged by. A value that could not be measured is None or missing, never fill
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from models.measurement.intervals import clear_of_edges, share_without_p, wave_h
 from models.measurement.measure import Measurement, measure
 from models.measurement.rhythm_beats import rhythm_beats
 from models.measurement.window_evidence import interval_evidence
+from models.networks.atrial import AtrialNetwork
 from models.normal_limits import IRREGULAR_RR, Q_WAVE_MV, Q_WAVE_SHARE
 from models.signal.mains import ecg_without_mains
 from models.signal.quality import NOISY
@@ -39,8 +39,8 @@ REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is regular (sinus arrhyt
 EVEN_RR = 0.03  # median change between successive RR / mean RR; below it the variability is a change of rate
 RHYTHM_BEATS = 4  # fewer do not decide regularity
 WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not reported
-CONDUCTED_BEATS = 8  # consecutive, without a ventricular or paced beat between: fewer do not show irregular conduction
-REPEATING_RR = 0.05  # median change between every second (third) RR / mean RR; below it the irregularity is a pattern
+AF_BEATS = 7  # fewer do not show the irregularity of atrial fibrillation
+AF_LEADS = ("II", "I", "V1", "V2")  # that the atrial network is asked about, the first two that are usable
 SAME_RATE_BPM = 10.0  # between the alarm's rate and the segment's, up to which QT is reported beside the alarm's
 FIBRILLATING_LEADS = 0.75  # share of the usable leads
 
@@ -81,10 +81,9 @@ class SegmentMeasurements:
         Beat kind to count.
     kind_sequence : str
         Kinds of the beats in order, one letter each.
-    conducted : Evidence or None
-        REGULARITY of the longest sequence of at least `CONDUCTED_BEATS` beats without a ventricular or paced one.
-    conducted_pattern : bool
-        The RR of that sequence repeat every second or third beat: ectopy, not atrial fibrillation.
+    af_odds : float or None
+        Log odds of atrial fibrillation by the atrial network; None with P waves, with a regular rhythm or with too few
+        beats.
     beats_with_p, beats_examined : int
         Conducted beats with a P wave, and conducted beats examined.
     axis_deg : float or None
@@ -112,8 +111,7 @@ class SegmentMeasurements:
     beats: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     kind_sequence: str = ""
-    conducted: Evidence | None = None
-    conducted_pattern: bool = False
+    af_odds: float | None = None
     beats_with_p: int = 0
     beats_examined: int = 0
     axis_deg: float | None = None
@@ -224,7 +222,6 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
     sequence = "".join(m.beat.kind for m in rhythm.beats)
     blocked = () if "P" in sequence else blocked_p_waves(ecg, rhythm.beats, usable)
     longest_rr = _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable, quality)
-    regularity, pattern = _conducted(r_peaks, sequence, rhythm.leads, ecg.fs_hz, evidence.get("REGULARITY"))
     axis = qrs_axis_deg(ecg, conducted, usable)
     return SegmentMeasurements(
         ecg=ecg,
@@ -237,8 +234,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         beats=len(rhythm.beats),
         kinds=Counter(sequence),
         kind_sequence=sequence,
-        conducted=regularity,
-        conducted_pattern=pattern,
+        af_odds=_af_odds(ecg, rhythm.leads, evidence, len(rhythm.beats), fold),
         beats_with_p=sum(m.overall.p_on is not None for m in conducted),
         beats_examined=len(conducted),
         axis_deg=None if axis is None else round(axis),
@@ -261,21 +257,17 @@ def _rr_change(r: NDArray[np.int64]) -> float | None:
     return float(np.median(np.abs(np.diff(rr))) / rr.mean()) if len(rr) > 1 else None
 
 
-def _conducted(
-    r: NDArray[np.int64], sequence: str, leads: tuple[str, ...], fs_hz: float, overall: Evidence | None
-) -> tuple[Evidence | None, bool]:
-    """Regularity of the longest sequence of conducted beats, and whether its RR repeat as in bigeminy or trigeminy."""
-    found = max(re.finditer("[NS?]+", sequence), key=lambda m: m.end() - m.start(), default=None)
-    if found is None or found.end() - found.start() < CONDUCTED_BEATS:
-        return None, False
-    own = r[found.start() : found.end()]
-    rr = np.diff(own) / fs_hz
-    changes = [float(np.median(np.abs(rr[k:] - rr[:-k])) / rr.mean()) for k in (2, 3)]
-    if len(own) == len(r) and overall is not None:
-        return overall, min(changes) < REPEATING_RR
-    value = float(np.std(rr) / np.mean(rr))
-    cited = Evidence("REGULARITY", value, leads, int(own[0]), int(own[-1]), method=METHOD)
-    return cited, min(changes) < REPEATING_RR
+def _af_odds(
+    ecg: Ecg, usable: tuple[str, ...], evidence: Mapping[str, Evidence], beats: int, fold: str | None
+) -> float | None:
+    """Log odds of atrial fibrillation, where RR vary and almost no beat has a P wave."""
+    variability, absent = evidence.get("REGULARITY"), evidence.get("ABSENT_P")
+    if beats < AF_BEATS or variability is None or absent is None:
+        return None
+    if variability.value < REGULAR_RR or absent.value < 1.0 - P_ABSENT_SHARE:
+        return None
+    leads = [x for x in AF_LEADS if x in usable] or list(usable)
+    return AtrialNetwork.load(fold)(ecg.mv, ecg.fs_hz, [ecg.leads.index(x) for x in leads])
 
 
 def _fibrillation(ecg: Ecg, usable: tuple[str, ...]) -> Evidence | None:

@@ -242,12 +242,15 @@ def test_a_rule_that_rests_on_two_values_is_written_once() -> None:
     assert text.count("two ventricular beats in a row") == 1
 
 
-def test_atrial_fibrillation_needs_irregular_conduction_without_ectopy() -> None:
-    assert _verdict("AFIB", AF) == "supported"
-    assert _verdict("AFIB", replace(AF, conducted=None)) == "unsupported"
-    assert _verdict("AFIB", replace(AF, conducted_pattern=True)) == "unsupported"
-    text = rule_based_report(AF.ecg, reason=None, measured=replace(AF, conducted=None)).text
-    assert "atrial fibrillation" not in text
+def test_atrial_fibrillation_needs_irregular_rr_no_p_waves_and_the_network() -> None:
+    likely = replace(AF, af_odds=1.0)
+    assert _verdict("AFIB", likely) == "supported"
+    assert "consistent with atrial fibrillation" in rule_based_report(AF.ecg, reason=None, measured=likely).text
+    assert _verdict("AFIB", replace(AF, af_odds=None)) == "unsupported"
+    assert _verdict("AFIB", replace(AF, af_odds=-2.0)) == "unsupported"
+    assert _verdict("AFIB", SINUS) == "contradicted" and SINUS.af_odds is None
+    unlikely = rule_based_report(AF.ecg, reason=None, measured=replace(AF, af_odds=-2.0)).text
+    assert "atrial fibrillation" not in unlikely
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,7 @@ def test_atrial_fibrillation_needs_irregular_conduction_without_ectopy() -> None
 )
 def test_patterns_of_ventricular_beats_are_named(sequence: str, words: str) -> None:
     kinds = {"N": sequence.count("N"), "V": sequence.count("V")}
-    measured = replace(AF, kind_sequence=sequence, kinds=kinds, beats=len(sequence), conducted=None)
+    measured = replace(AF, kind_sequence=sequence, kinds=kinds, beats=len(sequence), af_odds=None)
     text = rule_based_report(AF.ecg, reason=None, measured=measured).text
     assert re.search(rf"{words} \[\d\]\.", text) and "atrial fibrillation" not in text
 
