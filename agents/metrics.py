@@ -108,6 +108,12 @@ class Metrics:
         self.build.labels(_version("gem-bedside"), sys.version.split()[0], _onnxruntime()).set(1)
         self.published = Counter("gem_bedside_published", "Messages brought to Redis.", ["kind"], registry=registry)
         self.redis_waits = Counter("gem_bedside_redis_waits", "Times that Redis was waited for.", registry=registry)
+        self.restore = Histogram(
+            "gem_bedside_restore_seconds",
+            "From the assignment of partitions to the last of them being live.",
+            buckets=DELAY_BUCKETS,
+            registry=registry,
+        )
         self.handled = Counter("gem_bedside_messages_handled", "Messages finished.", registry=registry)
         self.waiting = Gauge("gem_bedside_messages_waiting", "Messages not handled yet.", registry=registry)
 

@@ -195,14 +195,26 @@ class Settings(BaseSettings):
         6.0,
         ge=1.0,
         le=60.0,
-        description="Time without a heartbeat after which a worker loses its partitions, seconds; "
-        "about the time of a fail-over.",
+        description="Time without a heartbeat after which Kafka gives the partitions of a worker away, seconds; "
+        "brokers refuse less than their `group.min.session.timeout.ms`, 6 s by default.",
     )
     heartbeat_s: float = Field(
-        1.5,
+        0.5,
         ge=0.1,
         le=20.0,
-        description="Interval between heartbeats of a worker, seconds; a quarter of the session timeout.",
+        description="Interval between heartbeats of a worker, seconds; each rebalance waits for one of every worker.",
+    )
+    stopped_after_s: float = Field(
+        2.5,
+        ge=1.0,
+        le=60.0,
+        description="Time without a beacon after which a worker is removed from its group by the others, seconds; "
+        "longer where machines stall for seconds, and then lethal alarms during a takeover are later.",
+    )
+    standby: bool = Field(
+        True,
+        description="A monitor also keeps the signal state of partitions that another monitor holds, so that it takes "
+        "them over at once; with two monitors or more each bed is then analysed twice.",
     )
     rebalance_timeout_s: float = Field(
         10.0, ge=2.0, le=120.0, description="Wait of a rebalance for a worker that does not answer, seconds."

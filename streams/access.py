@@ -56,16 +56,16 @@ def kafka_grants(program: str, topics: Topics, site: str) -> list[KafkaGrant]:
     """Everything that a program needs in Kafka.
 
     >>> [g.name for g in kafka_grants("interpreter", Topics(), "main") if g.operation == "Read"]
-    ['ecg.flagged', 'ecg.main-interpreter', 'ecg._site']
+    ['ecg.flagged', 'ecg.workers', 'ecg.main-interpreter', 'ecg._site']
     """
     t = topics
     reads, writes = {
         "monitor": (
-            (t.windows, t.actions, t.interpretations, t.beds),
-            (t.beds, t.alerts, t.strips, t.vitals, t.flagged, t.interpretations, t.dead_letter),
+            (t.windows, t.actions, t.interpretations, t.beds, t.workers),
+            (t.beds, t.alerts, t.strips, t.vitals, t.flagged, t.interpretations, t.dead_letter, t.workers),
         ),
-        "interpreter": ((t.flagged,), (t.interpretations, t.dead_letter)),
-        "publisher": ((t.alerts, t.beds, t.strips, t.vitals), (t.actions, t.dead_letter)),
+        "interpreter": ((t.flagged, t.workers), (t.interpretations, t.dead_letter, t.workers)),
+        "publisher": ((t.alerts, t.beds, t.strips, t.vitals, t.workers), (t.actions, t.dead_letter, t.workers)),
         "telemetry": ((), (t.windows,)),
         "topics": ((t.beds,), ()),  # with its group, to claim the prefix for the site
     }[program]

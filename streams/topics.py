@@ -1,4 +1,4 @@
-"""The nine topics of a site: names, retention, and their creation and check on the broker.
+"""The ten topics of a site: names, retention, and their creation and check on the broker.
 
 All topics have the same number of partitions and the same key, the bed stream, so that one worker holds all messages of
 a bed. The number is fixed for the life of a site: another one would separate beds from their history.
@@ -18,6 +18,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 MESSAGE_LIMIT = 1_048_588  # bytes; Kafka's default of max.message.bytes, set explicitly so that clients can read it
 DEAD_LETTER_EXTRA = 65_536  # bytes for the headers, so that every message fits as a dead letter
+IN_SYNC = 2  # of three replicas: with one, a write that was acknowledged is lost with its broker
 METADATA_S = 30.0  # new topics have their leaders within this; without it a broken cluster blocks the command
 
 
@@ -95,6 +96,11 @@ class Topics:
         return f"{self.prefix}dead-letter"
 
     @property
+    def workers(self) -> str:
+        """Beacons of the workers, by which they see each other stop (internal)."""
+        return f"{self.prefix}workers"
+
+    @property
     def plans(self) -> tuple[TopicPlan, ...]:
         """All topics with their settings (docs/asyncapi.yaml)."""
         return (
@@ -108,6 +114,7 @@ class Topics:
             TopicPlan(self.strips, _kept(3 * DAY_MS)),
             TopicPlan(self.vitals, _kept(HOUR_MS)),
             TopicPlan(self.dead_letter, _kept(7 * DAY_MS, MESSAGE_LIMIT + DEAD_LETTER_EXTRA)),
+            TopicPlan(self.workers, _kept(HOUR_MS) | {"message.timestamp.type": "LogAppendTime"}),
         )
 
     @property
@@ -169,7 +176,7 @@ def ensure_topics(
             _create(admin, missing, topics.partitions, replication)
             # Another program may have created a topic meanwhile, with another number of partitions.
             _check_partition_counts(_partition_counts(admin, topics.names), topics)
-        differs = _differences(admin, topics)
+        differs = _differences(admin, topics, replication)
     created = {plan.name for plan in missing}
     return [
         TopicState(plan.name, topics.partitions, plan.name in created, differs.get(plan.name, {}))
@@ -204,6 +211,11 @@ def _kept(retention_ms: int, limit_bytes: int = MESSAGE_LIMIT) -> dict[str, str]
     }
 
 
+def _in_sync(replication: int) -> dict[str, str]:
+    """With fewer than three replicas the broker's default stays: two of two would stop all writes with one broker."""
+    return {"min.insync.replicas": str(IN_SYNC)} if replication > IN_SYNC else {}
+
+
 def _compacted() -> dict[str, str]:
     return {
         "cleanup.policy": "compact",
@@ -233,7 +245,11 @@ def _check_partition_counts(found: Mapping[str, int], topics: Topics) -> None:
 
 def _create(admin: KafkaAdminClient, missing: list[TopicPlan], partitions: int, replication: int) -> None:
     wanted = {
-        plan.name: {"num_partitions": partitions, "replication_factor": replication, "configs": dict(plan.settings)}
+        plan.name: {
+            "num_partitions": partitions,
+            "replication_factor": replication,
+            "configs": {**plan.settings, **_in_sync(replication)},
+        }
         for plan in missing
     }
     answer = admin.create_topics(wanted, raise_errors=False)
@@ -253,14 +269,14 @@ def _described_settings(admin: KafkaAdminClient, names: Sequence[str]) -> dict[s
     return described
 
 
-def _differences(admin: KafkaAdminClient, topics: Topics) -> dict[str, dict[str, tuple[str, str]]]:
+def _differences(admin: KafkaAdminClient, topics: Topics, replication: int) -> dict[str, dict[str, tuple[str, str]]]:
     described = _described_settings(admin, topics.names)
     out = {}
     for plan in topics.plans:
         settings = described.get(plan.name, {})
         out[plan.name] = {
             name: (str(settings[name]["value"]), planned)
-            for name, planned in plan.settings.items()
+            for name, planned in {**plan.settings, **_in_sync(replication)}.items()
             if name in settings and str(settings[name]["value"]) != planned
         }
     return out

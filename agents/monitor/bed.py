@@ -237,6 +237,14 @@ class BedMonitor:
         """Strips that may have been lost with the worker before, as far as the signal is at hand."""
         return self._reporter.strips_at_hand(self.bed, self.live)
 
+    def follow(self, bed: Bed) -> None:
+        """Take the newer document of the worker that holds the bed; the analysis goes on, with its limits."""
+        before = self.bed
+        self.bed, self._stored = bed.changed(generation=before.generation), True
+        self._rules = self._rules_of(bed)
+        self.offset = max(self.offset, bed.applied.get(self._topics.windows, -1))
+        self._update_analysis(before)
+
     # ---- isolation -----------------------------------------------------------------------------------------------
 
     def saved(self) -> Saved:

@@ -6,7 +6,7 @@ flagged segments; then vitals, which are not waited for. The numbers are those o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from agents.clock import Clock
@@ -45,7 +45,7 @@ class Delivery:
     settings, clock, sender, metrics
         The worker's.
     may_write : callable
-        Called before each write; raises where this worker has lost its partitions.
+        Awaited before each write; raises where this worker has lost its partitions.
     encode : callable
         Offers ten seconds of a bed to the encoder tier.
     """
@@ -56,7 +56,7 @@ class Delivery:
         clock: Clock,
         sender: Sender,
         metrics: Metrics,
-        may_write: Callable[[], None],
+        may_write: Callable[[], Awaitable[None]],
         encode: Callable[[str, Ecg], None],
     ) -> None:
         self._settings = settings
@@ -91,10 +91,10 @@ class Delivery:
         """Send the steps one after the other, each in the order of docs/delivery.md, "Publish"."""
         for step in prepared:
             if step.bed is not None:  # publish 2
-                self._may_write()
+                await self._may_write()
                 await self._sender.send([step.bed])
             if step.messages:  # publish 3
-                self._may_write()
+                await self._may_write()
                 await self._sender.send(step.messages)
             await self._sender.send(step.flagged)
             for alert in step.alerts:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-from agents.monitor.restore import read_beds
+from agents.monitor.restore import BedDocuments, read_beds
 from agents.settings import Settings
 from agents.worker.high_watermarks import LogEnds
 from agents.worker.log_reader import offset_before, plain_consumer, read_range
@@ -21,8 +21,8 @@ from streams.topics import Topics
 class LogReader(Protocol):
     """Reads the logs of one partition."""
 
-    async def read_beds(self) -> dict[str, Bed]:
-        """The newest document of each bed, by bed stream."""
+    async def read_beds(self, documents: BedDocuments | None = None) -> dict[str, Bed]:
+        """The newest document of each bed, by bed stream; ``documents`` holds those that are read already."""
 
     async def offset_before(self, offset: int, seconds: float) -> int:
         """The first offset of a window appended at most ``seconds`` before the window before ``offset``."""
@@ -55,9 +55,9 @@ class KafkaLogReader:
         self._topics = topics
         self._number = number
 
-    async def read_beds(self) -> dict[str, Bed]:
-        """The newest document of each bed, by bed stream."""
-        return await read_beds(self._consumer, self._topics.beds, self._number)
+    async def read_beds(self, documents: BedDocuments | None = None) -> dict[str, Bed]:
+        """The newest document of each bed, by bed stream; ``documents`` holds those that are read already."""
+        return await read_beds(self._consumer, self._topics.beds, self._number, documents)
 
     async def offset_before(self, offset: int, seconds: float) -> int:
         """The first offset of a window appended at most ``seconds`` before the window before ``offset``."""

@@ -32,8 +32,10 @@ from agents.monitor.feed_problems import SERVICE_CODES, service_report
 from agents.monitor.isolation import Isolation, Step, logged_step, reason_of_failure
 from agents.monitor.messages import MessageReader, no_bed
 from agents.monitor.partition_log import LogReader, PartitionLog
+from agents.monitor.replay import replay
 from agents.monitor.restore import restored_monitor
 from agents.monitor.skip import Skip
+from agents.monitor.standby import Replica
 from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.sender import Incoming
@@ -50,7 +52,6 @@ SKIP_FROM = 12  # waiting windows a bed from which windows are skipped: fewer ar
 BACKLOG_S = 3.0
 """A worker that has taken the partition over gives the beds whose backlog it reads this time for a verdict. Without it
 each fail-over, which takes about 10 s, would raise CANNOT_ANALYZE on every bed for a second."""
-WATCH_S = 0.5  # between two checks of the watchdog during the replay
 D = TypeVar("D", Action, InterpretationMessage)
 
 
@@ -139,6 +140,7 @@ class PartitionProcessor:
         self._restored = False
         self._discarded = False
         self._skip: Skip | None = None
+        self._replica: Replica | None = None  # until the signal state is restored
         self._tick_left_out = False
 
     # ---- held, restored, revoked ---------------------------------------------------------------------------------
@@ -163,10 +165,12 @@ class PartitionProcessor:
         finally:
             self._lock.release()
 
-    async def restore_beds(self, reader: LogReader) -> None:
-        """Restore the bed documents, and publish their alerts again."""
-        documents = await reader.read_beds()  # restore 2
-        self.beds = {name: self._restored_monitor(bed) for name, bed in documents.items()}
+    async def restore_beds(self, reader: LogReader, replica: Replica | None = None) -> None:
+        """Restore the bed documents, and publish their alerts again; with the signal state of ``replica``."""
+        self._replica = replica
+        documents = await reader.read_beds(None if replica is None else replica.documents)  # restore 2
+        warm = {} if replica is None else replica.monitors(documents)
+        self.beds = {name: warm.get(name) or self._restored_monitor(bed) for name, bed in documents.items()}
         self._set_generation(self.generation, max((bed.generation for bed in documents.values()), default=-1))
         for bed in self.beds.values():
             await self._isolation.publish_again(bed, self._delivery.prepare_alerts)  # restore 3
@@ -187,8 +191,7 @@ class PartitionProcessor:
         """
         async with self._lock:
             self.next_offset = committed
-            if self.beds:
-                await self._replay(reader, committed, state_replay, state_replay.seconds(beds))  # restore 4
+            await self._replay(reader, committed, state_replay, beds)  # restore 4
             for bed in self.beds.values():
                 await self._isolation.publish_again(bed, self._delivery.prepare_strips)  # restore 5
             self._restored = True
@@ -227,26 +230,20 @@ class PartitionProcessor:
         for bed in self.beds.values():
             bed.set_generation(self.generation)
 
-    async def _replay(self, reader: LogReader, committed: int, state_replay: StateReplay, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        first = await reader.offset_before(committed, seconds)
-        watch_ns = self.clock.now_ns()
-        async for batch in reader.read_windows(first, committed):
-            for message in batch:
-                try:
-                    window = self.decode(message)
-                except RejectedMessage:
-                    continue  # it was dead-lettered when it was first read
-                if (bed := self.beds.get(window.bed_stream)) is not None:
-                    began = loop.time()
-                    apply = partial(bed.apply_window, window, message.offset, message.append_ns, replay=True)
-                    await self.take("replay", bed, apply)
-                    state_replay.add_cost(loop.time() - began, window.duration_s)
-                    self._progressed()
-                if self.clock.now_ns() >= watch_ns:
-                    watch_ns = self.clock.now_ns() + round(WATCH_S * 1e9)
-                    await self._watch_beds(caught_up=False)
-                await asyncio.sleep(0)
+    async def _replay(self, reader: LogReader, stop: int, state_replay: StateReplay, beds: int) -> None:
+        """Replay what the beds lack: a few windows with the state of a standby, else seconds or minutes."""
+
+        def took(seconds: float, of_signal_s: float) -> None:
+            state_replay.add_cost(seconds, of_signal_s)
+            self._progressed()
+
+        replica, self._replica = self._replica, None
+        cold = self.beds.keys() if replica is None else replica.unusable & self.beds.keys()
+        if cold:
+            first = await reader.offset_before(stop, state_replay.seconds(beds))
+            await replay(self, reader, first, stop, cold, took)
+        if replica is not None and replica.next_offset < stop:
+            await replay(self, reader, replica.next_offset, stop, self.beds.keys() - cold, took)
 
     # ---- windows -------------------------------------------------------------------------------------------------
 
@@ -410,7 +407,7 @@ class PartitionProcessor:
         if self.state is PartitionState.RESTORING:
             if self._documents_restored and not self._lock.locked():  # during its replay, the replay watches
                 async with self._lock:
-                    await self._watch_beds(caught_up=False)
+                    await self.watch_beds(caught_up=False)
         elif self.state in (PartitionState.LIVE, PartitionState.CATCHING_UP):
             async with self.exclusive() as held:
                 if held:
@@ -418,7 +415,7 @@ class PartitionProcessor:
 
     async def _tick_beds(self) -> None:
         if self._skip is not None:
-            await self._watch_beds(caught_up=False)
+            await self.watch_beds(caught_up=False)
             return
         end = self.log.end()
         caught_up = end is not None and self.next_offset >= end
@@ -426,9 +423,9 @@ class PartitionProcessor:
             self.lag_s = 0.0
         for bed in list(self.beds.values()):
             await self.take("tick", bed, partial(bed.tick_signal, caught_up=caught_up))
-        await self._watch_beds(caught_up=caught_up)
+        await self.watch_beds(caught_up=caught_up)
 
-    async def _watch_beds(self, *, caught_up: bool) -> None:
+    async def watch_beds(self, *, caught_up: bool) -> None:
         """The watchdog and the vitals of each bed."""
         watch = caught_up or self.clock.now_ns() >= self._watch_from_ns
         for bed in list(self.beds.values()):

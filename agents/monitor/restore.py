@@ -28,36 +28,61 @@ UNREADABLE = "document unreadable: the bed starts anew"
 REPAIRED = "document not usable: the bed goes on with a part of it"
 
 
-async def read_beds(consumer: Any, topic: str, partition: int) -> dict[str, Bed]:
+class BedDocuments:
     """The newest document of every bed of a partition; of two, the one of the later generation.
 
     A worker that lost its session cannot take a bed back: what it still wrote carries the lower generation.
+
+    Attributes
+    ----------
+    next_offset : int
+        Of the first record that was not taken.
     """
-    at = TopicPartition(topic, partition)
-    end = (await consumer.end_offsets([at]))[at]
-    newest: dict[bytes, tuple[int, Incoming]] = {}
-    unreadable: dict[bytes, Incoming] = {}
-    async for batch in read_range(consumer, topic, partition, 0, end, whole_batches=True):
-        for record in batch:
-            if record.value is None or record.key is None:
-                continue
-            try:
-                generation = _Generation.model_validate_json(record.value).generation
-            except Exception as error:
-                _log_unreadable(record, error)
-                unreadable[record.key] = record
-                continue
-            if record.key not in newest or generation >= newest[record.key][0]:
-                newest[record.key] = generation, record
-    found = [_new_bed(key, record) for key, record in unreadable.items()]
-    for generation, record in newest.values():
+
+    def __init__(self) -> None:
+        self.next_offset = 0
+        self._newest: dict[bytes, tuple[int, Incoming]] = {}
+        self._unreadable: dict[bytes, Incoming] = {}
+
+    def take(self, record: Incoming) -> bool:
+        """Take one record, in their order; False where it changes nothing."""
+        self.next_offset = max(self.next_offset, record.offset + 1)
+        if record.value is None or record.key is None:
+            return False
         try:
-            found.append(Bed.from_json(record.value or b""))
+            generation = _Generation.model_validate_json(record.value).generation
         except Exception as error:
             _log_unreadable(record, error)
-            fresh = _new_bed(record.key or b"", record)
-            found.append(fresh and fresh.changed(generation=generation))
-    return {bed.bed_stream: bed for bed in found if bed is not None}
+            self._unreadable[record.key] = record
+            return True
+        if record.key in self._newest and generation < self._newest[record.key][0]:
+            return False
+        self._newest[record.key] = generation, record
+        return True
+
+    def bed(self, bed_stream: str) -> Bed | None:
+        """The document of one bed; None where there is none."""
+        key = bed_stream.encode()
+        if key in self._newest:
+            return _bed_of(*self._newest[key])
+        return _new_bed(key, self._unreadable[key]) if key in self._unreadable else None
+
+    def beds(self) -> dict[str, Bed]:
+        """All documents, by bed stream."""
+        found = [_new_bed(key, record) for key, record in self._unreadable.items()]
+        found += [_bed_of(generation, record) for generation, record in self._newest.values()]
+        return {bed.bed_stream: bed for bed in found if bed is not None}
+
+
+async def read_beds(consumer: Any, topic: str, partition: int, documents: BedDocuments | None = None) -> dict[str, Bed]:
+    """The documents of a partition at the end of its log; ``documents`` holds those that are read already."""
+    documents = documents or BedDocuments()
+    at = TopicPartition(topic, partition)
+    end = (await consumer.end_offsets([at]))[at]
+    async for batch in read_range(consumer, topic, partition, documents.next_offset, end, whole_batches=True):
+        for record in batch:
+            documents.take(record)
+    return documents.beds()
 
 
 def restored_monitor(
@@ -108,6 +133,15 @@ def _usable_forms(bed: Bed, now_ns: int) -> Iterator[Bed]:
         applied=bed.applied,
         applied_ids=bed.applied_ids,
     )
+
+
+def _bed_of(generation: int, record: Incoming) -> Bed | None:
+    try:
+        return Bed.from_json(record.value or b"")
+    except Exception as error:
+        _log_unreadable(record, error)
+        fresh = _new_bed(record.key or b"", record)
+        return fresh and fresh.changed(generation=generation)
 
 
 def _new_bed(key: bytes, record: Incoming) -> Bed | None:

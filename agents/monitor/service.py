@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,11 @@ from agents.monitor.delivery import Delivery
 from agents.monitor.encoder_tier import EncoderTier
 from agents.monitor.partition_log import KafkaLogReader, KafkaPartitionLog
 from agents.monitor.partition_processor import PartitionProcessor
+from agents.monitor.standby import Replica, Standby
 from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.commit_metadata import MetadataCommits, committed_states
-from agents.worker.lease import Lease
+from agents.worker.lease import SessionLost
 from agents.worker.log_reader import committed_offsets, plain_consumer
 from agents.worker.sender import Incoming
 from agents.worker.worker import Worker
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # half of the second to which the promises about time are kept
 ENCODER_LAG_S = 1.0  # at more lag the encoder gets no windows: it thins out before the rhythm tier waits
+JOIN_S = 45.0  # without it a ward that is too large for its machines would keep a new monitor from joining
+JOIN_CHECK_S = 0.1
 REPORT_INTERVAL_S = 30.0  # the monitor that holds `_system` may be a new one, which has not read the last report
 
 
@@ -43,11 +47,11 @@ class Monitor(Worker):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         super().__init__(settings, clock)
         self.processors: dict[int, PartitionProcessor] = {}
-        self.lease = Lease(self.app, settings.session_timeout_s)
         self.encoder = EncoderTier(settings, self.metrics)
         self.encoder.found = self._on_encoder_result
-        self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.check, self._offer)
+        self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.hold, self._offer)
         self.state_replay = StateReplay(settings)
+        self.standby = Standby(settings, clock, self.beacons.finished, lambda: self.lag_s, StateReplay(settings))
         self.commits = MetadataCommits(self.app)
         self.attempts = Attempts(self.commits.commit)
         self._assignment = asyncio.Event()  # between a revocation and the next assignment it is not set
@@ -61,7 +65,7 @@ class Monitor(Worker):
     async def start(self) -> None:
         """Start the encoder, the app and the periodic tasks."""
         await self.encoder.start()
-        self.run_forever(self.lease.keep_beating(), "the lease")
+        self.standby.encoder = self.encoder.info
         await super().start()
         self.run_forever(self._tick_forever(), "the clock of the beds")
         self.run_forever(self._report_encoder_forever(), "the report of the encoder")
@@ -81,6 +85,25 @@ class Monitor(Worker):
             return f"partitions {restoring} are being restored"
         return ""
 
+    async def prepare_to_join(self) -> None:
+        """Take the signal state of all partitions over before others give some away: they are judged until then."""
+        if not self.settings.standby:
+            return
+        self.run_forever(self.standby.keep_following(), "the standby")
+        if not await self.beacons.peers_at_start():
+            return
+        log.info("another monitor holds the partitions: their signal state is restored before the group is joined")
+        self.standby.watch(range(self.settings.partitions))
+        self.standby.hurry = True
+        until = time.monotonic() + JOIN_S
+        while time.monotonic() < until and not self.standby.ready and self.beacons.heard_recently:
+            await asyncio.sleep(JOIN_CHECK_S)
+        self.standby.hurry = False
+
+    def finished_windows(self) -> Mapping[int, int]:
+        """The offset after the last finished window of each restored partition."""
+        return {n: p.next_offset for n, p in self.processors.items() if p.restored}
+
     @property
     def lag_s(self) -> float:
         """Lag of the newest signal over all partitions, seconds."""
@@ -89,10 +112,17 @@ class Monitor(Worker):
     # ---- rebalance -----------------------------------------------------------------------------------------------
 
     async def _revoked(self, _app: Any, revoked: set[Any], **_: Any) -> None:
-        """Nothing is written any more until the next assignment; the steps in progress are finished first."""
+        """Nothing is written any more until the next assignment; the steps in progress are finished first.
+
+        A monitor that was removed from the group while another one took its partitions over ends here: as a member
+        again it would be given some of them back at once, and judge nothing while it restores them.
+        """
         self._assignment.clear()
         if self._restoring is not None:
             self._restoring.cancel()
+        if self.lease.removed and await self.beacons.held_by_others(self.lease.generation):
+            self.fail(SessionLost("this monitor was removed from its group, and another one holds its partitions"))
+            await asyncio.Future()  # the group is not joined again
         for processor in self.processors.values():
             await processor.revoke()
 
@@ -114,6 +144,12 @@ class Monitor(Worker):
         for number in kept:
             self.processors[number].reassign(generation)
         new = [self.processors[n] for n in numbers if n not in kept]
+        # Restore 1: before the documents are read, which hold all that these windows have led to.
+        finished = {n: self.beacons.finished(n) for n in numbers if n not in kept}
+        replicas = {n: self.standby.take(n) for n in finished}
+        if self.settings.standby:
+            standbys = {at.partition for at in self.app.assignor.assigned_standbys() if at.topic == self.topics.windows}
+            self.standby.watch(standbys - set(numbers))
         log.info(
             "partitions %s held in generation %d, to restore: %s",
             numbers,
@@ -121,7 +157,8 @@ class Monitor(Worker):
             [p.number for p in new] or "none",
         )
         self._assignment.set()
-        self._restoring = asyncio.create_task(self._restore([(at.topic, at.partition) for at in assigned], new))
+        places = [(at.topic, at.partition) for at in assigned]
+        self._restoring = asyncio.create_task(self._restore(places, new, finished, replicas))
 
     def _processor(self, number: int, generation: int) -> PartitionProcessor:
         return PartitionProcessor(
@@ -139,26 +176,37 @@ class Monitor(Worker):
             attempts=self.attempts,
         )
 
-    async def _restore(self, places: list[tuple[str, int]], new: list[PartitionProcessor]) -> None:
+    async def _restore(
+        self,
+        places: list[tuple[str, int]],
+        new: list[PartitionProcessor],
+        finished: Mapping[int, int],
+        replicas: Mapping[int, Replica | None],
+    ) -> None:
         """Beds and open alerts of all new partitions first, then their signal; each is live when it is restored."""
+        began = time.monotonic()
         self.state_replay.begin()
         try:
             async with plain_consumer(self.settings, self.settings.group(self.name)) as consumer:
                 committed = await committed_offsets(consumer, places)
                 self.hold(committed)
                 numbers = {processor.number for processor in new}
-                await self.attempts.take(
-                    await committed_states(consumer, {p: o for p, o in committed.items() if p[1] in numbers})
-                )
+                states = await committed_states(consumer, {p: o for p, o in committed.items() if p[1] in numbers})
+                await self.attempts.take(states)
                 for processor in new:
-                    await processor.restore_beds(KafkaLogReader(consumer, self.topics, processor.number))
+                    reader = KafkaLogReader(consumer, self.topics, processor.number)
+                    await processor.restore_beds(reader, replicas.get(processor.number))
             if new:
                 async with plain_consumer(self.settings) as consumer:
                     for processor in new:
                         beds = sum(len(p.beds) for p in self.processors.values() if not p.restored)
                         reader = KafkaLogReader(consumer, self.topics, processor.number, self.attempts.marked)
-                        offset = committed[self.topics.windows, processor.number]
+                        state = states[self.topics.windows, processor.number]
+                        done = finished[processor.number]  # beyond the end: a log that lost its last records
+                        offset = max(state.offset, done) if done <= state.end else state.offset
                         await processor.restore_signal(reader, offset, self.state_replay, beds)
+                self.metrics.restore.observe(time.monotonic() - began)
+                log.info("partitions %s restored in %.2f s", sorted(numbers), time.monotonic() - began)
             self.ready.set()
         except asyncio.CancelledError:
             raise

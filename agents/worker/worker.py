@@ -15,8 +15,10 @@ from typing import Any
 from agents.clock import Clock
 from agents.metrics import Metrics
 from agents.settings import Settings
+from agents.worker.beacons import Beacons
 from agents.worker.faust_app import faust_app, raw_topic
 from agents.worker.high_watermarks import LogEnds
+from agents.worker.lease import Lease
 from agents.worker.sender import Incoming, Outgoing, Sender
 from agents.worker.site_claim import keep_claim
 from streams.alert import Interpretation, InterpretationMessage
@@ -54,6 +56,8 @@ class Worker:
         self.metrics = Metrics()
         self.sender = Sender(settings, clock, self.metrics)
         self.ends = LogEnds(settings)
+        self.lease = Lease(self.app, settings.stopped_after_s)
+        self.beacons = Beacons(settings, clock, self.app, settings.group(self.name), self.lease.acknowledged)
         self.handled = 0
         self._positions: dict[tuple[str, int], int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,6 +65,9 @@ class Worker:
     async def start(self) -> None:
         """Start the sender, the app and the periodic tasks."""
         await self.sender.start()
+        self.beacons.start()
+        self.run_forever(self.beacons.keep_turning(self.finished_windows), "the beacons")
+        await self.prepare_to_join()
         await self.app.start()
         self.run_forever(self._watch_app(), "the Faust app")
         self.run_forever(self.ends.keep_asking(), "the watch over the logs' ends")
@@ -70,10 +77,18 @@ class Worker:
         """Finish what was taken, commit, leave the group."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.app.stop(), STOP_S)
+        self.beacons.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.sender.stop()
+
+    async def prepare_to_join(self) -> None:
+        """Called before the worker joins its group."""
+
+    def finished_windows(self) -> Mapping[int, int]:
+        """The offset after the last finished window of each partition, for the beacons."""
+        return {}
 
     def fail(self, error: BaseException) -> None:
         """End the worker with an error."""

@@ -24,7 +24,7 @@ from agents.worker.sender import Incoming, Outgoing, Sender
 from streams.dead_letter import dead_letter
 from streams.topics import Topics
 from streams.wire import encode_window
-from tests.agents.monitor.memory_log import MemoryLog
+from tests.agents.monitor.memory_log import MemoryLog, may_always_write
 from tests.agents.signals import T0_NS, S, ecg, messages
 from tests.fuzz.feed import Record
 from tests.fuzz.illegal_messages import PARTITIONS
@@ -115,7 +115,7 @@ async def _run(records: list[Record], clean_start_s: float) -> Run:
         settings=SETTINGS,
         clock=clock,
         log=log,
-        delivery=Delivery(SETTINGS, clock, sender, metrics, lambda: None, lambda bed, signal: None),
+        delivery=Delivery(SETTINGS, clock, sender, metrics, may_always_write, lambda bed, signal: None),
         metrics=metrics,
         generation=1,
     )

@@ -12,7 +12,7 @@ from tests.conftest import Broker
 def test_names_follow_from_the_prefix() -> None:
     names = [plan.name for plan in Topics("ward-b.").plans]
     kinds = ["windows", "actions", "flagged", "interpretations", "beds", "alerts", "strips", "vitals", "dead-letter"]
-    assert names == [f"ward-b.{kind}" for kind in kinds]
+    assert names == [f"ward-b.{kind}" for kind in [*kinds, "workers"]]
 
 
 def test_settings_are_those_of_the_contract() -> None:
@@ -31,6 +31,7 @@ def test_settings_are_those_of_the_contract() -> None:
         "strips": 72,
         "vitals": 1,
         "dead-letter": 168,
+        "workers": 1,
     }
     assert topics.plan("ecg.beds").settings["cleanup.policy"] == "compact"
     assert topics.plan("ecg.windows").settings["message.timestamp.type"] == "LogAppendTime"
@@ -44,7 +45,7 @@ def test_topics_are_created_once_then_checked(kafka: Broker, topic_prefix: str) 
     assert all(state.created for state in ensure_topics(kafka.address, topics))
     again = ensure_topics(kafka.address, topics)
     assert not any(state.created for state in again)
-    assert [state.partitions for state in again] == [3] * 9
+    assert [state.partitions for state in again] == [3] * 10
     assert all(state.differs == {} for state in again)
 
 

@@ -9,6 +9,8 @@ from agents.clock import ManualClock
 from agents.metrics import Metrics
 from agents.monitor.delivery import Delivery
 from agents.monitor.partition_processor import PartitionProcessor
+from agents.monitor.restore import BedDocuments
+from agents.monitor.standby import Replica
 from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.sender import Incoming, Outgoing, Sender
@@ -25,12 +27,17 @@ TOPICS = Topics(SETTINGS.topic_prefix, SETTINGS.partitions)
 assert partition_of(b"icu-3/07", SETTINGS.partitions) == 0
 
 
+async def may_always_write() -> None:
+    """The lease of a worker that no other one replaces."""
+
+
 class MemoryLog:
     """Windows and bed documents of partition 0: a `PartitionLog` and its `LogReader`."""
 
     def __init__(self) -> None:
         self.windows: list[Incoming] = []
         self.beds: dict[str, Bed] = {}
+        self.read_from: list[tuple[int, int]] = []  # ranges of windows that were read
 
     def append(self, windows: Sequence[EcgWindow], append_ns: int | None = None) -> list[Incoming]:
         """Append windows, each at its gateway time or all at ``append_ns``."""
@@ -58,7 +65,7 @@ class MemoryLog:
     async def current_end(self) -> int:
         return len(self.windows)
 
-    async def read_beds(self) -> dict[str, Bed]:
+    async def read_beds(self, documents: BedDocuments | None = None) -> dict[str, Bed]:
         return dict(self.beds)
 
     async def offset_before(self, offset: int, seconds: float) -> int:
@@ -66,6 +73,7 @@ class MemoryLog:
         return next((m.offset for m in self.windows if m.append_ns >= since_ns), 0)
 
     async def read_windows(self, start: int, stop: int) -> AsyncIterator[list[Incoming]]:
+        self.read_from.append((start, stop))
         yield self.windows[start:stop]
 
 
@@ -109,16 +117,16 @@ class PartitionUnderTest:
             settings=SETTINGS,
             clock=self.clock,
             log=self.log,
-            delivery=Delivery(SETTINGS, self.clock, self.sender, metrics, lambda: None, lambda bed, ecg: None),
+            delivery=Delivery(SETTINGS, self.clock, self.sender, metrics, may_always_write, lambda bed, ecg: None),
             metrics=metrics,
             generation=generation,
             fail=self.failures.append,
         )
 
-    async def restore(self, committed: int = 0) -> PartitionUnderTest:
+    async def restore(self, committed: int = 0, replica: Replica | None = None) -> PartitionUnderTest:
         state_replay = StateReplay(SETTINGS)
         state_replay.begin()
-        await self.processor.restore_beds(self.log)
+        await self.processor.restore_beds(self.log, replica)
         await self.processor.restore_signal(self.log, committed, state_replay, len(self.processor.beds))
         return self
 

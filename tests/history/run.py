@@ -1,0 +1,117 @@
+"""One schedule on a running site: a ward of its own, its faults, its history, and what the checker says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from streams.action_inbox import submit_action
+from streams.bed import Action
+from streams.document import time_of_ns
+from tests.history.checker import Findings, History, check, percentile
+from tests.history.faults import Fault, run_schedule, schedule
+from tests.history.plan import planned_ward
+from tests.history.site import Site
+from tests.history.station import Station
+
+S = 1_000_000_000
+BEDS = 6
+SECONDS = 75
+DRAIN_S = 60.0  # after the last message, until the station has all that is in Kafka
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of one schedule."""
+
+    seed: int
+    nodes: int
+    faults: tuple[Fault, ...]
+    findings: Findings
+    alerts: int
+
+    def row(self) -> dict[str, Any]:
+        """For the table."""
+        return {
+            "seed": self.seed,
+            "nodes": self.nodes,
+            "faults": [str(fault) for fault in self.faults],
+            "conditions": len(self.findings.delays_s) + len(self.findings.held_back_s),
+            "alerts": self.alerts,
+            "delays_s": [round(x, 2) for x in self.findings.delays_s],
+            "held_back_s": [round(x, 2) for x in self.findings.held_back_s],
+            "late": self.findings.late,
+            "violations": self.findings.violations,
+        }
+
+
+def run(
+    seed: int,
+    site: Site,
+    *,
+    faults: list[Fault] | None = None,
+    beds: int = BEDS,
+    seconds: int = SECONDS,
+    log: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Run one schedule; ``faults`` replaces those of the seed."""
+    unit = f"u{seed}"
+    planned = planned_ward(seed, unit, beds, seconds)
+    if faults is None:
+        faults = schedule(seed, seconds, len(site.kafka.nodes), site.proxy is not None)
+    station, stop = Station(site.redis_url, unit), threading.Event()
+    start_ns = (time.time_ns() // S + 2) * S
+    ward = planned.dated(start_ns, start_ns // 1_000_000)
+    station.start()
+    telemetry = site.feed(ward, start_ns, stop)
+    try:
+        happened = run_schedule(faults, site, station, start_ns, log)
+        telemetry.join()
+        site.producer.flush(DRAIN_S)
+        site.settled()
+        written = _drained(site, unit, station)
+    finally:
+        stop.set()
+        station.stop()
+        _discharge(site, ward.beds, seed)
+    outages = [outage for fault in happened if (outage := fault.outage) is not None]
+    history = History(start_ns, ward.conditions, station.deliveries, written, outages, ward.beds)
+    return Outcome(seed, len(site.kafka.nodes), tuple(happened), check(history), len(written))
+
+
+def _drained(site: Site, unit: str, station: Station) -> dict[str, Any]:
+    """The log of alerts, when the station has all of it; as it is where that takes too long."""
+    deadline = time.monotonic() + DRAIN_S
+    while True:
+        written = site.alert_log(unit)
+        known = {(d.alert.id, d.alert.version) for d in station.deliveries}
+        planned = {(a.id, a.version) for versions in written.values() for a in versions}
+        if planned <= known or time.monotonic() > deadline:
+            return written
+        time.sleep(0.5)
+
+
+def _discharge(site: Site, beds: tuple[str, ...], seed: int) -> None:
+    """The beds of this schedule do not ring in the next ones."""
+    with redis.Redis.from_url(site.redis.url) as client:
+        for bed in beds:
+            at = time_of_ns(time.time_ns())
+            submit_action(
+                client, "main", Action(id=f"end-{seed}-{bed}", action="discharge", bed_stream=bed, by="history", at=at)
+            )
+
+
+def summary(outcome: Outcome) -> str:
+    """One line."""
+    found = outcome.findings
+    delays = found.delays_s
+    return (
+        f"seed {outcome.seed}, {outcome.nodes} broker(s): {len(delays)} in time (p99 {percentile(delays, 99):.1f} s, "
+        f"worst {found.worst_s:.1f} s), {len(found.held_back_s)} held back, {found.late} late, "
+        f"{len(found.violations)} violations; {', '.join(map(str, outcome.faults)) or 'no fault'}"
+    )

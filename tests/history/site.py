@@ -1,0 +1,227 @@
+"""A site as processes: brokers, Redis behind a proxy, two monitors and two publishers under a supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import urllib.request
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Self
+
+from kafka import KafkaConsumer, TopicPartition
+
+from deploy.local import LocalRedis, LocalServer, free_port
+from streams.alert import Alert
+from streams.telemetry import TelemetryProducer
+from streams.topics import Topics, ensure_topics
+from tests.agents.stack import READY_S, WorkerProcess
+from tests.brokers import ApacheKafka
+from tests.history.plan import PlannedWard
+
+PARTITIONS = 4
+WORKERS = ("monitor", "monitor", "publisher", "publisher")
+RESTART_S = 0.5  # a supervisor starts a worker that has ended again
+GATEWAY_S = 600.0  # the gateway keeps a message so long until Kafka takes it
+QUICK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}  # a dead broker is known in 3 s
+
+
+class HistoryRedis(LocalRedis):
+    """Redis that outlives a full disk, which tests make with a limit on the size of its files."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.command = ["sh", "-c", 'trap "" XFSZ; exec "$@"', "redis", *self.command]
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+
+class Proxy(LocalServer):
+    """Toxiproxy in front of Redis."""
+
+    def __init__(self, program: Path, folder: Path, upstream: str) -> None:
+        port = free_port()
+        super().__init__("toxiproxy", [str(program), "-host", "127.0.0.1", "-port", str(port)], port, folder)
+        self.listen = f"127.0.0.1:{free_port()}"
+        self._upstream = upstream
+
+    def start(self) -> Self:
+        super().start()
+        self._call("/proxies", {"name": "redis", "listen": self.listen, "upstream": self._upstream})
+        return self
+
+    def add(self, toxic: str, **attributes: int) -> None:
+        """Let the network misbehave, in both directions."""
+        for stream in ("upstream", "downstream"):
+            body = {"name": f"{toxic}-{stream}", "type": toxic, "stream": stream, "attributes": attributes}
+            self._call("/proxies/redis/toxics", body)
+
+    def clear(self) -> None:
+        """Let the network be."""
+        self._call("/reset", {})
+
+    def _answers(self) -> bool:
+        try:
+            self._call("/version", None)
+            return True
+        except OSError:
+            return False
+
+    def _call(self, path: str, body: dict[str, Any] | None) -> None:
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(f"http://{self.address}{path}", data, timeout=5.0) as answer:
+            answer.read()
+
+
+class Site:
+    """The processes of a site.
+
+    Parameters
+    ----------
+    folder : Path
+        For data and logs.
+    kafka_home : Path
+        Of Apache Kafka.
+    nodes : int
+        Brokers, one or three.
+    proxy : Path or None
+        The program of Toxiproxy; None: workers and stations reach Redis directly.
+    settings
+        Of the workers.
+    """
+
+    def __init__(
+        self, folder: Path, kafka_home: Path, nodes: int = 1, proxy: Path | None = None, **settings: Any
+    ) -> None:
+        self.folder = folder
+        self.kafka = ApacheKafka(kafka_home, folder / "kafka", nodes=nodes, settings=QUICK)
+        self.redis = HistoryRedis(folder / "redis")
+        self.proxy = None if proxy is None else Proxy(proxy, folder, self.redis.address)
+        self.workers: list[WorkerProcess | None] = [None] * len(WORKERS)
+        self.ended: list[str] = []  # workers that ended by themselves, with their status
+        self.topics = Topics("ecg.", PARTITIONS)
+        self._values = {"partitions": PARTITIONS, "gem": False, "replication": nodes} | settings
+        self._started = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, daemon=True)
+
+    @property
+    def redis_url(self) -> str:
+        """As workers and stations reach it."""
+        return self.redis.url if self.proxy is None else f"redis://{self.proxy.listen}/0"
+
+    def __enter__(self) -> Self:
+        try:
+            self.redis.start()
+            self.kafka.start()
+            if self.proxy is not None:
+                self.proxy.start()
+            ensure_topics(self.kafka.address, self.topics, replication=self._values["replication"])
+            for k in range(len(WORKERS)):
+                self._launch(k)
+            for worker in self.workers:
+                assert worker is not None
+                worker.wait_ready()
+            self._supervisor.start()
+            self.producer = TelemetryProducer(self.kafka.address, self.topics, delivery_timeout_s=GATEWAY_S)
+            return self
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._supervisor.ident is not None:
+            self._supervisor.join(10.0)
+        for worker in self.workers:
+            if worker is not None and worker.process.poll() is None:
+                worker.resume()
+                worker.kill()
+        for server in (self.proxy, self.redis):
+            if server is not None:
+                server.kill()
+        self.kafka.stop()
+
+    def worker(self, index: int) -> WorkerProcess:
+        """The process that runs at this place now."""
+        found = self.workers[index]
+        assert found is not None
+        return found
+
+    def settled(self, seconds: float = READY_S) -> bool:
+        """Wait until every worker holds its partitions."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with self._lock:
+                if all(worker is not None and _is_ready(worker) for worker in self.workers):
+                    return True
+            time.sleep(0.2)
+        return False
+
+    def feed(self, ward: PlannedWard, start_ns: int, stop: threading.Event) -> threading.Thread:
+        """Send a ward's messages in real time, each when its last sample is there."""
+
+        def run() -> None:
+            for k in range(ward.seconds):
+                for j, windows in enumerate(ward.messages):
+                    due_ns = start_ns + (k + 1) * 1_000_000_000 + j * 1_000_000_000 // len(ward.messages)
+                    if stop.wait(max(0.0, (due_ns - time.time_ns()) / 1e9)):
+                        return
+                    self.producer.send(windows[k])
+
+        thread = threading.Thread(target=run, name="telemetry", daemon=True)
+        thread.start()
+        return thread
+
+    def alert_log(self, unit: str) -> dict[str, list[Alert]]:
+        """The versions of each alert of a unit, as they were written."""
+        consumer = KafkaConsumer(bootstrap_servers=self.kafka.address, enable_auto_commit=False)
+        out: dict[str, list[Alert]] = defaultdict(list)
+        try:
+            places = [TopicPartition(self.topics.alerts, p) for p in range(PARTITIONS)]
+            consumer.assign(places)
+            ends = consumer.end_offsets(places)
+            consumer.seek_to_beginning(*places)
+            deadline = time.monotonic() + READY_S
+            while any(consumer.position(p) < ends[p] for p in places) and time.monotonic() < deadline:
+                for batch in consumer.poll(timeout_ms=500).values():
+                    for record in batch:
+                        alert = Alert.from_json(record.value)
+                        if alert.unit == unit:
+                            out[alert.id].append(alert)
+            return dict(out)
+        finally:
+            consumer.close()
+
+    # ---- processes -----------------------------------------------------------------------------------------------
+
+    def _environment(self) -> dict[str, str]:
+        values = self._values | {"kafka": self.kafka.address, "redis": self.redis_url}
+        settings = {f"GEM_BEDSIDE_{name.upper()}": str(value) for name, value in values.items()}
+        return os.environ | settings | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+    def start_extra(self, name: str) -> WorkerProcess:
+        """One more worker; whoever starts it ends it."""
+        self._started += 1
+        return WorkerProcess(name, self._environment(), self.folder / f"{name}-{self._started}.log")
+
+    def _launch(self, index: int) -> None:
+        self.workers[index] = self.start_extra(WORKERS[index])
+
+    def _supervise(self) -> None:
+        while not self._stop.wait(RESTART_S):
+            for index, worker in enumerate(self.workers):
+                if worker is not None and (status := worker.process.poll()) is not None:
+                    self.ended.append(f"{worker.name} {status}")
+                    with self._lock:
+                        self._launch(index)
+
+
+def _is_ready(worker: WorkerProcess) -> bool:
+    return worker.process.poll() is None and "\nready\n" in f"\n{worker.text}"
