@@ -71,6 +71,7 @@ class Beacons:
         self._acknowledged = acknowledged
         self._topic = Topics(settings.topic_prefix, settings.partitions).workers
         self._watch = PeerWatch(settings.stopped_after_s)
+        self._started = False
         self._own: set[str] = set()  # ids of this process: it has another one after each time it left the group
         self._finished: dict[int, int] = {}  # of this worker
         self._turned_s = time.monotonic()  # when its loop said so
@@ -86,6 +87,10 @@ class Beacons:
     def start(self) -> None:
         """Start the thread."""
         threading.Thread(target=lambda: asyncio.run(self._run()), name="beacons", daemon=True).start()
+
+    def joined(self) -> None:
+        """The app is started. Before that nobody else may look at it: Faust makes its parts for the loop that asks."""
+        self._started = True
 
     def stop(self) -> None:
         """Send no more beacons."""
@@ -184,7 +189,7 @@ class Beacons:
 
     def _beacon(self) -> Beacon | None:
         """The next beacon; None while this worker is no member of its group."""
-        coordinator = getattr(consumer_of(self._app), "_coordinator", None)
+        coordinator = self._coordinator
         member = str(getattr(coordinator, "member_id", "") or "")
         if not member:
             return None
@@ -210,6 +215,9 @@ class Beacons:
 
     def _rejoin(self) -> None:
         """Join the group again at once, not with the next heartbeat."""
-        own = getattr(consumer_of(self._app), "_coordinator", None)
-        if own is not None:
-            self._app.consumer._thread.thread_loop.call_soon_threadsafe(own.request_rejoin)
+        if self._coordinator is not None:
+            self._app.consumer._thread.thread_loop.call_soon_threadsafe(self._coordinator.request_rejoin)
+
+    @property
+    def _coordinator(self) -> Any:
+        return getattr(consumer_of(self._app), "_coordinator", None) if self._started else None

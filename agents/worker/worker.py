@@ -69,6 +69,7 @@ class Worker:
         self.run_forever(self.beacons.keep_turning(self.finished_windows), "the beacons")
         await self.prepare_to_join()
         await self.app.start()
+        self.beacons.joined()
         self.run_forever(self._watch_app(), "the Faust app")
         self.run_forever(self.ends.keep_asking(), "the watch over the logs' ends")
         self.run_forever(keep_claim(self.settings), "the claim of the topics")

@@ -56,8 +56,8 @@ class Findings:
     ----------
     violations : list of str
         Empty where all guarantees held.
-    delays_s : list of float
-        Onset to delivery of the conditions that no outage held back.
+    in_time : list of (float, float)
+        Onset, and from there to delivery, of the conditions that no outage held back.
     held_back_s : list of float
         The same of those that an outage held back.
     late : int
@@ -65,9 +65,14 @@ class Findings:
     """
 
     violations: list[str] = field(default_factory=list)
-    delays_s: list[float] = field(default_factory=list)
+    in_time: list[tuple[float, float]] = field(default_factory=list)
     held_back_s: list[float] = field(default_factory=list)
     late: int = 0
+
+    @property
+    def delays_s(self) -> list[float]:
+        """Onset to delivery of the conditions that no outage held back."""
+        return [delay_s for _, delay_s in self.in_time]
 
     @property
     def worst_s(self) -> float:
@@ -126,7 +131,7 @@ def _check_condition(
     delay_s = (deliveries[0].at_ns - onset_ns) / S
     held_until_s = _held_back(history.outages, condition.onset_s)
     if held_until_s is None:
-        found.delays_s.append(delay_s)
+        found.in_time.append((condition.onset_s, delay_s))
         if delay_s > IN_TIME_S:
             found.violations.append(f"{what}: delivered after {delay_s:.1f} s")
     else:

@@ -57,11 +57,13 @@ def run(
     faults: list[Fault] | None = None,
     beds: int = BEDS,
     seconds: int = SECONDS,
+    leads: tuple[str, ...] = ("II", "V1"),
+    fs_hz: float = 250.0,
     log: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Run one schedule; ``faults`` replaces those of the seed."""
     unit = f"u{seed}"
-    planned = planned_ward(seed, unit, beds, seconds)
+    planned = planned_ward(seed, unit, beds, seconds, leads, fs_hz)
     if faults is None:
         faults = schedule(seed, seconds, len(site.kafka.nodes), site.proxy is not None)
     station, stop = Station(site.redis_url, unit), threading.Event()
