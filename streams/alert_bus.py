@@ -10,6 +10,7 @@ Plain functions build the entries; `AlertBus.publish` sends many in one round tr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,9 +30,11 @@ SCRIPT = (Path(__file__).parent / "publish.lua").read_text()
 
 NO_GENERATION = -1
 DAY_MS = 86_400_000
-STREAM_KEPT_MS = 2 * DAY_MS  # a restarted station reads the stream; one that was off for longer reads the active set
+STREAM_KEPT_MS = 30 * DAY_MS  # the history of a unit; a restarted station reads what it has missed from it
 HASH_KEPT_MS = 30 * DAY_MS  # after off
 STRIP_KEPT_MS = 3 * DAY_MS
+TREND_PERIOD_MS = 30_000  # one point of heart rate, PVC rate and ST: 2,880 a bed and day, some 0.5 MB
+TREND_KEPT_MS = 25 * 3_600_000  # a day, and the hour in which it is looked at
 
 
 class PublishOutcome(StrEnum):
@@ -112,8 +115,8 @@ def alert_entry(
     )
     onset_ms = ns_of_time(alert.onset) // 1_000_000
     expire_ms = ns_of_time(alert.published) // 1_000_000 + HASH_KEPT_MS
-    rest = (str(onset_ms), str(expire_ms), str(stream_kept_ms), keys.live(alert.unit), _live("alert", doc))
-    where = (keys.alert(alert.id), keys.alerts(alert.unit), keys.active(alert.unit))
+    rest = (str(onset_ms), str(expire_ms), str(stream_kept_ms), keys.live(alert.unit), _live("alert", doc), alert.unit)
+    where = (keys.alert(alert.id), keys.alerts(alert.unit), keys.active(alert.unit), keys.units)
     return Entry("alert", place, offset, generation, where, fields + rest)
 
 
@@ -129,14 +132,29 @@ def bed_entry(keys: Keys, bed: Bed, place: str, offset: int, generation: int) ->
         _live("bed", doc),
         keys.beds(""),
     )
-    return Entry("bed", place, offset, generation, (keys.bed(bed.bed_stream), keys.beds(bed.unit)), args)
+    where = (keys.bed(bed.bed_stream), keys.beds(bed.unit), keys.units)
+    return Entry("bed", place, offset, generation, where, args)
 
 
 def vitals_entry(keys: Keys, vitals: Vitals, place: str, offset: int) -> Entry:
-    """Entry for the newest vitals of a bed."""
+    """Entry for the newest vitals of a bed, which also make its trend."""
     doc = vitals.to_json()
-    args = (doc, rfc3339(vitals.at), keys.live(""), _live("vitals", doc))
-    return Entry("vitals", place, offset, NO_GENERATION, (keys.bed(vitals.bed_stream),), args)
+    trend = (
+        str(TREND_PERIOD_MS),
+        str(TREND_KEPT_MS),
+        str(ns_of_time(vitals.at) // 1_000_000),
+        _number(vitals.hr),
+        _number(vitals.pvc_per_min),
+        json.dumps(vitals.st, separators=(",", ":")) if vitals.st else "",
+        vitals.rhythm or "",
+    )
+    args = (doc, rfc3339(vitals.at), keys.live(""), _live("vitals", doc), *trend)
+    where = (keys.bed(vitals.bed_stream), keys.trend(vitals.bed_stream))
+    return Entry("vitals", place, offset, NO_GENERATION, where, args)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def strip_entry(keys: Keys, alert_id: str, window: bytes, place: str, offset: int, time_ms: int) -> Entry:

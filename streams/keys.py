@@ -48,6 +48,15 @@ class Keys:
         """Set: bed streams of a unit."""
         return f"{self.prefix}beds:{unit}"
 
+    def trend(self, bed_stream: str) -> str:
+        """Stream: heart rate, PVC rate and ST of the last day, one entry in 30 s."""
+        return f"{self.prefix}trend:{bed_stream}"
+
+    @property
+    def units(self) -> str:
+        """Set: units that have, or had, beds or alerts."""
+        return f"{self.prefix}units"
+
     @property
     def actions(self) -> str:
         """Stream: the inbox of people's actions."""

@@ -1,7 +1,8 @@
 -- Applies one message of Kafka to Redis atomically, together with its offset.
 --
 -- KEYS  1 offsets, 2 generations; then by kind
---       alert: 3 hash, 4 stream, 5 active set    bed: 3 hash, 4 set of beds    vitals: 3 hash    strip: 3 string
+--       alert: 3 hash, 4 stream, 5 active set, 6 set of units    bed: 3 hash, 4 set of beds, 5 set of units
+--       vitals: 3 hash, 4 trend stream    strip: 3 string
 -- ARGV  1 kind  2 <topic>/<partition>  3 offset  4 generation (-1: the message carries none)
 --       5 the offset that the caller applied last on this partition (-1: none yet)
 --       6 '' to publish; to rebuild, the offset that was applied when the rebuild began; then by kind
@@ -28,7 +29,7 @@ end
 
 if kind == 'alert' then
   -- 7 id 8 version 9 phase 10 state 11 code 12 priority 13 bed_stream 14 bed 15 sounding 16 doc
-  -- 17 onset ms 18 expiry if off, ms 19 kept in the stream, ms 20 channel 21 live message
+  -- 17 onset ms 18 expiry if off, ms 19 kept in the stream, ms 20 channel 21 live message 22 unit
   local stored, version = tonumber(redis.call('HGET', KEYS[3], 'version') or 0), tonumber(ARGV[8])
   if version < stored or (publishing and version == stored) then return 'version' end
   local names = {'id', 'version', 'phase', 'state', 'code', 'priority', 'bed_stream', 'bed', 'sounding', 'doc'}
@@ -38,6 +39,7 @@ if kind == 'alert' then
     fields[#fields + 1] = ARGV[6 + i]
   end
   redis.call('HSET', KEYS[3], unpack(fields))
+  redis.call('SADD', KEYS[6], ARGV[22])
   if ARGV[10] == 'off' then
     redis.call('ZREM', KEYS[5], ARGV[7])
     redis.call('PEXPIREAT', KEYS[3], ARGV[18])
@@ -61,13 +63,32 @@ elseif kind == 'bed' then
   redis.call('HSET', KEYS[3], 'doc', ARGV[9])
   redis.call('HSETNX', KEYS[3], 'last_seen', ARGV[10])
   redis.call('SADD', KEYS[4], ARGV[7])
+  redis.call('SADD', KEYS[5], ARGV[8])
   if publishing then redis.call('PUBLISH', ARGV[11], ARGV[12]) end
 elseif kind == 'vitals' then
   -- 7 doc 8 at 9 prefix of the live channels 10 live message
+  -- 11 period of trend points, ms 12 kept, ms 13 at, ms 14 hr 15 PVCs a minute 16 ST as JSON 17 rhythm ('': not known)
   if overtaken('vitals') then return 'offset' end
   redis.call('HSET', KEYS[3], 'vitals', ARGV[7], 'last_seen', ARGV[8])
   local bed = redis.call('HGET', KEYS[3], 'doc')  -- vitals name no unit: the bed document does
   if publishing and bed then redis.call('PUBLISH', ARGV[9] .. cjson.decode(bed)['unit'], ARGV[10]) end
+  if publishing then
+    -- One trend point a period: the values at its end, and the lowest and highest heart rate in it.
+    local period, at_ms, hr = tonumber(ARGV[11]), tonumber(ARGV[13]), tonumber(ARGV[14])
+    local slot = string.format('%.0f', math.floor(at_ms / period))
+    local held = redis.call('HGET', KEYS[3], 'trend') or ''
+    local held_slot, low, high = string.match(held, '^(%d+) (%S+) (%S+)$')
+    low, high = tonumber(low), tonumber(high)  -- nil where no heart rate was known
+    if held_slot and held_slot ~= slot then
+      local oldest = math.max(0, tonumber(redis.call('TIME')[1]) * 1000 - tonumber(ARGV[12]))
+      redis.call('XADD', KEYS[4], 'MINID', '~', string.format('%.0f', oldest), '*', 'at', ARGV[13], 'hr', ARGV[14],
+        'hr_min', tostring(low or ''), 'hr_max', tostring(high or ''), 'pvc', ARGV[15], 'st', ARGV[16], 'rhythm', ARGV[17])
+      redis.call('PEXPIRE', KEYS[4], ARGV[12])
+      low, high = nil, nil
+    end
+    if hr then low, high = math.min(low or hr, hr), math.max(high or hr, hr) end
+    redis.call('HSET', KEYS[3], 'trend', slot .. ' ' .. tostring(low or '-') .. ' ' .. tostring(high or '-'))
+  end
 elseif kind == 'strip' then
   -- 7 value 8 expiry, ms
   redis.call('SET', KEYS[3], ARGV[7], 'PXAT', ARGV[8])

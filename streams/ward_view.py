@@ -49,15 +49,23 @@ class WardView:
     def __init__(self, redis: Redis, site: str = "main") -> None:
         self.redis = redis
         self.keys = Keys(site)
+        self._searched = False
+        self._older_units: set[str] = set()
 
     def units(self) -> list[str]:
-        """Units that have beds or alerts, by name."""
-        found = set()
-        for prefix in (self.keys.beds(""), self.keys.active("")):
-            found |= {
-                text(key).removeprefix(prefix) for key in self.redis.scan_iter(match=_escaped(prefix) + "*", count=1000)
-            }
-        return sorted(found)
+        """Units that have, or had, beds or alerts, by name.
+
+        Units of an older version, which wrote no set of units, are searched for, once for each `WardView`.
+        """
+        names: Any = self.redis.smembers(self.keys.units)
+        found = {text(name) for name in names}
+        if not self._searched:
+            for prefix in (self.keys.beds(""), self.keys.active("")):
+                pattern = _escaped(prefix) + "*"
+                keys = self.redis.scan_iter(match=pattern, count=1000)
+                self._older_units |= {text(key).removeprefix(prefix) for key in keys}
+            self._searched = True
+        return sorted(found | self._older_units)
 
     def open_alerts(self, unit: str) -> list[Alert]:
         """Alerts of a unit that are not off, by onset."""

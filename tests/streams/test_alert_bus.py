@@ -176,7 +176,23 @@ async def test_a_bed_that_moves_to_another_unit_leaves_the_first(bus: AlertBus, 
     await publish_bed(bus, bed(unit="imc-1"), BEDS, 1, 1)
     assert view.beds("icu-3") == []
     assert [b.bed.bed_stream for b in view.beds("imc-1")] == ["icu-3/07"]
-    assert view.units() == ["imc-1"]
+    assert view.units() == ["icu-3", "imc-1"]  # the first one's history is there still
+
+
+async def test_the_trend_of_a_bed_has_one_point_in_half_a_minute(bus: AlertBus, plain: redis.Redis) -> None:
+    # Given heart rates of 72 s: 70 to 99 in the first period, one of 40 among them, none in the second
+    rates = [40.0 if k == 10 else 70.0 + k for k in range(30)] + [None] * 30 + [80.0] * 12
+    start_s = ns_of_time(ONSET) // 10**9 // 30 * 30
+    for k, hr in enumerate(rates):
+        at = time_of_ns((start_s + k) * 10**9)
+        await publish_vitals(bus, vitals(at=at, hr=hr, pvc_per_min=3.0, st={"II": -0.12}), VITALS, k)
+    # Then each finished period has its lowest and highest rate, with the values at its end
+    points = [fields for _, fields in plain.xrange("ecg:{main}:trend:icu-3/07")]
+    assert [(p["hr"], p["hr_min"], p["hr_max"]) for p in points] == [("", "40", "99"), ("80", "", "")]
+    assert (points[0]["pvc"], json.loads(points[0]["st"]), points[0]["rhythm"]) == ("3", {"II": -0.12}, "N")
+    assert int(points[0]["at"]) == (start_s + 30) * 1000
+    # And it is gone a day after the last point
+    assert 24 * 3600 < plain.ttl("ecg:{main}:trend:icu-3/07") <= 25 * 3600
 
 
 async def test_old_entries_of_the_stream_are_trimmed_by_age(redis_url: str, plain: redis.Redis) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 
 from streams.bed import SYSTEM, Status, Vitals
-from streams.ward_view import BedView
+from streams.ward_view import BedView, WardView
 from tests.streams.documents import bed
 
 NOW = datetime(2026, 11, 22, 22, 10, tzinfo=UTC)
@@ -36,3 +37,17 @@ def test_a_monitored_bed_without_vitals_is_not_judged() -> None:
 @pytest.mark.parametrize("changes", [{"status": Status.STANDBY}, {"bed_stream": SYSTEM, "unit": SYSTEM}])
 def test_a_bed_that_nobody_monitors_needs_none(changes: dict[str, object]) -> None:
     assert BedView(bed(since=ago(900), **changes), None, None).judged(NOW)
+
+
+def test_a_redis_of_an_older_version_is_searched_for_its_units_once(redis_url: str) -> None:
+    # Given beds without the set of units, as versions before it wrote them
+    client = redis.Redis.from_url(redis_url)
+    client.sadd("ecg:{main}:beds:icu-3", "icu-3/07")
+    client.zadd("ecg:{main}:active:icu-4", {"4f1c": 1})
+    view = WardView(client)
+    assert view.units() == ["icu-3", "icu-4"]
+    # When a unit is written by this version, then it is known too, without another search
+    client.sadd("ecg:{main}:units", "imc-1")
+    searched = client.info("commandstats")["cmdstat_scan"]["calls"]
+    assert view.units() == ["icu-3", "icu-4", "imc-1"]
+    assert client.info("commandstats")["cmdstat_scan"]["calls"] == searched
