@@ -236,6 +236,11 @@ class Settings(BaseSettings):
         "text", description="Log lines of workers and station: for people, or one JSON object a line."
     )
     station_host: str = Field("127.0.0.1", description="Address of the nurse station.")
+    station_sites: str = Field(
+        "",
+        description="Sites of one Redis that the nurse station displays, separated by commas; empty: the site of this "
+        "process.",
+    )
     station_port: int = Field(8080, ge=0, le=65535, description="Port of the nurse station; 0: any free one.")
 
     # Access to the nurse station

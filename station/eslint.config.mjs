@@ -3,8 +3,9 @@
 import js from "@eslint/js";
 
 const BROWSER_NAMES = [
-  "AudioContext", "CSS", "EventSource", "ResizeObserver", "atob", "clearTimeout", "crypto", "document", "fetch",
-  "getComputedStyle", "performance", "requestAnimationFrame", "sessionStorage", "setInterval", "setTimeout", "window",
+  "AbortSignal", "AudioContext", "Blob", "CSS", "EventSource", "FormData", "IntersectionObserver", "ResizeObserver",
+  "SharedWorker", "URL", "URLSearchParams", "atob", "clearTimeout", "crypto", "document", "fetch", "getComputedStyle",
+  "localStorage", "performance", "requestAnimationFrame", "self", "sessionStorage", "setInterval", "setTimeout", "window",
 ];
 const MARKUP = "Data reaches the page as text nodes and attributes (element.js), never as markup.";
 const GETTER = "MethodDefinition[kind='get']";

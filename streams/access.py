@@ -94,12 +94,23 @@ def redis_rules(program: str, site: str) -> list[str]:
     read = [f"%R~{key}" for key in seen]
     commands = ["hello", "ping", "client|setinfo", "client|setname", "select"]
     looks = ["scan", "smembers", "hget", "hgetall", "zrange", "get", "xread", "xrevrange", "xrange"]
+    looks += ["hmget", "exists", "xlen", "time"]
     acts = ["multi", "exec", "discard", "xadd"]
     if program == "publisher":
         patterns = [f"~{key}" for key in (*seen, keys.actions, keys.offsets, keys.generations)] + [f"&{live}"]
         commands += ["evalsha", "eval", "script|load", "publish", "time"]
         commands += ["hget", "hset", "hsetnx", "hexists", "hgetall", "hdel", "zadd", "zrem", "sadd", "srem", "set"]
-        commands += ["pexpireat", "persist", "xadd", "xdel", "xack", "xgroup|create", "xreadgroup", "xautoclaim"]
+        commands += [
+            "pexpireat",
+            "pexpire",
+            "persist",
+            "xadd",
+            "xdel",
+            "xack",
+            "xgroup|create",
+            "xreadgroup",
+            "xautoclaim",
+        ]
     elif program == "station":
         patterns = [*read, f"%W~{keys.actions}", f"%W~{keys.audit}", f"&{live}"]
         commands += [*looks, *acts, "psubscribe", "punsubscribe"]

@@ -16,10 +16,12 @@ def command(
     """Serve the nurse-station page."""
     from agents.logs import configure_logs
     from agents.settings import Settings
+    from deploy.limit_table import limit_table
     from deploy.station_access import station_access
     from station.server import serve
 
     settings = Settings()
     configure_logs("station", settings)
+    sites = [site.strip() for site in settings.station_sites.split(",") if site.strip()] or [settings.site]
     host, port = host or settings.station_host, settings.station_port if port is None else port
-    serve(settings.redis_access, settings.site, host, port, station_access(settings, host))
+    serve(settings.redis_access, sites, host, port, station_access(settings, host), limits=limit_table())

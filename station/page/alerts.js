@@ -1,23 +1,13 @@
 // The newest version of each alert that the page knows, and the orders in which alerts are displayed.
 
-import { rank } from "./priority.js";
+import { byUrgency, isOff } from "./urgency.js";
 
 const MAX_OFF_DISPLAYED = 12; // alerts that are off stay in the list while they are among the newest of these
-const MAX_OFF_KEPT = 48; // older ones are forgotten; without it a page that stays open for weeks grows
+const MAX_OFF_KEPT = 120; // older ones are forgotten; without it a page that stays open for weeks grows
 
-const isOff = (alert) => alert.state === "off";
-const isAcknowledged = (alert) => alert.state === "acknowledged";
+export const bedKey = (doc) => `${doc.site}|${doc.bed_stream}`;
+
 const newestFirst = (a, b) => (a.onset < b.onset) - (a.onset > b.onset);
-
-// Not acknowledged before acknowledged, then by priority, then the newest first.
-const byUrgency = (a, b) =>
-  isAcknowledged(a) - isAcknowledged(b) || rank(a.priority) - rank(b.priority) || newestFirst(a, b);
-
-// As byUrgency, but superseded alerts after the one that supersedes them.
-const byBannerOrder = (a, b) =>
-  isAcknowledged(a) - isAcknowledged(b) ||
-  rank(a.priority) - rank(b.priority) ||
-  (a.superseded_by !== null) - (b.superseded_by !== null);
 
 export class Alerts {
   constructor() {
@@ -37,8 +27,11 @@ export class Alerts {
     return true;
   }
 
-  clear() {
-    this.byId.clear();
+  // Alerts as a snapshot has them. An open one that is not in it is gone, unless the snapshot is older than the events.
+  replace(docs, keepOpen) {
+    const ids = new Set(docs.map((doc) => doc.id));
+    for (const alert of this.open) if (!keepOpen && !ids.has(alert.id)) this.byId.delete(alert.id);
+    for (const doc of docs) this.add(doc);
   }
 
   get open() {
@@ -55,7 +48,7 @@ export class Alerts {
   }
 
   // Open alerts of a bed; the first one takes the bed's banner.
-  openOfBed(bedStream) {
-    return this.open.filter((alert) => alert.bed_stream === bedStream).sort(byBannerOrder);
+  openOfBed(key) {
+    return this.open.filter((alert) => bedKey(alert) === key);
   }
 }

@@ -1,87 +1,142 @@
-// The tile of one bed: heart rate, rhythm, live trace, and a banner with its highest-ranked alarm.
+// The tile of one bed: heart rate, rhythm, live trace, and a banner with the alarm that needs someone first.
 
+import { badge } from "./badge.js";
+import { NOT_MONITORED, STALE_MS } from "./bed_state.js";
 import { element } from "./element.js";
+import { countdown, sinceOnset, stateWord } from "./labels.js";
+import { finding } from "./measures.js";
 import { Trace } from "./trace.js";
+import { isOver } from "./urgency.js";
 
-const STALE_MS = 4000; // vitals come every second; after four missing ones no number is displayed
-const VERDICT_MS = 10000; // a verdict on older signal says nothing about the patient now
 const NO_VALUE = "–";
 const RHYTHM_LABELS = { sinus: "Sinus rhythm", af: "Atrial fibrillation", paced: "Paced", irregular: "Irregular" };
+const STATUS_WORDS = { standby: "STANDBY", discharged: "DISCHARGED" };
 
 export class BedTile {
-  constructor(bedStream, { unit, bed }, onAlarm) {
-    this.bedStream = bedStream;
-    this.receivedAt = -Infinity;
-    this.unjudgedSince = performance.now(); // the newest verdict, by this page's clock
-    this.status = "monitored";
-    this.note = element("span", { class: "quiet" });
+  // handlers: {open(bed), alarm(alert)}
+  constructor(bed, handlers) {
+    this.bed = bed;
+    this.alert = null;
+    this.name = element("span", { class: "name" });
+    this.patient = element("span", { class: "patient" });
+    const onopen = () => handlers.open(this.bed);
+    this.opener = element("button", { class: "opener", type: "button", onclick: onopen }, this.name, this.patient);
+    this.note = element("p", { class: "note" });
     this.hr = element("span", { class: "hr" }, NO_VALUE);
     this.rhythm = element("p", { class: "rhythm" });
-    const onclick = () => this.banner.dataset.alert && onAlarm(this.banner.dataset.alert);
-    this.banner = element("button", { class: "banner alarm", type: "button", disabled: true, onclick }, "No alarms");
+    this.scale = element("span", { class: "scale" });
     const canvas = element("canvas", { "aria-hidden": "true" });
-    this.trace = new Trace(canvas);
-    this.root = element("article", { class: "bed", "data-bed": bedStream, "aria-label": `bed ${bedStream}` },
-      element("header", {}, element("h3", {}, unit && bed ? `${unit} · ${bed}` : bedStream), this.note),
+    this.trace = new Trace(canvas, (mv) => {
+      this.scale.textContent = `±${mv} mV`;
+    });
+    const onclick = () => this.alert && handlers.alarm(this.alert);
+    this.banner = element("button", { class: "banner alarm", type: "button", onclick });
+    this.root = element(
+      "article",
+      { class: "bed", "data-bed": bed.doc.bed_stream, "data-item": bed.key },
+      element("header", {}, this.opener, this.note),
       element("p", { class: "rate" }, this.hr, element("span", { class: "hr-unit" }, "bpm")),
-      this.rhythm, canvas, this.banner);
+      this.rhythm,
+      element("div", { class: "wave" }, canvas, this.scale),
+      this.banner,
+    );
+    this.drawBanner([]);
+    this.update();
   }
 
-  updateBed(bed) {
-    this.root.dataset.status = this.status = bed.status;
-    this.since = bed.since;
-    const paused = bed.audio_paused_until && Date.parse(bed.audio_paused_until) > Date.now();
-    if (bed.status === "monitored") this.note.textContent = paused ? "audio paused" : "";
-    else this.note.textContent = bed.status;
+  update() {
+    const { doc } = this.bed;
+    setText(this.name, this.bed.name);
+    setText(this.patient, doc.patient ?? "");
+    this.root.dataset.status = this.bed.status;
+    this.displayState();
   }
 
-  updateVitals(vitals) {
-    this.receivedAt = performance.now();
-    const verdict = vitals.judged_at ?? this.since; // both are of the server's clock, as vitals.at is
-    if (verdict) this.unjudgedSince = this.receivedAt - Math.max(0, Date.parse(vitals.at) - Date.parse(verdict));
+  updateVitals() {
+    const { vitals } = this.bed;
     if (vitals.wave) this.trace.push(vitals.wave);
-    this.hr.textContent = vitals.hr === null ? NO_VALUE : Math.round(vitals.hr);
+    this.displayState();
+  }
+
+  displayState() {
+    const { state, vitals, pauseMs } = this.bed;
+    this.root.dataset.stale = state !== "";
+    this.root.dataset.monitored = state !== NOT_MONITORED;
+    setText(this.note, pauseMs > 0 ? `audio paused ${countdown(pauseMs)}` : "");
+    if (state || !vitals) {
+      setText(this.hr, NO_VALUE);
+      setText(this.rhythm, STATUS_WORDS[state] ?? (state || "waiting for values"));
+      return;
+    }
+    setText(this.hr, vitals.hr === null ? NO_VALUE : String(Math.round(vitals.hr)));
     const parts = [];
     if (vitals.rhythm) parts.push(RHYTHM_LABELS[vitals.rhythm] ?? vitals.rhythm);
     if (vitals.pvc_per_min) parts.push(`${Math.round(vitals.pvc_per_min)} PVC/min`);
     if (vitals.wave) parts.push(`lead ${vitals.wave.lead}`);
-    this.rhythm.textContent = parts.join(" · ");
-    this.displayState();
-  }
-
-  // "" while numbers are current, else the words in place of them
-  get state() {
-    const now = performance.now();
-    if (this.status === "monitored" && now - this.unjudgedSince > VERDICT_MS) return "NOT MONITORED";
-    return now - this.receivedAt > STALE_MS ? "no telemetry" : "";
-  }
-
-  displayState() {
-    const { state } = this;
-    this.root.dataset.stale = state !== "";
-    this.root.dataset.monitored = state !== "NOT MONITORED";
-    if (!state || this.rhythm.textContent === state) return;
-    this.hr.textContent = NO_VALUE;
-    this.rhythm.textContent = state;
+    setText(this.rhythm, parts.join(" · "));
   }
 
   // open: the bed's open alerts, the one for the banner first
-  updateAlarm(open) {
+  drawBanner(open) {
     const [alert] = open;
+    this.alert = alert ?? null;
+    const key = alert ? `${alert.id}/${alert.version}/${open.length}` : "";
+    if (this.drawn === key) {
+      this.tick();
+      return;
+    }
+    this.drawn = key;
     const { banner } = this;
     banner.disabled = !alert;
     banner.dataset.alert = alert ? alert.id : "";
-    const more = open.length > 1 ? `+${open.length - 1}` : "";
-    banner.replaceChildren(alert ? alert.title : "No alarms", element("small", {}, more));
-    banner.dataset.flash = Boolean(alert) && alert.state !== "acknowledged";
+    banner.dataset.flash = Boolean(alert) && !alert.acknowledged;
+    banner.dataset.over = Boolean(alert) && isOver(alert);
     for (const coloured of [banner, this.root]) {
       if (alert) coloured.dataset.priority = alert.priority;
       else delete coloured.dataset.priority;
     }
+    if (!alert) {
+      banner.replaceChildren(element("span", { class: "none" }, "No alarms"));
+      this.since = null;
+      return;
+    }
+    const found = finding(alert);
+    const by = alert.acknowledged ? `✓ ${alert.acknowledged.by}` : "";
+    this.since = element("span", { class: "since" });
+    banner.replaceChildren(
+      badge(alert.priority),
+      element(
+        "span",
+        { class: "what" },
+        element("strong", {}, alert.title),
+        element(
+          "span",
+          { class: "finding" },
+          alert.words ?? (found ? [found.value, found.limit].filter(Boolean).join(" · ") : ""),
+        ),
+      ),
+      element(
+        "span",
+        { class: "when" },
+        element("strong", { class: "word" }, stateWord(alert).toUpperCase()),
+        this.since,
+        by ? element("span", { class: "by" }, by) : null,
+        open.length > 1 ? element("span", { class: "more" }, `+${open.length - 1} more`) : null,
+      ),
+    );
+    this.tick();
   }
 
-  animate(colour) {
-    this.displayState();
-    if (performance.now() - this.receivedAt <= STALE_MS) this.trace.draw(colour);
+  // What changes with time alone.
+  tick() {
+    if (this.since && this.alert) setText(this.since, sinceOnset(this.alert));
   }
+
+  animate(colours) {
+    if (performance.now() - this.bed.receivedAt <= STALE_MS) this.trace.draw(colours.trace, colours.clip);
+  }
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }

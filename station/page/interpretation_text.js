@@ -1,31 +1,37 @@
-// The text of an interpretation: each claim marked by its verdict, each [n] a button of its citation.
-// Claim positions count Unicode code points. A claim without a position (contradicted) is not in the text; the label
-// of the interpretation counts it.
+// The text of an interpretation: each finding marked by its verdict in words, each [n] a button of its citation.
+// Positions of findings count Unicode code points. One without a position (contradicted) is not in the text; the
+// label of the interpretation counts it.
 
-import { citationButton } from "./citation_button.js";
 import { element } from "./element.js";
 
-export function interpretationText(alert, selection, handlers) {
-  const points = Array.from(alert.interpretation.text);
-  const withButtons = (start, end) => citationButtons(points.slice(start, end).join(""), alert, selection, handlers);
+const NOT_CONFIRMED = "(not confirmed)";
+
+// buttonOf(n, text): a button for citation n, or null where there is none
+export function interpretationText(interpretation, buttonOf) {
+  const points = Array.from(interpretation.text);
+  const part = (start, end) => withButtons(points.slice(start, end).join(""), buttonOf);
   const nodes = [];
   let position = 0;
-  const claims = alert.interpretation.claims.filter((claim) => claim.start !== null && claim.end !== null);
+  const claims = (interpretation.claims ?? []).filter((claim) => claim.start !== null && claim.end !== null);
   for (const claim of claims.sort((a, b) => a.start - b.start)) {
     if (claim.start < position || claim.end > points.length) continue;
     const attributes = { class: "claim", "data-verdict": claim.verdict, title: `${claim.verdict}: ${claim.rule}` };
-    const words = element("span", attributes, ...withButtons(claim.start, claim.end));
-    nodes.push(...withButtons(position, claim.start), words);
+    nodes.push(...part(position, claim.start), element("span", attributes, ...part(claim.start, claim.end)));
+    const following = points.slice(claim.end, claim.end + NOT_CONFIRMED.length + 2).join("");
+    const said =
+      points.slice(claim.start, claim.end).join("").includes(NOT_CONFIRMED) || following.includes(NOT_CONFIRMED);
+    if (claim.verdict === "unsupported" && !said) {
+      nodes.push(element("span", { class: "unconfirmed" }, ` ${NOT_CONFIRMED}`));
+    }
     position = claim.end;
   }
-  return [...nodes, ...withButtons(position, points.length)];
+  return [...nodes, ...part(position, points.length)];
 }
 
-function citationButtons(text, alert, selection, handlers) {
+function withButtons(text, buttonOf) {
   const pieces = text.split(/(\[\d+\])/).filter((piece) => piece !== "");
   return pieces.map((piece) => {
     const n = /^\[(\d+)\]$/.exec(piece)?.[1];
-    const citation = n && alert.citations.find((cited) => cited.n === Number(n));
-    return citation ? citationButton(alert, citation, selection, handlers, { text: piece, place: "text" }) : piece;
+    return (n && buttonOf(Number(n), piece)) || piece;
   });
 }

@@ -1,24 +1,24 @@
-// The alert that keys and the strip refer to, and its citation that is marked on the strip.
+// The alert that keys and the reader refer to, and its citations that are marked on the strip.
 
 export class Selection {
   constructor() {
     this.clear();
   }
 
-  set(alertId, citationNumber = null) {
+  set(alertId, marked = []) {
     this.alertId = alertId;
-    this.citationNumber = citationNumber;
+    this.marked = new Set(marked);
   }
 
   clear() {
     this.set(null);
   }
 
-  hasAlert(alert) {
-    return this.alertId === alert.id;
+  toggle(n) {
+    if (!this.marked.delete(n)) this.marked.add(n);
   }
 
-  hasCitation(alert, citation) {
-    return this.hasAlert(alert) && this.citationNumber === citation.n;
+  hasAlert(alert) {
+    return this.alertId === alert.id;
   }
 }

@@ -3,9 +3,18 @@
 import { getJson } from "./http.js";
 
 const MISSING_SAMPLE = -32768;
+const KEPT = 24; // strips; one of 12 leads has 120 kB, and a page is open for weeks
 
-export async function fetchStrip(alertId) {
-  return decodeStrip(await getJson(`api/strips/${encodeURIComponent(alertId)}`));
+const strips = new Map(); // alert id → promise of its strip
+
+export function fetchStrip(alertId) {
+  if (!strips.has(alertId)) {
+    const fetched = getJson(`api/strips/${encodeURIComponent(alertId)}`).then(decodeStrip);
+    fetched.catch(() => strips.delete(alertId));
+    strips.set(alertId, fetched);
+    if (strips.size > KEPT) strips.delete(strips.keys().next().value);
+  }
+  return strips.get(alertId);
 }
 
 // doc.samples: int16 [lead][sample], little-endian, in base64. Result: {fsHz, nSamples, leads: [{name, mv}]}, NaN where
