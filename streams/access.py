@@ -90,7 +90,8 @@ def redis_rules(program: str, site: str) -> list[str]:
     """
     keys = Keys(site)
     alerts, live = keys.alerts("*"), keys.live("*")
-    seen = (alerts, keys.alert("*"), keys.active("*"), keys.strip("*"), keys.bed("*"), keys.beds("*"))
+    kept = (keys.alert("*"), keys.active("*"), keys.strip("*"), keys.bed("*"), keys.beds("*"), keys.units)
+    seen = (alerts, *kept, keys.trend("*"))
     read = [f"%R~{key}" for key in seen]
     commands = ["hello", "ping", "client|setinfo", "client|setname", "select"]
     looks = ["scan", "smembers", "hget", "hgetall", "zrange", "get", "xread", "xrevrange", "xrange"]
