@@ -34,7 +34,7 @@ class RejectedAction(Exception):  # noqa: N818  (an answer, not a fault)
         self.answer: Json = {"error": reason} | more
 
 
-def checked_action(doc: object, *, by: str, view: WardView, limits: LimitTable) -> Action:
+def action_of(doc: object, by: str) -> Action:
     """The action of a request body, with the server's time.
 
     Parameters
@@ -43,10 +43,6 @@ def checked_action(doc: object, *, by: str, view: WardView, limits: LimitTable) 
         JSON of the body.
     by : str
         Who logged in; empty: nobody, and the body says who acts.
-    view : WardView
-        The site of the bed.
-    limits : mapping
-        Bounds of the limits that can be set.
 
     Raises
     ------
@@ -58,13 +54,17 @@ def checked_action(doc: object, *, by: str, view: WardView, limits: LimitTable) 
     person = by or str(doc.get("by", "")).strip()
     if not by and not BY.fullmatch(person):
         raise RejectedAction(422, "your ID has 1 to 64 letters, digits or . _ @ -")
-    if doc.get("action") in WITHOUT_ARGS and doc.get("args"):
-        raise RejectedAction(422, f"{doc['action']} takes no args")
     try:
-        action = Action.model_validate(doc | {"at": datetime.now(UTC), "by": person})
+        return Action.model_validate(doc | {"at": datetime.now(UTC), "by": person})
     except ValidationError as error:
         first = error.errors()[0]
         raise RejectedAction(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def check_action(action: Action, view: WardView, limits: LimitTable) -> None:
+    """Raise `RejectedAction` for an action that the monitor would reject; ``limits`` has the bounds of each limit."""
+    if action.action in WITHOUT_ARGS and action.args:
+        raise RejectedAction(422, f"{action.action} takes no args")
     if view.redis.exists(view.keys.bed(action.bed_stream)) == 0:
         raise RejectedAction(404, f"there is no bed {action.bed_stream}")
     if action.action == "acknowledge":
@@ -76,7 +76,6 @@ def checked_action(doc: object, *, by: str, view: WardView, limits: LimitTable) 
             raise RejectedAction(422, "admit needs the patient's pseudonym")
     elif action.action == "limits":
         _check_limits(action.args, limits)
-    return action
 
 
 def _check_alert(action: Action, view: WardView) -> None:

@@ -35,7 +35,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from station.access import add_quietly, entry_of, person_of, refusal
-from station.actions import ALERT_ID, LimitTable, RejectedAction, checked_action
+from station.actions import ALERT_ID, LimitTable, action_of, check_action
 from station.broadcaster import EventBroadcaster
 from station.history import History, Query
 from station.scope import Scope, scope_of
@@ -177,18 +177,14 @@ class Api:
         site = str(doc.pop("site", "") or "") if isinstance(doc, dict) else ""
         reader = self._reader(request, site)
         redis, site = reader.view.redis, reader.site
-        try:
-            action = await run_in_threadpool(
-                checked_action, doc, by=person_of(request).name, view=reader.view, limits=self.limits
-            )
-        except RejectedAction as rejected:
-            return JSONResponse(rejected.answer, status_code=rejected.status)
+        action = action_of(doc, person_of(request).name)
         bed = await run_in_threadpool(reader.view.bed, action.bed_stream)
         unit = "" if bed is None else bed.bed.unit
         entry = entry_of(request, unit)
         if (why := refusal(request, action.action, unit)) is not None:
             await add_quietly(redis, site, replace(entry, event="refused", reason=why).about(action))
             raise Rejected(403, why)
+        await run_in_threadpool(check_action, action, reader.view, self.limits)
         await run_in_threadpool(submit_action, redis, site, action, entry)
         return JSONResponse({"id": action.id, "at": rfc3339(action.at), "by": action.by}, status_code=202)
 

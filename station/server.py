@@ -34,7 +34,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from station.access import StationAccess, body_rejected
-from station.actions import LimitTable
+from station.actions import LimitTable, RejectedAction
 from station.api import Api, Rejected, events_scope, same_origin
 from station.broadcaster import EventBroadcaster
 from station.connections import guarded_protocol
@@ -114,6 +114,10 @@ def create_app(
         assert isinstance(error, Rejected)
         return JSONResponse({"error": error.reason}, status_code=error.status)
 
+    async def action_rejected(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RejectedAction)
+        return JSONResponse(error.answer, status_code=error.status)
+
     return Starlette(
         routes=[
             Route("/", page),
@@ -130,6 +134,7 @@ def create_app(
             RedisError: no_redis,
             OSError: no_redis,
             Rejected: rejected,
+            RejectedAction: action_rejected,
             BodyRejected: body_rejected,
         },
         lifespan=lifespan,

@@ -48,8 +48,9 @@ def inbox(ward: WardInRedis) -> list[dict[str, Any]]:
 
 def test_by_is_who_logged_in_whatever_the_body_says(redis_url: str, ward: WardInRedis) -> None:
     ward.bed()
+    ack = ACK | {"alert_id": ward.alert().id}
     with serving(redis_url, behind_a_proxy()) as url:
-        answer = httpx.post(f"{url}/api/actions", json=ACK | {"at": "2001-01-01T00:00:00Z"}, headers=as_("rn-12"))
+        answer = httpx.post(f"{url}/api/actions", json=ack | {"at": "2001-01-01T00:00:00Z"}, headers=as_("rn-12"))
     assert (answer.status_code, answer.json()["by"]) == (202, "rn-12")
     (action,) = inbox(ward)
     assert action["by"] == "rn-12" and action["at"].startswith("20") and not action["at"].startswith("2001")
@@ -85,6 +86,9 @@ def test_limits_are_an_admins(redis_url: str, ward: WardInRedis) -> None:
     change = {"id": "a-2", "action": "limits", "bed_stream": BED, "args": {"BRADY": {"rate": 45}}}
     with serving(redis_url, behind_a_proxy()) as url:
         assert httpx.post(f"{url}/api/actions", json=change, headers=as_("rn-12")).status_code == 403
+        for code, parts in (("BRADY", {"rate": 5}), ("ASYSTOLE", {"on": False}), ("NO_SUCH", {"on": False})):
+            wrong = httpx.post(f"{url}/api/actions", json=change | {"args": {code: parts}}, headers=as_("dr-1"))
+            assert (wrong.status_code, wrong.json().keys()) == (422, {"error"})
         assert httpx.post(f"{url}/api/actions", json=change, headers=as_("dr-1")).status_code == 202
     assert [(entry["event"], entry["who"]) for entry in audit(ward)] == [("refused", "rn-12"), ("action", "dr-1")]
 
@@ -124,7 +128,8 @@ def test_a_token_becomes_a_cookie_that_no_script_can_read(
         cookie = answer.headers["set-cookie"]
         assert cookie.startswith(f"{COOKIE}=") and "HttpOnly" in cookie and "SameSite=strict" in cookie
         assert browser.get("/api/login").json()["roles"] == {"icu-3": "nurse"}
-        assert browser.post("/api/actions", json=ACK).json()["by"] == "rn-12"
+        ack = ACK | {"alert_id": ward.alert().id}
+        assert browser.post("/api/actions", json=ack).json()["by"] == "rn-12"
         assert browser.post("/api/logout").status_code == 200
         assert browser.post("/api/actions", json=ACK).status_code == 401
     entries = audit(ward)
@@ -149,7 +154,8 @@ def test_the_demos_station_works_as_before_and_says_that_nobody_is_logged_in(
     assert httpx.get(f"{station_url}/api/login").json() == {
         "auth": "none", "user": None, "roles": {"*": "nurse"}, "expires": None,
     }  # fmt: skip
-    answer = httpx.post(f"{station_url}/api/actions", json=ACK, headers=OURS | {"X-Forwarded-User": "spoofed"})
+    ack = ACK | {"alert_id": ward.alert().id}
+    answer = httpx.post(f"{station_url}/api/actions", json=ack, headers=OURS | {"X-Forwarded-User": "spoofed"})
     assert (answer.status_code, answer.json()["by"]) == (202, "dr-house")
     (entry,) = audit(ward)
     assert entry.get("who", "") == "" and entry["by"] == "dr-house"
@@ -237,8 +243,9 @@ def test_event_streams_requests_and_actions_of_one_person_are_limited(redis_url:
             assert httpx.get(f"{url}/events", headers=as_("guest")).status_code == 429
             with httpx.stream("GET", f"{url}/events", headers=as_("rn-12")) as other:
                 assert other.status_code == 200
+        pause = {"action": "silence", "bed_stream": BED, "args": {"seconds": 60}}
         statuses = [
-            httpx.post(f"{url}/api/actions", json=ACK | {"id": f"a{k}"}, headers=as_("rn-12")).status_code
+            httpx.post(f"{url}/api/actions", json=pause | {"id": f"a{k}"}, headers=as_("rn-12")).status_code
             for k in range(2)
         ]
         assert statuses == [202, 429]

@@ -107,9 +107,6 @@ def test_an_action_from_the_page_reaches_the_inbox_once_written(station_url: str
         ({"action": "silence", "args": {"seconds": -1}}, OURS, 422),
         ({"action": "discharge", "args": {"why": "none"}}, OURS, 422),
         ({"action": "admit", "args": {}}, OURS, 422),
-        ({"action": "limits", "args": {"BRADY": {"rate": 5}}}, OURS, 422),
-        ({"action": "limits", "args": {"ASYSTOLE": {"on": False}}}, OURS, 422),
-        ({"action": "limits", "args": {"NO_SUCH": {"on": False}}}, OURS, 422),
         ({"site": "other"}, OURS, 404),
     ],
 )
