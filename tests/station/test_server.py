@@ -155,7 +155,7 @@ def test_without_redis_the_page_is_still_served_and_its_feed_says_so() -> None:
             assert answer.status_code == 200
         assert answer.status_code == 200
         assert httpx.get(f"{url}/api/strips/{'0' * 32}").status_code == 503
-        assert _first_event(url, "heartbeat")["redis_lost"]
+        assert _first_event(url, "beat")["redis_lost"]
 
 
 def test_garbage_in_redis_and_a_lost_stream_end_no_feed(station_url: str, ward: WardInRedis, redis_url: str) -> None:
