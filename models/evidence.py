@@ -57,11 +57,24 @@ class BeatSpan:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """The rule that the evidence met: wording, limit, and where the limit comes from."""
+    """The rule that the evidence met: wording, limit, where the limit comes from, and the accuracy of detection.
+
+    Attributes
+    ----------
+    rule : str
+        In force for the bed; of a rule with several readings the one that applied.
+    limit : float
+        In force for the bed.
+    source : str
+        Where the limit comes from.
+    accuracy : float
+        Rate or time, in the unit of the measure, by which the cited value may lie on the other side of the limit.
+    """
 
     rule: str
     limit: float
     source: str
+    accuracy: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

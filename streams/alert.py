@@ -56,10 +56,14 @@ class BeatCitation(Document):
 
 
 class CriterionDoc(Document):
-    """The criterion that the cited value satisfies: rule, limit and source."""
+    """The criterion that the cited value satisfies: rule, limit, source.
+
+    ``accuracy`` is the rate or time by which the value may lie on the other side of the limit.
+    """
 
     rule: str
     limit: float
+    accuracy: float = 0.0
     source: str
 
 

@@ -31,7 +31,9 @@ def citation_of(e: Evidence, n: int, segment_start_ns: int, fs_hz: float) -> Cit
         over_s=e.over_s,
         wave=e.wave,
         beats=[BeatCitation(r_sample=b.r, start_sample=b.start, end_sample=b.end, value=b.value) for b in e.beats],
-        criterion=None if rule is None else CriterionDoc(rule=rule.rule, limit=rule.limit, source=rule.source),
+        criterion=None
+        if rule is None
+        else CriterionDoc(rule=rule.rule, limit=rule.limit, accuracy=rule.accuracy, source=rule.source),
         confidence=min(1.0, max(0.0, e.confidence)),
         method=e.method,
     )
@@ -47,7 +49,7 @@ def evidence_of(citation: Citation) -> Evidence:
         start=citation.start_sample,
         end=citation.end_sample,
         beats=tuple(BeatSpan(b.r_sample, b.start_sample, b.end_sample, b.value) for b in citation.beats),
-        criterion=None if rule is None else Criterion(rule.rule, rule.limit, rule.source),
+        criterion=None if rule is None else Criterion(rule.rule, rule.limit, rule.source, rule.accuracy),
         over=citation.over,
         over_s=citation.over_s,
         wave=citation.wave,

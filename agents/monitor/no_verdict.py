@@ -66,7 +66,9 @@ def citation_of_no_verdict(analysis: Analysis, reason: str, since_ns: int, now_n
         end_s=round(seconds, 6),
         start_sample=0,
         end_sample=0,
-        criterion=CriterionDoc(rule=criterion.rule, limit=criterion.limit, source=criterion.source),
+        criterion=CriterionDoc(
+            rule=criterion.rule, limit=criterion.limit, accuracy=criterion.accuracy, source=criterion.source
+        ),
         confidence=1.0,
         method=METHOD,
         reason=reason,

@@ -67,6 +67,10 @@ class EpisodeTracker:
         """An episode of this code is on."""
         return any(key[0] == code for key in self._on)
 
+    def held_within(self, codes: Collection[str], now: int, samples: int) -> bool:
+        """An episode of one of these codes is on, or ended at most ``samples`` before ``now``."""
+        return any(self.is_on(code) or now - self._over.get(code, now - samples - 1) <= samples for code in codes)
+
     def onset(self, code: str) -> int | None:
         """Onset of the newest episode of this code that is on."""
         return max((key[1] for key in self._on if key[0] == code), default=None)

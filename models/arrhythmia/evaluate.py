@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.arrhythmia.codes import CODES, PHYSIOLOGICAL
 from models.arrhythmia.confirmation import Confirmation
-from models.arrhythmia.criteria import fibrillation, pacing, rate, ventricular, waves
+from models.arrhythmia.criteria import fibrillation, pacing, rate, tachycardia, ventricular, waves
 from models.arrhythmia.criteria.atrial import AtrialRhythm
 from models.arrhythmia.criteria.av_block import AvBlockDetector
 from models.arrhythmia.episode_tracker import INSTANT_REMEMBERED_S, Finding
@@ -109,8 +109,8 @@ class ConditionEvaluator:
             or not (context.on("ASYSTOLE") or _flat(context, silent.onset))
         ):
             silent = None
-        tachycardia = fibrillation.vtach(context.track, context.views, context.limits["VTACH"], context.on("VTACH"))
-        found = [fibrillating, silent, tachycardia]
+        run = tachycardia.vtach(context.track, context.views, context.limits["VTACH"], context.on("VTACH"))
+        found = [fibrillating, silent, run]
         found += self._rates(context)
         found += self._ventricular(context)
         found += self._atrial(context)

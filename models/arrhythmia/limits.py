@@ -239,9 +239,9 @@ RULES: dict[str, LimitRule] = {
 """Default, bounds and source of each code: the table of ``docs/alarms.md#codes``."""
 
 
-def criterion_of(code: str, rule: str, limit: float) -> Criterion:
+def criterion_of(code: str, rule: str, limit: float, accuracy: float = 0.0) -> Criterion:
     """The criterion that evidence of ``code`` cites: the rule and limit in force, with the source of the code."""
-    return Criterion(rule, limit, RULES[code].source)
+    return Criterion(rule, limit, RULES[code].source, accuracy)
 
 
 @dataclass(frozen=True)

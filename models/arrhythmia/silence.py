@@ -84,7 +84,7 @@ class AsystolePlausibility:
         together = np.lib.stride_tricks.sliding_window_view(both, run - 1, axis=1)
         return np.array([bool(row.all(axis=1).any()) for row in together])
 
-    def leads(self, silent_s: float, usable: Sequence[str]) -> tuple[str, ...]:
+    def leads(self, silent_s: float, usable: Sequence[str], arrest: bool = False) -> tuple[str, ...]:
         """Leads on which ``silent_s`` without a beat is plausible as asystole.
 
         Parameters
@@ -93,13 +93,15 @@ class AsystolePlausibility:
             Time without a beat in any lead, s.
         usable : sequence of str
             Leads usable now.
+        arrest : bool
+            Fibrillation, tachycardia or asystole was there just before: an excursion is a shock and not a lead that
+            slips off, and the line may still return to its level.
         """
         seconds = min(int(np.ceil(silent_s)), len(self._level))
         before = len(self._level) - seconds
-        levels, ranges, rails = np.array(self._level), np.array(self._range), np.array(self._rail)
+        levels = np.array(self._level)
         past = slice(max(0, before - TYPICAL_S), before)
-        largest = np.nanmax(ranges[past], axis=0, initial=0)
-        with_beats = [k for k in range(len(self._leads)) if largest[k] >= MIN_BEAT_MV]
+        with_beats = self._with_beats(before)
         present = np.isfinite(levels[-1])
         all_usable = all(lead in usable for lead, there in zip(self._leads, present, strict=True) if there)
         out = []
@@ -110,15 +112,37 @@ class AsystolePlausibility:
                 if all_usable and not with_beats:
                     out.append(lead)
                 continue
-            size, level = (float(x[k]) for x in (_median(ranges[past]), _median(levels[past])))
-            limit = max(ARTEFACT_FLOOR_MV, ARTEFACT_FACTOR * size)
-            around = slice(max(0, before - BEFORE_S), len(levels))
-            disturbed = rails[around, k] | (ranges[around, k] > limit)
-            quiet_s = int(np.argmax(disturbed[::-1])) if disturbed.any() else len(disturbed)
+            disturbed = self._disturbed(k, before)
+            around = disturbed[before if arrest else max(0, before - BEFORE_S) :]
+            quiet_s = int(np.argmax(around[::-1])) if around.any() else len(around)
+            size, level = (float(x[k]) for x in (_median(np.array(self._range)[past]), _median(levels[past])))
             moved = abs(float(levels[-1, k]) - level) > max(LEVEL_FLOOR_MV, 2.0 * size)
-            if not moved and (not disturbed.any() or quiet_s >= AFTER_ARTEFACT_S):
+            if not (moved and not arrest) and (not around.any() or quiet_s >= AFTER_ARTEFACT_S):
                 out.append(lead)
         return tuple(out)
+
+    def quiet_s(self, silent_s: float, usable: Sequence[str]) -> float:
+        """Seconds since the newest excursion within ``silent_s``, on the usable lead with beats where it is longest."""
+        before = len(self._level) - min(int(np.ceil(silent_s)), len(self._level))
+        quiet = [0.0]
+        for k in self._with_beats(before):
+            if self._leads[k] in usable:
+                disturbed = self._disturbed(k, before)[before:]
+                quiet.append(float(np.argmax(disturbed[::-1])) if disturbed.any() else silent_s)
+        return max(quiet)
+
+    def _with_beats(self, before: int) -> list[int]:
+        """Rows of the leads that showed beats before the second ``before``."""
+        past = slice(max(0, before - TYPICAL_S), before)
+        largest = np.nanmax(np.array(self._range)[past], axis=0, initial=0)
+        return [k for k in range(len(self._leads)) if largest[k] >= MIN_BEAT_MV]
+
+    def _disturbed(self, k: int, before: int) -> NDArray[np.bool_]:
+        """Seconds in which lead ``k`` was at its rail, or moved more than beats before the second ``before`` do."""
+        past = slice(max(0, before - TYPICAL_S), before)
+        ranges = np.array(self._range)
+        limit = max(ARTEFACT_FLOOR_MV, ARTEFACT_FACTOR * float(_median(ranges[past])[k]))
+        return np.asarray(np.array(self._rail)[:, k] | (ranges[:, k] > limit))
 
 
 def _median(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -37,6 +37,7 @@ from models.signal.quality import IMPLAUSIBLE, MIN_PRESENT
 
 SIGNAL_KEPT_S = 20.0  # longest signal that a criterion uses
 BEATS_KEPT_S = 130.0  # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
+ARREST, ARREST_S = ("VFIB", "ASYSTOLE", "VTACH"), 30.0  # a large excursion this soon after one of these is a shock
 PLAUSIBILITY_FROM_S = 3.0  # the plausibility of asystole is evaluated from this time without a beat on
 NEW_STREAM_AFTER_GAP_S = 30.0  # the beat stream forgets within this time: after a longer gap it starts anew
 
@@ -223,7 +224,14 @@ class RhythmTier:
         beats, self._new_beats = self._beats[len(self._beats) - len(self._new_beats) :], []
         silent_s = max(track.silent_s, float(track.rr_s[-1]) if len(track.rr_s) else 0.0)  # NaN compares as no silence
         checked = silent_s >= PLAUSIBILITY_FROM_S
-        asystole_plausible = self._plausibility.leads(silent_s, usable) if checked else usable
+        arrest = checked and self._tracker.held_within(ARREST, now, round(ARREST_S * fs))
+        if (
+            arrest and self._plausibility.quiet_s(track.silent_s, usable) < track.silent_s
+        ):  # a shock: silence starts anew
+            quiet_from = now - round(self._plausibility.quiet_s(track.silent_s, usable) * fs)
+            track = replace(track, unusable=(*track.unusable, (track.silent_from, quiet_from)))
+            silent_s = track.silent_s
+        asystole_plausible = self._plausibility.leads(silent_s, usable, arrest) if checked else usable
         suspected_lead_artifact = track.silent_s >= PLAUSIBILITY_FROM_S and not asystole_plausible
         if suspected_lead_artifact:  # the missing beats may be the leads' fault
             track = replace(track, unusable=(*track.unusable, (track.silent_from, now)))

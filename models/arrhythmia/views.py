@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from models.arrhythmia.fibrillation_features import WINDOW_S, fibrillation_features, may_fibrillate
 from models.arrhythmia.stillness import Stillness
+from models.beats.detector import UPDATE_INTERVAL_S
 from models.ecg import Ecg
 from models.networks.atrial import AtrialNetwork
 from models.networks.rhythm import RhythmNetwork
 from models.signal.quality import lead_quality
+
+SLIDE_S = 0.25  # windows of fibrillation features are this far apart
 
 
 class RhythmViews:
@@ -43,25 +46,26 @@ class RhythmViews:
         n = round(WINDOW_S * self._window.fs_hz)
         return may_fibrillate(self._window.mv[self._rows, -n:], self._window.fs_hz)
 
-    @cached_property
-    def fibrillation(self) -> NDArray[np.float64]:
-        """Features of the last 4 s, [usable leads, features]."""
-        return self.waves(WINDOW_S)
+    def sliding_waves(self, seconds: float) -> list[NDArray[np.float64]]:
+        """Features of the windows that ended since the last update, newest first, each [usable leads, features].
 
-    def waves(self, seconds: float) -> NDArray[np.float64]:
-        """Fibrillation features of the last ``seconds``, [usable leads, features]."""
-        n = round(seconds * self._window.fs_hz)
-        return fibrillation_features(self._window.mv[self._rows, -n:], self._window.fs_hz)
+        Parameters
+        ----------
+        seconds : float
+            Their length; they are `SLIDE_S` apart.
+        """
+        return [self.waves(seconds, k * SLIDE_S) for k in range(round(UPDATE_INTERVAL_S / SLIDE_S))]
 
-    def quality(self, lead: str, seconds: float) -> float:
-        """Quality of a lead's last seconds, 0 to 1."""
-        n = round(seconds * self._window.fs_hz)
-        return lead_quality(self._window.select([lead]).mv[:, -n:], self._window.fs_hz)[0].score
+    def waves(self, seconds: float, until_s: float = 0.0) -> NDArray[np.float64]:
+        """Fibrillation features of ``seconds`` that ended ``until_s`` ago, [usable leads, features]."""
+        n, end = round(seconds * self._window.fs_hz), self._window.n_samples - round(until_s * self._window.fs_hz)
+        return fibrillation_features(self._window.mv[self._rows, max(0, end - n) : end], self._window.fs_hz)
 
-    def peak_to_peak(self, lead: str, seconds: float) -> float:
-        """Peak-to-peak amplitude of a lead's last seconds, mV."""
-        part = self._window.lead(lead)[-round(seconds * self._window.fs_hz) :]
-        return float(np.nanmax(part) - np.nanmin(part))
+    def waves_of(self, lead: str, from_s: float, to_s: float) -> tuple[float, float]:
+        """Peak-to-peak amplitude (mV) and quality (0 to 1) of a lead from ``from_s`` to ``to_s`` before now."""
+        n, fs = self._window.n_samples, self._window.fs_hz
+        part = self._window.select([lead]).mv[:, max(0, n - round(from_s * fs)) : n - round(to_s * fs)]
+        return float(np.nanmax(part) - np.nanmin(part)), lead_quality(part, fs)[0].score
 
     @cached_property
     def network(self) -> dict[str, float]:

@@ -1,11 +1,15 @@
 """Criteria of rate: asystole, bradycardia and tachycardia, SVT, pauses and missed beats.
 
 In: a `BeatTrack` and the code's limit. Out: a `Finding` where the condition is present now, else None; instants come as
-a list. Detection may act within measuring accuracy (``docs/alarms.md#codes``); the evidence has the measured value.
+a list. Detection may act within measuring accuracy (``docs/alarms.md#codes``): the evidence has the measured value, and
+its criterion the accuracy. A criterion of beats is evaluated at each beat of the last update and not only at the newest
+one: whether a run is found does not depend on where the updates fall.
 Sources: PhysioNet/CinC Challenge 2015 (asystole, extreme rates); Philips IntelliVue and GE EK-Pro manuals (the others).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +21,16 @@ from models.beats.series import METHOD, BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
 from models.normal_limits import QRS_WIDE_MS
 
-ASYSTOLE_MARGIN_S = 0.5  # measuring accuracy: asystole is detected from 3.5 s on (docs/alarms.md#codes)
-JUST_ENDED_S = 1.5  # a time without beats that ended since the last update
-BRADY_MARGIN_BPM = 1.0  # 5 is allowed (docs/alarms.md#codes); rates near the limit raise it twice as often at 3
+ASYSTOLE_ACCURACY_S = 0.5  # measuring accuracy: asystole is detected from 3.5 s on (docs/alarms.md#codes)
+RATE_ACCURACY_BPM = 5.0  # measuring accuracy of rates (docs/alarms.md#codes; IEC 60601-2-27)
+JUST_ENDED_S = 1.5  # a time without beats that ended since the last update, and the beats that came or moved since then
+BRADY_MARGIN_BPM = 1.0  # of the mean of five beats, each of which may be `RATE_ACCURACY_BPM` faster than the limit;
+# once on, an extreme rate is over only when its mean is more than `RATE_ACCURACY_BPM` on the other side of the limit
+SLOW_BEAT_BPM = 10.0  # the one of five beats that is less slow is at most this much faster than the limit
 TACHY_MARGIN_BPM = 1.0  # of each beat; 5 is allowed
-TACHY_MEAN_MARGIN_BPM = 4.0  # where the newest of them are faster than the limit: a rate that is still rising
+TACHY_MEAN_MARGIN_BPM = 4.0  # of the mean, where the newest beats are faster than the limit: a rate that still rises
 TACHY_NEWEST = 8  # number of newest RRs, as many as the heart rate is a mean of
-BRADY_HOLD_BPM = 6.0  # once on, extreme bradycardia is over only when the rate is this far above its limit
-TACHY_HOLD_BPM = 5.0  # once on, extreme tachycardia is over only when the rate is this far below its limit
-SLOW_BEAT_BPM = 50.0  # at a limit of 40: one of the five beats may come earlier than this (escape, premature beat)
-BRADY_WINDOW_BEATS = 2  # least number of RRs in the last 8 s, the running one counted
+BRADY_WINDOW_RRS = 2  # least number of RRs in the last 8 s, the running one counted
 SUSTAINED_S = 10.0  # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
 MISSED_FACTOR = 1.8  # Philips IntelliVue: 1.8 times the mean RR
 
@@ -39,7 +43,7 @@ def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...])
     plausible : tuple of str
         Leads on which asystole is plausible (`models.arrhythmia.silence`).
     """
-    least = limit.seconds - ASYSTOLE_MARGIN_S
+    least = limit.seconds - ASYSTOLE_ACCURACY_S
     start, stop = track.silent_from, track.now
     if track.silent_s < least:
         if len(track.r) < 2 or not track.rr_s[-1] >= least or track.age_s(-1) > JUST_ENDED_S:  # NaN: unusable interval
@@ -47,7 +51,8 @@ def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...])
         start, stop = int(track.r[-2]), int(track.r[-1])
     if not plausible:
         return None
-    criterion = criterion_of("ASYSTOLE", f"no beat for {limit.seconds:g} s or longer", limit.seconds)
+    rule = f"no beat for {limit.seconds:g} s or longer"
+    criterion = criterion_of("ASYSTOLE", rule, limit.seconds, ASYSTOLE_ACCURACY_S)
     value = round((stop - start) / track.fs_hz, 4)
     measure = "SILENCE" if stop == track.now else "RR"
     evidence = Evidence(
@@ -59,60 +64,82 @@ def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...])
 def extreme_brady(track: BeatTrack, limit: RateLimit, on: bool = False) -> Finding | None:
     """Five beats in a row slower than the limit, or every RR of the last 8 s. Onset: the first beat of them.
 
-    Five beats are slow when their mean RR is, and all their RRs but one are: one escape or premature beat among them is
-    allowed. While ``on``, the condition holds until the rate is `BRADY_HOLD_BPM` above the limit.
+    Five beats are slow when their mean RR is, and each of their RRs within measuring accuracy; one of the RRs may be
+    `SLOW_BEAT_BPM` faster than the limit, and the rule then says so. One pause among faster beats is no bradycardia.
+    While ``on``, the condition holds until the rate is beyond measuring accuracy.
     """
-    rr, last = track.rr_s, len(track.r) - 1
-    if last < 1 or not track.age_s(last) <= limit.seconds:
+    if len(track.r) < 2 or not track.age_s(-1) <= limit.seconds:
         return None
-    slow_s = 60.0 / (limit.rate + (BRADY_HOLD_BPM if on else BRADY_MARGIN_BPM))
-    first = _five_slow_beats(rr, limit.beats - 1, slow_s, 60.0 / (SLOW_BEAT_BPM / 40.0 * limit.rate))
-    if first is None:
-        run = _run_at_end(rr >= slow_s)
-        running_slow = track.running_s >= slow_s
-        first = last - run
-        spanned = (track.now if running_slow else int(track.r[last])) - int(track.r[first])
-        if run == 0 or run + running_slow < BRADY_WINDOW_BEATS or spanned < limit.seconds * track.fs_hz:
+    n, each_s = limit.beats - 1, 60.0 / (limit.rate + RATE_ACCURACY_BPM)
+    slow_s = each_s if on else 60.0 / (limit.rate + BRADY_MARGIN_BPM)
+    rule = f"{limit.beats} beats in a row slower than {limit.rate:g} bpm"
+    last = _newest_that(track, n, lambda rr: float(np.mean(rr)) >= slow_s and float(np.min(rr)) >= each_s)
+    if last is None:
+        least_s = 60.0 / (limit.rate + SLOW_BEAT_BPM)
+        rule = f"mean of {limit.beats} beats slower than {limit.rate:g} bpm, one of them less slow"
+        last = _newest_that(
+            track, n, lambda rr: bool(np.mean(rr) >= slow_s and np.min(rr) >= least_s and np.sort(rr)[1] >= each_s)
+        )
+    if last is not None:
+        found = last - n, last, track.now if last == len(track.r) - 1 else int(track.r[last])
+    else:
+        rule = f"every RR of {limit.seconds:g} s, the running one counted, slower than {limit.rate:g} bpm"
+        slow = _slow_seconds(track, limit, slow_s)
+        if slow is None:
             return None
-    rule = f"{limit.beats} beats in a row, or every RR of {limit.seconds:g} s, under {limit.rate:g} bpm"
-    criterion = criterion_of("EXTREME_BRADY", rule, limit.rate)
-    evidence = track.rate_evidence(max(first, last - limit.beats + 1), last, criterion)
-    return Finding("EXTREME_BRADY", int(track.r[first]), track.now, (evidence,), track.leads)
+        found = slow
+    first, last, until = found
+    criterion = criterion_of("EXTREME_BRADY", rule, limit.rate, RATE_ACCURACY_BPM)
+    return Finding(
+        "EXTREME_BRADY", int(track.r[first]), until, (track.rate_evidence(first, last, criterion),), track.leads
+    )
 
 
-def _five_slow_beats(rr: NDArray[np.float64], n: int, slow_s: float, slow_beat_s: float) -> int | None:
-    """First beat of the last ``n`` RRs where their mean is slow and all but one of them are; None otherwise."""
-    if len(rr) < n:
+def _slow_seconds(track: BeatTrack, limit: RateLimit, slow_s: float) -> tuple[int, int, int] | None:
+    """A run of RRs of ``slow_s``, the running one counted, that fills the seconds: beats to cite, and its end."""
+    last, run = len(track.r) - 1, _run_at_end(track.rr_s >= slow_s)
+    running = track.running_s >= slow_s
+    first, until = last - run, track.now if running else int(track.r[last])
+    enough = run > 0 and run + running >= BRADY_WINDOW_RRS
+    if not enough or until - track.r[first] < limit.seconds * track.fs_hz:
         return None
-    newest = rr[-n:]
-    if not np.mean(newest) >= slow_s or np.sum(newest >= slow_beat_s) < n - 1:
-        return None
-    return len(rr) - n + int(np.argmax(newest >= slow_beat_s))
+    return max(first, last - limit.beats + 1), last, until
 
 
 def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Finding | None:
     """``limit.beats`` beats in a row faster than the limit. Onset: the first of them.
 
-    Either each beat is faster, or the mean of all, and the mean of the newest 8 as well: AF is fast without being
-    regular. While ``on``, the condition holds until the mean rate is `TACHY_HOLD_BPM` below the limit.
+    Either each beat is faster, or the mean of all and the mean of the newest 8: atrial fibrillation is fast without
+    being regular. While ``on``, the condition holds until the mean is beyond measuring accuracy.
     """
-    n = limit.beats
-    if len(track.r) < n or not track.running_s < 2.0:
+    n = limit.beats - 1
+    if not track.running_s < 2.0:
         return None
-    rr = track.rr_s[-(n - 1) :]
-    rate, newest, slowest = (60.0 / float(x) for x in (np.mean(rr), np.mean(rr[-TACHY_NEWEST:]), np.max(rr)))
-    if on:
-        fast = rate > limit.rate - TACHY_HOLD_BPM
-    else:
-        fast = slowest > limit.rate - TACHY_MARGIN_BPM or (
-            rate > limit.rate - TACHY_MEAN_MARGIN_BPM and newest > limit.rate
+    each_s, newest_s = 60.0 / (limit.rate - TACHY_MARGIN_BPM), 60.0 / limit.rate
+    mean_s = 60.0 / (limit.rate - (RATE_ACCURACY_BPM if on else TACHY_MEAN_MARGIN_BPM))
+    rule = f"{limit.beats} beats in a row faster than {limit.rate:g} bpm"
+    last = _newest_that(track, n, lambda rr: float(np.max(rr)) < each_s)
+    if last is None:
+        rule = f"mean of {limit.beats} beats, and of the newest {TACHY_NEWEST}, faster than {limit.rate:g} bpm"
+        last = _newest_that(
+            track, n, lambda rr: bool(np.mean(rr) < mean_s and (on or np.mean(rr[-TACHY_NEWEST:]) < newest_s))
         )
-    if not fast:  # NaN: an unusable interval
+    if last is None:
         return None
-    last = len(track.r) - 1
-    criterion = criterion_of("EXTREME_TACHY", f"{n} beats in a row faster than {limit.rate:g} bpm", limit.rate)
-    evidence = track.rate_evidence(last - n + 1, last, criterion)
-    return Finding("EXTREME_TACHY", int(track.r[last - n + 1]), int(track.r[-1]), (evidence,), track.leads)
+    criterion = criterion_of("EXTREME_TACHY", rule, limit.rate, RATE_ACCURACY_BPM)
+    evidence = track.rate_evidence(last - n, last, criterion)
+    return Finding("EXTREME_TACHY", int(track.r[last - n]), int(track.r[last]), (evidence,), track.leads)
+
+
+def _newest_that(track: BeatTrack, n: int, holds: Callable[[NDArray[np.float64]], bool]) -> int | None:
+    """The newest beat since the last update at which ``holds`` the ``n`` RRs before it; NaN holds nothing."""
+    for last in range(len(track.r) - 1, n - 1, -1):
+        if track.age_s(last) > JUST_ENDED_S:
+            return None
+        rr = track.rr_s[last - n : last]
+        if np.isfinite(rr).all() and holds(rr):
+            return last
+    return None
 
 
 def slow_or_fast(track: BeatTrack, limit: RateLimit, code: RateCode) -> Finding | None:
@@ -128,25 +155,27 @@ def slow_or_fast(track: BeatTrack, limit: RateLimit, code: RateCode) -> Finding 
         return None
     first = last - run + 1 - (n - 1)
     word = "under" if code == "BRADY" else "over"
-    criterion = criterion_of(code, f"mean of {n} beats {word} {limit.rate:g} bpm for {SUSTAINED_S:g} s", limit.rate)
+    rule = f"mean of {n} beats {word} {limit.rate:g} bpm for {SUSTAINED_S:g} s"
+    criterion = criterion_of(code, rule, limit.rate)
     evidence = track.rate_evidence(last - n + 1, last, criterion)
     return Finding(code, int(track.r[first]), int(track.r[-1]), (evidence,), track.leads)
 
 
 def svt(track: BeatTrack, limit: RunLimit) -> Finding | None:
     """Five narrow beats in a row faster than the limit."""
-    n = limit.beats
-    if len(track.r) < n or not track.running_s < 2.0:
+    n = limit.beats - 1
+    if not track.running_s < 2.0:
         return None
-    rr = track.rr_s[-(n - 1) :]
-    widths = track.qrs_ms[-n:][np.isfinite(track.qrs_ms[-n:])]
-    wide = track.ventricular[-n:].any() or (len(widths) and np.median(widths) > QRS_WIDE_MS)
-    if wide or not np.all(rr < 60.0 / limit.rate):
+    last = _newest_that(track, n, lambda rr: float(np.max(rr)) < 60.0 / limit.rate)
+    if last is None:
         return None
-    last = len(track.r) - 1
-    criterion = criterion_of("SVT", f"{n} narrow beats in a row faster than {limit.rate:g} bpm", limit.rate)
-    evidence = track.rate_evidence(last - n + 1, last, criterion)
-    return Finding("SVT", int(track.r[last - n + 1]), int(track.r[-1]), (evidence,), track.leads)
+    beats = slice(last - n, last + 1)
+    widths = track.qrs_ms[beats][np.isfinite(track.qrs_ms[beats])]
+    if track.ventricular[beats].any() or (len(widths) and np.median(widths) > QRS_WIDE_MS):
+        return None
+    criterion = criterion_of("SVT", f"{limit.beats} narrow beats in a row faster than {limit.rate:g} bpm", limit.rate)
+    evidence = track.rate_evidence(last - n, last, criterion)
+    return Finding("SVT", int(track.r[last - n]), int(track.r[last]), (evidence,), track.leads)
 
 
 def pauses(track: BeatTrack, limit: DurationLimit) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 In: a `BeatTrack`, whose ectopic beats are ventricular and not of the dominant morphology, and the code's limit. Out: a
 `Finding` where the condition is present now, else None; instants come as a list.
-Sources: Philips IntelliVue and GE EK-Pro manuals. Ventricular tachycardia: `models.arrhythmia.criteria.fibrillation`.
+Sources: Philips IntelliVue and GE EK-Pro manuals. Ventricular tachycardia: `models.arrhythmia.criteria.tachycardia`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from models.beats.series import BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
 
 RUN_BEATS = 3  # fewer in a row are a couplet or single beats
-RATE_MARGIN_BPM = 5.0  # measuring accuracy of rates (docs/alarms.md#codes; IEC 60601-2-27)
 RUN_OVER_S = 3.0  # a run whose last beat is older is over
 PVC_WINDOW_S = 60.0  # PVC_RATE counts over a minute
+PVC_CITED, PVC_CITED_S = 5, 9.0  # ventricular beats cited at most, of the last seconds: those inside an alert's segment
 CYCLES = 3  # Philips IntelliVue: bigeminy and trigeminy are three cycles
 
 
@@ -121,16 +121,19 @@ def every_nth(track: BeatTrack, code: str, n: int) -> Finding | None:
 
 
 def pvc_rate(track: BeatTrack, limit: EventRateLimit) -> Finding | None:
-    """More than ``limit.rate`` ventricular beats in the last minute. Onset: the first of them."""
+    """More than ``limit.rate`` ventricular beats in the last minute. Onset: the first of them.
+
+    The rule names their number, and the evidence is the RR before each of the newest `PVC_CITED`.
+    """
     since = track.now - PVC_WINDOW_S * track.fs_hz
     found = np.flatnonzero(track.ectopic & (track.r > since))
     if len(found) <= limit.rate:
         return None
-    criterion = criterion_of("PVC_RATE", f"more than {limit.rate:g} ventricular beats a minute", limit.rate)
-    last = int(found[-1])
-    before = max(0, last - 1)
-    evidence = replace(track.rr_evidence(before, criterion), over_s=PVC_WINDOW_S)
-    return Finding("PVC_RATE", int(track.r[found[0]]), track.now, (evidence,), track.leads)
+    rule = f"more than {limit.rate:g} ventricular beats a minute: {len(found)} in {PVC_WINDOW_S:g} s"
+    criterion = criterion_of("PVC_RATE", rule, limit.rate)
+    cited = [k for k in found.tolist() if k > 0 and track.age_s(k - 1) < PVC_CITED_S][-PVC_CITED:] or [int(found[-1])]
+    evidence = tuple(replace(track.rr_evidence(max(0, k - 1), criterion), over_s=PVC_WINDOW_S) for k in cited)
+    return Finding("PVC_RATE", int(track.r[found[0]]), track.now, evidence, track.leads)
 
 
 def _newest_run(track: BeatTrack, beats: int) -> tuple[int, int] | None:

@@ -97,13 +97,19 @@ def wave_beat(ecg: Ecg, measured: MeasuredBeat) -> WaveBeat:
     )
 
 
-def _nearest(beats: Sequence[WaveBeat], values: Sequence[float | None]) -> tuple[float, WaveBeat, float] | None:
-    """Median of the known values, the beat nearest to it, and its value; None with fewer than `MIN_BEATS`."""
+def _nearest(
+    beats: Sequence[WaveBeat], values: Sequence[float | None], sign: float = 1.0
+) -> tuple[float, WaveBeat, float] | None:
+    """Median of the known values, a beat to cite, and its value; None with fewer than `MIN_BEATS`.
+
+    The beat is the nearest one to the median of those that are not smaller (``sign`` -1: not larger): where the median
+    is beyond a limit, so is the value cited.
+    """
     known = [(b, v) for b, v in zip(beats, values, strict=True) if v is not None]
     if len(known) < MIN_BEATS:
         return None
     middle = float(np.median([v for _, v in known]))
-    beat, value = min(known, key=lambda bv: abs(bv[1] - middle))
+    beat, value = min((bv for bv in known if sign * (bv[1] - middle) >= 0), key=lambda bv: abs(bv[1] - middle))
     return middle, beat, value
 
 
@@ -231,7 +237,7 @@ def st_change(
     normal = [b for b in beats if b.conducted]
     shifts: dict[str, tuple[float, WaveBeat, float]] = {}
     for lead in usable:
-        found = _nearest(normal, [b.st_mv.get(lead) for b in normal])
+        found = _nearest(normal, [b.st_mv.get(lead) for b in normal], sign)
         if found is not None and lead in baseline.st_mv:
             shifts[lead] = (sign * (found[0] - baseline.st_mv[lead]), found[1], found[2])
     if not shifts:
@@ -243,10 +249,10 @@ def st_change(
         return False, ()
     word = "elevation" if sign > 0 else "depression"
     rule = f"ST {word} of {limit.mv:g} mV off baseline in two neighbouring leads, {alone:g} in one, {limit.seconds:g} s"
-    criterion = criterion_of(code, rule, limit.mv)
     out = []
     for lead in sorted(named, key=lambda x: -shifts[x][0])[:3]:
         _, beat, value = shifts[lead]
+        criterion = criterion_of(code, f"{rule}; baseline of {lead} {baseline.st_mv[lead]:g} mV", limit.mv)
         marks = beat.beat.overall
         assert marks.qrs_on is not None and marks.qrs_off is not None
         span = (marks.qrs_on, marks.qrs_off + round(ST_AFTER_J_S * fs_hz))

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from models.arrhythmia.criteria.fibrillation import fastest_run, longest_run, non_dominant_beats, ventricular_run, vtach
+from models.arrhythmia.criteria.tachycardia import non_dominant_beats, vtach
 from models.arrhythmia.criteria.ventricular import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
+from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import Limits
 from models.beats.series import BeatTrack
+from tests.models.arrhythmia.contexts import Views
 from tests.models.arrhythmia.tracks import FS, track
 
 LIMITS = Limits()
-NORMAL = [0.8] * 6
+
+
+def tachycardia(t: BeatTrack, network: float, on: bool = False) -> Finding | None:
+    """VTACH at this network probability."""
+    return vtach(t, Views(vtach=network), LIMITS["VTACH"], on)  # type: ignore[arg-type]
 
 
 def run_of(n: int, bpm: float, after: str = "N") -> tuple[list[float], str]:
@@ -19,29 +25,27 @@ def run_of(n: int, bpm: float, after: str = "N") -> tuple[list[float], str]:
     return [0.8] * 5 + [0.5] + [60 / bpm] * (n - 1) + [0.9] * len(after), "N" * 6 + "V" * n + after
 
 
-@pytest.mark.parametrize(("n", "bpm", "found"), [(5, 120, True), (4, 120, False), (5, 90, False), (8, 180, True)])
+@pytest.mark.parametrize(("n", "bpm", "found"), [(5, 120, True), (2, 120, False), (5, 90, False), (8, 180, True)])
 def test_a_tachycardia_is_five_ventricular_beats_over_one_hundred(n: int, bpm: float, found: bool) -> None:
     rr, kinds = run_of(n, bpm, after="")
-    run = ventricular_run(track(rr, kinds), LIMITS["VTACH"])
+    run = tachycardia(track(rr, kinds, first_s=10.0), 0.95)
     assert (run is not None) == found
     if run is not None:
-        assert run == (6, 6 + n - 1)
+        assert len(run.evidence[0].beats) == n - 1 and run.evidence[0].value == pytest.approx(bpm, abs=1)
+        criterion = run.evidence[0].criterion
+        assert criterion is not None and (criterion.limit, criterion.accuracy) == (100.0, 5.0)
+        assert criterion.rule == "5 ventricular beats in a row faster than 100 bpm"
 
 
 def test_a_run_that_is_long_over_is_no_tachycardia_now() -> None:
     rr, kinds = run_of(6, 150, after="N" * 14)
-    assert ventricular_run(track(rr, kinds), LIMITS["VTACH"]) is None
+    assert tachycardia(track(rr, kinds, first_s=10.0), 0.95) is None
 
 
 def test_an_unusable_interval_breaks_a_run() -> None:
-    rr, kinds = run_of(6, 150, after="")
-    middle = 1.0 + sum(rr[:8]) + 0.1
-    assert ventricular_run(track(rr, kinds, unusable=[(middle, middle + 0.1)]), LIMITS["VTACH"]) is None
-
-
-def test_the_fastest_five_beats_are_found_where_they_are_fast_enough() -> None:
-    assert fastest_run(track([0.8] * 4 + [0.4] * 4 + [0.8] * 2), 5, 95.0) == (4, 8)
-    assert fastest_run(track([0.8] * 10), 5, 95.0) is None
+    rr, kinds = run_of(4, 150, after="")
+    middle = 10.0 + sum(rr[:7]) + 0.1
+    assert tachycardia(track(rr, kinds, first_s=10.0, unusable=[(middle, middle + 0.1)]), 0.95) is None
 
 
 def test_three_or_four_fast_ventricular_beats_are_a_run_and_five_are_not() -> None:
@@ -103,14 +107,11 @@ def test_more_than_ten_ventricular_beats_a_minute() -> None:
     eleven = track([0.7] * 59, "NNNNV" * 11 + "N" * 5)
     assert pvc_rate(ten, LIMITS["PVC_RATE"]) is None
     found = pvc_rate(eleven, LIMITS["PVC_RATE"])
-    assert found is not None and found.evidence[0].over_s == 60.0
-
-
-class Network:
-    """The rhythm network's probabilities, in place of `RhythmViews`."""
-
-    def __init__(self, vtach: float) -> None:
-        self.network = {"vtach": vtach, "vfib": 0.0}
+    assert found is not None and {e.over_s for e in found.evidence} == {60.0}
+    ventricular = set(eleven.r[eleven.ectopic].tolist())
+    assert found.evidence and all(e.end in ventricular for e in found.evidence)
+    criterion = found.evidence[0].criterion
+    assert criterion is not None and criterion.rule == "more than 10 ventricular beats a minute: 11 in 60 s"
 
 
 DOMINANT, OTHER = 0.98, 0.4
@@ -125,7 +126,8 @@ def run_of_others(n: int, bpm: float = 150.0, own: int = 20, after_s: float = 0.
 def test_a_run_of_non_dominant_beats_is_a_ventricular_run_whatever_their_kind() -> None:
     t = run_of_others(6)
     assert non_dominant_beats(t)[-6:].all() and not non_dominant_beats(t)[:-6].any()
-    assert longest_run(t, non_dominant_beats(t), 95.0) == (20, 25)
+    found = tachycardia(t, 0.55)
+    assert found is not None and (found.onset, found.last_held) == (t.r[20], t.r[25])
 
 
 def test_the_correlation_is_not_used_where_no_beat_is_dominant() -> None:
@@ -140,45 +142,50 @@ def test_paced_beats_are_never_non_dominant() -> None:
 
 @pytest.mark.parametrize(
     ("beats", "network", "raised"),
-    [(5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.8, True), (1, 0.95, False)],
+    [(5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.99, False)],
 )
-def test_a_shorter_run_needs_a_higher_network_probability(beats: int, network: float, raised: bool) -> None:
-    found = vtach(run_of_others(beats, after_s=1.2), Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+def test_a_shorter_run_needs_a_higher_network_probability_and_its_rule_says_so(
+    beats: int, network: float, raised: bool
+) -> None:
+    found = tachycardia(run_of_others(beats, after_s=1.2), network)
     assert (found is not None) == raised
+    if found is not None and beats < 5:
+        criterion = found.evidence[0].criterion
+        assert criterion is not None and criterion.rule.startswith("3 ventricular beats in a row faster than 100 bpm, ")
+        assert "fused" in criterion.rule and len(found.evidence[0].beats) == 2
 
 
-@pytest.mark.parametrize("others", [2, 3])
-def test_couplets_and_short_runs_between_dominant_beats_are_no_tachycardia_at_any_probability(others: int) -> None:
-    rr = ([0.5] + [0.32] * (others - 1) + [0.6]) * 6  # less than 2 s from own beat to own beat
-    correlation = ([DOMINANT] + [OTHER] * others) * 6 + [DOMINANT]
-    often = track([0.7] * 20 + rr, correlation=[DOMINANT] * 20 + correlation)
-    assert vtach(often, Network(0.99), LIMITS["VTACH"], on=False) is None  # type: ignore[arg-type]
-    unusable = [(18.0 + k, 18.1 + k) for k in range(12)]
-    broken = track([0.7] * 20 + [0.4] * 30, correlation=[DOMINANT] * 21 + [OTHER] * 30, unusable=unusable)
-    assert vtach(broken, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
-    lasting = track([0.7] * 20 + [0.4] * 6, correlation=[DOMINANT] * 21 + [OTHER] * 6)
-    assert vtach(lasting, Network(0.99), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+def test_a_beat_that_looks_dominant_does_not_hide_a_run_that_the_network_sees() -> None:
+    correlation = [DOMINANT] * 20 + [OTHER, OTHER, DOMINANT, OTHER, OTHER]
+    t = track([0.8] * 19 + [0.5] + [0.4] * 4, correlation=correlation)
+    found = tachycardia(t, 0.75)
+    assert found is not None and found.evidence[0].criterion is not None
+    assert found.evidence[0].criterion.rule == "5 beats in a row faster than 100 bpm, tachycardia by the rhythm network"
+    assert tachycardia(t, 0.65) is None
+
+
+def test_couplets_between_dominant_beats_are_no_tachycardia_at_any_probability() -> None:
+    rr = [0.5, 0.6, 0.9] * 6  # a couplet and a pause, over and over
+    often = track([0.7] * 20 + rr, correlation=[DOMINANT] * 20 + [DOMINANT, OTHER, OTHER] * 6 + [DOMINANT])
+    assert tachycardia(often, 0.99) is None
 
 
 @pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
 def test_where_all_beats_look_ventricular_the_network_probability_must_be_higher(network: float, raised: bool) -> None:
     block = track([0.55] * 29, "V" * 30, correlation=[DOMINANT] * 30)
-    found = vtach(block, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
-    assert (found is not None) == raised
+    assert (tachycardia(block, network) is not None) == raised
 
 
 @pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
 def test_in_the_first_seconds_of_a_bed_the_network_probability_must_be_high(network: float, raised: bool) -> None:
-    new = track([0.4] * 9, "V" * 10)
-    found = vtach(new, Network(network), LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
-    assert (found is not None) == raised
+    assert (tachycardia(track([0.4] * 9, "V" * 10), network) is not None) == raised
 
 
 def test_a_tachycardia_that_lasts_goes_on_when_it_has_become_the_dominant_rhythm() -> None:
     lasting = track([0.4] * 29, "V" * 30, correlation=[DOMINANT] * 30)
-    assert vtach(lasting, Network(0.4), LIMITS["VTACH"], on=True)  # type: ignore[arg-type]
+    assert tachycardia(lasting, 0.4, on=True)
     over = track([0.8] * 29, correlation=[DOMINANT] * 30)
-    assert vtach(over, Network(0.4), LIMITS["VTACH"], on=True) is None  # type: ignore[arg-type]
+    assert tachycardia(over, 0.4, on=True) is None
 
 
 def test_ventricular_beats_are_no_couplets_where_all_beats_look_ventricular() -> None:

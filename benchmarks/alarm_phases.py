@@ -1,0 +1,106 @@
+"""Benchmark of the update grid: lethal events of records cut at four sub-second phases. Writes alarm_phases.md.
+
+    python benchmarks/alarm_phases.py [--data DIR] [--folds DIR] [--records N] [--jobs N] [--out FILE]
+
+The rhythm tier decides once a second. N records of CinC 2015, evenly spaced, are analysed as they are and without their
+first 0.25, 0.5 and 0.75 s, each with the weights that never saw its fold. An event is a lethal condition with its
+onset. It is found in a phase that has an event of the same code with an onset within 1 s of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from multiprocessing import Pool
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PHASES_S = (0.0, 0.25, 0.5, 0.75)
+WITHIN_S = 1.0
+UNTIL_S = 300.0
+LETHAL = ("ASYSTOLE", "VFIB", "VTACH", "EXTREME_BRADY", "EXTREME_TACHY")
+Event = tuple[str, float]
+
+
+def events_at(path: Path, fold: str, phase_s: float) -> list[Event]:
+    """Lethal events of a record without its first ``phase_s``: code, and onset in s of the whole record."""
+    from models.arrhythmia.tier import find_episodes
+    from models.records import read_record
+
+    ecg = read_record(path)
+    cut = round(phase_s * ecg.fs_hz)
+    ecg = ecg.slice(cut, min(ecg.n_samples, round(UNTIL_S * ecg.fs_hz)))
+    return [(e.code, (e.onset + cut) / ecg.fs_hz) for e in find_episodes(ecg, fold=fold) if e.code in LETHAL]
+
+
+def phases_of(job: tuple[Path, str]) -> tuple[str, list[list[Event]]]:
+    """Name of the record, and its events in each phase."""
+    path, fold = job
+    return path.name, [events_at(path, fold, phase) for phase in PHASES_S]
+
+
+def agreement(phases: list[list[Event]]) -> list[tuple[str, float, int]]:
+    """Code, first onset and number of phases of each event; events of one code within `WITHIN_S` are one."""
+    left = [list(events) for events in phases]
+    out = []
+    for k, events in enumerate(left):
+        while events:
+            code, onset = events.pop(0)
+            found = 1
+            for other in left[k + 1 :]:
+                same = [e for e in other if e[0] == code and abs(e[1] - onset) <= WITHIN_S]
+                if same:
+                    other.remove(min(same, key=lambda e: abs(e[1] - onset)))
+                    found += 1
+            out.append((code, onset, found))
+    return out
+
+
+def table(results: dict[str, list[list[Event]]]) -> str:
+    """The committed page."""
+    every, all_four, odd = Counter[str](), Counter[str](), []
+    for name, phases in sorted(results.items()):
+        for code, onset, found in agreement(phases):
+            every[code] += 1
+            all_four[code] += found == len(PHASES_S)
+            if found < len(PHASES_S):
+                odd.append(f"{name} {code} {onset:.1f} s ({found})")
+    lines = [
+        "# Lethal alarms at four phases of the update grid",
+        "",
+        f"`python benchmarks/alarm_phases.py`: {len(results)} records of CinC 2015, cut at 0, 0.25, 0.5 and 0.75 s;",
+        "each record by weights that never saw its fold.",
+        "",
+        "| code | events | found in all four, onset within 1 s | share |",
+        "|---|---|---|---|",
+    ]
+    rows = [*((code, every[code], all_four[code]) for code in LETHAL), ("**all**", every.total(), all_four.total())]
+    lines += [f"| {code} | {n} | {same} | {100 * same / n if n else 100:.1f} % |" for code, n, same in rows]
+    lines += ["", "Not in all four (phases that have it): " + ("; ".join(odd) or "none") + "."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run all phases, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
+    parser.add_argument("--folds", type=Path, default=HERE.parent.parent / "shared" / "score" / "folds")
+    parser.add_argument("--records", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=HERE / "alarm_phases.md")
+    options = parser.parse_args()
+    with (options.folds / "cinc2015.csv").open() as f:
+        rows = sorted(csv.DictReader(f), key=lambda row: row["record"])
+    chosen = [rows[k * len(rows) // options.records] for k in range(min(options.records, len(rows)))]
+    jobs = [(options.data / "cinc2015" / "records" / row["record"], row["fold"]) for row in chosen]
+    with Pool(options.jobs) as pool:
+        results = dict(pool.imap_unordered(phases_of, jobs))
+    options.out.write_text(table(results))
+    print(options.out.read_text())
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent))
+    main()

@@ -1,0 +1,157 @@
+"""Criterion of ventricular tachycardia: a run of beats that is not of the bed's dominant morphology, and the network.
+
+In: a `BeatTrack`, the `RhythmViews` of the newest signal, and the code's limit. Out: a `Finding` where the condition is
+present now, else None. The rule has four readings; the evidence names the one that applied, and its beats satisfy it:
+
+1. the limit's number of non-dominant beats in a row, faster than its rate;
+2. as many beats in a row, most of them non-dominant, on a higher network probability: the morphology correlation
+   fails for single beats;
+3. up to `FUSED` beats fewer, three at least, on a higher network probability: beats that fuse with their neighbours are
+   not detected;
+4. as reading 1, of the morphology that all beats of the bed have (bundle-branch block, pacing), on the highest one.
+
+The network's probability is that of the last 12 s. A run is found by its beats, wherever the updates fall.
+Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT-BIH and CinC 2015.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from models.arrhythmia.criteria.rate import RATE_ACCURACY_BPM
+from models.arrhythmia.criteria.ventricular import RUN_BEATS, run_rate, runs
+from models.arrhythmia.episode_tracker import Finding
+from models.arrhythmia.limits import RunLimit, criterion_of
+from models.arrhythmia.views import RhythmViews
+from models.beats.series import MIN_DOMINANT_CORRELATION, BeatTrack
+
+FUSED = 2  # beats of the limit's number that may be missing in a short run
+# Network probability that a run needs, by reading, and one that holds an episode that is on.
+RUN, NETWORK_RUN, SHORT_RUN, DOMINANT_RUN, HOLD = 0.5, 0.7, 0.6, 0.85, 0.3
+MOST = 0.6  # share of the beats of reading 2 that are not dominant, the first and the last one among them
+NEW_BED_S = 8.0  # the network uses 16 s: within the first seconds of a bed the probability of reading 4 is needed
+MIN_DOMINANT_SHARE = 0.7  # share of dominant beats before a run, below which the correlation is not used
+DOMINANCE_BEATS, MIN_DOMINANCE_BEATS = 20, 6  # that share is taken over up to 20 beats, and over 6 at least
+LOOKBACK_S = 9.0  # a run whose last beat is older is over
+
+
+def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Finding | None:
+    """``limit.beats`` ventricular beats in a row faster than ``limit.rate``, by one of the readings above.
+
+    Onset: the first beat of the run.
+    """
+    if len(track.r) < RUN_BEATS:
+        return None
+    faster, least = f"in a row faster than {limit.rate:g} bpm", max(RUN_BEATS, limit.beats - FUSED)
+    non_dominant = non_dominant_beats(track)
+    by_network = "tachycardia by the rhythm network"
+    run_rule = f"{limit.beats} ventricular beats {faster}"
+    readings = (
+        _Reading(non_dominant, limit.beats, limit.beats, RUN, run_rule),
+        _Reading(
+            non_dominant,
+            limit.beats,
+            math.ceil(MOST * limit.beats),
+            NETWORK_RUN,
+            f"{limit.beats} beats {faster}, {by_network}",
+        ),
+        _Reading(
+            non_dominant,
+            least,
+            least,
+            SHORT_RUN,
+            f"{least} ventricular beats {faster}, {by_network}, others fused",
+        ),
+        _Reading(track.ventricular, limit.beats, limit.beats, DOMINANT_RUN, run_rule),
+    )
+    new_bed = track.now - track.since < NEW_BED_S * track.fs_hz
+    for reading in readings:
+        needed = HOLD if on else DOMINANT_RUN if new_bed else reading.needed
+        run = fast_run(track, views, reading, limit.rate - RATE_ACCURACY_BPM, needed)
+        if run is not None:
+            criterion = criterion_of("VTACH", reading.rule, limit.rate, RATE_ACCURACY_BPM)
+            evidence = track.rate_evidence(*run, criterion)
+            return Finding("VTACH", int(track.r[run[0]]), int(track.r[run[1]]), (evidence,), track.leads)
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """One reading of the rule.
+
+    Attributes
+    ----------
+    ventricular : bool [beats]
+        Beats that count as ventricular; the first and the last of a run are.
+    count, least : int
+        Beats in a row, and how many of them are ventricular at least.
+    needed : float
+        The network's mean probability of tachycardia over them is at least this.
+    rule : str
+        Its words.
+    """
+
+    ventricular: NDArray[np.bool_]
+    count: int
+    least: int
+    needed: float
+    rule: str
+
+
+def fast_run(
+    track: BeatTrack, views: RhythmViews, reading: _Reading, over_bpm: float, needed: float
+) -> tuple[int, int] | None:
+    """First and last beat of the newest run that satisfies a reading; each of its beats belongs to as many in a row.
+
+    Parameters
+    ----------
+    over_bpm : float
+        They are faster than this.
+    needed : float
+        In place of the reading's.
+    """
+    count = reading.count
+    starts = np.arange(max(0, len(track.r) - count + 1))
+    starts = starts[track.r[starts + count - 1] > track.now - LOOKBACK_S * track.fs_hz]
+    if not len(starts):
+        return None
+    ventricular = sliding_window_view(reading.ventricular[starts[0] :], count)
+    together = ventricular[:, 0] & ventricular[:, -1] & (ventricular.sum(axis=1) >= reading.least)
+    together &= np.isfinite(sliding_window_view(track.rr_s[starts[0] :], count - 1)).all(axis=1)
+    length_s = (track.r[starts + count - 1] - track.r[starts]) / track.fs_hz
+    starts = starts[together & (length_s < 60.0 * (count - 1) / over_bpm)]
+    if not len(starts):
+        return None
+    if views.network["vtach"] < needed:
+        return None
+    good = starts.tolist()
+    first = last = good[-1]
+    for k in reversed(good):
+        if k < first - 1 or run_rate(track, k, last + count - 1) <= over_bpm:
+            break
+        first = k
+    return first, last + count - 1
+
+
+def non_dominant_beats(track: BeatTrack) -> NDArray[np.bool_]:
+    """Which beats are not of the dominant morphology, or are ventricular where there is no correlation, [beats].
+
+    A paced beat is never one of them. The correlation of a run is not used where the beats before it are not dominant
+    either, as in noise or in a rhythm of many morphologies. Beats from before the last seconds are not evaluated.
+    """
+    differs = track.correlation < MIN_DOMINANT_CORRELATION  # False where it is NaN
+    used = np.zeros(len(differs), bool)
+    for first, last in reversed(runs(differs)):
+        if track.age_s(last) > 2 * LOOKBACK_S:
+            break
+        before = track.correlation[max(0, first - DOMINANCE_BEATS) : first]
+        before = before[np.isfinite(before)]
+        if len(before) >= MIN_DOMINANCE_BEATS and np.mean(before >= MIN_DOMINANT_CORRELATION) >= MIN_DOMINANT_SHARE:
+            used[first : last + 1] = True
+    paced = np.array([kind == "P" for kind in track.kinds], bool)
+    return np.asarray((used & ~paced) | track.ectopic, bool)
