@@ -36,7 +36,8 @@ def lock(variant: str) -> str:
         found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
     # "+cpu" and the like name a build of one index; the public version is what the images install.
     lines = sorted(f"{item['name']}=={item['version'].partition('+')[0]}" for item in found)
-    return HEAD + "\n".join(line for line in lines if not line.startswith("gem-bedside==")) + "\n"
+    left_out = ("gem-bedside==", "nvidia-") if variant == "gem" else ("gem-bedside==",)  # build.sh says why
+    return HEAD + "\n".join(line for line in lines if not line.startswith(left_out)) + "\n"
 
 
 if __name__ == "__main__":
