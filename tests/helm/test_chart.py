@@ -173,6 +173,29 @@ def test_each_worker_may_have_its_own_image_environment_and_place(cluster: Clust
     assert pods["station"]["nodeSelector"] == {"pool": "clinical"}
 
 
+def test_downloaded_weights_are_compared_before_the_interpreter_alone_starts(cluster: Cluster) -> None:
+    digest = "ab" * 32
+    text = cluster.template(*flags(
+        "weights.gem=gem-7b", f"weights.download.image=fetch@sha256:{SHA}", "weights.download.command={fetch,gem-7b}",
+        f"weights.sha256.gem-7b/model\\.safetensors={digest}",
+    ))  # fmt: skip
+    found = documents(text)
+    (sums,) = [d["data"]["SHA256SUMS"] for d in found if d["metadata"]["name"] == "w-gem-bedside-weights"]
+    assert sums == f"{digest}  /models/gem-7b/model.safetensors\n"
+    for deployment in (d for d in found if d["kind"] == "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        first = [container["name"] for container in pod.get("initContainers", [])]
+        mounts = [mount["name"] for mount in pod["containers"][0]["volumeMounts"]]
+        interprets = deployment["metadata"]["name"].endswith("-interpreter")
+        assert first == (["download", "digests"] if interprets else [])
+        assert ("weights" in mounts) == interprets
+        if interprets:
+            assert pod["containers"][0]["image"] == "gem-bedside:0.1.0-gem"
+            writers = [c["name"] for c in pod["initContainers"] for m in c["volumeMounts"]
+                       if m["name"] == "weights" and not m.get("readOnly")]  # fmt: skip
+            assert writers == ["download"]
+
+
 def test_the_network_policies_name_every_connection(manifests: dict[str, str]) -> None:
     policies = {d["metadata"]["name"]: d["spec"] for d in documents(manifests["air-gapped"])
                 if d["kind"] == "NetworkPolicy"}  # fmt: skip
