@@ -59,8 +59,17 @@ class Tally:
     ectopy: Counter[str] = field(default_factory=Counter)
 
 
-def interpreted(found: list[Window], file: Path) -> Iterator[tuple[Window, dict[str, Any]]]:
-    """The documents of the windows of one set: those in the file, and new ones, which are appended to it."""
+def interpreted(found: list[Window], file: Path, *, new: bool = True) -> Iterator[tuple[Window, dict[str, Any]]]:
+    """The documents of the windows of one set: those in the file, and new ones, which are appended to it.
+
+    Parameters
+    ----------
+    found : list of Window
+    file : Path
+        Lines of ``interpret --json``.
+    new : bool
+        False: those in the file alone.
+    """
     from agents.settings import Settings
     from deploy.model_loading import load_reader
     from deploy.record_alert import window_alert
@@ -73,6 +82,8 @@ def interpreted(found: list[Window], file: Path) -> Iterator[tuple[Window, dict[
     settings, read = Settings(), None
     for window in found:
         document = known.get((str(window.record), window.start_s))
+        if document is None and not new:
+            continue
         if document is None:
             read = read or load_reader(None, False)
             ecg = open_record(window.record)
@@ -179,6 +190,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--part", choices=("dev", "final"), default="dev")
     parser.add_argument("--sources", default=",".join(RECORDS))
+    parser.add_argument("--known", action="store_true", help="count the documents that are there; make no new ones")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     data = Path(os.environ.get("GEM_BEDSIDE_TEST_DATA", ROOT.parent / "shared" / "data")).resolve()
@@ -186,7 +198,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     for source in asked.sources.split(","):
         found = list(windows(data, asked.out, asked.part, [source]))
-        for window, document in interpreted(found, asked.out / f"{source}.jsonl"):
+        for window, document in interpreted(found, asked.out / f"{source}.jsonl", new=not asked.known):
             alert = document["alert"]
             signal = read_record(window.record, window.start_s, alert["segment"]["duration_s"], tuple(alert["leads"]))
             report = verify(alert, signal)

@@ -15,7 +15,7 @@ from models.arrhythmia.fibrillation_features import WINDOW_S
 from models.ecg import Ecg
 from models.evidence import OF_A_WAVE, BeatSpan, Evidence
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
-from models.measurement.intervals import FIBRILLATION, clear_of_edges, wave_height
+from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 
 RATE_ACCURACY = 0.05  # share of the limit within which a value still meets it
 
@@ -39,6 +39,7 @@ def evidence_in_window(episode: Episode, start: int, window: Ecg, *, fold: str |
         for e in episode.evidence
         if start <= e.start
         and e.end <= stop
+        and is_possible(e.measure, e.value)
         and (e.measure not in OF_A_WAVE or clear_of_edges(e.start - start, e.end - start, n, window.fs_hz))
     )
     if inside:
