@@ -15,8 +15,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/gem-bedside demo
 
+# Two processes: most tests wait for servers. A file's tests stay together, with the servers that they share.
+TESTS := -n 2 --dist loadfile
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 lint: setup eslint
 	$(BIN)/ruff check .
