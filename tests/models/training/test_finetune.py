@@ -36,7 +36,7 @@ from models.training.finetune import (  # noqa: E402
 from models.training.published_conversations import ConversationExamples, collate_pages  # noqa: E402
 
 QUICK = FinetuneConfig(
-    train="full", steps=3, batch=1, accumulate=2, lr=1e-3, precision="no", save_every=1, parity=True, seed=1
+    train="full", steps=3, batch=1, accumulate=2, lr=1e-3, precision="no", save_every=2, parity=True, seed=1
 )
 
 
@@ -154,6 +154,33 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert max(rates) == pytest.approx(2e-5)
 
 
+def test_an_interrupted_run_resumes_to_the_same_loss(tiny: Path, root: Path, tmp_path: Path) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    config = replace(QUICK, steps=4)
+    model, processor = open_base(tiny)
+    finetune(model, examples(root, processor), None, config, whole)
+
+    class Interrupted(ConversationExamples):
+        """Ends the run in its third step."""
+
+        def of_step(self, step: int, batch: int, seed: int) -> list[int]:
+            if step == 2:
+                raise KeyboardInterrupt
+            return super().of_step(step, batch, seed)
+
+    conversations = read_conversations(root / "ecg_jsons" / "ECG_Grounding.json")
+    model, processor = open_base(tiny)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(
+            model, Interrupted(conversations, PublishedLayout(root), processor, parity=True), None, config, stopped
+        )
+    assert json.loads((stopped / "latest.json").read_text()) == {"step": 2}
+    model, processor = open_base(tiny)
+    finetune(model, examples(root, processor), None, config, stopped)
+    assert (stopped / "full.csv").read_text() == (whole / "full.csv").read_text()
+
+
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_loss(tiny: Path, root: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     steps = 6
