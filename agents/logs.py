@@ -1,7 +1,7 @@
 """Logs of the long-running programs: lines for people, or one JSON object a line for a log store.
 
 The JSON keys are ``time`` (RFC 3339, UTC), ``level``, ``logger``, ``program``, ``message`` and, where there is one,
-``exception``. No log line names a patient.
+``exception``. No log line names a patient. A cause that repeats is limited (`agents.log_limit`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from agents.log_limit import LimitedLog
 from agents.settings import Settings
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -48,6 +49,7 @@ def configure_logs(program: str, settings: Settings) -> None:
     """Log to standard error as the settings say; the loggers of the Kafka clients report warnings alone."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(program) if settings.log_format == "json" else logging.Formatter(TEXT_FORMAT))
+    handler.addFilter(LimitedLog())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -9,16 +9,20 @@ import signal
 import sys
 import threading
 
+from kafka.errors import KafkaError
+
 from agents.clock import SystemClock
 from agents.logs import configure_logs
 from agents.probes import serve_probes
 from agents.settings import Settings
 from agents.worker.progress import ProgressSample, watch
 from agents.worker.worker import Worker
+from streams.kafka_login import KafkaAway, check_login, is_login_error
 
 log = logging.getLogger(__name__)
 
 BEAT_S = 0.2
+KAFKA_RETRY_S = 2.0
 EXIT_FAILED, EXIT_SERVICE = 1, 3
 
 
@@ -27,11 +31,35 @@ def run_worker(name: str, settings: Settings | None = None) -> int:
     settings = settings or Settings()
     configure_logs(name, settings)
     try:
-        _check_topics(settings)
+        if not _wait_for_kafka(settings):
+            return 0
     except Exception as error:
         log.error("Kafka at %s cannot be used: %s", settings.kafka, error)
         return EXIT_SERVICE
     return asyncio.run(_run(name, settings))
+
+
+def _wait_for_kafka(settings: Settings) -> bool:
+    """Wait until Kafka has the topics; False where SIGTERM came first. What waiting does not mend is raised.
+
+    A worker that ended instead would be started again and again, at growing intervals, and be late when Kafka is back.
+    """
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while not stopped.is_set():
+            try:
+                _check_topics(settings)
+                return True
+            except (KafkaAway, KafkaError) as error:
+                if is_login_error(error):
+                    raise
+                log.warning("Kafka at %s is waited for: %s", settings.kafka, error or type(error).__name__)
+            stopped.wait(KAFKA_RETRY_S)
+        return False
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _run(name: str, settings: Settings) -> int:
@@ -92,7 +120,6 @@ def make_worker(name: str, settings: Settings) -> Worker:
 
 
 def _check_topics(settings: Settings) -> None:
-    from streams.kafka_login import check_login
     from streams.site_claim import claim_prefix
     from streams.topics import Topics, ensure_topics
 

@@ -82,6 +82,13 @@ class WardView:
         names = sorted(text(name) for name in self.redis.smembers(self.keys.beds(unit)))
         return _readable(self.bed, names, "bed")
 
+    def not_monitored(self, unit: str, now: datetime) -> list[str]:
+        """Monitored beds of a unit without a verdict in the last `VERDICT_S`: say NOT MONITORED of them.
+
+        The workers may be gone, so that nobody raises an alarm. Call it every few seconds; ``now`` is UTC.
+        """
+        return [view.bed.bed_stream for view in self.beds(unit) if not view.judged(now)]
+
     def bed(self, bed_stream: str) -> BedView | None:
         """One bed; None where it is unknown."""
         held: Any = self.redis.hgetall(self.keys.bed(bed_stream))

@@ -111,7 +111,7 @@ LAYERS = {
         ("training",),
     ),
     "agents": (
-        ("clock", "settings"),
+        ("clock", "log_limit", "settings"),
         ("metrics", "logs", "probes"),
         ("worker",),
         ("lifecycle",),

@@ -31,7 +31,7 @@ from models.arrhythmia.tier import RhythmBaseline
 from models.ecg import Ecg
 from models.leads import independent_leads
 from streams.alert import Alert, EncoderInfo, InterpretationMessage
-from streams.bed import SYSTEM, Action, Baseline, Bed, BedChange, Skipped, Status
+from streams.bed import SYSTEM, VERDICT_S, Action, Baseline, Bed, BedChange, Skipped, Status
 from streams.document import time_of_ns
 from streams.topics import Topics
 from streams.wire import EcgWindow
@@ -172,7 +172,7 @@ class BedMonitor:
         """
         now_ns = self._clock.now_ns()
         outputs = self._watch(now_ns) if watch else []
-        if self.bed.status is Status.MONITORED and self.bed.bed_stream != SYSTEM:
+        if self.watched:
             vitals = self._vitals.without_signal(self.live, now_ns)
             outputs += [] if vitals is None else [Outputs(vitals=[vitals])]
         return outputs
@@ -189,6 +189,15 @@ class BedMonitor:
             citation = citation_of_no_verdict(live, reason, report.onset_ns, now_ns, limit_s)
             report = replace(report, citations=(citation,), leads=tuple(citation.leads))
         return self._transition([report])
+
+    @property
+    def watched(self) -> bool:
+        """A monitored bed: it has a verdict, or an alarm says why not."""
+        return self.bed.status is Status.MONITORED and self.bed.bed_stream != SYSTEM
+
+    def judged(self, now_ns: int) -> bool:
+        """There is a verdict on signal of the last 10 s, or the bed is not monitored for so long."""
+        return now_ns - watchdog.missing_since_ns(self.bed, self.live.judged_at_ns) <= VERDICT_S * S
 
     @property
     def failed(self) -> bool:

@@ -104,6 +104,15 @@ class Monitor(Worker):
         """The offset after the last finished window of each restored partition."""
         return {n: p.next_offset for n, p in self.processors.items() if p.restored}
 
+    def measure(self) -> None:
+        """Set the gauges; called once a second."""
+        super().measure()
+        beds = [bed for p in self.processors.values() for bed in p.beds.values() if bed.watched]
+        now_ns = self.clock.now_ns()
+        self.metrics.beds_monitored.set(len(beds))
+        self.metrics.beds_judged.set(sum(bed.judged(now_ns) for bed in beds))
+        self.metrics.standby_waiting.set(self.standby.behind)
+
     @property
     def lag_s(self) -> float:
         """Lag of the newest signal over all partitions, seconds."""

@@ -127,6 +127,10 @@ class Publisher(Worker):
             try:
                 await self.bus.publish([entry])  # Redis 2
                 self.metrics.published.labels(entry.kind).inc()
+                if message.topic == self.topics.alerts:
+                    self.metrics.reached_redis(
+                        Alert.from_json(message.value or b""), message.append_ns, self.clock.now_ns()
+                    )
                 return
             except RolledBack as rollback:
                 # Nothing newer may be published before Redis is full again: it would hide what is missing before it.

@@ -57,8 +57,8 @@ class Beacons:
 
     Attributes
     ----------
-    removed : int
-        Peers that this worker removed from the group.
+    clock_skew_s : float or None
+        This machine's clock less the brokers', as far as a beacon shows it.
     """
 
     def __init__(
@@ -80,7 +80,8 @@ class Beacons:
         self._heard_s = -1e9  # monotonic: the last beacon of a peer
         self._read = threading.Event()  # the beacons that were there at the start
         self._stop = threading.Event()
-        self.removed = 0
+        self._removed = 0
+        self.clock_skew_s: float | None = None
 
     # ---- the worker's loop -----------------------------------------------------------------------------------------
 
@@ -125,6 +126,11 @@ class Beacons:
             await asyncio.sleep(READ_MS / 1000)
         return self.heard_recently
 
+    def take_removed(self) -> int:
+        """Peers that this worker removed from the group since the last call."""
+        removed, self._removed = self._removed, 0
+        return removed
+
     # ---- the thread ------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -151,8 +157,10 @@ class Beacons:
                 began = time.monotonic()
                 beacon = self._beacon()
                 if beacon is not None and began - self._turned_s <= LOOP_S:  # takeover 1
-                    await producer.send_and_wait(self._topic, beacon.to_json(), SYSTEM.encode())
+                    sent_ns = self._clock.now_ns()
+                    place = await producer.send_and_wait(self._topic, beacon.to_json(), SYSTEM.encode())
                     self._acknowledged(began)
+                    self._compare_clocks(sent_ns, self._clock.now_ns(), place.timestamp)
                 await asyncio.sleep(max(0.0, began + every_s - time.monotonic()))
 
     async def _keep_reading(self) -> None:
@@ -168,6 +176,12 @@ class Beacons:
                         await self._remove(consumer, peer)
                 if await consumer.position(at) >= end:
                     self._read.set()
+
+    def _compare_clocks(self, sent_ns: int, now_ns: int, append_ms: int | None) -> None:
+        """Clock skew: no less than the time by which the broker's append time lies outside sending and answer."""
+        if append_ms is not None and append_ms > 0:
+            append_s, sent_s, now_s = append_ms / 1e3, sent_ns / 1e9, now_ns / 1e9
+            self.clock_skew_s = min(now_s, max(sent_s, append_s)) - append_s
 
     def _take(self, value: bytes | None, append_ns: int) -> list[str]:
         """Take one beacon; the peers that have stopped."""
@@ -207,7 +221,7 @@ class Beacons:
 
         try:
             if await asyncio.wait_for(removed(), REQUEST_S):  # takeover 3
-                self.removed += 1
+                self._removed += 1
                 log.warning("%s sends no beacons any more: it is removed from the group", peer)
                 self._rejoin()
         except (KafkaError, TimeoutError) as error:

@@ -28,6 +28,7 @@ from streams.topics import Topics
 
 log = logging.getLogger(__name__)
 
+MEASURE_S = 1.0  # between two settings of the gauges
 STOP_S = 20.0  # what a worker took is finished within this, or the next worker does it again
 
 
@@ -53,7 +54,7 @@ class Worker:
         self.app = faust_app(settings, self.name)
         self.ready = asyncio.Event()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.name)
         self.sender = Sender(settings, clock, self.metrics)
         self.ends = LogEnds(settings)
         self.lease = Lease(self.app, settings.stopped_after_s)
@@ -72,6 +73,7 @@ class Worker:
         self.beacons.joined()
         self.run_forever(self._watch_app(), "the Faust app")
         self.run_forever(self.ends.keep_asking(), "the watch over the logs' ends")
+        self.run_forever(self._measure_forever(), "the metrics")
         self.run_forever(keep_claim(self.settings), "the claim of the topics")
 
     async def stop(self) -> None:
@@ -111,6 +113,7 @@ class Worker:
     def hold(self, committed: Mapping[tuple[str, int], int]) -> None:
         """These partitions are held now, and these are the offsets that come next."""
         self._positions = {place: self._positions.get(place, offset) for place, offset in committed.items()}
+        self.metrics.partition_waiting.clear()  # of partitions that others hold now
         self.ends.watch(committed)
 
     @property
@@ -120,10 +123,15 @@ class Worker:
 
     def waiting(self) -> int | None:
         """Messages that are in Kafka and not handled; None where nobody knows."""
+        waiting = self.waiting_by_partition()
+        return None if waiting is None else sum(waiting.values())
+
+    def waiting_by_partition(self) -> dict[tuple[str, int], int] | None:
+        """The same of each partition held here."""
         ends = {place: self.ends.end(*place) for place in list(self._positions)}
         if any(end is None for end in ends.values()):
             return None
-        return sum(max(0, (end or 0) - self._positions.get(place, 0)) for place, end in ends.items())
+        return {place: max(0, (end or 0) - self._positions.get(place, 0)) for place, end in ends.items()}
 
     def agent(self, topic: str, handle: Callable[[Incoming], Coroutine[Any, Any, None]]) -> None:
         """Handle the messages of a topic, one after the other."""
@@ -179,6 +187,22 @@ class Worker:
         """Something was finished."""
         self.handled += 1
         self.metrics.handled.inc()
+
+    def measure(self) -> None:
+        """Set the gauges; called once a second."""
+        waiting = self.waiting_by_partition()
+        if waiting is not None:
+            self.metrics.waiting.set(sum(waiting.values()))
+            for (topic, partition), count in waiting.items():
+                self.metrics.partition_waiting.labels(topic, str(partition)).set(count)
+        self.metrics.removed_peers.inc(self.beacons.take_removed())
+        if self.beacons.clock_skew_s is not None:
+            self.metrics.clock_skew.set(self.beacons.clock_skew_s)
+
+    async def _measure_forever(self) -> None:
+        while True:
+            self.measure()
+            await asyncio.sleep(MEASURE_S)
 
     async def _watch_app(self) -> None:
         while not self.app.crashed:

@@ -35,6 +35,7 @@ def list_beds(unit: Unit = None, as_json: Json = False) -> None:
                 | {
                     "vitals": None if vitals is None else vitals.model_dump(mode="json", by_alias=True),
                     "last_seen": bed_view.last_seen,
+                    "judged": bed_view.judged(datetime.now(UTC)),
                 }
             )
             continue

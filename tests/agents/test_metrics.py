@@ -25,6 +25,7 @@ def test_counters_end_in_total_and_times_in_seconds_and_labels_have_an_end() -> 
         labels |= {name for sample in family.samples for name in sample.labels}
     assert labels <= {
         "code", "phase", "source", "verdict", "kind", "le", "model", "device", "version", "python", "onnxruntime",
+        "topic", "partition",
     }  # fmt: skip
 
 
@@ -37,3 +38,17 @@ def test_the_delay_of_a_lethal_alarm_is_counted_once_from_its_onset() -> None:
     assert metrics.registry.get_sample_value(f"{name}_count", {"code": "ASYSTOLE"}) == 1
     within = metrics.registry.get_sample_value(f"{name}_bucket", {"code": "ASYSTOLE", "le": "6.0"})
     assert within == 1, "onset to alert within 6 s"
+
+
+def test_a_worker_exports_no_zero_that_would_hide_the_death_of_another_kind() -> None:
+    names = {
+        worker: {family.name for family in Metrics(worker).registry.collect()}
+        for worker in ("monitor", "interpreter", "publisher")
+    }
+    everywhere = set.intersection(*names.values())
+    assert {"gem_bedside_messages_waiting", "gem_bedside_clock_skew_seconds"} <= everywhere
+    assert {"gem_bedside_windows", "gem_bedside_beds_monitored", "gem_bedside_alarm_delay_seconds"} <= names["monitor"]
+    for worker, own in names.items():
+        others = set.union(*(found for name, found in names.items() if name != worker))
+        assert (own - everywhere).isdisjoint(others), worker
+    assert set.union(*names.values()) == {family.name for family in Metrics().registry.collect()}

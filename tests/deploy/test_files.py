@@ -84,6 +84,12 @@ def test_the_rules_fire_when_they_should(promtool: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_rule_has_its_place_in_the_runbook() -> None:
+    (group,) = yaml.safe_load((DEPLOY / "prometheus/rules.yaml").read_text())["groups"]
+    runbook = (DEPLOY.parent / "docs/operate.md").read_text().partition("## Runbook of the alert rules")[2].partition("\n## ")[0]
+    assert [rule["alert"] for rule in group["rules"] if f"`{rule['alert']}`" not in runbook] == []
+
+
 def test_every_rule_has_a_unit_test() -> None:
     (group,) = yaml.safe_load((DEPLOY / "prometheus/rules.yaml").read_text())["groups"]
     tests = yaml.safe_load((DEPLOY / "prometheus/rules_test.yaml").read_text())["tests"]

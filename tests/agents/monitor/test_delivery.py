@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_a_dead_letter_with_its_reason_and_the_stream_goe
     (windows, *_) = ward(30, (10.0, 22.0))
     good = encode_window(windows[0])
     poison = {
-        "value of 4 bytes (ffffffff": b"\xff\xff\xff\xff",
+        "value of 4 bytes is not an EcgWindow": b"\xff\xff\xff\xff",
         "value is null": None,
         "schema 7 is newer": b"\x08\x07" + good[2:],
         "names II twice": _with_leads(good),

@@ -1,0 +1,152 @@
+"""The checker finds each violation that is planted in a history; and one schedule on real processes has none."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streams.alert import Alert
+from streams.document import time_of_ns
+from tests.history.checker import History, Outage, check
+from tests.history.faults import Fault, kinds, schedule
+from tests.history.plan import STANDSTILL_S, Condition, planned_ward
+from tests.history.run import run
+from tests.history.site import Site
+from tests.history.station import Delivery
+from tests.history.table import markdown, rows_of
+from tests.streams.documents import alert
+
+S = 1_000_000_000
+START_NS = 1_800_000_000 * S
+CONDITION = Condition("icu-3/07", 20.0, 29.0)
+
+
+def version(n: int, **changes: object) -> Alert:
+    """A version of the alert of the planted condition: it sounds from the first to the third."""
+    onset = time_of_ns(START_NS + 20 * S)
+    fields = {"onset": onset, "sounding": n < 4, "sounded": True, "late": False, "code": "ASYSTOLE", "generation": 3}
+    return alert(n).changed(**(fields | changes))
+
+
+def history(*, delay_s: float = 4.5, versions: int = 4) -> History:
+    alerts = [version(n) for n in range(1, versions + 1)]
+    deliveries = [Delivery(round(START_NS + (20 + delay_s + k) * S), a) for k, a in enumerate(alerts)]
+    return History(START_NS, [CONDITION], deliveries, {alerts[0].id: alerts}, [], ["icu-3/07"])
+
+
+def violations(changed: History) -> str:
+    return "; ".join(check(changed).violations)
+
+
+def test_a_history_in_order_has_no_violation() -> None:
+    found = check(history())
+    assert found.violations == [] and found.in_time == [(20.0, 4.5)]
+
+
+def test_entries_that_are_read_twice_are_none_either() -> None:
+    whole = history()
+    assert violations(replace(whole, deliveries=[*whole.deliveries, *whole.deliveries[1:]])) == ""
+
+
+VIOLATIONS: dict[str, tuple[Callable[[History], History], str]] = {
+    "lost": (lambda h: replace(h, deliveries=[]), "0 alerts were delivered instead of one"),
+    "another onset": (lambda h: replace(h, conditions=[replace(CONDITION, onset_s=10.0)]), "0 alerts were delivered"),
+    "late by an hour": (lambda _: history(delay_s=3600.0), "delivered after 3600.0 s"),
+    "sounds twice": (
+        lambda h: replace(
+            h, deliveries=[*h.deliveries, Delivery(h.deliveries[-1].at_ns + S, version(5, sounding=True))]
+        ),
+        "sounded 2 times",
+    ),
+    "a late one sounds": (
+        lambda h: replace(h, deliveries=[Delivery(d.at_ns, d.alert.changed(late=True)) for d in h.deliveries]),
+        "sounded 1 times, though late",
+    ),
+    "a version is missing at the station": (
+        lambda h: replace(h, deliveries=[h.deliveries[0], *h.deliveries[2:]]),
+        "version 3 was read after 1",
+    ),
+    "a version was never read": (lambda h: replace(h, deliveries=h.deliveries[:3]), "versions [4] were not delivered"),
+    "a version is missing in the log": (
+        lambda h: replace(h, log={k: [v[0], *v[2:]] for k, v in h.log.items()}),
+        "the log holds the versions [1, 3, 4]",
+    ),
+    "two authors": (
+        lambda h: replace(h, log={k: [*v, v[1].changed(title="Another")] for k, v in h.log.items()}),
+        "version 2 says two things",
+    ),
+    "an alarm that was not planted": (
+        lambda h: replace(h, log=h.log | {"f" * 32: [version(1, id="f" * 32, code="VFIB")]}),
+        "VFIB of icu-3/07 at 20.0 s was not planted",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_planted_violation_is_found(name: str) -> None:
+    plant, said = VIOLATIONS[name]
+    assert said in violations(plant(history()))
+
+
+def test_what_a_worker_without_its_partition_wrote_is_dropped_as_readers_drop_it() -> None:
+    whole = history()
+    (versions,) = whole.log.values()
+    late_writer = versions[1].changed(title="Another", generation=2)
+    assert violations(replace(whole, log={versions[0].id: [*versions, late_writer]})) == ""
+
+
+def test_an_outage_excuses_the_onsets_inside_it_until_it_is_over() -> None:
+    slow = history(delay_s=40.0)
+    held = check(replace(slow, outages=[Outage(25.0, 52.0)]))
+    assert held.violations == [] and held.held_back_s == [40.0] and held.in_time == []
+    assert "the outage notwithstanding" in violations(replace(slow, outages=[Outage(25.0, 45.0)]))
+    assert "delivered after 40.0 s" in violations(replace(slow, outages=[Outage(31.0, 52.0)]))
+
+
+def test_a_seed_names_one_schedule_and_one_ward() -> None:
+    assert schedule(7, 75, 1, True) == schedule(7, 75, 1, True)
+    one, again = planned_ward(7, "u7", 3, 75), planned_ward(7, "u7", 3, 75)
+    assert one.conditions == again.conditions
+    assert all(c.end_s - c.onset_s >= STANDSTILL_S for c in one.conditions)
+
+
+def test_schedules_reach_every_kind_of_fault() -> None:
+    for nodes in (1, 3):
+        seen = {fault.kind for seed in range(300) for fault in schedule(seed, 75, nodes, True)}
+        assert seen == set(kinds(nodes, True))
+
+
+def test_the_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    rows = [
+        {
+            "seed": seed,
+            "nodes": 1,
+            "code": "abc",
+            "faults": [str(Fault("kill monitor", 20.0, 0.0, 1))],
+            "conditions": 3,
+            "delays_s": [round(random.Random(seed).uniform(4, 9), 2)],
+            "held_back_s": [12.5, 13.0],
+            "late": 1,
+            "violations": ["VFIB of u1/00: lost"] * seed,
+        }
+        for seed in range(3)
+    ]
+    path = tmp_path / "history.md"
+    path.write_text(markdown(rows))
+    assert rows_of(path) == rows
+
+
+@pytest.mark.kafka
+def test_a_killed_monitor_and_a_killed_publisher_lose_nothing_and_sound_nothing_twice(
+    kafka_home: Path, tmp_path: Path
+) -> None:
+    faults = [Fault("kill monitor", 17.0, 0.0, 0), Fault("kill publisher", 26.0, 0.0, 1)]
+    with Site(tmp_path, kafka_home) as site:
+        outcome = run(1, site, faults=faults, beds=3, seconds=45)
+    late = [text for text in outcome.findings.violations if "delivered after" in text]  # a busy machine is not judged
+    assert [text for text in outcome.findings.violations if text not in late] == []
+    assert len(outcome.findings.in_time) >= 3
