@@ -86,7 +86,8 @@ def test_the_rules_fire_when_they_should(promtool: str) -> None:
 
 def test_every_rule_has_its_place_in_the_runbook() -> None:
     (group,) = yaml.safe_load((DEPLOY / "prometheus/rules.yaml").read_text())["groups"]
-    runbook = (DEPLOY.parent / "docs/operate.md").read_text().partition("## Runbook of the alert rules")[2].partition("\n## ")[0]
+    page = (DEPLOY.parent / "docs/operate.md").read_text()
+    runbook = page.partition("## Runbook of the alert rules")[2].partition("\n## ")[0]
     assert [rule["alert"] for rule in group["rules"] if f"`{rule['alert']}`" not in runbook] == []
 
 
