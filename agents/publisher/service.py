@@ -15,7 +15,17 @@ import os
 import socket
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from agents.clock import Clock
 from agents.settings import Settings
@@ -31,17 +41,16 @@ from streams.document import wrong_fields
 log = logging.getLogger(__name__)
 
 # Errors of a Redis that takes no writes for now; another one is about the document, which would hold back all others.
-OF_REDIS = (
-    "OOM",
-    "READONLY",
-    "MISCONF",
-    "LOADING",
-    "BUSY",
-    "MASTERDOWN",
-    "NOREPLICAS",
-    "CLUSTERDOWN",
-    "NOAUTH",
-    "NOPERM",
+# The client gives some of them a class of their own and takes the word out of their text.
+OF_REDIS = ("MISCONF", "BUSY", "NOREPLICAS")
+CLASSES_OF_REDIS = (
+    OutOfMemoryError,
+    ReadOnlyError,
+    MasterDownError,
+    ClusterDownError,
+    TryAgainError,
+    NoPermissionError,
+    NoScriptError,
 )
 REASON_LONGEST = 300  # characters of an exception's text in a dead letter
 
@@ -271,4 +280,4 @@ class Publisher(Worker):
 
 
 def _of_redis(error: ResponseError) -> bool:
-    return any(f"{word} " in str(error) for word in OF_REDIS)
+    return isinstance(error, CLASSES_OF_REDIS) or any(f"{word} " in str(error) for word in OF_REDIS)

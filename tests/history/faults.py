@@ -14,12 +14,13 @@ import numpy as np
 import redis
 
 from tests.history.checker import Outage
-from tests.history.site import Site
+from tests.history.site import HistoryRedis, Site
 from tests.history.station import Station
 
 RESTART_S = 14.0  # until a worker, a broker or Redis that was started again does its work, on a busy machine
 RECONNECT_S = 8.0  # of clients, after the network is there again
 FIRST_S = 12.0  # no fault before this
+FULL_BYTES = 500_000  # below what any Redis holds
 FREE_BYTES = 2000  # that a full disk still takes
 
 
@@ -127,23 +128,33 @@ def _redis_stopped(_fault: Fault, site: Site, _station: Station, undo: contextli
     undo.callback(site.redis.resume)
 
 
-def _memory_full(_fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
-    with redis.Redis.from_url(site.redis.url) as client:
-        client.config_set("maxmemory", 1_000_000)  # below what it holds; noeviction is its default
+def memory_full(server: HistoryRedis, undo: contextlib.ExitStack) -> None:
+    """Redis holds more than it may, and its policy evicts nothing."""
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("maxmemory", FULL_BYTES)
 
     def free() -> None:
-        with redis.Redis.from_url(site.redis.url) as client:
+        with redis.Redis.from_url(server.url) as client:
             client.config_set("maxmemory", 0)
 
     undo.callback(free)
 
 
-def _disk_full(_fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
-    files = [path for path in site.redis.folder.rglob("*.aof") if path.is_file()]
+def disk_full(server: HistoryRedis, undo: contextlib.ExitStack) -> None:
+    """The append-only file cannot grow."""
+    files = [path for path in server.folder.rglob("*.aof") if path.is_file()]
     largest = max(path.stat().st_size for path in files)
-    resource.prlimit(site.redis.pid, resource.RLIMIT_FSIZE, (largest + FREE_BYTES, resource.RLIM_INFINITY))
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (largest + FREE_BYTES, resource.RLIM_INFINITY))
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    undo.callback(lambda: resource.prlimit(site.redis.pid, resource.RLIMIT_FSIZE, unlimited))
+    undo.callback(lambda: resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited))
+
+
+def _memory_full(_fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
+    memory_full(site.redis, undo)
+
+
+def _disk_full(_fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
+    disk_full(site.redis, undo)
 
 
 def _network(toxic: str, **attributes: int) -> Handler:
