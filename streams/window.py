@@ -20,6 +20,7 @@ WINDOW_SCHEMA = 1
 NO_SAMPLE = -32768  # a missing sample
 MAX_UNITS = 32767  # the largest magnitude that is a sample
 MIN_DURATION_S, MAX_DURATION_S = 0.2, 10.0
+SAME_RATE = 0.005  # a declared rate within this share of the nominal one is that rate, measured
 MAX_COUNT = 2**53  # JSON readers represent integers exactly below this
 MAX_LEADS = 64  # of one message: a 12-lead monitor sends at most 15; bounds the work that one message can cause
 MAX_NAME = 64  # characters of a unit, bed or lead name
@@ -328,8 +329,11 @@ def _check_signal(window: EcgWindow) -> None:
         )
     n = samples.shape[1]
     _require(n > 0, "samples", "is empty: send 0.2 to 10 s of signal")
-    # Tolerance below one sample: 0.2 s at 257 Hz are 51.4 samples, sent as 51 or 52.
-    if not MIN_DURATION_S * window.fs_hz - 1 < n < MAX_DURATION_S * window.fs_hz + 1:
+    # Tolerance below one sample: 0.2 s at 257 Hz are 51.4 samples, sent as 51 or 52. A measured rate is that of the
+    # nominal one: 10 s at 250 Hz have 2,500 samples also where 249.8 Hz is declared.
+    least = MIN_DURATION_S * window.fs_hz * (1 - SAME_RATE) - 1
+    most = MAX_DURATION_S * window.fs_hz * (1 + SAME_RATE) + 1
+    if not least < n < most:
         raise InvalidWindow(
             "samples",
             f"samples last {n / window.fs_hz:.3f} s ({n} at {window.fs_hz:g} Hz), "

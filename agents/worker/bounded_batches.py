@@ -33,8 +33,10 @@ BATCH_LIMIT = 64 * 1024 * 1024  # bytes that one batch may expand to; the topics
 RECORD_LIMIT = 8 * 1024 * 1024  # bytes of one value; the largest valid message has 4 MiB (`streams.wire`)
 BATCH_ERROR = "gem-bedside-batch-error"  # header of the message that stands for a rejected batch or value
 VALUE_BYTES = "gem-bedside-value-bytes"  # header beside it: the whole length of a value that was cut
+RECORDS_MOST = 20_000  # in one batch; 1 MiB of the shortest legal messages, compressed, has about 10,000
 FRAMES_MOST = 64  # frames in one payload; producers write one, and each costs a copy of the rest
 _CHUNK = 1024 * 1024
+_MAGIC_AT, _RECORDS_AT = 16, 57  # bytes of a batch's header: its format, and from format 2 on its number of records
 _CODECS = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
 _MODULES = (
     "aiokafka.record.default_records",
@@ -45,10 +47,11 @@ _MODULES = (
 
 
 class BatchTooLarge(ValueError):  # noqa: N818  (a state of the batch)
-    """The batch expands past `BATCH_LIMIT`."""
+    """The batch expands past `BATCH_LIMIT`, or has more than `RECORDS_MOST` records."""
 
-    def __init__(self) -> None:
-        super().__init__(f"it expands past {BATCH_LIMIT // 2**20} MiB: send smaller batches")
+    def __init__(self, records: bool = False) -> None:
+        what = f"has more than {RECORDS_MOST} records" if records else f"expands past {BATCH_LIMIT // 2**20} MiB"
+        super().__init__(f"it {what}: send smaller batches")
 
 
 def bound_batches() -> None:
@@ -126,11 +129,22 @@ class BoundedBatch:
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            for record in self._batch:
+            if self._records_declared() > RECORDS_MOST:  # before it is expanded
+                raise BatchTooLarge(records=True)
+            for count, record in enumerate(self._batch):
+                if count >= RECORDS_MOST:  # the formats before 2 declare no number
+                    raise BatchTooLarge(records=True)
                 value = record.value
                 yield record if value is None or len(value) <= RECORD_LIMIT else self._cut(record, value)
         except Exception as error:  # what one producer wrote ends no consumer
             yield self._rejected(error)
+
+    def _records_declared(self) -> int:
+        """Number of records that the batch's header declares; 0 in the formats before 2, which have none."""
+        if len(self._raw) < _RECORDS_AT + 4 or self._raw[_MAGIC_AT] < 2:
+            return 0
+        (declared,) = struct.unpack_from(">i", self._raw, _RECORDS_AT)
+        return int(declared)
 
     def _rejected(self, error: Exception) -> _Record:
         """The message that stands for the batch, at its last offset."""

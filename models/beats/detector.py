@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.beats.gain import is_small_ecg, small_signal
-from models.beats.narrow_deflections import narrow_in_one_lead
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
+from models.beats.single_lead_deflections import absent_in_a_live_lead, narrow_in_one_lead, quiet_leads
 from models.ecg import Ecg, Millivolts, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
@@ -54,12 +54,6 @@ UNKNOWN_BELOW = 0.6  # a beat of lower confidence gets the kind "?"
 PACED_WITHIN_S = 0.20  # a pacing pulse this long before R makes the beat a paced one
 PACED_SHARE = 0.25  # of the usual amplitude: in a bed with pacing pulses a smaller deflection is a P wave,
 P_WAVE_MV = 0.35  # unless it is larger than P waves are
-NARROW_S = (
-    0.024  # width at half height of the narrowest QRS complex; a pulse filtered at 40 Hz has 0.015 s, at 30 Hz 0.020
-)
-NARROW_SHARE = 0.4  # of the lead's peak to peak: a taller deflection is a beat whatever its width
-OTHER_LEAD_MV = 0.3  # peak to peak of a lead that shows beats,
-NOTHING_SHARE, NOTHING_MV = 0.1, 0.1  # and what is less than these there is no part of one
 USUAL_BEATS, MIN_USUAL_BEATS = 8, 3  # the usual amplitude is a median of up to 8 beats, and of 3 at least
 
 
@@ -368,6 +362,7 @@ class BeatStream:
         segments = _apart(segments_of(network.beat[None], MIN_BEAT_S))
         complexes = segments_of(network.waves[:, QRS], MIN_QRS_S)
         out: list[Beat] = []
+        still = [k for k, lead in enumerate(self.leads) if self.quality[lead].state == FLAT]
         self._morphologies = {}
         for a, b, mass in zip(segments.start, segments.end, segments.mass, strict=True):
             middle = skipped / NET_FS_HZ + (a + b) / 2
@@ -390,10 +385,13 @@ class BeatStream:
                 continue
             has_qrs = network.waves[:, QRS, cells].max(axis=1) > 0.5
             names = tuple(self.leads[k] for k, ok in zip(rows, has_qrs, strict=True) if ok)
-            where = (start + at) / self.fs_hz
-            self._morphologies[start + at] = morphology_at(
-                flat, rows, round(at / self.fs_hz * NET_FS_HZ), where, ventricular
-            )
+            at_s = at / self.fs_hz
+            morphology = morphology_at(flat, rows, round(at_s * NET_FS_HZ), start / self.fs_hz + at_s, ventricular)
+            quiet = quiet_leads(flat, mv, self.fs_hz, rows, still, at_s)
+            quiet = {k: size_mv for k, size_mv in quiet.items() if self.quality[self.leads[k]].usable}
+            if absent_in_a_live_lead(morphology, self._templates.beats, quiet):
+                continue
+            self._morphologies[start + at] = morphology
             out.append(
                 Beat(
                     start + at,

@@ -24,8 +24,7 @@ from models.signal.conditioning import fill_gaps, resample, without_baseline
 from models.signal.quality import lead_quality
 from models.signal.quantiles import quantile
 
-SMALL_MV = 0.05  # peak to peak of all leads; IEC 60601-2-27: QRS complexes of 0.15 mV are not counted
-SMALL_NEW_BED_MV = 0.03  # in a bed without beats before: smaller than P waves
+SMALL_MV = 0.06  # peak to peak of all leads; IEC 60601-2-27: QRS complexes of 0.15 mV are not counted
 SHORTEST_S = 1.8  # of the small signal: pauses are detected from 2.5 s after the last beat on
 SMOOTH_S = 0.024  # moving mean that removes single steps of the converter
 MIN_SHARE_OF_LEADS = 0.3  # of the largest lead: smaller ones are left out
@@ -81,8 +80,6 @@ def is_small_ecg(
         return False
     as_it_is = without_baseline(resample(fill_gaps(mv)[0], fs_hz, NET_FS_HZ), NET_FS_HZ)
     flat = uniform_filter1d(as_it_is, round(SMOOTH_S * NET_FS_HZ), axis=1)
-    if not bed and float(np.ptp(flat, axis=1).max()) >= SMALL_NEW_BED_MV:
-        return False
     size = quantile(np.abs(flat), SIZE_QUANTILE)
     largest = np.argsort(-size)[:MAX_LEADS]
     used = np.sort(largest[size[largest] > max(1e-7, MIN_SHARE_OF_LEADS * float(size.max()))])

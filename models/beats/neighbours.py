@@ -43,12 +43,15 @@ class BeatMorphology:
         Signal about R at 250 Hz, shifted by each of `LAGS`; zero mean per lead, unit norm per lag.
     log_odds : float
         Log odds of being ventricular, by the network alone.
+    norm_mv : float
+        Norm of the signal that is not shifted, mV; ``shifted`` times this is in mV.
     """
 
     at_s: float
     rows: tuple[int, ...]
     shifted: Millivolts
     log_odds: float
+    norm_mv: float
 
 
 def morphology_at(mv: Millivolts, rows: Sequence[int], r: int, at_s: float, probability: float) -> BeatMorphology:
@@ -77,6 +80,7 @@ def morphology_at(mv: Millivolts, rows: Sequence[int], r: int, at_s: float, prob
         rows=tuple(rows),
         shifted=np.asarray(shifted / np.maximum(norm, 1e-6), np.float32),
         log_odds=min(max(log_odds, -MAX_LOG_ODDS), MAX_LOG_ODDS),
+        norm_mv=max(float(norm[ZERO_LAG, 0]), 1e-6),
     )
 
 

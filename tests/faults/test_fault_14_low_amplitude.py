@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from models.arrhythmia.tier import RhythmTier, find_episodes, update_chunks
 from models.beats.detector import find_beats
@@ -35,8 +36,9 @@ def test_a_heart_that_is_not_counted_is_never_called_regular() -> None:
     assert "regular rhythm" not in {tier.push(chunk).rhythm for chunk in list(update_chunks(ecg))[4:]}
 
 
-def test_complexes_of_a_hundredth_of_a_millivolt_are_an_implausible_amplitude() -> None:
-    ecg, _ = scaled(0.01)
+@pytest.mark.parametrize("peak_to_peak_mv", [0.003, 0.01, 0.03, 0.04, 0.05])
+def test_complexes_of_hundredths_of_a_millivolt_are_an_implausible_amplitude(peak_to_peak_mv: float) -> None:
+    ecg, _ = scaled(peak_to_peak_mv)
     assert find_episodes(ecg) == []
     tier = RhythmTier(ecg.leads, ecg.fs_hz)
     results = [tier.push(chunk) for chunk in update_chunks(ecg)]

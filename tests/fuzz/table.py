@@ -1,15 +1,14 @@
-"""The committed table of the fuzzer: schedules, inputs by kind, violations by kind."""
+"""The committed table of the fuzzer: parts, schedules, violations by kind, inputs by kind."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from tests.fuzz import oracle
 from tests.fuzz.campaign import Outcome
-
-Row = dict[str, Any]
+from tests.fuzz.parts import Ledger, Part, Row
 
 
 def row_of(outcome: Outcome) -> Row:
@@ -26,43 +25,47 @@ def row_of(outcome: Outcome) -> Row:
     }
 
 
-def markdown(rows: Iterable[Row], about: str) -> str:
+def markdown(ledger: Ledger) -> str:
     """The table as it is committed."""
-    rows = list(rows)
-    schedules: Counter[str] = Counter()
-    inputs: Counter[str] = Counter()
-    affected: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    for row in rows:
-        schedules["schedules"] += 1
-        schedules["with an episode that must be raised"] += row["demanded"]
-        schedules["sources"] = len({r["source"] for r in rows})
-        for name, count in row["records"].items():
-            schedules[f"{name} messages"] += count
-        inputs.update(row["inputs"])
-        kinds.update(row["violations"])
-        if row["violations"]:
-            schedules["schedules with a violation"] += 1
-            affected.update(dict.fromkeys(row["inputs"], 1))
-    schedules["schedules with a violation"] += 0
-    seeds = [r["seed"] for r in rows]
+    parts = ledger.parts
+    records, kinds = _sum(parts, "records"), _sum(parts, "violations")
+    inputs, affected = _sum(parts, "inputs"), _sum(parts, "affected")
+    violating = {seed: texts for part in parts for seed, texts in part["violating"].items()}
+    still = [seed for seed in violating if ledger.again.get(seed, {"violations": True})["violations"]]
+    counts = {
+        "schedules": sum(part["schedules"] for part in parts),
+        "with an episode that must be raised": sum(part["demanded"] for part in parts),
+        "sources": len({source for part in parts for source in part["sources"]}),
+        **{f"{name} messages": count for name, count in records.items()},
+        "schedules with a violation": len(violating),
+        "of these, with a violation when run again with later code, or not run again": len(still),
+    }
     lines = [
         "# Telemetry fuzzer",
         "",
         "Seeded producers, legal and illegal, against one partition under injected time, beside a clean bed with a",
-        "planted asystole (`tests/fuzz/`). Made by `python -m tests.fuzz --schedules N --jobs 2 --write`.",
-        "",
-        f"{about}; seeds {min(seeds, default=0)} to {max(seeds, default=0)}.",
+        "planted asystole (`tests/fuzz/`). Made by `python -m tests.fuzz --schedules 10000 --write`, in parts:",
+        "each seed was run once, with the code of the commit beside it. `--again` runs seeds with a violation again.",
         "",
         "## Schedules",
         "| | count |",
         "|---|---|",
-        *(f"| {name} | {count:,} |" for name, count in schedules.items()),
+        *(f"| {name} | {count:,} |" for name, count in counts.items()),
+        "",
+        "## Parts",
+        "| commit | code | seeds | schedules | with a violation |",
+        "|---|---|---|---|---|",
+        *(_part_line(part) for part in parts),
         "",
         "## Violations",
         "| rule | violations |",
         "|---|---|",
         *(f"| {kind} | {kinds[kind]:,} |" for kind in oracle.KINDS),
+        "",
+        "## Schedules with a violation",
+        "| seed | violation | run again |",
+        "|---|---|---|",
+        *(_seed_line(seed, texts, ledger.again.get(seed)) for seed, texts in violating.items()),
         "",
         "## Inputs",
         "| distortion | schedules with it | of these, with a violation |",
@@ -73,6 +76,19 @@ def markdown(rows: Iterable[Row], about: str) -> str:
     return "\n".join(lines)
 
 
-def by_seed(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """One row a seed, ascending."""
-    return [dict(row) for _, row in sorted({row["seed"]: row for row in rows}.items())]
+def _sum(parts: Sequence[Part], name: str) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part[name])
+    return total
+
+
+def _part_line(part: Part) -> str:
+    seeds = ", ".join(f"{first} to {last}" for first, last in part["seeds"])
+    cells = (part["commit"], part["digest"], seeds, f"{part['schedules']:,}", len(part["violating"]))
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _seed_line(seed: str, texts: Sequence[str], again: dict[str, Any] | None) -> str:
+    later = "no" if again is None else f"{again['commit']}: {'; '.join(again['violations']) or 'none'}"
+    return f"| {seed} | {'; '.join(texts)} | {later} |".replace("\n", " ")

@@ -9,7 +9,7 @@ from tests.fuzz.distortion import Distortion
 from tests.fuzz.illegal_messages import Illegal
 from tests.fuzz.message_distortions import LeadsAbsent, Lost, Restart, SecondProducer
 from tests.fuzz.schedule import Schedule
-from tests.fuzz.signal_distortions import BadLead, Gain, LeadSet, Mains, Missing, SamplingRate
+from tests.fuzz.signal_distortions import BadLead, Gain, LeadSet, Mains, Missing, NoiseSpan, Pacing, SamplingRate
 from tests.fuzz.timing_distortions import Arrival, DeviceClock, GatewayClock, MessageLengths, RateByMessage
 
 
@@ -90,6 +90,17 @@ def test_a_lead_that_comes_and_goes_hid_the_asystole(fuzzer: Fuzzer) -> None:
 def test_an_unsteady_device_clock_hid_the_asystole(fuzzer: Fuzzer, kind: str, size: float) -> None:
     lengths = MessageLengths(seconds=(0.2,))
     assert assert_nothing_is_violated(fuzzer, lengths, DeviceClock(seed=6, kind=kind, size=size))
+
+
+@pytest.mark.parametrize("seed", [196061610, 1])
+def test_motion_of_one_electrode_hid_the_asystole_of_the_other_lead(fuzzer: Fuzzer, seed: int) -> None:
+    motion = NoiseSpan(seed=seed, kind="motion", mv=0.786, start_s=1.4, stop_s=27.0, leads=(1,))
+    assert assert_nothing_is_violated(fuzzer, motion, SamplingRate(fs_hz=389.0, declared_hz=389.0))
+
+
+def test_pulses_of_one_sample_at_a_low_rate_hid_the_asystole_of_the_other_lead(fuzzer: Fuzzer) -> None:
+    rate = SamplingRate(fs_hz=92.0, declared_hz=92.0)
+    assert assert_nothing_is_violated(fuzzer, rate, Pacing(mv=1.2, leads=(0,)), BadLead(kind="flat"))
 
 
 @pytest.mark.parametrize("hz", [50.0, 60.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,10 @@ from tests.fuzz.harness import TOPICS, Run, Written
 from tests.fuzz.illegal_messages import ILLEGAL_KINDS, Illegal
 from tests.fuzz.message_distortions import Lost
 from tests.fuzz.oracle import Violation, violations
+from tests.fuzz.parts import Ledger, Row, part_of
 from tests.fuzz.schedule import BED_STREAM, CLEAN_STREAM, KINDS, Built, Schedule, draw
 from tests.fuzz.signal_distortions import Gain
+from tests.fuzz.table import markdown
 from tests.fuzz.timing_distortions import DeviceClock
 
 STANDSTILL = Schedule("synthetic ASYSTOLE", before_s=12.0, after_s=12.0)
@@ -100,6 +103,44 @@ def test_what_makes_the_episode_unusable_is_not_demanded(fuzzer: Fuzzer) -> None
     for distortion in (Gain(factor=0.001), Lost(kind="second"), DeviceClock(kind="frozen")):
         assert not fuzzer.run(replace(STANDSTILL, distortions=(distortion,)))[0].must_raise
     assert fuzzer.run(replace(STANDSTILL, distortions=(DeviceClock(kind="truncated"),)))[0].must_raise
+
+
+def row(seed: int, *wrong: str) -> Row:
+    violations = {text.partition(":")[0]: 1 for text in wrong}
+    return {
+        "seed": seed,
+        "source": "synthetic rhythm",
+        "demanded": seed % 2 == 0,
+        "inputs": {"Gain": 1},
+        "records": {"legal": 30},
+        "violations": violations,
+        "text": list(wrong),
+    }
+
+
+def test_a_long_run_in_parts_is_the_sum_of_its_parts_and_names_the_commit_of_each(tmp_path: Path) -> None:
+    path = tmp_path / "parts.json"
+    ledger = Ledger(path)
+    ledger.put(part_of([row(0), row(1, "law: no reason"), row(2)], "aaa", "c0ffee1"))
+    ledger.write()
+    ledger = Ledger(path)
+    assert ledger.seeds() == {0, 1, 2} and ledger.violating() == [1]
+    ledger.put(part_of([row(3)], "bbb", "c0ffee2"))
+    ledger.put(part_of([row(3), row(4)], "bbb", "c0ffee2"))  # the same part, grown
+    table = markdown(ledger)
+    assert "| schedules | 5 |" in table and "| with an episode that must be raised | 3 |" in table
+    assert "| c0ffee1 | aaa | 0 to 2 | 3 | 1 |" in table and "| c0ffee2 | bbb | 3 to 4 | 2 | 0 |" in table
+    assert "| law | 1 |" in table and "| Gain | 5 | 1 |" in table and "| 1 | law: no reason | no |" in table
+    assert ledger.seeds(but="bbb") == {0, 1, 2}
+
+
+def test_a_seed_that_is_run_again_keeps_the_violation_of_its_part(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "parts.json")
+    ledger.put(part_of([row(0, "law: no reason")], "aaa", "c0ffee1"))
+    ledger.run_again(0, "c0ffee2", [])
+    table = markdown(ledger)
+    assert "| law | 1 |" in table and "| 0 | law: no reason | c0ffee2: none |" in table
+    assert "when run again with later code, or not run again | 0 |" in table
 
 
 def test_the_smallest_schedule_keeps_what_violates(fuzzer: Fuzzer, monkeypatch: pytest.MonkeyPatch) -> None:

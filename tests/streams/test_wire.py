@@ -111,6 +111,17 @@ def test_any_signal_survives_the_wire_to_half_a_unit(
     assert np.nanmax(np.abs(back.mv - mv) - half_unit_mv * 1.01 - np.abs(mv) * 1e-6) <= 0
 
 
+@pytest.mark.parametrize(("n", "declared_hz"), [(2500, 249.8), (2500, 248.76), (5000, 499.1), (50, 251.2)])
+def test_a_message_of_the_longest_or_shortest_length_is_read_at_a_measured_rate(n: int, declared_hz: float) -> None:
+    sent = message(sampling_rate=declared_hz, samples=bytes(4 * n))
+    assert read(sent).n_samples == n
+
+
+def test_a_message_of_more_than_ten_seconds_is_refused() -> None:
+    with pytest.raises(RejectedMessage, match=r"samples last 10\.060 s"):
+        read(message(sampling_rate=250.0, samples=bytes(4 * 2515)))
+
+
 def test_derived_leads_are_not_sent_as_recorded_ones() -> None:
     ecg = Ecg(("I", "II", "III"), 250.0, np.zeros((3, 250), np.float32), start_ns=START_NS, derived=("III",))
     assert window_of_ecg(

@@ -139,6 +139,17 @@ def test_every_second_message_without_samples_is_named() -> None:
     assert lawful(bed)
 
 
+def test_an_epoch_that_begins_with_every_message_is_named() -> None:
+    """Each epoch begins a new analysis, so that none has the 4 s of signal that a verdict needs."""
+    windows = messages(ecg(60))
+    bed = BedUnderTest().feed(windows[:20]).feed(replace(w, epoch=2 + k) for k, w in enumerate(windows[20:]))
+    ((onset, _, alert),) = cannot_analyze(bed)
+    assert 19 <= onset <= 20.1 and alert.state is State.ON
+    assert (alert.detected - alert.onset).total_seconds() <= 10.1
+    assert bed.vitals[-1].rhythm is None and bed.vitals[-1].hr is None
+    assert lawful(bed)
+
+
 def test_it_ends_with_the_first_verdict() -> None:
     windows = messages(ecg(60))
     bed = BedUnderTest().feed(windows[:10]).feed(without_samples(windows[10:30])).feed(windows[30:])

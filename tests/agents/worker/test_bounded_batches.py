@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from aiokafka import TopicPartition, codec
 from aiokafka.consumer import fetcher
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
+from agents.worker import bounded_batches
 from agents.worker.bounded_batches import (
     BATCH_ERROR,
     BATCH_LIMIT,
     RECORD_LIMIT,
+    RECORDS_MOST,
     VALUE_BYTES,
     BatchTooLarge,
     BoundedRecords,
@@ -120,6 +123,38 @@ def test_records_before_the_broken_one_of_a_batch_are_kept() -> None:
     good, rejected = fetched(batch("none", payload, 3, 7))
     assert (good.offset, good.value) == (7, b"good")
     assert (rejected.offset, rejected.value[:8]) == (9, struct.pack(">q", 7))
+
+
+@pytest.mark.parametrize("name", ["none", *CODECS])
+def test_a_batch_of_too_many_records_is_one_message_and_is_not_expanded(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound_batches()
+    monkeypatch.setattr(bounded_batches, "RECORDS_MOST", 500)
+    tiny = (record(k, b"", b"") for k in range(501))
+    rejected, after = fetched(batch(name, compressed(name, tiny), 501) + plain(501, b"b"))
+    assert (rejected.offset, rejected.key, after.value) == (500, None, b"b")
+    assert b"offsets 0 to 500: it has more than 500 records: send smaller" in dict(rejected.headers)[BATCH_ERROR]
+    payload = compressed(name, (record(k, b"", b"") for k in range(500)))
+    assert len(fetched(batch(name, payload, 500))) == 500
+
+
+def test_a_batch_that_declares_fewer_records_than_it_has_is_read_as_far_as_it_declares() -> None:
+    payload = b"".join(record(k, b"", b"") for k in range(30_000))
+    assert len(fetched(batch("none", payload, 3))) <= 4
+
+
+def test_the_bound_has_room_for_the_shortest_legal_messages() -> None:
+    assert RECORDS_MOST >= 2**20 / 100  # bytes of a batch, and of a compressed message of 0.2 s of one lead
+
+
+def test_a_batch_of_an_old_format_is_bounded_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_batches, "RECORDS_MOST", 500)
+    builder = LegacyRecordBatchBuilder(magic=1, compression_type=0x01, batch_size=10**9)
+    for k in range(700):
+        builder.append(k, timestamp=0, key=b"", value=b"")
+    found = fetched(bytes(builder.build()))
+    assert len(found) == 501 and b"more than 500 records" in dict(found[-1].headers)[BATCH_ERROR]
 
 
 def test_a_value_past_the_bound_is_cut_and_says_so() -> None:
