@@ -21,6 +21,9 @@ NO_SAMPLE = -32768  # a missing sample
 MAX_UNITS = 32767  # the largest magnitude that is a sample
 MIN_DURATION_S, MAX_DURATION_S = 0.2, 10.0
 SAME_RATE = 0.005  # a declared rate within this share of the nominal one is that rate, measured
+USUAL_RATES_HZ = (50.0, 62.5, 64.0, 75.0, 100.0, 120.0, 125.0, 128.0, 150.0, 180.0, 200.0, 240.0, 250.0, 256.0, 300.0,
+                  320.0, 360.0, 400.0, 480.0, 500.0, 512.0, 600.0, 640.0, 720.0, 800.0, 960.0, 977.0, 1000.0, 1024.0,
+                  1200.0, 1600.0, 2000.0)  # fmt: skip
 MAX_COUNT = 2**53  # JSON readers represent integers exactly below this
 MAX_LEADS = 64  # of one message: a 12-lead monitor sends at most 15; bounds the work that one message can cause
 MAX_NAME = 64  # characters of a unit, bed or lead name
@@ -331,8 +334,9 @@ def _check_signal(window: EcgWindow) -> None:
     _require(n > 0, "samples", "is empty: send 0.2 to 10 s of signal")
     # Tolerance below one sample: 0.2 s at 257 Hz are 51.4 samples, sent as 51 or 52. A measured rate is that of the
     # nominal one: 10 s at 250 Hz have 2,500 samples also where 249.8 Hz is declared.
-    least = MIN_DURATION_S * window.fs_hz * (1 - SAME_RATE) - 1
-    most = MAX_DURATION_S * window.fs_hz * (1 + SAME_RATE) + 1
+    least = MIN_DURATION_S * window.fs_hz - 1
+    nominal_hz = max([window.fs_hz, *(x for x in USUAL_RATES_HZ if abs(window.fs_hz / x - 1) <= SAME_RATE)])
+    most = MAX_DURATION_S * nominal_hz + 1
     if not least < n < most:
         raise InvalidWindow(
             "samples",

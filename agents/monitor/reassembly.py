@@ -19,7 +19,7 @@ import zlib
 from dataclasses import dataclass, replace
 
 from agents.monitor.device_clock import DeviceClock, whole_us
-from streams.window import SAME_RATE
+from streams.window import SAME_RATE, USUAL_RATES_HZ
 from streams.wire import EcgWindow
 
 S = 1_000_000_000
@@ -33,9 +33,6 @@ SEGMENT_GAP_S = 60.0  # beat detection forgets within 30 s: after a longer gap n
 KEPT = 64  # messages whose fingerprint is kept: 64 s at 1 s a message, far more than a producer sends twice
 HELD_MAX = 64  # messages that wait for a missing one; past it the gap is taken as one
 MEASURED_RATE = 0.001  # a rate this near to a usual one is the usual one, measured; crystals are within 100 ppm
-USUAL_RATES_HZ = (50.0, 62.5, 64.0, 75.0, 100.0, 120.0, 125.0, 128.0, 150.0, 180.0, 200.0, 240.0, 250.0, 256.0, 300.0,
-                  320.0, 360.0, 400.0, 480.0, 500.0, 512.0, 600.0, 640.0, 720.0, 800.0, 960.0, 977.0, 1000.0, 1024.0,
-                  1200.0, 1600.0, 2000.0)  # fmt: skip
 COUNTER_SIZES = (2**16, 2**32)  # producers whose counter wraps go on at zero in the same epoch
 GATEWAY_TIME_WITHIN_S = 25 * 3600.0
 """A gateway time farther from the append time is of a clock that was never set, and the append time counts instead.
