@@ -4,10 +4,11 @@
 
 Each record is measured with weights that never saw its fold. What is compared:
 
-* value: that of one beat, from global onset to global offset, each a median over the leads that show the wave;
+* value: that of one beat, from global onset to global offset, each a refined median over the leads that show the wave;
 * reference: LUDB marks that beat in each lead. The same medians over the leads with the mark, six at least; a beat
   that fewer leads are marked in is left out (the outer beats of most records);
-* cited: the beat that the evidence of the whole record cites (`models.measurement.window_evidence`), one a record;
+* cited: the beat that the evidence of the record cites (`models.measurement.window_evidence`), one a record, among the
+  beats that have marks;
 * every beat: each beat of the record that both have. Records count by their beats.
 
 A value is right within 10 ms (PR, QRS) or 20 ms (QT) of the reference: `models.evidence.TOLERANCE`.
@@ -16,28 +17,21 @@ A value is right within 10 ms (PR, QRS) or 20 ms (QT) of the reference: `models.
 from __future__ import annotations
 
 import argparse
-import csv
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import wfdb
 
+from models.evaluation.ludb_marks import marked_records
 from models.evidence import TOLERANCE
 from models.measurement.delineation import MeasuredBeat
 from models.measurement.intervals import BEAT_SPANS
 from models.measurement.measure import measure
 from models.measurement.window_evidence import interval_evidence
-from models.records import open_record
 
 HERE = Path(__file__).resolve().parent
 MEASURES = ("PR", "QRS", "QT")
-MIN_LEADS = 6  # with a mark
-SAME_BEAT_S = 0.1  # between R peaks
-
-Marks = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -48,58 +42,24 @@ class Errors:
     every: dict[str, list[float]]
 
 
-def marks_of(path: Path, lead: str) -> list[tuple[int, Marks]]:
-    """Each QRS complex of a lead: its peak, and the marks of its beat, samples."""
-    found = wfdb.rdann(str(path), lead)
-    sample, symbol = found.sample.tolist(), found.symbol
-    out: list[tuple[int, dict[str, int]]] = []
-    p: dict[str, int] = {}
-    for k, kind in enumerate(symbol):
-        onset = sample[k - 1] if k and symbol[k - 1] == "(" else None
-        offset = sample[k + 1] if k + 1 < len(symbol) and symbol[k + 1] == ")" else None
-        if kind == "p":
-            p = {} if onset is None else {"p_on": onset}
-        elif kind == "N":
-            qrs = {"qrs_on": onset, "qrs_off": offset}
-            out.append((sample[k], p | {name: at for name, at in qrs.items() if at is not None}))
-            p = {}
-        elif kind == "t" and out and offset is not None:
-            out[-1][1].setdefault("t_off", offset)
-    return out  # type: ignore[return-value]
-
-
-def reference(leads: Sequence[Sequence[tuple[int, Marks]]], r: int, fs_hz: float) -> dict[str, float]:
-    """Medians over the leads of the marks of the beat at ``r``, samples; only marks of `MIN_LEADS` leads."""
-    own: dict[str, list[int]] = {}
-    for beats in leads:
-        peak, marks = min(beats, key=lambda beat: abs(beat[0] - r), default=(-(10**9), {}))
-        if abs(peak - r) <= SAME_BEAT_S * fs_hz:
-            for name, at in marks.items():
-                own.setdefault(name, []).append(at)
-    return {name: statistics.median(at) for name, at in own.items() if len(at) >= MIN_LEADS}
-
-
 def errors(data: Path, folds: Path, measures: Sequence[str] = MEASURES) -> Errors:
     """Errors on all records of the folds file."""
     out = Errors({name: [] for name in measures}, {name: [] for name in measures})
-    with folds.open() as f:
-        fold_of = {row["record"]: row["fold"] for row in csv.DictReader(f)}
-    for record, fold in sorted(fold_of.items(), key=lambda item: int(item[0])):
-        path = data / "ludb" / "data" / record
-        source = open_record(str(path))
-        ecg = source.slice(0, source.n_samples)
-        measured = measure(ecg, fold=fold)
-        leads = [marks_of(path, lead) for lead in wfdb.rdheader(str(path)).sig_name]
+    for record in marked_records(data, folds):
+        ecg = record.ecg
+        measured = measure(ecg, fold=record.fold)
         beats = {m.beat.sample: m for m in measured.beats}
-        references = {r: reference(leads, r, ecg.fs_hz) for r in beats}
-        cited = {e.measure: e for e in interval_evidence(ecg, measured)}
+        references = {r: record.reference(r) for r in beats}
         for name in measures:
             for r, m in beats.items():
                 if (error := _error(name, m, references[r], ecg.fs_hz)) is not None:
                     out.every[name].append(error)
-            if name in cited:
-                r = cited[name].beats[0].r
-                if (error := _error(name, beats[r], references[r], ecg.fs_hz)) is not None:
+            marked = tuple(m for r, m in beats.items() if set(BEAT_SPANS[name]) <= set(references[r]))
+            for e in interval_evidence(ecg, replace(measured, beats=marked)):
+                if e.measure == name:
+                    r = e.beats[0].r
+                    error = _error(name, beats[r], references[r], ecg.fs_hz)
+                    assert error is not None
                     out.cited[name].append(error)
     return out
 

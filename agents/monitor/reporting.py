@@ -17,7 +17,7 @@ from agents.monitor.citations import choose_span, citations_of, evidence_on_stri
 from agents.monitor.encoder_flags import Raised
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
-from models.grounding.recitation import evidence_in_window
+from models.grounding.recitation import evidence_in_window, with_measured_qrs
 from streams.alert import Alert, EncoderInfo, Provenance, WindowRange
 from streams.bed import Bed
 from streams.document import ns_of_time
@@ -132,7 +132,9 @@ class Reporter:
         start_ns = buffer.instant_ns(start)
         segment = segment_of(start_ns, window.n_samples, fs_hz)
         evidence = evidence_on_strip(episode.evidence, start, stop, fs_hz)
-        if not evidence:  # a rule over a longer time than the strip: an instance is measured on the strip
+        if evidence:
+            evidence = with_measured_qrs(evidence, buffer.span(start, stop))
+        else:  # a rule over a longer time than the strip: an instance is measured on the strip
             evidence = evidence_in_window(episode, start, buffer.span(start, stop))
         epoch, first, last = analysis.messages(start, stop)
         self._windows[episode.code, ns_of_time(segment.start)] = window

@@ -12,10 +12,12 @@ from dataclasses import replace
 
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.fibrillation_features import WINDOW_S
+from models.beats.series import METHOD as DETECTED
 from models.ecg import Ecg
 from models.evidence import OF_A_WAVE, BeatSpan, Evidence
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
+from models.measurement.window_evidence import qrs_evidence
 
 RATE_ACCURACY = 0.05  # share of the limit within which a value still meets it
 
@@ -42,11 +44,27 @@ def evidence_in_window(episode: Episode, start: int, window: Ecg, *, fold: str |
         and is_possible(e.measure, e.value)
         and (e.measure not in OF_A_WAVE or clear_of_edges(e.start - start, e.end - start, n, window.fs_hz))
     )
-    if inside:
-        return inside
+    measured = with_measured_qrs(inside, window, fold=fold)
+    if measured:
+        return measured
     if any(e.wave == FIBRILLATION for e in episode.evidence):
         return tuple(_waves(episode, start, window))
     return tuple(_measured_again(episode, start, window, measure_segment(window, fold=fold)))
+
+
+def with_measured_qrs(evidence: tuple[Evidence, ...], window: Ecg, *, fold: str | None = None) -> tuple[Evidence, ...]:
+    """The evidence with each QRS duration of the beat detector measured between the boundaries of the same beat.
+
+    The detector's own is a width round the R peak on its analysis leads; it is left out where the boundaries cannot be
+    cited.
+    """
+    out: list[Evidence] = []
+    for e in evidence:
+        if e.measure != "QRS" or e.method != DETECTED or not e.beats:
+            out.append(e)
+        elif (found := qrs_evidence(window, e.beats[0].r, fold=fold)) is not None:
+            out.append(replace(found, criterion=e.criterion, over_s=e.over_s, confidence=e.confidence))
+    return tuple(out)
 
 
 def _waves(episode: Episode, start: int, window: Ecg) -> Iterator[Evidence]:

@@ -363,6 +363,8 @@ def _write_intervals(report: ReportText, measured: SegmentMeasurements, code: st
     parts = [(name, measured.evidence[name]) for name in ("PR", "QRS", "QT", "QTcF") if name in measured.evidence]
     if measured.p_waves is not True or _opposed(code, "P_WAVES"):
         parts = [part for part in parts if part[0] != "PR"]
+    if any(e.measure == "QRS" for e in report.numbering.given):  # the text has one QRS: the alarm's
+        parts = [part for part in parts if part[0] != "QRS"]
     if not measured.at_rate_of(report.numbering.given):
         parts = [part for part in parts if not part[0].startswith("QT")]
     if not parts:

@@ -212,7 +212,6 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
             st.setdefault(found.leads[0], found)
         elif found.measure != "AMPLITUDE":
             evidence.setdefault(found.measure, found)
-    seen = [m for m in rhythm.beats if m.overall.qrs_on is not None]
     conducted = [m for m in rhythm.conducted if m.overall.qrs_on is not None]
     if conducted and "ABSENT_P" not in evidence:
         first, last = conducted[0].beat.sample, conducted[-1].beat.sample
@@ -227,7 +226,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         ecg=ecg,
         evidence=evidence,
         st=st,
-        waves=_waves(ecg, conducted or seen, usable, quality),
+        waves=_waves(ecg, conducted, usable, quality),
         usable=usable,
         states=states,
         quality=scores,

@@ -4,8 +4,9 @@ In: an `Ecg` [leads, samples] in mV and its beats. Out: `MeasuredBeat`, fiducial
 The delineation network gives a wave probability for each lead and 8 ms; a fiducial is where it crosses one half. Each
 segment of one wave is assigned to a beat: a QRS complex to the nearest beat, a T wave to the beat before it, a P wave
 to the beat after it. An absent wave is None, for instance P waves in atrial fibrillation.
-Global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them. CSE takes the
-earliest onset and the latest offset instead.
+Global fiducials are medians over the leads that show the wave, so that one bad lead cannot move them, refined by the
+steepness of the signal (`models.measurement.boundary_refiner`). CSE takes the earliest onset and the latest offset
+instead.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.beats.detector import Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg, Millivolts
+from models.measurement.boundary_refiner import BeatMarks, refined
 from models.networks.delineator import NET_FS_HZ, QRS, DelineationNetwork, P, T
 from models.networks.scaling import net_input
 from models.networks.segments import Segments, merged, segments_of
@@ -63,7 +65,7 @@ _COLUMNS = {name: k for k, name in enumerate(MARKS)}
 
 @dataclass(frozen=True, slots=True)
 class MeasuredBeat:
-    """A beat with its fiducials: ``overall`` (median over the leads that show the wave) and lead by lead."""
+    """A beat with its fiducials: ``overall`` (refined median over the leads that show the wave) and lead by lead."""
 
     beat: Beat
     overall: Fiducials
@@ -148,16 +150,34 @@ def delineate_stretch(
     list of MeasuredBeat
         One a beat, in order.
     """
-    leads, fs_hz = stretch.leads, stretch.fs_hz
-    mv = without_mains(stretch.mv, fs_hz)
-    probabilities = wave_probabilities(mv, fs_hz, fold=fold)
-    marks = _marks(probabilities, np.array([b.sample - first for b in beats]) / fs_hz)
-    samples = _in_samples(marks, mv, fs_hz) + first
-    overall = over_leads(samples)
+    marks, x = beat_marks(stretch, [b.sample - first for b in beats], fold=fold)
+    overall = refined(marks, x, stretch.fs_hz, fold=fold) + first
+    samples = marks.leads + first
     return [
-        MeasuredBeat(b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(leads)})
+        MeasuredBeat(
+            b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(stretch.leads)}
+        )
         for k, b in enumerate(beats)
     ]
+
+
+def beat_marks(stretch: Ecg, r: Sequence[int], *, fold: str | None = None) -> tuple[BeatMarks, Millivolts]:
+    """Fiducials as the network gives them, before refinement, and the signal without mains, gaps and baseline.
+
+    Parameters
+    ----------
+    stretch : Ecg
+        Delineated as a whole.
+    r : sequence of int
+        R peaks, samples of ``stretch``, ascending.
+    fold : str, optional
+        Use network weights trained without this fold (evaluation).
+    """
+    mv = without_mains(stretch.mv, stretch.fs_hz)
+    probabilities = wave_probabilities(mv, stretch.fs_hz, fold=fold)
+    x = without_baseline(fill_gaps(mv)[0], stretch.fs_hz)
+    samples = _in_samples(_marks(probabilities, np.array(r) / stretch.fs_hz), x, stretch.fs_hz)
+    return BeatMarks(overall=over_leads(samples), leads=samples, columns=_COLUMNS), x
 
 
 def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -201,11 +221,9 @@ def _assign(
     out[beat[order], segments.row[order], _COLUMNS[offset]] = segments.end[order]
 
 
-def _in_samples(marks: NDArray[np.float64], mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
+def _in_samples(marks: NDArray[np.float64], x: Millivolts, fs_hz: float) -> NDArray[np.float64]:
     """Seconds to samples, and the peaks of P and T: where the lead is farthest from the level of the wave's ends."""
-    n = mv.shape[1]
-    out = np.clip(np.round(marks * fs_hz), 0, n - 1)
-    x = without_baseline(fill_gaps(mv)[0], fs_hz)
+    out = np.clip(np.round(marks * fs_hz), 0, x.shape[1] - 1)
     for onset, peak, offset in (("p_on", "p_peak", "p_off"), ("t_on", "t_peak", "t_off")):
         on, off = out[:, :, _COLUMNS[onset]], out[:, :, _COLUMNS[offset]]
         beat, lead = np.nonzero(on <= off)  # neither is NaN

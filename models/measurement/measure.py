@@ -26,6 +26,8 @@ P_AROUND_S = 5.0  # P waves are confirmed by the beats this near
 MIN_P_SHARE = 0.6  # of those beats: PTB-XL records in sinus rhythm show P waves before 77 % of them and more
 SURE_P_SHARE = 0.85  # P waves before nearly every beat: their PR need not be steady
 MAX_PR_SCATTER_MS = 14.0  # of intermittent P waves: PR of flutter and fibrillation waves varies more
+MIN_CONDUCTED, MIN_CONDUCTED_SHARE = 3, 0.25  # conducted beats among those near: with fewer, all beats count
+USUAL_PR_MS = 30.0  # an ectopic beat's P wave within this of the usual distance: bundle branch block, or fusion
 NOTES_S = 30.0  # of the record, in which the directions of the waves are noted
 INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
 
@@ -162,20 +164,28 @@ def measure(
 def without_intermittent_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[MeasuredBeat]:
     """The beats without intermittent P waves, which fibrillation, flutter and AV dissociation produce.
 
-    A P wave stays where most beats within `P_AROUND_S` have one, and, if not nearly all have, at a steady distance.
+    A P wave stays where most conducted beats within `P_AROUND_S` have one, and, if not nearly all have, at a steady
+    distance. Ectopic beats have no share in it, and keep a P wave at the usual distance alone; where few beats are
+    conducted (bundle branch block makes every beat look ventricular) all have.
     """
     r = np.array([m.beat.sample for m in beats], float)
     pr = np.array([np.nan if (v := m.overall.span_ms("p_on", "qrs_on", fs_hz)) is None else v for m in beats])
     there = np.isfinite(pr)
+    conducted = np.array([m.beat.kind not in ("V", "P") for m in beats], bool)
     firsts = np.searchsorted(r, r - P_AROUND_S * fs_hz, side="left")
     lasts = np.searchsorted(r, r + P_AROUND_S * fs_hz, side="right")
     out = []
-    for m, first, last in zip(beats, firsts, lasts, strict=True):
-        share = there[first:last].sum() / (last - first)
+    for k, (m, first, last) in enumerate(zip(beats, firsts, lasts, strict=True)):
+        around = conducted[first:last]
+        few = around.sum() < max(MIN_CONDUCTED, MIN_CONDUCTED_SHARE * (last - first))
+        counted = np.ones_like(around) if few else around
+        known = pr[first:last][counted & there[first:last]]
+        share, middle = len(known) / counted.sum(), float(np.median(known)) if len(known) else float("nan")
         keep = share >= SURE_P_SHARE
         if MIN_P_SHARE <= share < SURE_P_SHARE:
-            around = pr[first:last][there[first:last]]
-            keep = 1.4826 * float(np.median(np.abs(around - np.median(around)))) <= MAX_PR_SCATTER_MS
+            keep = 1.4826 * float(np.median(np.abs(known - middle))) <= MAX_PR_SCATTER_MS
+        if not few and not conducted[k] and there[k]:
+            keep = keep and bool(abs(pr[k] - middle) <= USUAL_PR_MS)
         out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), _leads_without_p(m.leads)))
     return out
 

@@ -24,12 +24,13 @@ from models.measurement.intervals import (
     share_without_p,
     st_level,
 )
-from models.measurement.measure import Measurement, qt_bazett, qt_fridericia
+from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
 from models.measurement.rhythm_beats import CONDUCTED, RhythmBeats, rhythm_beats
 from models.normal_limits import IRREGULAR_RR
 from models.signal.mains import ecg_without_mains
 from models.signal.span_quality import SpanQuality
 
+SAME_BEAT_S = 0.1  # between R peaks of two analyses of the same beat
 OF_CONDUCTED = ("P", "PR", "QT")  # measures that a ventricular or paced beat does not have
 
 
@@ -78,6 +79,25 @@ def interval_evidence(
         r = [m.beat.sample for m in rhythm.conducted]
         out.append(_evidence("ABSENT_P", absent, rhythm.leads, r[0], r[-1]))
     return out
+
+
+def qrs_evidence(ecg: Ecg, r: int, *, fold: str | None = None) -> Evidence | None:
+    """The QRS duration of the beat at sample ``r``, between its boundaries; None where it cannot be cited.
+
+    Parameters
+    ----------
+    ecg : Ecg
+        A window of some seconds.
+    r : int
+        R peak, sample of ``ecg``.
+    fold : str, optional
+        Measure with network weights trained without this fold (evaluation).
+    """
+    ecg = ecg_without_mains(ecg)
+    measurement = measure(ecg, fold=fold)
+    usable = tuple(lead for lead in ecg.leads if measurement.quality[lead].usable)
+    near = [m for m in measurement.beats if abs(m.beat.sample - r) <= SAME_BEAT_S * ecg.fs_hz]
+    return _Waves(ecg, SpanQuality(ecg), usable).interval("QRS", near[:1])
 
 
 def _of_rhythm(rhythm: RhythmBeats) -> list[Evidence]:

