@@ -26,6 +26,7 @@ from streams.wire import EcgWindow, encode_window
 
 LINGER_MS = 5  # windows of many beds share a batch; adds at most 5 ms to the delay of an alarm
 BATCH_BYTES = 262_144  # twenty 12-lead seconds
+RECONNECT_MS = 1000  # kafka-python's 30 s would keep the windows of a broker that is back for as long
 DELIVERY_TIMEOUT_S = 120.0  # longer than the restart of a broker; without it a message is never reported as lost
 METADATA_TIMEOUT_S = 10.0  # a new topic appears within this; without it a send to a missing topic blocks forever
 TOPIC_PROBE_S = 0.1
@@ -86,6 +87,7 @@ class KeyedProducer:
             "enable_idempotence": True,
             "compression_type": compression,
             "linger_ms": linger_ms,
+            "reconnect_backoff_max_ms": RECONNECT_MS,
             "batch_size": BATCH_BYTES,
             "delivery_timeout_ms": round(delivery_timeout_s * 1000),
             "request_timeout_ms": min(30_000, max(1000, round(delivery_timeout_s * 1000) - linger_ms - 1)),

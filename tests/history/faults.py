@@ -20,6 +20,7 @@ from tests.history.station import Station
 RESTART_S = 14.0  # until a worker, a broker or Redis that was started again does its work, on a busy machine
 RECONNECT_S = 8.0  # of clients, after the network is there again
 FIRST_S = 12.0  # no fault before this
+BROKER_S = 180.0  # of a start on a busy machine
 FULL_BYTES = 500_000  # below what any Redis holds
 FREE_BYTES = 2000  # that a full disk still takes
 
@@ -109,7 +110,12 @@ def _rebalance(_fault: Fault, site: Site, _station: Station, undo: contextlib.Ex
 def _broker_killed(fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
     node = site.kafka.nodes[fault.target % len(site.kafka.nodes)]
     node.kill()
-    undo.callback(node.launch)
+
+    def start() -> None:  # the outage lasts until it answers
+        node.launch()
+        node.wait_ready(BROKER_S)
+
+    undo.callback(start)
 
 
 def _broker_stopped(fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
