@@ -69,7 +69,7 @@ def _criterion_fault(c: dict[str, Any]) -> str:
     if limit and "times the mean" not in rule and limit not in map(float, re.findall(r"\d+(?:\.\d+)?", words)):
         return f"limit {limit:g} is not in the rule {rule!r}"
     if re.search(MEASURES[c["measure"]].get("limit", "^$"), rule):
-        beyond = (c["value"] - limit) * (1 if re.search(r"under|up to [\d.]+ bpm", rule) else -1)
+        beyond = (c["value"] - limit) * (1 if re.search(r"under|slower|up to [\d.]+ bpm", rule) else -1)
     accuracy = c["criterion"].get("accuracy") or MEASURES[c["measure"]].get("accuracy", 1.0)
     return f"{c['value']:.4g} does not meet the limit {limit:g} of {rule!r}" if beyond > accuracy + 0.01 else ""
 
