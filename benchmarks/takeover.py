@@ -5,7 +5,7 @@ onsets before, inside and after it. Measured: onset to the alert as a station re
 those inside a takeover (from 6 s before the monitor ends to 10 s after), and the time from the assignment of the
 partitions to the last of them being live.
 
-    python -m benchmarks.takeover [--beds 16] [--rounds 12] [--seed 0] [--write]
+    python -m benchmarks.takeover [--beds 16] [--rounds 12] [--seed 0] [--two-leads] [--write]
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Takeovers:
     rounds: int = 0
 
 
-def measure(kafka: Path, beds: int, rounds: int, seed: int) -> dict[str, Takeovers]:
+def measure(
+    kafka: Path, beds: int, rounds: int, seed: int, leads: tuple[str, ...], fs_hz: float
+) -> dict[str, Takeovers]:
     """Takeovers of killed and of stopped monitors."""
     found = {"SIGKILL": Takeovers(), "SIGSTOP": Takeovers()}
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder), kafka) as site:
@@ -58,7 +60,7 @@ def measure(kafka: Path, beds: int, rounds: int, seed: int) -> dict[str, Takeove
             kind = "kill monitor" if number == "SIGKILL" else "stop monitor"
             known = _restores(Path(folder))
             fault = Fault(kind, at_s, length_s, int(rng.integers(0, 2)))
-            outcome = run(seed + k, site, faults=[fault], beds=beds, seconds=SECONDS, leads=STANDARD_12, fs_hz=500.0)
+            outcome = run(seed + k, site, faults=[fault], beds=beds, seconds=SECONDS, leads=leads, fs_hz=fs_hz)
             takeovers, happened = found[number], outcome.faults[0]
             takeovers.rounds += 1
             takeovers.violations += outcome.findings.violations
@@ -77,11 +79,11 @@ def _restores(folder: Path) -> Counter[float]:
     return Counter(float(x) for x in RESTORED.findall(text))
 
 
-def table(found: dict[str, Takeovers], beds: int) -> str:
+def table(found: dict[str, Takeovers], beds: int, leads: int, fs_hz: float) -> str:
     """The table, as Markdown."""
     lines = [
-        f"{beds} beds, 12 leads at 500 Hz, 1-s messages; Apache Kafka, one node; two monitors, two publishers; "
-        f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}.",
+        f"{beds} beds, {leads} leads at {fs_hz:g} Hz, 1-s messages; Apache Kafka, one node; two monitors, "
+        f"two publishers; {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}.",
         "",
         "| monitor | takeovers | onsets | p50, s | p99, s | longest, s | onsets inside | p50, s | p99, s | longest, s "
         "| restore p50, s | longest, s | violations |",
@@ -103,10 +105,15 @@ if __name__ == "__main__":
     parser.add_argument("--beds", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--two-leads", action="store_true", help="II and V1 at 250 Hz, for many beds on a small machine"
+    )
     parser.add_argument("--write", action="store_true", help=f"append to {TABLE.name}")
     arguments = parser.parse_args()
     home = Path(os.environ.get("GEM_BEDSIDE_TEST_KAFKA_HOME", ROOT.parent / "shared" / "kafka")).resolve()
-    text = table(measure(home, arguments.beds, arguments.rounds, arguments.seed), arguments.beds)
+    leads, fs_hz = (("II", "V1"), 250.0) if arguments.two_leads else (STANDARD_12, 500.0)
+    found = measure(home, arguments.beds, arguments.rounds, arguments.seed, leads, fs_hz)
+    text = table(found, arguments.beds, len(leads), fs_hz)
     print(text)
     if arguments.write:
         head = "# Takeover of a stopped monitor\n\nWritten by `python -m benchmarks.takeover --write`.\n"

@@ -21,6 +21,8 @@ class Beacon(Document):
     finished : dict
         Partition of ``ecg.windows`` to the offset after the last finished window: all outputs of the windows before it
         are acknowledged.
+    rejected : dict
+        Partition to offsets of windows on which workers ended twice: nobody may take them.
     """
 
     schema_: int = Field(default=1, alias="schema")
@@ -28,3 +30,4 @@ class Beacon(Document):
     member: str
     generation: int = -1
     finished: dict[int, int] = {}
+    rejected: dict[int, list[int]] = {}

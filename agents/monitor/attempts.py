@@ -104,6 +104,11 @@ class Attempts:
         if state is not None:
             state.offset = max(state.offset, offset)
 
+    def rejected(self, topic: str, partition: int) -> list[int]:
+        """Offsets that are dead-lettered because workers ended twice on them."""
+        state = self._partitions.get((topic, partition))
+        return [] if state is None else state.rejected[-REJECTED_KEPT:]
+
     def marked(self, message: Incoming) -> Incoming:
         """The message, or one with the reason in its headers where it is rejected."""
         state = self._partitions.get((message.topic, message.partition))

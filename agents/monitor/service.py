@@ -51,7 +51,7 @@ class Monitor(Worker):
         self.encoder.found = self._on_encoder_result
         self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.hold, self._offer)
         self.state_replay = StateReplay(settings)
-        self.standby = Standby(settings, clock, self.beacons.finished, lambda: self.lag_s, StateReplay(settings))
+        self.standby = Standby(settings, clock, self.beacons, lambda: self.lag_s, StateReplay(settings))
         self.commits = MetadataCommits(self.app)
         self.attempts = Attempts(self.commits.commit)
         self._assignment = asyncio.Event()  # between a revocation and the next assignment it is not set
@@ -103,6 +103,10 @@ class Monitor(Worker):
     def finished_windows(self) -> Mapping[int, int]:
         """The offset after the last finished window of each restored partition."""
         return {n: p.next_offset for n, p in self.processors.items() if p.restored}
+
+    def rejected_windows(self) -> Mapping[int, list[int]]:
+        """Offsets of windows on which workers ended twice, by partition."""
+        return {n: found for n in list(self.processors) if (found := self.attempts.rejected(self.topics.windows, n))}
 
     def measure(self) -> None:
         """Set the gauges; called once a second."""

@@ -15,7 +15,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -114,6 +114,16 @@ class Replica:
         return self.next_offset >= 0
 
 
+class Holders(Protocol):
+    """What is known of the workers that hold partitions (`agents.worker.beacons.Beacons`)."""
+
+    def finished(self, partition: int) -> int:
+        """The offset after the last finished window; -1 where it is not known."""
+
+    def rejected(self, partition: int) -> frozenset[int]:
+        """Offsets of windows on which workers ended twice."""
+
+
 class Standby:
     """The replicas of a monitor.
 
@@ -121,8 +131,8 @@ class Standby:
     ----------
     settings, clock
         Of the worker.
-    finished : callable
-        The offset after the last window that the holder of a partition has finished; -1: not known.
+    holders : Holders
+        What the holders of the partitions have finished and rejected.
     lag_s : callable
         Lag of the partitions that this worker holds, seconds.
     state_replay : StateReplay
@@ -133,7 +143,7 @@ class Standby:
         self,
         settings: Settings,
         clock: Clock,
-        finished: Callable[[int], int],
+        holders: Holders,
         lag_s: Callable[[], float],
         state_replay: StateReplay,
     ) -> None:
@@ -141,17 +151,18 @@ class Standby:
         self._clock = clock
         self._topics = Topics(settings.topic_prefix, settings.partitions)
         self._messages = MessageReader(settings)
-        self._finished = finished
+        self._finished = holders.finished
+        self._rejected = holders.rejected
         self._lag_s = lag_s
         self._state_replay = state_replay
-        self._replicas: dict[int, Replica] = {}
+        self.replicas: dict[int, Replica] = {}
         self._following: tuple[int, ...] = ()  # placed replicas that the consumer is assigned to
         self.encoder: EncoderInfo | None = None
         self.hurry = False  # before this worker has joined its group it has nothing else to do
 
     def watch(self, numbers: Collection[int]) -> None:
         """Keep replicas of these partitions, and of no others."""
-        self._replicas = {n: self._replicas.get(n) or self.replica(n) for n in sorted(numbers)}
+        self.replicas = {n: self.replicas.get(n) or self.replica(n) for n in sorted(numbers)}
 
     def replica(self, number: int) -> Replica:
         """A new replica."""
@@ -162,18 +173,18 @@ class Standby:
 
     def take(self, number: int) -> Replica | None:
         """The replica of a partition that this worker holds from now on; None where there is no usable one."""
-        replica = self._replicas.pop(number, None)
+        replica = self.replicas.pop(number, None)
         return replica if replica is not None and replica.placed else None
 
     @property
     def behind(self) -> int:
         """Windows that the holders have finished and the replicas have not taken."""
-        return sum(replica.behind for replica in self._replicas.values())
+        return sum(replica.behind for replica in self.replicas.values())
 
     @property
     def ready(self) -> bool:
         """Every replica has caught up with the holder of its partition."""
-        return all(r.placed and self._finished(r.number) <= r.next_offset for r in self._replicas.values())
+        return all(r.placed and self._finished(r.number) <= r.next_offset for r in self.replicas.values())
 
     async def keep_following(self) -> None:
         """Runs for as long as the worker does; while Kafka does not answer the replicas stay as they are."""
@@ -189,13 +200,13 @@ class Standby:
 
     async def _follow(self, consumer: Any) -> None:
         await self._place_new()
-        if self._following != tuple(n for n, r in self._replicas.items() if r.placed):
+        if self._following != tuple(n for n, r in self.replicas.items() if r.placed):
             self._assign(consumer)
         if not self._following:
             await asyncio.sleep(IDLE_S)
             return
         for at, records in (await consumer.getmany(timeout_ms=READ_MS, max_records=RECORDS)).items():
-            replica = self._replicas.get(at.partition)
+            replica = self.replicas.get(at.partition)
             if replica is None:
                 continue
             if at.topic == self._topics.windows:
@@ -204,26 +215,26 @@ class Standby:
                 for record in map(incoming, records):
                     replica.take_document(record)
         for number in self._following:
-            if (replica := self._replicas.get(number)) is not None:
-                await self._advance(replica)
+            if (replica := self.replicas.get(number)) is not None:
+                await self.advance(replica)
                 self._bound(consumer, replica)
 
     async def _place_new(self) -> None:
         """Decide with which window each new replica begins."""
-        new = [r for r in self._replicas.values() if not r.placed and self._finished(r.number) >= 0]
+        new = [r for r in self.replicas.values() if not r.placed and self._finished(r.number) >= 0]
         if not new:
             return
         async with plain_consumer(self._settings) as consumer:
             for replica in new:
                 beds = len(await read_beds(consumer, self._topics.beds, replica.number, replica.documents))
-                seconds = self._state_replay.seconds(max(1, beds) * len(self._replicas))
+                seconds = self._state_replay.seconds(max(1, beds) * len(self.replicas))
                 finished = self._finished(replica.number)
                 offset = await offset_before(consumer, self._topics.windows, replica.number, finished, seconds)
                 replica.next_offset = offset
 
     def _assign(self, consumer: Any) -> None:
         """Read the logs of the placed replicas, each from where it stands."""
-        placed = {n: r for n, r in self._replicas.items() if r.placed}
+        placed = {n: r for n, r in self.replicas.items() if r.placed}
         consumer.assign([TopicPartition(t, n) for n in placed for t in (self._topics.windows, self._topics.beds)])
         for number, replica in placed.items():
             replica.queue.clear()
@@ -242,16 +253,19 @@ class Standby:
             consumer.resume(at)
             replica.paused = False
 
-    async def _advance(self, replica: Replica) -> None:
+    async def advance(self, replica: Replica) -> None:
         """Take the windows that the holder has finished."""
         loop = asyncio.get_running_loop()
         while replica.queue and replica.queue[0].offset < self._finished(replica.number):
-            if self._replicas.get(replica.number) is not replica:
+            if self.replicas.get(replica.number) is not replica:
                 return  # this worker holds the partition by now
             if self._lag_s() > LAG_S:
                 await asyncio.sleep(WAIT_S)
             message, began = replica.queue.popleft(), loop.time()
-            replica.take_window(message)
+            if message.offset in self._rejected(replica.number):
+                replica.next_offset = message.offset + 1
+            else:
+                replica.take_window(message)
             replica.behind = max(0, self._finished(replica.number) - replica.next_offset)
             behind = replica.behind > len(replica.beds)
             await asyncio.sleep(loop.time() - began if behind and not self.hurry else 0)

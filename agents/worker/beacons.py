@@ -74,8 +74,10 @@ class Beacons:
         self._started = False
         self._own: set[str] = set()  # ids of this process: it has another one after each time it left the group
         self._finished: dict[int, int] = {}  # of this worker
+        self._rejected: dict[int, list[int]] = {}
         self._turned_s = time.monotonic()  # when its loop said so
         self._finished_by_group: dict[int, tuple[int, int]] = {}  # partition: generation, offset
+        self._rejected_by_group: dict[int, frozenset[int]] = {}
         self._generation = -1  # the newest one of the group
         self._heard_s = -1e9  # monotonic: the last beacon of a peer
         self._read = threading.Event()  # the beacons that were there at the start
@@ -97,9 +99,12 @@ class Beacons:
         """Send no more beacons."""
         self._stop.set()
 
-    async def keep_turning(self, finished: Callable[[], Mapping[int, int]]) -> None:
+    async def keep_turning(
+        self, finished: Callable[[], Mapping[int, int]], rejected: Callable[[], Mapping[int, list[int]]]
+    ) -> None:
         """Show that the loop turns, and what it has finished; runs for as long as the worker does."""
         while True:
+            self._rejected = {partition: list(offsets) for partition, offsets in rejected().items()}
             self._finished, self._turned_s = dict(finished()), time.monotonic()
             await asyncio.sleep(self._settings.stopped_after_s / BEACONS / 2)
 
@@ -111,6 +116,10 @@ class Beacons:
     def finished(self, partition: int) -> int:
         """The offset below which the group has finished all windows of a partition; -1 where nobody said so."""
         return self._finished_by_group.get(partition, (-1, -1))[1]
+
+    def rejected(self, partition: int) -> frozenset[int]:
+        """Offsets of windows of a partition on which workers ended twice, as far as known."""
+        return self._rejected_by_group.get(partition, frozenset())
 
     async def held_by_others(self, generation: int) -> bool:
         """A peer holds its partitions in a newer generation than this one: waits for its beacons, for a second."""
@@ -194,6 +203,8 @@ class Beacons:
             return []
         own = beacon.member in self._own
         self._generation = max(self._generation, beacon.generation)
+        for partition, offsets in beacon.rejected.items():  # first: a standby goes on up to what is finished
+            self._rejected_by_group[partition] = self.rejected(partition) | frozenset(offsets)
         for partition, offset in beacon.finished.items():
             known = self._finished_by_group.get(partition, (-1, -1))
             self._finished_by_group[partition] = max(known, (beacon.generation, offset))
@@ -209,7 +220,9 @@ class Beacons:
             return None
         self._own.add(member)
         generation = int(getattr(self._app, "consumer_generation_id", -1))
-        return Beacon(group=self._group, member=member, generation=generation, finished=self._finished)
+        return Beacon(
+            group=self._group, member=member, generation=generation, finished=self._finished, rejected=self._rejected
+        )
 
     async def _remove(self, consumer: Any, peer: str) -> None:
         """Send the request of a stopped peer to leave the group; Kafka knows nothing of one that was removed."""

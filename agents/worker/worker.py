@@ -67,7 +67,7 @@ class Worker:
         """Start the sender, the app and the periodic tasks."""
         await self.sender.start()
         self.beacons.start()
-        self.run_forever(self.beacons.keep_turning(self.finished_windows), "the beacons")
+        self.run_forever(self.beacons.keep_turning(self.finished_windows, self.rejected_windows), "the beacons")
         await self.prepare_to_join()
         await self.app.start()
         self.beacons.joined()
@@ -91,6 +91,10 @@ class Worker:
 
     def finished_windows(self) -> Mapping[int, int]:
         """The offset after the last finished window of each partition, for the beacons."""
+        return {}
+
+    def rejected_windows(self) -> Mapping[int, list[int]]:
+        """Offsets of windows on which workers ended twice, by partition, for the beacons."""
         return {}
 
     def fail(self, error: BaseException) -> None:

@@ -9,9 +9,22 @@ from tests.agents.monitor.memory_log import SETTINGS, TOPICS, MemoryLog, Partiti
 from tests.agents.signals import T0_NS, S, ecg, messages
 
 
+class Holder:
+    """Another worker, which has finished the windows before an offset and rejected some."""
+
+    def __init__(self, stop: int, *rejected: int) -> None:
+        self._stop, self._rejected = stop, frozenset(rejected)
+
+    def finished(self, partition: int) -> int:
+        return self._stop
+
+    def rejected(self, partition: int) -> frozenset[int]:
+        return self._rejected
+
+
 def replica_of(partition: PartitionUnderTest, stop: int) -> Replica:
     """The replica of another worker, at the window before offset ``stop``."""
-    standby = Standby(SETTINGS, partition.clock, lambda number: stop, lambda: 0.0, StateReplay(SETTINGS))
+    standby = Standby(SETTINGS, partition.clock, Holder(stop), lambda: 0.0, StateReplay(SETTINGS))
     replica = standby.replica(0)
     for offset, message in enumerate(m for m in partition.sender.sent if m.topic == TOPICS.beds):
         replica.take_document(Incoming(TOPICS.beds, 0, offset, T0_NS, message.key.encode(), message.value))
@@ -83,6 +96,21 @@ async def test_a_standby_follows_the_limits_that_a_person_sets() -> None:
     replica.take_document(Incoming(TOPICS.beds, 0, 100, T0_NS, b"icu-3/07", old.to_json()))
     replica.take_window(log.windows[11])
     assert replica.beds["icu-3/07"].live.limits["BRADY"].rate == 41, "a worker that lost its partition changes nothing"
+
+
+async def test_a_standby_takes_no_window_that_its_holder_has_not_finished_or_that_ended_workers() -> None:
+    log = MemoryLog()
+    log.append(messages(ecg(20)))
+    partition = PartitionUnderTest(log)
+    standby = Standby(SETTINGS, partition.clock, Holder(12, 5, 6), lambda: 0.0, StateReplay(SETTINGS))
+    standby.watch([0])
+    replica = standby.replicas[0]
+    replica.next_offset = 0
+    taken = []
+    replica.take_window = lambda message: taken.append(message.offset)  # type: ignore[method-assign]
+    replica.queue.extend(log.windows)
+    await standby.advance(replica)
+    assert taken == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11], "5 and 6 would end this worker as well"
 
 
 def broken() -> None:
