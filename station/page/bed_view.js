@@ -6,6 +6,7 @@ import { byId, element } from "./element.js";
 import { getJson } from "./http.js";
 import { clockTime, countdown, stateLabel } from "./labels.js";
 import { limitsForm } from "./limits_form.js";
+import { may } from "./login.js";
 import { finding } from "./measures.js";
 import { serverClock } from "./server_clock.js";
 import { Trace } from "./trace.js";
@@ -121,7 +122,7 @@ export class BedView {
       Object.keys(args).length && this.handlers.actions.submit("limits", doc, args, `limits of ${this.bed.name}`);
     this.limits.replaceChildren(
       this.table
-        ? limitsForm(this.table, doc.limits ?? {}, sent)
+        ? limitsForm(this.table, doc.limits ?? {}, may("admin", doc.unit) ? sent : null)
         : element("p", { class: "quiet" }, "Limits cannot be set at this station."),
     );
     this.changes.replaceChildren(

@@ -4,18 +4,19 @@ import { element } from "./element.js";
 
 const PART_WORDS = { seconds: "s", rate: "a minute", beats: "beats", mv: "mV", ms: "ms" };
 
-// table: of /api/limits; limits: of the bed document; save(args) sends the changes
+// table: of /api/limits; limits: of the bed document; save(args) sends the changes, null where the person may not
 export function limitsForm(table, limits, save) {
   const rows = Object.entries(table)
     .filter(([, rule]) => Object.keys(rule.bounds).length || !rule.lethal)
     .map(([code, rule]) => row(code, rule, limits[code] ?? {}));
-  const send = element("button", { type: "submit", class: "ack" }, "Send changes");
+  const send = save
+    ? element("button", { type: "submit", class: "ack" }, "Send changes")
+    : element("p", { class: "quiet" }, "Limits are changed by people with the role admin.");
   const attributes = {
     class: "limits",
     onsubmit: (event) => {
       event.preventDefault();
-      if (!event.target.reportValidity()) return;
-      save(changes(event.target, limits));
+      if (save && event.target.reportValidity()) save(changes(event.target, limits));
     },
   };
   return element(

@@ -10,8 +10,8 @@ import { Display } from "./display.js";
 import { byId, element } from "./element.js";
 import { Feed } from "./feed.js";
 import { HistoryView } from "./history_view.js";
-import { getJson } from "./http.js";
 import { addShortcuts } from "./keyboard.js";
+import { loggedIn } from "./login.js";
 import { keepWho, NurseActions, person } from "./nurse_action.js";
 import { PendingActions } from "./pending_actions.js";
 import { PinnedRow } from "./pinned_row.js";
@@ -282,10 +282,7 @@ onView(() => {
   showView();
   if (currentView() === HISTORY) historyView.show();
 });
-getJson("api/session").then(
-  ({ user }) => keepWho(user),
-  () => keepWho(null),
-);
+loggedIn().then(keepWho, () => keepWho(null));
 display.apply();
 signs.drawSound();
 showView();

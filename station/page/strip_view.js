@@ -71,6 +71,7 @@ export class StripView {
     dataset.span = this.marked.map((citation) => `${citation.start_sample}-${citation.end_sample}`).join(" ");
     dataset.leads = this.marked.map((citation) => citation.leads.join(",")).join(" ");
     dataset.layout = this.scene?.layout ?? "";
+    dataset.gain = this.scene?.gain ?? "";
   }
 
   sceneOf(alert, strip) {

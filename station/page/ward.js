@@ -22,7 +22,7 @@ export class Ward {
     this.sites = doc.sites ?? [];
     const known = new Set(this.alerts.byId.keys());
     const missed = since
-      ? doc.alerts.filter((alert) => isOff(alert) && alert.sounded && !known.has(alert.id) && alert.onset > since)
+      ? doc.alerts.filter((alert) => isOff(alert) && alert.sounded && !known.has(alert.id) && alert.published > since)
       : [];
     this.alerts.replace(doc.alerts, fetched);
     this.screen.unreadable.clear();

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import redis
 
 from tests.station.browser import until
@@ -13,9 +15,15 @@ from tests.station.ward import BED, NASTY, WardInRedis
 ACKNOWLEDGED = {"at": "2026-11-22T22:11:00Z", "by": "rn-12"}
 
 
+@pytest.fixture
+def ward(ward: WardInRedis) -> Iterator[WardInRedis]:
+    """Every bed that a test publishes has vitals each second."""
+    with ward.vitals_every_second(ward.known):
+        yield ward
+
+
 def _open(page: Any, ward: WardInRedis, *, silent: bool = False) -> None:
     ward.bed()
-    ward.vitals(72.4)
     ward.strip()
     ward.alert()
     page.locator(".alert[data-code=ASYSTOLE]").wait_for()
@@ -32,9 +40,8 @@ def _inbox(ward: WardInRedis) -> list[dict[str, Any]]:
 def test_an_alert_appears_flashes_in_its_colour_and_stays_text(page: Any, ward: WardInRedis) -> None:
     # Given a bed without an alarm on the screen
     ward.bed()
-    ward.vitals(72.4)
     page.locator(f'.bed[data-bed="{BED}"]').wait_for()
-    assert page.locator(".bed .hr").inner_text() == "72"
+    until(page, "document.querySelector('.bed .hr').textContent === '72'")
     # When an asystole is published
     ward.strip()
     ward.alert()

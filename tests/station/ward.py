@@ -127,6 +127,7 @@ class WardInRedis:
         self.url, self.site = url, site
         self.keys = Keys(site)
         self._offset = count()
+        self.known: list[str] = []  # bed streams, as their documents are published
         self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=11)
 
     def bed(self, bed_stream: str = BED, **changes: object) -> Bed:
@@ -134,6 +135,8 @@ class WardInRedis:
         unit, bed = bed_stream.split("/")
         doc = {"bed_stream": bed_stream, "unit": unit, "bed": bed, "patient": "p-81f3", "since": self.start}
         document = Bed.model_validate(doc | changes)
+        if bed_stream not in self.known:
+            self.known.append(bed_stream)
         self.publish(bed_entry(self.keys, document, "ecg.beds/0", next(self._offset), 1))
         return document
 
@@ -174,7 +177,7 @@ class WardInRedis:
             while not ended.wait(max(0.0, due_s - time.monotonic())):
                 due_s += 1.0
                 with suppress(RedisError, OSError):
-                    self.vitals(beds=beds)
+                    self.vitals(beds=tuple(beds))
 
         with ThreadPoolExecutor(1) as thread:
             publishing = thread.submit(publish)
@@ -192,6 +195,10 @@ class WardInRedis:
         """Publish an alert of another code, whose onset was ``s_ago`` seconds before the ward's start."""
         onset = self.start - timedelta(seconds=s_ago)
         return self.publish_alert(other_alert(code, title, priority, onset, **changes))  # type: ignore[arg-type]
+
+    def change(self, alert: Alert, **changes: object) -> Alert:
+        """Publish the next version of an alert."""
+        return self.publish_alert(Alert.model_validate(alert.model_dump() | {"version": alert.version + 1} | changes))
 
     def publish_alert(self, alert: Alert) -> Alert:
         self.publish(alert_entry(self.keys, alert, "ecg.alerts/0", next(self._offset), 1))
