@@ -132,7 +132,7 @@ def new_page(chromium: Any, station: Station) -> Iterator[Callable[..., Any]]:
                 context = chromium.new_context(**{"viewport": DESK, "color_scheme": "dark", **options})
                 opened.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(60_000)
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.goto(f"{station.url}{path}")
             return page

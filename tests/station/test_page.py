@@ -68,13 +68,13 @@ def test_the_interpretation_arrives_under_the_alert_and_citations_are_marked_on_
     page: Any, ward: WardInRedis
 ) -> None:
     _open(page, ward)
-    page.locator(".alert .head").click()
+    page.locator(".alert[data-code=ASYSTOLE] .head").click()
     # When the interpretation follows as version 2
     ward.alert(2)
     text = page.locator("#reader-text .text")
     text.wait_for()
     # Then it stands under the same alert; the contradicted finding is only counted, the citations are buttons
-    assert page.locator(".alert").count() == 1
+    assert page.locator(".alert[data-code=ASYSTOLE]").count() == 1
     assert page.locator("#reader-text .claim").all_inner_texts() == ["stops for 6.80 s", "PR 212 ms"]
     assert "elevated" not in text.inner_text()
     assert "1 contradicted and left out" in page.locator("#reader-text").inner_text()
@@ -117,7 +117,7 @@ def test_hovering_a_measurement_marks_its_interval_and_the_interval_its_measurem
 ) -> None:
     _open(page, ward)
     ward.alert(2)
-    page.locator(".alert .head").click()
+    page.locator(".alert[data-code=ASYSTOLE] .head").click()
     page.locator("#strip-canvas[data-strip='true']").wait_for()
     # When the pointer is on a measurement, then its interval is marked as long as it stays
     page.locator(".citations .cite[data-n='2']").hover()
@@ -132,7 +132,7 @@ def test_hovering_a_measurement_marks_its_interval_and_the_interval_its_measurem
 
 def test_calipers_measure_interval_and_rate(page: Any, ward: WardInRedis) -> None:
     _open(page, ward)
-    page.locator(".alert .head").click()
+    page.locator(".alert[data-code=ASYSTOLE] .head").click()
     page.locator("#strip-canvas[data-strip='true']").wait_for()
     box = page.locator("#strip-canvas").bounding_box()
     mm = box["width"] / 266
@@ -167,31 +167,31 @@ def _pixels(page: Any) -> str:
 def test_an_acknowledgement_is_sent_and_then_holds(page: Any, ward: WardInRedis) -> None:
     _open(page, ward)
     # Given an empty ID, the page asks for it, and nothing is sent
-    page.locator(".alert .ack").click()
+    page.locator(".alert[data-code=ASYSTOLE] .ack").click()
     assert "Enter your ID" in page.locator("#toast").inner_text()
     assert _inbox(ward) == []
     # When the nurse enters it, and acknowledges with the keyboard
     page.fill("#who", "rn-12")
-    page.locator(".alert .head").click()
+    page.locator(".alert[data-code=ASYSTOLE] .head").click()
     page.keyboard.press("a")
     # Then the page says that it is sent, not that it holds
     until(page, "document.getElementById('toast').textContent.startsWith('Sent')")
-    page.locator(".alert .pending", has_text="waiting for the monitor").wait_for()
+    page.locator(".alert[data-code=ASYSTOLE] .pending", has_text="waiting for the monitor").wait_for()
     (action,) = _inbox(ward)
     assert (action["action"], action["by"], action["bed_stream"]) == ("acknowledge", "rn-12", BED)
-    assert page.locator(".alert .head").get_attribute("data-flash") == "true"
+    assert page.locator(".alert[data-code=ASYSTOLE] .head").get_attribute("data-flash") == "true"
     # When the monitor has applied it, then it holds, nothing flashes, and the alert names the nurse
     first = {"at": action["at"], "by": "rn-12"}
     alert = ward.alert(2, state="acknowledged", sounding=False, acknowledged=first)
     assert action["alert_id"] == alert.id
     until(page, "document.getElementById('toast').textContent.startsWith('Acknowledgement holds')")
-    assert "acknowledged by rn-12" in page.locator(".alert .head").inner_text()
-    assert page.locator(".alert .head").get_attribute("data-flash") == "false"
+    assert "acknowledged by rn-12" in page.locator(".alert[data-code=ASYSTOLE] .head").inner_text()
+    assert page.locator(".alert[data-code=ASYSTOLE] .head").get_attribute("data-flash") == "false"
     assert "✓ rn-12" in page.locator(".bed .banner").inner_text()
     # When the condition is over, then it still says who acknowledged
     ward.alert(3, state="off", phase="end", sounding=False, acknowledged=first)
     page.locator(".alert[data-state=off]").wait_for()
-    assert "ended, acknowledged by rn-12" in page.locator(".alert .head").inner_text()
+    assert "ended, acknowledged by rn-12" in page.locator(".alert[data-code=ASYSTOLE] .head").inner_text()
 
 
 def test_the_second_of_two_stations_is_told_who_was_first(new_page: Any, ward: WardInRedis) -> None:
@@ -202,7 +202,7 @@ def test_the_second_of_two_stations_is_told_who_was_first(new_page: Any, ward: W
         page.fill("#who", who)
     # When both acknowledge it, and the monitor takes the first
     for page in pages:
-        page.locator(".alert .ack").click()
+        page.locator(".alert[data-code=ASYSTOLE] .ack").click()
         until(page, "document.getElementById('toast').textContent.startsWith('Sent')")
     first = _inbox(ward)[0]
     ward.alert(2, state="acknowledged", sounding=False, acknowledged={"at": first["at"], "by": first["by"]})
@@ -210,15 +210,15 @@ def test_the_second_of_two_stations_is_told_who_was_first(new_page: Any, ward: W
     until(pages[0], "document.getElementById('toast').textContent.startsWith('Acknowledgement holds')")
     until(pages[1], "document.getElementById('toast').textContent.startsWith('rn-12 was first')")
     for page in pages:
-        assert "acknowledged by rn-12" in page.locator(".alert .head").inner_text()
+        assert "acknowledged by rn-12" in page.locator(".alert[data-code=ASYSTOLE] .head").inner_text()
 
 
 def test_an_action_that_the_monitor_does_not_answer_is_said_to_be_unconfirmed(page: Any, ward: WardInRedis) -> None:
     _open(page, ward)
     page.fill("#who", "rn-12")
-    page.locator(".alert .ack").click()
+    page.locator(".alert[data-code=ASYSTOLE] .ack").click()
     until(page, "document.getElementById('toast').textContent.startsWith('Not confirmed')", 12)
-    assert "Not confirmed" in page.locator(".alert .pending").inner_text()
+    assert "Not confirmed" in page.locator(".alert[data-code=ASYSTOLE] .pending").inner_text()
 
 
 def test_a_screen_without_sound_says_so_over_its_full_width_until_a_click(page: Any, ward: WardInRedis) -> None:
@@ -263,16 +263,16 @@ def test_escape_ends_the_selection_and_a_key_acts_on_nothing_after_it(page: Any,
     # Given a nurse who has selected an alert, and its strip
     _open(page, ward)
     page.fill("#who", "rn-12")
-    page.locator(".alert .head").click()
+    page.locator(".alert[data-code=ASYSTOLE] .head").click()
     page.locator("#strip-canvas[data-strip='true']").wait_for()
-    assert page.locator(".alert").get_attribute("aria-current") == "true"
+    assert page.locator(".alert[data-code=ASYSTOLE]").get_attribute("aria-current") == "true"
     # When Escape is pressed, and then the key that acknowledges the selected alert
     page.keyboard.press("Escape")
     page.keyboard.press("a")
     # Then the reader is closed, nothing is selected, and no action was sent
     assert page.locator("#reader").is_hidden()
-    assert page.locator(".alert").get_attribute("aria-current") is None
-    page.locator(".alert .silence").click()  # an action that follows is the first one in the inbox
+    assert page.locator(".alert[data-code=ASYSTOLE]").get_attribute("aria-current") is None
+    page.locator(".alert[data-code=ASYSTOLE] .silence").click()  # an action that follows is the first one in the inbox
     until(page, "document.getElementById('toast').textContent.startsWith('Sent: audio')")
     assert [action["action"] for action in _inbox(ward)] == ["silence"]
 
@@ -280,21 +280,21 @@ def test_escape_ends_the_selection_and_a_key_acts_on_nothing_after_it(page: Any,
 def test_j_and_k_move_the_selection_and_a_digit_marks_a_citation(page: Any, ward: WardInRedis) -> None:
     _open(page, ward)
     ward.alert(2)
-    page.locator(".alert .text").wait_for()
+    page.locator(".alert[data-code=ASYSTOLE] .text").wait_for()
     page.keyboard.press("j")
-    assert page.locator(".alert").get_attribute("aria-current") == "true"
+    assert page.locator(".alert[data-code=ASYSTOLE]").get_attribute("aria-current") == "true"
     page.keyboard.press("2")
     page.locator("#strip-canvas[data-span='800-2500 547-600']").wait_for()
     # When the same alert is selected again, the selection stays, with the alarm's own finding
     page.keyboard.press("k")
     page.locator("#strip-canvas[data-span='800-2500']").wait_for()
-    assert page.locator(".alert").get_attribute("aria-current") == "true"
+    assert page.locator(".alert[data-code=ASYSTOLE]").get_attribute("aria-current") == "true"
 
 
 def test_an_audio_pause_counts_down_by_the_servers_clock(page: Any, ward: WardInRedis) -> None:
     _open(page, ward)
     page.fill("#who", "rn-12")
-    page.locator(".alert .silence").click()
+    page.locator(".alert[data-code=ASYSTOLE] .silence").click()
     until(page, "document.getElementById('toast').textContent.startsWith('Sent: audio')")
     (action,) = _inbox(ward)
     # When the monitor has applied it

@@ -174,7 +174,7 @@ def test_with_reduced_motion_nothing_flashes(new_page: Callable[..., Any], ward:
     page = new_page(reduced_motion="reduce")
     ward.bed()
     ward.alert()
-    head = page.locator(".alert .head")
+    head = page.locator(".alert[data-code=ASYSTOLE] .head")
     head.wait_for()
     assert head.evaluate("x => getComputedStyle(x).animationName") == "none"
     assert head.evaluate("x => getComputedStyle(x).boxShadow") != "none"
@@ -189,11 +189,11 @@ def test_a_phone_has_one_column_and_targets_for_a_finger(new_page: Callable[...,
     page.locator("#silent-on").click()
     page.locator("#silent").wait_for(state="hidden")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.locator(".alert .head").click()
+    page.locator(".alert[data-code=ASYSTOLE] .head").click()
     page.locator("#reader-text .cite").first.wait_for()
     box = page.locator("#reader-text .cite").first.bounding_box()
     assert min(box["width"], box["height"]) >= 24  # WCAG 2.2, target size
-    assert page.locator(".alert .ack").first.evaluate("x => x.getBoundingClientRect().height") >= 44
+    assert page.locator(".alert[data-code=ASYSTOLE] .ack").first.evaluate("x => x.getBoundingClientRect().height") >= 44
 
 
 def test_twelve_leads_are_a_page_and_a_cited_interval_outside_it_gets_rows(page: Any, ward: WardInRedis) -> None:
@@ -202,7 +202,7 @@ def test_twelve_leads_are_a_page_and_a_cited_interval_outside_it_gets_rows(page:
     ward.strip(alert, strip_of_twelve())
     page.locator(".alert[data-code=ASYSTOLE]").wait_for()
     _away(page)
-    page.locator(".alert .head").click()
+    page.locator(".alert[data-code=ASYSTOLE] .head").click()
     # Given the alarm's own finding, on leads II and V1 over 6.8 s: it is on the rhythm strip of the page
     page.locator("#strip-canvas[data-layout='page']").wait_for()
     # When the layout is changed, then each lead has a row
