@@ -31,7 +31,7 @@ def run_worker(name: str, settings: Settings | None = None) -> int:
     settings = settings or Settings()
     configure_logs(name, settings)
     try:
-        if not _wait_for_kafka(settings):
+        if not _wait_for_kafka(settings, name):
             return 0
     except Exception as error:
         log.error("Kafka at %s cannot be used: %s", settings.kafka, error)
@@ -39,7 +39,7 @@ def run_worker(name: str, settings: Settings | None = None) -> int:
     return asyncio.run(_run(name, settings))
 
 
-def _wait_for_kafka(settings: Settings) -> bool:
+def _wait_for_kafka(settings: Settings, name: str) -> bool:
     """Wait until Kafka has the topics; False where SIGTERM came first. What waiting does not mend is raised.
 
     A worker that ended instead would be started again and again, at growing intervals, and be late when Kafka is back.
@@ -49,7 +49,7 @@ def _wait_for_kafka(settings: Settings) -> bool:
     try:
         while not stopped.is_set():
             try:
-                _check_topics(settings)
+                _check_topics(settings, name)
                 return True
             except (KafkaAway, KafkaError) as error:
                 if is_login_error(error):
@@ -119,11 +119,12 @@ def make_worker(name: str, settings: Settings) -> Worker:
     raise ValueError(f"no worker {name!r}; there are monitor, interpreter, publisher")
 
 
-def _check_topics(settings: Settings) -> None:
-    from streams.site_claim import claim_prefix
+def _check_topics(settings: Settings, name: str) -> None:
+    from streams.site_claim import CLAIMING, claim_prefix
     from streams.topics import Topics, ensure_topics
 
     topics, login = Topics(settings.topic_prefix, settings.partitions), settings.kafka_security.client_options()
     check_login(settings.kafka, settings.kafka_security)
     ensure_topics(settings.kafka, topics, replication=settings.replication, **login)
-    claim_prefix(settings.kafka, topics, settings.site, **login)
+    if name in CLAIMING:
+        claim_prefix(settings.kafka, topics, settings.site, **login)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streams.keys import Keys
-from streams.site_claim import claim_group
+from streams.site_claim import CLAIMING, claim_group
 from streams.topics import Topics
 
 Operation = Literal["Read", "Write", "Describe", "DescribeConfigs", "Create"]
@@ -56,7 +56,7 @@ def kafka_grants(program: str, topics: Topics, site: str) -> list[KafkaGrant]:
     """Everything that a program needs in Kafka.
 
     >>> [g.name for g in kafka_grants("interpreter", Topics(), "main") if g.operation == "Read"]
-    ['ecg.flagged', 'ecg.workers', 'ecg.main-interpreter', 'ecg._site']
+    ['ecg.flagged', 'ecg.workers', 'ecg.main-interpreter']
     """
     t = topics
     reads, writes = {
@@ -73,7 +73,7 @@ def kafka_grants(program: str, topics: Topics, site: str) -> list[KafkaGrant]:
     grants += [KafkaGrant("Write", "topic", name) for name in writes]
     if program in ("monitor", "interpreter", "publisher"):
         grants.append(KafkaGrant("Read", "group", f"{t.prefix}{site}-{program}"))
-    if program != "telemetry":
+    if program in CLAIMING:
         grants.append(KafkaGrant("Read", "group", claim_group(t.prefix)))
     if program == "topics":
         grants.append(KafkaGrant("Create", "topic", t.prefix, prefixed=True))
@@ -93,7 +93,7 @@ def redis_rules(program: str, site: str) -> list[str]:
     kept = (keys.alert("*"), keys.active("*"), keys.strip("*"), keys.bed("*"), keys.beds("*"), keys.units)
     seen = (alerts, *kept, keys.trend("*"))
     read = [f"%R~{key}" for key in seen]
-    commands = ["hello", "ping", "client|setinfo", "client|setname", "select"]
+    commands = ["hello", "ping", "select", "client|setname"]  # not client|setinfo: Redis 7.0 has none
     looks = ["scan", "smembers", "hget", "hgetall", "zrange", "get", "xread", "xrevrange", "xrange"]
     looks += ["hmget", "exists", "xlen", "time"]
     acts = ["multi", "exec", "discard", "xadd"]

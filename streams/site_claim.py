@@ -1,8 +1,9 @@
 """The claim of a topic prefix by one site: two sites with one prefix on one Kafka would write every alert twice.
 
 The claim is the metadata of an offset that the consumer group ``<prefix>_site`` commits on the bed topic: the name of
-the site. No consumer ever joins this group. Workers and ``gem-bedside topics`` claim the prefix when they start, and
-workers every minute; a claim that nobody renews expires with the broker's ``offsets.retention.minutes`` (7 days).
+the site. No consumer ever joins this group. The monitor, the publisher and ``gem-bedside topics`` claim the prefix when
+they start, and the workers every minute (the interpreter may not read the bed topic). A claim that nobody renews
+expires with the broker's ``offsets.retention.minutes`` (7 days).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from kafka.structs import OffsetAndMetadata
 
 from streams.topics import Topics
 
+CLAIMING = ("monitor", "publisher", "topics")  # programs that hold the claim
 RENEW_S = 60.0  # two sites that claim a prefix in one instant both succeed; the first renewal finds it out
 
 

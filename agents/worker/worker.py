@@ -24,6 +24,7 @@ from agents.worker.site_claim import keep_claim
 from streams.alert import Interpretation, InterpretationMessage
 from streams.bed import SYSTEM
 from streams.document import time_of_ns
+from streams.site_claim import CLAIMING
 from streams.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class Worker:
         self.run_forever(self._watch_app(), "the Faust app")
         self.run_forever(self.ends.keep_asking(), "the watch over the logs' ends")
         self.run_forever(self._measure_forever(), "the metrics")
-        self.run_forever(keep_claim(self.settings), "the claim of the topics")
+        if self.name in CLAIMING:
+            self.run_forever(keep_claim(self.settings), "the claim of the topics")
 
     async def stop(self) -> None:
         """Finish what was taken, commit, leave the group."""

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,12 +16,14 @@ import redis
 import redis.asyncio as aioredis
 
 from deploy.doctor import check_redis
-from deploy.local import LocalRedis, LocalServer, free_port
+from deploy.local import LocalRedis
 from streams.access import redis_rules
+from streams.keys import Keys
 from streams.redis_access import RedisAccess
 from streams.tls import TlsFiles
 from tests.certificates import Authority
 from tests.deploy.command import MISSING, gem_bedside
+from tests.secured_redis import SecuredRedis
 from tests.station.conftest import serving
 
 SECRET = "s3cret-of-the-ward"
@@ -157,50 +159,25 @@ async def test_a_rotated_password_is_used_by_the_next_connection(guarded: LocalR
         await waiting.aclose()
 
 
-class TlsRedis(LocalServer):
-    """Debian's redis-server, which has TLS, with a certificate asked of each client."""
-
-    def __init__(self, folder: Path) -> None:
-        binary = shutil.which("redis-server")
-        if binary is None:
-            pytest.skip("no redis-server with TLS on this machine (Debian: apt-get install redis-server)")
-        self.authority = Authority(folder / "authority")
-        own = self.authority.issue("redis")
-        port = free_port()
-        options = {
-            "port": 0, "tls-port": port, "bind": "127.0.0.1", "dir": folder, "save": "", "tls-auth-clients": "yes",
-            "tls-cert-file": own.cert, "tls-key-file": own.key, "tls-ca-cert-file": self.authority.ca,
-        }  # fmt: skip
-        command = [binary, *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
-        super().__init__("redis-tls", command, port, folder)
-        self.client = self.authority.issue("publisher")
-        self.access = RedisAccess(f"rediss://{self.address}/0", tls=self.authority.files(self.client))
-
-    def _answers(self) -> bool:
-        try:
-            with self.access.client(socket_connect_timeout=1) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-
 async def test_redis_is_reached_over_tls_with_a_private_authority(tmp_path: Path) -> None:
-    with TlsRedis(tmp_path) as server:
-        with server.access.client() as client:
-            assert client.set("a", "1")
-        waiting = server.access.async_client()
-        assert await waiting.get("a") == b"1"
+    with SecuredRedis(tmp_path) as server:
+        access = server.access("publisher")
+        key = Keys("main").alerts("icu-3")
+        with access.client() as client:
+            assert client.xadd(key, {"a": "1"})
+        waiting = access.async_client()
+        assert await waiting.xadd(key, {"a": "2"})
         # A client that trusts another authority, and one without a certificate, get nowhere
         foreign = Authority(tmp_path / "foreign")
         for tls in (TlsFiles(foreign.ca, server.client.cert, server.client.key), server.authority.files()):
-            access = RedisAccess(server.access.url, tls=tls)
-            with pytest.raises(redis.exceptions.ConnectionError), access.client() as client:
+            other = replace(access, tls=tls)
+            with pytest.raises(redis.exceptions.ConnectionError), other.client() as client:
                 client.ping()
-            assert not check_redis(_Settings(access)).ok  # type: ignore[arg-type]
+            assert not check_redis(_Settings(other)).ok  # type: ignore[arg-type]
         # And a client goes on when its certificate is replaced and the connection is lost
-        server.client.replace(server.authority.issue("publisher-2"))
-        with server.access.client() as client:
-            client.client_kill_filter(_type="normal", skipme=True)
+        server.client.replace(server.authority.issue("client-2"))
+        with server.admin.client() as admin:
+            admin.client_kill_filter(user="publisher")
         assert await answered(waiting)
         await asyncio.wait_for(waiting.aclose(), 10)
 
