@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from models.ecg import Ecg
@@ -36,6 +35,7 @@ from models.gem.page import people_page, reference_page
 from models.gem.processing import GemProcessor
 from models.gem.request import ModelCard
 from models.leads import STANDARD_12
+from models.networks.onnx_runtime import onnx_runtime
 
 BATCHES = (1, 8, 32)
 NEW_TOKENS = 128
@@ -67,7 +67,7 @@ def encoder_rows() -> list[str]:
             f"| {name}, {config.parameters / 1e6:.1f} M | CPU, 1 thread, fp32, batch {n} | {n / ort_s:.1f} | "
             f"{n / torch_s:.1f} | {torch_s / ort_s:.2f} | {error:.1e} |"
         )
-        if CUDA in onnxruntime.get_available_providers() and torch.cuda.is_available():
+        if CUDA in onnx_runtime().get_available_providers() and torch.cuda.is_available():
             rows.append(_gpu_encoder(name, config))
     return rows
 
@@ -247,7 +247,7 @@ def table() -> str:
 
 `python -m benchmarks.gem --write`, {today}; {platform.machine()}, {os.cpu_count()} cores, load
 {os.getloadavg()[0]:.1f} while measuring (other programs ran); torch {torch.__version__},
-ONNX Runtime {onnxruntime.__version__}. Best of several runs. Times on the CPU are those that one core
+ONNX Runtime {onnx_runtime().__version__}. Best of several runs. Times on the CPU are those that one core
 was busy, so that the other programs do not count.
 {missing}
 ## ECG-CoCa, windows of 12 × 5000 per second

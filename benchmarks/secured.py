@@ -24,7 +24,7 @@ from tests.brokers import START_S
 
 BEDS = ("07", "08")
 SILENT_S = 9.0
-MINUTE_S, ROTATE_S, RESTART_BROKER_S = 60, 600, 1500
+MINUTE_S, ROTATE_S, RESTART_BROKER_S = 60, 600, 900
 
 
 def run(site: SecuredSite, seconds: int) -> dict[str, float]:

@@ -136,12 +136,11 @@ def _onnxruntime(settings: Settings) -> Check:
     if len(both) != 1:
         what = "both onnxruntime and onnxruntime-gpu are" if both else "neither onnxruntime nor onnxruntime-gpu is"
         return Check("onnxruntime", False, f"{what} installed: install the extra cpu or the extra gpu, not both")
-    import onnxruntime
-
     from models.encoder.session import choose_provider
+    from models.networks.onnx_runtime import onnx_runtime
 
     provider = choose_provider(settings.device)
-    there = ", ".join(onnxruntime.get_available_providers())
+    there = ", ".join(onnx_runtime().get_available_providers())
     return Check("onnxruntime", True, f"{both[0]} {_installed(both[0])}; providers {there}; used: {provider}")
 
 

@@ -20,6 +20,8 @@ from deploy.processes import Program
 from streams.topics import Topics, ensure_topics
 from tests.brokers import ApacheKafka, java_there
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before a test imports onnxruntime itself: `models.networks.onnx_runtime`
+
 ROOT = Path(__file__).resolve().parent.parent
 _prefixes = itertools.count(1)
 

@@ -13,6 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.networks.shipped_files import check_shipped
+
 Floats = NDArray[np.float32]
 
 
@@ -83,6 +85,7 @@ class Heads:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read the heads of an ``.npz`` file."""
+        check_shipped(path)
         with np.load(path, allow_pickle=False) as file:
             return cls(
                 tuple(str(x) for x in file["labels"]),

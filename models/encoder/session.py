@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models.encoder.configuration import TowerConfig
 from models.encoder.weights_digest import file_digest
 from models.networks.loading import WARNINGS, open_session
+from models.networks.onnx_runtime import onnx_runtime
 
 Floats = NDArray[np.float32]
 
@@ -194,8 +195,7 @@ class _DeviceBuffers:
     """Input and output buffers of one batch size on the GPU, bound once: no allocation per call."""
 
     def __init__(self, session: Any, config: TowerConfig, size: int) -> None:
-        import onnxruntime
-
+        onnxruntime = onnx_runtime()
         self.session = session
         self.staged = np.zeros((size, config.leads, config.samples), np.float32)
         value = onnxruntime.OrtValue
@@ -219,7 +219,7 @@ class _DeviceBuffers:
 def choose_provider(device: str) -> str:
     """Execution provider for ``auto``, ``cpu`` or ``cuda``; raises `EncoderUnavailable` where it is missing."""
     try:
-        import onnxruntime
+        onnxruntime = onnx_runtime()
     except ImportError as error:
         raise EncoderUnavailable("onnxruntime is not installed: pip install 'gem-bedside[cpu]', or [gpu]") from error
     if device not in DEVICES:

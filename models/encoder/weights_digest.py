@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from models.networks.shipped_files import check_shipped
+
 
 def file_digest(path: Path) -> str:
     """``sha256:…`` of one file."""
@@ -26,6 +28,8 @@ def weights_digest(folder: Path | str) -> str:
 
 def checked_digest(folder: Path) -> str:
     """The digest of a folder's weights; ValueError where its ``config.json`` names another (``weights``)."""
+    for file in sorted(folder.glob("*.safetensors")):
+        check_shipped(file)
     found = weights_digest(folder)
     path = folder / "config.json"
     expected = json.loads(path.read_text()).get("weights") if path.is_file() else None

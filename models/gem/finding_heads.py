@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.encoder.heads import Heads
 from models.grounding.feature_vector import expand_features
+from models.networks.shipped_files import check_shipped
 
 Floats = NDArray[np.float32]
 
@@ -105,6 +106,7 @@ class FindingHeads:
         path = folder / FILE
         if not path.is_file():
             return None
+        check_shipped(path)
         with np.load(path, allow_pickle=False) as file:
             if str(file["weights"]) != heads.weights:
                 raise ValueError(f"{path} was trained on an encoder {file['weights']}, this one is {heads.weights}")

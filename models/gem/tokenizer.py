@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from models.gem.special_tokens import IMAGE_MARK, IMAGE_TOKEN
+from models.networks.shipped_files import check_shipped
 
 SPACE = "▁"  # SentencePiece writes a blank as this
 
@@ -29,6 +30,7 @@ class GemTokenizer:
 
         if not model.is_file():
             raise FileNotFoundError(f"{model} is missing: a GEM folder holds its SentencePiece model under this name")
+        check_shipped(model)
         self.model = model
         proto = sentencepiece_model_pb2.ModelProto.FromString(model.read_bytes())
         proto.normalizer_spec.add_dummy_prefix = False

@@ -11,9 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from models.networks.onnx_runtime import onnx_runtime
+from models.networks.shipped_files import WEIGHTS, check_shipped
+
 WARNINGS, ERRORS = 2, 3  # severities of ONNX Runtime's log
 CUDA = "CUDAExecutionProvider"
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
 class SmallNetwork:
@@ -55,6 +57,7 @@ def _loaded(network: type[SmallNetwork], fold: str | None) -> SmallNetwork:
     if not path.is_file():
         command = f"python -m {network.made_by}" + ("" if fold is None else f" --fold {fold}")
         raise FileNotFoundError(f"no {path.name} in models/weights: make it with `{command}`")
+    check_shipped(path)
     return network(path)
 
 
@@ -77,9 +80,15 @@ def open_session(
         Execution providers of ONNX Runtime, in order of preference.
     log_severity : int
         Lowest severity that ONNX Runtime logs.
-    """
-    import onnxruntime
 
+    Raises
+    ------
+    WrongDigest
+        A shipped file is not the one of this release.
+    """
+    onnxruntime = onnx_runtime()
+    if isinstance(graph, Path):
+        check_shipped(graph)
     if any(CUDA in provider for provider in providers) and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # CUDA and cuDNN out of torch or the nvidia wheels; the loader does not look there
     options = onnxruntime.SessionOptions()
