@@ -25,6 +25,7 @@ from tests.certificates import Authority
 from tests.deploy.command import MISSING, gem_bedside
 from tests.secured_redis import SecuredRedis
 from tests.station.conftest import serving
+from tests.station.ward import BED, WardInRedis
 
 SECRET = "s3cret-of-the-ward"
 
@@ -185,7 +186,8 @@ async def test_redis_is_reached_over_tls_with_a_private_authority(tmp_path: Path
 def test_the_station_runs_with_its_own_user(guarded: LocalRedis, tmp_path: Path) -> None:
     with redis.Redis.from_url(guarded.url, username="admin", password="admin") as admin:
         admin.delete("ecg:{main}:actions", "ecg:{main}:audit")
-        body = {"id": "a-1", "action": "acknowledge", "bed_stream": "icu-3/07", "alert_id": "x", "by": "rn-12"}
+        WardInRedis(f"redis://admin:admin@{guarded.address}/0").bed()
+        body = {"id": "a-1", "action": "standby", "bed_stream": BED, "by": "rn-12"}
         with serving(login(guarded, tmp_path, "station")) as url:
             with httpx.stream("GET", f"{url}/events", timeout=60) as answer:
                 assert next(answer.iter_lines()) == "event: snapshot"
