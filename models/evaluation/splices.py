@@ -1,6 +1,7 @@
 """Scripted episodes at known onsets: real recordings, cut and joined so that a condition begins at a known sample.
 
-In: recordings of MIT-BIH (a rhythm to begin with) and CUDB (fibrillation). Out: `Spliced` signals with the onset.
+In: recordings of MIT-BIH (a rhythm to begin with) and CUDB (fibrillation). Out: `Spliced` signals with the onset. With
+folds both recordings of an episode are of one fold, and the fibrillation is the label's, clear to see or not.
 * ASYSTOLE: after a T wave the line continues at its level, with the drift of a real baseline recording.
 * VFIB: after a T wave the fibrillation of one recording follows, scaled to the QRS size.
 * VTACH: ventricular beats of the same recording, in sequence at 160 per minute.
@@ -10,7 +11,8 @@ In: recordings of MIT-BIH (a rhythm to begin with) and CUDB (fibrillation). Out:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +56,22 @@ FIBRILLATION = (
 )
 ECTOPIC = ("106", "119", "201", "203", "205", "208", "215", "223")
 BASELINE_NOISE = "bw"
+LABEL_S, SHOCKABLE_S = (
+    10.0,
+    35.0,
+)  # labels are known to 5 s: fibrillation from this long after its label on, of spans as long
+CU_FOLDS = 5  # `models.training.rhythm_folds`: a CUDB record is in the fold of its number
 
 
 @dataclass(frozen=True)
 class Spliced:
-    """A recording with an episode from sample ``onset`` on; ``name`` names its sources."""
+    """A recording with an episode from sample ``onset`` on; ``name`` names its sources, ``fold`` is theirs."""
 
     code: str
     name: str
     ecg: Ecg
     onset: int
+    fold: int | None = None
 
     @property
     def onset_s(self) -> float:
@@ -71,8 +79,16 @@ class Spliced:
         return self.onset / self.ecg.fs_hz
 
 
-def scripted(data: Path) -> list[Spliced]:
-    """Every scripted episode, five codes; the same ones each time."""
+def scripted(data: Path, folds: Mapping[str, int] | None = None) -> list[Spliced]:
+    """Every scripted episode, five codes; the same ones each time.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of the recordings.
+    folds : mapping, optional
+        MIT-BIH record to its fold: the fibrillation is then of the same fold, whatever it looks like.
+    """
     rng = np.random.default_rng(7)
     out: list[Spliced] = []
     makers: tuple[tuple[str, Callable[..., tuple[Array, int] | None]], ...] = (
@@ -88,19 +104,34 @@ def scripted(data: Path) -> list[Spliced]:
             continue
         mv, leads = _signal(path), _leads(path)
         beats = _beats(path)[0]
-        source, at = FIBRILLATION[k]
+        fold = None if folds is None else folds[name]
+        source, at = FIBRILLATION[k] if fold is None else _labelled_fibrillation(data, fold, k)
         vf = _signal(data / "cudb" / source)[0, at * 250 : (at + 20) * 250]
         for code, make in makers:
             made = make(mv, beats, round(start_s * FS_HZ), rng, drift=drift, vf=vf)
             if made is not None:
                 title = f"{name}+{source}" if code == "VFIB" else name
-                out.append(Spliced(code, title, Ecg(leads, FS_HZ, made[0]), made[1]))
+                out.append(Spliced(code, title, Ecg(leads, FS_HZ, made[0]), made[1], fold))
     for name in ECTOPIC:
         path = data / "mitdb" / "data" / name
         if path.with_suffix(".hea").exists():
             mv, onset = _ventricular(_signal(path), *_beats(path), rng)
-            out.append(Spliced("VTACH", name, Ecg(_leads(path), FS_HZ, mv), onset))
+            fold = None if folds is None else folds[name]
+            out.append(Spliced("VTACH", name, Ecg(_leads(path), FS_HZ, mv), onset, fold))
     return out
+
+
+def _labelled_fibrillation(data: Path, fold: int, k: int) -> tuple[str, int]:
+    """Record and start (s) of the ``k``-th CUDB span of a fold that is labelled long enough."""
+    with (data / "cudb" / "rhythms.csv").open() as f:
+        spans = [
+            (row["record"], round(float(row["start_s"]) + LABEL_S))
+            for row in csv.DictReader(f)
+            if row["label"] == "S"
+            and float(row["end_s"]) - float(row["start_s"]) >= SHOCKABLE_S
+            and int(row["record"].removeprefix("cu")) % CU_FOLDS == fold
+        ]
+    return spans[k % len(spans)]
 
 
 def _signal(path: Path) -> Array:
