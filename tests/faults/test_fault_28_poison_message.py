@@ -49,3 +49,13 @@ def test_a_window_on_the_wrong_partition_is_told_which_partitioner_to_use(monito
     (headers,) = [dict(r.headers) for r in letters if dict(r.headers)["offset"] == str(wrong.offset).encode()]
     assert b"belongs on partition 1 of 2, not 0" in headers["reason"]
     assert b"partitioner=murmur2_random" in headers["reason"]
+
+
+def test_a_rejected_name_is_in_the_bytes_of_the_dead_letter_and_nowhere_else(monitored_site: MonitoredSite) -> None:
+    bed = fresh_bed(monitored_site)
+    value = message(bed_stream=bed, patient="smith-john1970")
+    ((record, headers),) = dead_letters_after(monitored_site, [(bed, value)])
+    assert record.value == value and b"smith-john1970" in value
+    assert headers["reason"].startswith("patient (14 characters, not repeated) is no pseudonym")
+    assert "smith" not in str(headers)
+    assert "smith" not in monitored_site.monitor.log.read_text(errors="replace")
