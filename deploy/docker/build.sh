@@ -32,4 +32,4 @@ find . \( -name '*.pyi' -o -name '*.a' -o -name '*.h' -o -name '*.hpp' -o -name 
 rm -rf onnx/backend/test onnxruntime/tools onnxruntime/transformers onnxruntime/quantization \
   zstandard/_cffi*.so zstandard/backend_cffi.py models/weights/*_fold*
 # Bytecode, because the root of the container is read-only; some packages ship templates that are no Python.
-"$python" -m compileall -q . || true
+"$python" -m compileall -q -x /pygments/ . || true
