@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,21 +106,34 @@ class Installed:
         return sum(path.stat().st_size for path in files) / 1e6
 
 
-@pytest.fixture(scope="module")
-def cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """The environment of the cpu image, built by the image's script; GEM_BEDSIDE_TEST_IMAGE names one built before."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    if before := os.environ.get("GEM_BEDSIDE_TEST_IMAGE"):
-        yield Installed(Path(before), folder)
-        return
-    prefix = tmp_path_factory.mktemp("image") / "gem-bedside"
-    command = ["sh", str(DOCKER / "build.sh"), "cpu", str(ROOT), str(prefix)]
-    python = Path(sys.base_prefix) / "bin" / "python3"
-    done = subprocess.run(
-        command, env=os.environ | {"PYTHON": str(python)}, capture_output=True, text=True, check=False
-    )
+def _build(variant: str, prefix: Path) -> Installed:
+    """The environment of an image, built by the image's script; GEM_BEDSIDE_TEST_IMAGE names a cpu one built before."""
+    if variant == "cpu" and (before := os.environ.get("GEM_BEDSIDE_TEST_IMAGE")):
+        return Installed(Path(before), prefix.parent)
+    command = ["sh", str(DOCKER / "build.sh"), variant, str(ROOT), str(prefix)]
+    environment = os.environ | {"PYTHON": str(Path(sys.base_prefix) / "bin" / "python3")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    yield Installed(prefix, folder)
+    return Installed(prefix, prefix.parent)
+
+
+@pytest.fixture(scope="module")
+def cpu(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The environment of the cpu image."""
+    return _build("cpu", tmp_path_factory.mktemp("image") / "gem-bedside")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("variant", ["gpu", "gem", "tools"])
+def test_another_image_is_built_and_checks_itself(variant: str, tmp_path: Path) -> None:
+    image = _build(variant, tmp_path / "gem-bedside")
+    done = image.run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks["packages"]["ok"]
+    assert checks["encoder"]["ok"], "one window runs, on the CPU where there is no GPU"
+    assert ("CUDAExecutionProvider" in checks["onnxruntime"]["detail"]) == (variant != "tools")
+    assert not checks["kafka"]["ok"], "there is none: an image brings no broker"
 
 
 @pytest.mark.slow
