@@ -86,7 +86,7 @@ def _measured(c: dict[str, Any], s: Signal) -> tuple[str, float | None]:
         inside = [w[(w > a - BEAT_S * fs) & (w < b + BEAT_S * fs)] for w in s.views]
         rr = [np.diff(w) / fs for w in inside if len(w) > 1 and max(w[0] - a, b - w[-1]) < BEAT_S * fs]
         found = [60 / r.mean() if m == "HR" else r.std() / r.mean() for r in rr]
-        return _nearest(m, found, v, *((1.5, 0.03) if m == "HR" else (0.035, 0.25)))
+        return _nearest(m, found, v, *((1.5, 0.03) if m == "HR" else (0.04, 0.25)))
     if "power" in MEASURES[m]:
         rr = [f(np.diff(w)) / fs for w in s.views if len(w) > 1 for f in (np.median, np.mean)]
         return _nearest(m, [span_s * 1000 / r ** MEASURES[m]["power"] for r in rr], v, 10, 0.03)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import multiprocessing
 import os
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -80,6 +82,17 @@ def mutate(cases: Sequence[Case], n: int, seed: int = SEED) -> Score:
     return score
 
 
+def mutate_in_processes(cases: Sequence[Case], n: int, jobs: int) -> Score:
+    """`mutate` spread over processes, each with a seed of its own."""
+    if jobs <= 1:
+        return mutate(cases, n)
+    shares = [n // jobs + (k < n % jobs) for k in range(jobs)]
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        parts = list(pool.map(mutate, [cases] * jobs, shares, range(SEED, SEED + jobs)))
+    made: Counter[str] = sum((p.made for p in parts), Counter())
+    return Score(made, [m for p in parts for m in p.missed], len(cases))
+
+
 def scorer(folder: Path) -> Any:
     """The independent scorer, as a module; None without its folder."""
     path = folder / "verify.py"
@@ -132,6 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--documents", nargs="*", type=Path, default=[])
     asked = parser.parse_args()
     data = Path(os.environ.get("GEM_BEDSIDE_TEST_DATA", ROOT.parent / "shared" / "data")).resolve()
@@ -144,7 +158,7 @@ def main() -> None:
     accused = [case for case in true if not verify(case[1], case[2])["ok"]]
     for record, alert, signal in accused:
         print("accused:", key_of(record, alert), json.dumps(verify(alert, signal), ensure_ascii=False))
-    score = mutate([case for case in true if case not in accused], asked.n)
+    score = mutate_in_processes([case for case in true if case not in accused], asked.n, asked.jobs)
     text = table(score, len(cases), len(accused), len(looked_at))
     print(text, *score.missed, sep="\n")
     if asked.write:
