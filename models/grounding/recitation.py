@@ -7,6 +7,7 @@ side on which the episode's own value met it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,6 +20,9 @@ from models.grounding.segment_measurements import SegmentMeasurements, measure_s
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 from models.measurement.window_evidence import qrs_evidence
 
+OF_A_SILENCE = re.compile(
+    r"no beat|RR over|pause over|times the mean|every RR"
+)  # rules whose limit is a time without a beat
 RATE_ACCURACY = 0.05  # share of the limit within which a value still meets it
 
 
@@ -85,8 +89,8 @@ def _measured_again(episode: Episode, start: int, window: Ecg, measured: Segment
         found = measured.longest_rr if silent else measured.evidence.get(e.measure)
         if e.measure == "ST":
             found = measured.st.get(e.leads[0])
-        if found is None or e.criterion is None:
-            continue
+        if found is None or e.criterion is None or (silent and not OF_A_SILENCE.search(e.criterion.rule)):
+            continue  # the RR of a beat that is counted is not the longest one
         if silent and episode.last_held - start < found.start:
             continue  # the condition was over before this silence
         limit, accuracy = e.criterion.limit, RATE_ACCURACY * abs(e.criterion.limit)

@@ -187,8 +187,12 @@ def write_measurements(report: ReportText, measured: SegmentMeasurements, code: 
 def write_alarm(report: ReportText, given: Sequence[Evidence], code: str = "") -> None:
     """Open a text with the alarm's own finding and its citations."""
     title = CODES[code].title if code in CODES and code not in UNTITLED else ""
+    written: set[int] = set()
     for evidence in given:
-        _write_alarm_citation(report, evidence, title)
+        number = report.numbering.number(evidence)
+        if number not in written:  # evidence of one place is stated once
+            _write_alarm_citation(report, evidence, title)
+        written.add(number)
 
 
 def _write_alarm_citation(report: ReportText, evidence: Evidence, title: str) -> None:

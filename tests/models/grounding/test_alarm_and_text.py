@@ -224,6 +224,15 @@ def test_qt_is_not_stated_beside_an_alarm_at_another_rate() -> None:
     assert "72 bpm" not in rate and "133 bpm" in rate
 
 
+def test_a_count_of_beats_is_not_cited_anew_by_the_longest_rr() -> None:
+    rule = Criterion("more than 10 ventricular beats a minute: 11 in 60 s", 10.0, "test")
+    cited = tuple(Evidence("RR", 0.6, ("II",), a, a + 300, criterion=rule) for a in (1000, 4000, 6000))
+    episode = Episode("PVC_RATE", 1000, 7000, 30_000, evidence=cited, leads=("II",))
+    assert evidence_in_window(episode, 20_000, SINUS.ecg) == ()
+    twice = rule_based_report(SINUS.ecg, reason=None, given=[GIVEN[0], GIVEN[0]], code="VTACH", measured=SINUS).text
+    assert "It also rests on" not in twice
+
+
 def test_gems_text_does_not_repeat_the_alarms_finding() -> None:
     said = "The QRS is narrow. Conclusion: tachycardia, narrow QRS."
     fast = replace(SINUS, evidence={**SINUS.evidence, "HR": replace(SINUS.evidence["HR"], value=133.0)})
