@@ -39,6 +39,7 @@ REGULAR_RR = 0.08  # sd/mean of RR up to which a rhythm is regular (sinus arrhyt
 EVEN_RR = 0.03  # median change between successive RR / mean RR; below it the variability is a change of rate
 RHYTHM_BEATS = 4  # fewer do not decide regularity
 WAVE_MV = {"P": 0.02, "Q": 0.05, "R": 0.05, "S": 0.05, "T": 0.05}  # smaller waves are not reported
+AXIS_SHOWN_DEG = 10.0  # between the axis of all conducted beats and that of the QRS complex cited for it
 AF_BEATS = 7  # fewer do not show the irregularity of atrial fibrillation
 AF_LEADS = ("II", "I", "V1", "V2")  # that the atrial network is asked about, the first two that are usable
 SAME_RATE_BPM = 10.0  # between the alarm's rate and the segment's, up to which QT is reported beside the alarm's
@@ -221,7 +222,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
     sequence = "".join(m.beat.kind for m in rhythm.beats)
     blocked = () if "P" in sequence else blocked_p_waves(ecg, rhythm.beats, usable)
     longest_rr = _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable, quality)
-    axis = qrs_axis_deg(ecg, conducted, usable)
+    axis = _axis_shown(ecg, conducted, usable, evidence.get("QRS"))
     return SegmentMeasurements(
         ecg=ecg,
         evidence=evidence,
@@ -249,6 +250,18 @@ def _with_paced_beats(ecg: Ecg, measurement: Measurement, usable: tuple[str, ...
     paced = paced_beats(ecg, measurement.beats, usable)
     beats = (replace(m, beat=replace(m.beat, kind="P")) if k in paced else m for k, m in enumerate(measurement.beats))
     return replace(measurement, beats=tuple(beats)) if paced else measurement
+
+
+def _axis_shown(
+    ecg: Ecg, conducted: Sequence[MeasuredBeat], usable: tuple[str, ...], qrs: Evidence | None
+) -> float | None:
+    """Frontal axis of the conducted beats, where the QRS complex that is cited for it shows the same."""
+    axis = qrs_axis_deg(ecg, conducted, usable)
+    cited = [m for m in conducted if qrs is not None and m.overall.qrs_on == qrs.start]
+    own = qrs_axis_deg(ecg, cited, usable) if cited else None
+    if axis is None or own is None or abs((axis - own + 180.0) % 360.0 - 180.0) > AXIS_SHOWN_DEG:
+        return None
+    return axis
 
 
 def _rr_change(r: NDArray[np.int64]) -> float | None:

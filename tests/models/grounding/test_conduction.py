@@ -87,6 +87,13 @@ def test_beats_after_pulses_are_a_paced_rhythm() -> None:
     assert reason_against_gem(measured) == "GEM does not describe paced rhythms"
 
 
+def test_an_axis_that_its_cited_complex_does_not_show_is_not_stated() -> None:
+    measured = made(P, CONDUCTED)
+    assert measured.axis_deg is None or abs(measured.axis_deg) <= 180
+    paced = made([], INDEPENDENT, pulses_mv=0.4, qrs_s=0.035)
+    assert paced.axis_deg is None and "axis" not in _text(paced)
+
+
 def test_wide_beats_without_pulses_are_not_paced() -> None:
     measured = made([], INDEPENDENT, qrs_s=0.035)
     assert measured.kinds.get("P", 0) == 0
