@@ -14,7 +14,7 @@ from models.grounding.finding_rules import judge_finding
 from models.grounding.gem_scope import reason_against_gem
 from models.grounding.ground import ground
 from models.grounding.rule_based_report import rule_based_report
-from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
+from models.grounding.segment_measurements import SegmentMeasurements, _axis_shown, measure_segment
 from models.measurement.delineation import Fiducials, MeasuredBeat
 
 FS = 500.0
@@ -87,11 +87,19 @@ def test_beats_after_pulses_are_a_paced_rhythm() -> None:
     assert reason_against_gem(measured) == "GEM does not describe paced rhythms"
 
 
-def test_an_axis_that_its_cited_complex_does_not_show_is_not_stated() -> None:
-    measured = made(P, CONDUCTED)
-    assert measured.axis_deg is None or abs(measured.axis_deg) <= 180
-    paced = made([], INDEPENDENT, pulses_mv=0.4, qrs_s=0.035)
-    assert paced.axis_deg is None and "axis" not in _text(paced)
+@pytest.mark.parametrize(("cited", "axis"), [(1, 45.0), (4, None)])
+def test_an_axis_that_the_cited_complex_does_not_show_is_not_stated(cited: int, axis: float | None) -> None:
+    r = [500 + 450 * k for k in range(6)]
+    mv = np.zeros((2, 3500), np.float32)
+    beats = []
+    for k, at in enumerate(r):
+        mv[0, at - 10 : at + 10] = -1.0 if k == 4 else 1.0  # I: one complex of another axis
+        mv[1, at - 10 : at + 10] = 0.866
+        marks = Fiducials(qrs_on=at - 25, qrs_off=at + 25)
+        beats.append(MeasuredBeat(Beat(at, "N", ("I", "aVF")), marks, {"I": marks, "aVF": marks}))
+    qrs = Evidence("QRS", 100.0, ("I", "aVF"), r[cited] - 25, r[cited] + 25)
+    shown = _axis_shown(Ecg(("I", "aVF"), FS, mv), beats, ("I", "aVF"), qrs)
+    assert shown == (None if axis is None else pytest.approx(axis, abs=3.0))
 
 
 def test_wide_beats_without_pulses_are_not_paced() -> None:
