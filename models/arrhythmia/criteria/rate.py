@@ -73,7 +73,7 @@ def extreme_brady(track: BeatTrack, limit: RateLimit, on: bool = False) -> Findi
     n, each_s = limit.beats - 1, 60.0 / (limit.rate + RATE_ACCURACY_BPM)
     slow_s = each_s if on else 60.0 / (limit.rate + BRADY_MARGIN_BPM)
     rule = f"{limit.beats} beats in a row slower than {limit.rate:g} bpm"
-    last = _newest_that(track, n, lambda rr: float(np.mean(rr)) >= slow_s and float(np.min(rr)) >= each_s)
+    last = _newest_that(track, n, lambda rr: bool(np.mean(rr) >= slow_s and (on or np.min(rr) >= each_s)))
     if last is None:
         least_s = 60.0 / (limit.rate + SLOW_BEAT_BPM)
         rule = f"mean of {limit.beats} beats slower than {limit.rate:g} bpm, one of them less slow"

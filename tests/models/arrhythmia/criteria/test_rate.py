@@ -148,3 +148,10 @@ def test_a_missed_beat_is_one_point_eight_times_the_mean_of_eight_unless_a_ventr
     assert [f.onset / FS for f in missed_beats(track(rr), LIMITS["MISSED_BEAT"])] == [pytest.approx(7.4)]
     assert missed_beats(track(rr, "NNNNNNNNVN"), LIMITS["MISSED_BEAT"]) == []
     assert missed_beats(track([0.8] * 8 + [1.4, 0.8]), LIMITS["MISSED_BEAT"]) == []
+
+
+@pytest.mark.parametrize(("bpm", "held"), [(44, True), (46, False)])
+def test_an_extreme_brady_goes_on_until_its_mean_is_beyond_measuring_accuracy(bpm: float, held: bool) -> None:
+    t = track([0.8] * 4 + [60 / bpm - 0.1, 60 / bpm + 0.1] * 3)
+    assert extreme_brady(t, LIMITS["EXTREME_BRADY"]) is None
+    assert (extreme_brady(t, LIMITS["EXTREME_BRADY"], on=True) is not None) == held
