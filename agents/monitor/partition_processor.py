@@ -247,11 +247,11 @@ class PartitionProcessor:
 
     # ---- windows -------------------------------------------------------------------------------------------------
 
-    async def on_window(self, message: Incoming) -> None:
-        """Process one window, or skip it while the partition catches up."""
+    async def on_window(self, message: Incoming) -> bool:
+        """Process one window, or skip it while the partition catches up; False: discarded, nothing is done."""
         async with self.exclusive() as held:
             if not held or message.offset < self.next_offset:
-                return
+                return held
             if self.state is PartitionState.LIVE:
                 await self._catch_up_if_lagging(message)
             if self._skip is None:
@@ -259,6 +259,7 @@ class PartitionProcessor:
             else:
                 await self._skip_window(self._skip, message)
             self.next_offset = message.offset + 1
+            return True
 
     async def _attempt_window(self, message: Incoming) -> None:
         async with self.attempts.attempt(message):
@@ -333,43 +334,45 @@ class PartitionProcessor:
 
     # ---- actions, interpretations, encoder results, time ---------------------------------------------------------
 
-    async def on_action(self, message: Incoming) -> None:
-        """Apply a person's action to its bed."""
+    async def on_action(self, message: Incoming) -> bool:
+        """Apply a person's action to its bed; False: discarded, nothing is done."""
         async with self.exclusive(message) as held:
-            action = await self._read(message, self._messages.action) if held else None
-            if action is None:
-                return
-            bed = self.beds.get(action.bed_stream)
-            if bed is None and action.action == "admit":  # a person may be faster than the bed's first window
-                unit, _, name = action.bed_stream.partition("/")
-                fresh = new_bed(action.bed_stream, unit, name or unit, self.clock.now_ns())
-                if (bed := await self._add_bed(fresh, message)) is None:
-                    return
-            if bed is None:
-                await self.reject(
-                    message, no_bed(action.bed_stream, message, "its first window or `admit` makes it one")
-                )
-            elif message.offset > bed.bed.applied.get(self._topics.actions, -1):
-                apply = partial(bed.apply_action, action, message.offset)
-                step = partial(logged_step, f"{action.action} on {action.bed_stream}", apply)
-                await self.take("action", bed, step, message)
+            if held and (action := await self._read(message, self._messages.action)) is not None:
+                await self._apply_action(action, message)
+            return held
 
-    async def on_interpretation(self, message: Incoming) -> None:
-        """Attach an interpretation to its alert; on `SYSTEM`, raise or end the alarm of a missing service."""
+    async def _apply_action(self, action: Action, message: Incoming) -> None:
+        bed = self.beds.get(action.bed_stream)
+        if bed is None and action.action == "admit":  # a person may be faster than the bed's first window
+            unit, _, name = action.bed_stream.partition("/")
+            fresh = new_bed(action.bed_stream, unit, name or unit, self.clock.now_ns())
+            if (bed := await self._add_bed(fresh, message)) is None:
+                return
+        if bed is None:
+            await self.reject(message, no_bed(action.bed_stream, message, "its first window or `admit` makes it one"))
+        elif message.offset > bed.bed.applied.get(self._topics.actions, -1):
+            apply = partial(bed.apply_action, action, message.offset)
+            step = partial(logged_step, f"{action.action} on {action.bed_stream}", apply)
+            await self.take("action", bed, step, message)
+
+    async def on_interpretation(self, message: Incoming) -> bool:
+        """Attach an interpretation to its alert; on `SYSTEM`, raise or end an alarm. False: discarded."""
         async with self.exclusive(message) as held:
-            document = await self._read(message, self._messages.interpretation) if held else None
-            if document is None:
-                return
-            if document.bed_stream == SYSTEM:
-                await self._on_service_state(document, message)
-                return
-            bed = self.beds.get(document.bed_stream)
-            if bed is None:
-                await self.reject(message, no_bed(document.bed_stream, message))
-            elif message.offset > bed.bed.applied.get(self._topics.interpretations, -1):
-                step = partial(bed.apply_interpretation, document, message.offset)
-                what = f"interpretation of {document.alert_id}"
-                await self.take("interpretation", bed, partial(logged_step, what, step), message)
+            if held and (document := await self._read(message, self._messages.interpretation)) is not None:
+                await self._apply_interpretation(document, message)
+            return held
+
+    async def _apply_interpretation(self, document: InterpretationMessage, message: Incoming) -> None:
+        if document.bed_stream == SYSTEM:
+            await self._on_service_state(document, message)
+            return
+        bed = self.beds.get(document.bed_stream)
+        if bed is None:
+            await self.reject(message, no_bed(document.bed_stream, message))
+        elif message.offset > bed.bed.applied.get(self._topics.interpretations, -1):
+            step = partial(bed.apply_interpretation, document, message.offset)
+            what = f"interpretation of {document.alert_id}"
+            await self.take("interpretation", bed, partial(logged_step, what, step), message)
 
     async def _on_service_state(self, document: InterpretationMessage, message: Incoming) -> None:
         """Raise the alarm of a missing service (its message has a reason), or end it."""

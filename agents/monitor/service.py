@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from agents.clock import Clock
@@ -71,7 +71,10 @@ class Monitor(Worker):
         self.run_forever(self._report_encoder_forever(), "the report of the encoder")
 
     async def stop(self) -> None:
-        """Stop the app, then the encoder; the partitions are released first."""
+        """Stop the app, then the encoder; the steps in progress are finished and the partitions released first."""
+        for processor in self.processors.values():
+            await processor.revoke()
+        await asyncio.sleep(0)  # the message of the last step is done
         await self.attempts.release(self.positions)
         await super().stop()
         await self.encoder.stop()
@@ -237,19 +240,25 @@ class Monitor(Worker):
         return processor
 
     async def _on_window(self, message: Incoming) -> None:
-        processor = await self._held(message.partition)
-        if processor is not None:
-            await processor.on_window(self.attempts.marked(message))
+        await self._process(message, PartitionProcessor.on_window)
 
     async def _on_action(self, message: Incoming) -> None:
-        processor = await self._held(message.partition)
-        if processor is not None:
-            await processor.on_action(self.attempts.marked(message))
+        await self._process(message, PartitionProcessor.on_action)
 
     async def _on_interpretation(self, message: Incoming) -> None:
-        processor = await self._held(message.partition)
-        if processor is not None:
-            await processor.on_interpretation(self.attempts.marked(message))
+        await self._process(message, PartitionProcessor.on_interpretation)
+
+    async def _process(
+        self, message: Incoming, take: Callable[[PartitionProcessor, Incoming], Awaitable[bool]]
+    ) -> None:
+        """Process a message in the partition as it is held; it may be discarded and held anew meanwhile.
+
+        A message that is not processed must not return while the partition is held: its offset would be committed.
+        """
+        while (processor := await self._held(message.partition)) is not None:
+            if await take(processor, self.attempts.marked(message)):
+                return
+            await asyncio.sleep(0)
 
     async def _on_encoder_result(self, bed_stream: str, ecg: Ecg, findings: Mapping[str, float]) -> None:
         processor = self.processors.get(partition_of(bed_stream.encode(), self.settings.partitions))

@@ -38,6 +38,9 @@ def faust_app(settings: Settings, worker: str) -> Any:
         value_serializer="raw",
         topic_allow_declare=False,  # `gem-bedside topics` makes them, with the right number of partitions
         topic_disable_leader=True,
+        # Faust would wait for messages that a monitor has been given before it revokes the partitions; while they are
+        # restored these messages wait, and the group would remove the monitor. It finishes its step itself.
+        stream_wait_empty=worker != "monitor",
         web_enabled=False,
         worker_redirect_stdouts=False,
         datadir=tempfile.gettempdir(),
