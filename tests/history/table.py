@@ -42,7 +42,9 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     ]
     if violations:
         lines += ["", "## Violations", ""]
-        lines += [f"* seed {row['seed']}, {row['code']}: {text}" for row in rows for text in row["violations"]]
+        lines += [
+            f"* seed {row['seed']}, {row['nodes']}, {row['code']}: {text}" for row in rows for text in row["violations"]
+        ]
     delays_of = [f"{row['seed']} {row['nodes']} {row['code']}: {_joined(row)}" for row in rows]
     return "\n".join([*lines, "", "## Delays, s (in time; held back)", "", "```", *delays_of, "```", ""])
 
@@ -80,8 +82,9 @@ def rows_of(table: Path) -> list[dict[str, Any]]:
     for line in text.splitlines():
         if line.startswith("* seed "):
             seed, _, rest = line.removeprefix("* seed ").partition(", ")
+            nodes, _, rest = rest.partition(", ")
             code, _, what = rest.partition(": ")
-            found.setdefault(f"{seed} {code}", []).append(what)
+            found.setdefault(f"{seed} {nodes} {code}", []).append(what)
     rows = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -98,7 +101,7 @@ def rows_of(table: Path) -> list[dict[str, Any]]:
                 "delays_s": on_time,
                 "held_back_s": held_back,
                 "late": int(cells[8]),
-                "violations": found.get(f"{cells[0]} {cells[2]}", []),
+                "violations": found.get(f"{cells[0]} {cells[1]} {cells[2]}", []),
             }
         )
     return rows
