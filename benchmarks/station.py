@@ -75,6 +75,7 @@ def main() -> None:
         with ward.vitals_every_second(beds), sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
             page = browser.new_page(viewport={"width": 1920, "height": 1080})
+            page.set_default_timeout(180_000)
             page.goto(f"{station.url}/?view=wall")
             page.locator(".bed").nth(asked.beds - 1).wait_for()
             page.locator("h1").click()

@@ -76,8 +76,9 @@ export class BedTile {
     setText(this.rhythm, parts.join(" · "));
   }
 
-  // open: the bed's open alerts, the one for the banner first
-  drawBanner(open) {
+  // all: the bed's open alerts, the one for the banner first
+  drawBanner(all) {
+    const open = all.filter((alert) => alert.priority !== "PN"); // advice is in the list alone
     const [alert] = open;
     this.alert = alert ?? null;
     const key = alert ? `${alert.id}/${alert.version}/${open.length}` : "";
@@ -112,7 +113,7 @@ export class BedTile {
         element(
           "span",
           { class: "finding" },
-          alert.words ?? (found ? [found.value, found.limit].filter(Boolean).join(" · ") : ""),
+          alert.words ?? (found ? shortFinding(found) : ""),
         ),
       ),
       element(
@@ -140,3 +141,6 @@ export class BedTile {
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+// The limit without its unit, which is that of the value.
+const shortFinding = ({ value, limit }) => [value, limit.replace(/ [a-zA-Z]+$/, "")].filter(Boolean).join(" · ");
