@@ -162,7 +162,8 @@ def _gem(settings: Settings) -> Check:
 
     folder = settings.model or GEM_COMPACT
     needed = GEM_PACKAGES if unsupported_reason(folder) else ONNX_PACKAGES
-    missing = [name for name in needed if _installed(name) is None]
+    builds = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu")}  # either will do
+    missing = [name for name in needed if not any(map(_installed, builds.get(name, (name,))))]
     if not (folder / "config.json").is_file():
         return Check("gem", settings.model is None, f"no GEM in {folder}: interpretations are rule-based reports")
     if missing:

@@ -134,6 +134,7 @@ def test_another_image_is_built_and_checks_itself(variant: str, tmp_path: Path) 
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert checks["packages"]["ok"]
     assert checks["encoder"]["ok"], "one window runs, on the CPU where there is no GPU"
+    assert checks["gem"]["ok"], "the compact GEM has what it needs"
     assert ("CUDAExecutionProvider" in checks["onnxruntime"]["detail"]) == (variant != "tools")
     assert not checks["kafka"]["ok"], "there is none: an image brings no broker"
 
