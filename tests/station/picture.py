@@ -61,7 +61,7 @@ class PicturedBed:
         n = int(self.fs_hz)
         samples = self.lead_mv[round(at_s * n) : round(at_s * n) + n]
         mv = np.interp(np.arange(125) / 125, np.arange(len(samples)) / n, samples).round(3).tolist()
-        beats = self.r_s[(self.r_s > at_s - 6) & (self.r_s <= at_s + 1)]
+        beats = self.r_s[(self.r_s > at_s - 6) & (self.r_s <= max(at_s + 1, 7))]
         hr = round(60 / float(np.median(np.diff(beats)))) if len(beats) > 2 else 0
         hr = 0 if self.from_s and self.bed.what == "asystole" else hr
         doc = {
