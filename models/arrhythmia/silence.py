@@ -122,14 +122,17 @@ class AsystolePlausibility:
         return tuple(out)
 
     def quiet_s(self, silent_s: float, usable: Sequence[str]) -> float:
-        """Seconds since the newest excursion within ``silent_s``, on the usable lead with beats where it is longest."""
+        """Seconds since the newest excursion within ``silent_s``, on the usable lead with beats where it is longest.
+
+        Without such a lead there is no size to compare with: ``silent_s``.
+        """
         before = len(self._level) - min(int(np.ceil(silent_s)), len(self._level))
-        quiet = [0.0]
+        quiet = []
         for k in self._with_beats(before):
             if self._leads[k] in usable:
                 disturbed = self._disturbed(k, before)[before:]
                 quiet.append(float(np.argmax(disturbed[::-1])) if disturbed.any() else silent_s)
-        return max(quiet)
+        return max(quiet, default=silent_s)
 
     def _with_beats(self, before: int) -> list[int]:
         """Rows of the leads that showed beats before the second ``before``."""
