@@ -99,7 +99,7 @@ def interpreted(found: list[Window], file: Path, *, new: bool = True) -> Iterato
         yield window, document
 
 
-def stated(text: str) -> set[str]:
+def asserted_in(text: str) -> set[str]:
     """Findings that a text states, those marked as not confirmed too."""
     return {s.name for sentence in SPLIT.split(text) for s in statements(sentence) if s.asserted}
 
@@ -113,18 +113,18 @@ def confirmed(text: str) -> set[str]:
 def count(tally: Tally, window: Window, alert: dict[str, Any], report: dict[str, Any]) -> None:
     """Add one document."""
     says, text, name = window.says, alert["interpretation"]["text"], f"{window.record.name} {window.start_s:g}"
-    said = stated(text)
+    claims = asserted_in(text)
     tally.documents += 1
     tally.gem += alert["interpretation"]["source"] == "gem"
     tally.wrong += not report["ok"]
     tally.faults.update(kind_of(why) for why in faults_of(report))
     if alert["code"] in UNDER or says & {LETHAL, BLOCK}:
-        tally.dangerous += [f"{name} {alert['code']}: {x}" for x in DANGEROUS if x in said]
-    if SERIOUS in says and "normal ECG" in said:
+        tally.dangerous += [f"{name} {alert['code']}: {x}" for x in DANGEROUS if x in claims]
+    if SERIOUS in says and "normal ECG" in claims:
         tally.dangerous.append(f"{name}: normal ECG")
     if says & {AF, NOT_AF}:
-        tally.af[f"{'AF' if AF in says else 'no AF'}, {'asserted' if 'AF' in said else 'not asserted'}"] += 1
-    if "normal ECG" in said and says & {NORMAL, ABNORMAL}:
+        tally.af[f"{'AF' if AF in says else 'no AF'}, {'asserted' if 'AF' in claims else 'not asserted'}"] += 1
+    if "normal ECG" in claims and says & {NORMAL, ABNORMAL}:
         tally.normal["right" if NORMAL in says else "wrong"] += 1
     if ECTOPY in says:
         tally.ectopy["mentioned" if VENTRICULAR.search(text) else "missed"] += 1

@@ -108,7 +108,7 @@ def check_kafka(settings: Settings) -> Check:
     except ServiceMissing as missing:
         return Check("kafka", False, f"{missing}{EMBEDDED}")
     topics = f"{len(found)} of {len(topics_of(settings).names)} topics"
-    return Check("kafka", True, f"{settings.kafka} answers ({security.shown}), {topics}")
+    return Check("kafka", True, f"{settings.kafka} answers ({security.displayed}), {topics}")
 
 
 def check_redis(settings: Settings) -> Check:
@@ -117,7 +117,7 @@ def check_redis(settings: Settings) -> Check:
 
     access = settings.redis_access
     try:
-        with needs_redis(access.shown), access.client(socket_timeout=2, socket_connect_timeout=2) as client:
+        with needs_redis(access.displayed), access.client(socket_timeout=2, socket_connect_timeout=2) as client:
             client.ping()
             server = client.execute_command("HELLO")  # type: ignore[no-untyped-call]  # every user may send it
     except ServiceMissing as missing:
@@ -128,7 +128,7 @@ def check_redis(settings: Settings) -> Check:
         else {text(name): text(value) for name, value in server.items()}
     )
     user = f" as {access.username}" if access.username else ""
-    return Check("redis", True, f"{access.shown} answers{user}, version {found.get('version', 'unknown')}")
+    return Check("redis", True, f"{access.displayed} answers{user}, version {found.get('version', 'unknown')}")
 
 
 def _onnxruntime(settings: Settings) -> Check:
@@ -176,8 +176,8 @@ def _reach(url: str, _: Settings) -> Check:
     try:
         with urllib.request.urlopen(request, timeout=REACH_S) as answer:
             return Check(url, True, f"status {answer.status}")
-    except urllib.error.HTTPError as refused:
-        return Check(url, False, f"status {refused.code}: {refused.read(200).decode(errors='replace').strip()}")
+    except urllib.error.HTTPError as rejected:
+        return Check(url, False, f"status {rejected.code}: {rejected.read(200).decode(errors='replace').strip()}")
 
 
 def _disk(_: Settings) -> Check:

@@ -58,8 +58,8 @@ def needs_redis(url: str) -> Iterator[None]:
 
     try:
         yield
-    except (redis.exceptions.AuthenticationError, redis.exceptions.NoPermissionError) as refused:
-        raise ServiceMissing(f"Redis at {url} refuses this user ({refused}): {REDIS_LOGIN}") from refused
+    except (redis.exceptions.AuthenticationError, redis.exceptions.NoPermissionError) as rejected:
+        raise ServiceMissing(f"Redis at {url} refuses this user ({rejected}): {REDIS_LOGIN}") from rejected
     except redis.exceptions.ConnectionError as lost:
         raise ServiceMissing(f"Redis at {url} cannot be reached ({lost}): start it, or set GEM_BEDSIDE_REDIS") from lost
 
@@ -69,25 +69,25 @@ def needs_kafka(settings: Settings) -> Iterator[None]:
     """Raise `ServiceMissing`, with address and remedy, where the broker cannot be reached or refuses the login."""
     from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
-    from streams.kafka_login import SETTINGS, KafkaAway, LoginRefused, check_login, is_login_error
+    from streams.kafka_login import SETTINGS, KafkaAway, LoginRejected, check_login, is_login_error
     from streams.tls import SecurityFileError
 
     servers = settings.kafka
     try:
         check_login(servers, settings.kafka_security, PROBE_S)
         yield
-    except (LoginRefused, SecurityFileError) as refused:
-        raise ServiceMissing(f"Kafka: {refused}") from refused
+    except (LoginRejected, SecurityFileError) as rejected:
+        raise ServiceMissing(f"Kafka: {rejected}") from rejected
     except KafkaAway as away:
         raise ServiceMissing(f"{away}: start Kafka, or set GEM_BEDSIDE_KAFKA") from away
     except (KafkaConnectionError, KafkaTimeoutError, ConnectionError) as lost:
         raise ServiceMissing(f"Kafka at {servers} was lost ({lost}): start it, or set GEM_BEDSIDE_KAFKA") from lost
-    except KafkaError as refused:
-        if not is_login_error(refused):
+    except KafkaError as rejected:
+        if not is_login_error(rejected):
             raise
-        shown = settings.kafka_security.shown
-        what = f"Kafka at {servers} does not let {shown} do this ({refused})"
-        raise ServiceMissing(f"{what}: check {SETTINGS}") from refused
+        login = settings.kafka_security.displayed
+        what = f"Kafka at {servers} does not let {login} do this ({rejected})"
+        raise ServiceMissing(f"{what}: check {SETTINGS}") from rejected
 
 
 @contextmanager

@@ -27,5 +27,5 @@ def ward_view() -> Iterator[WardView]:
     from streams.ward_view import WardView
 
     settings = Settings()
-    with needs_redis(settings.redis_access.shown), settings.redis_access.client() as client:
+    with needs_redis(settings.redis_access.displayed), settings.redis_access.client() as client:
         yield WardView(client, settings.site)

@@ -45,8 +45,8 @@ class Query:
         if not self.words:
             return True
         who = (alert.get("acknowledged") or {}).get("by", "")
-        said = (alert.get("interpretation") or {}).get("text", "")
-        names = (alert["title"], alert["code"], alert["bed_stream"], alert["patient"], who, said)
+        text = (alert.get("interpretation") or {}).get("text", "")
+        names = (alert["title"], alert["code"], alert["bed_stream"], alert["patient"], who, text)
         return self.words.casefold() in "\n".join(map(str, names)).casefold()
 
 

@@ -94,8 +94,8 @@ def redis_rules(program: str, site: str) -> list[str]:
     seen = (alerts, *kept, keys.trend("*"))
     read = [f"%R~{key}" for key in seen]
     commands = ["hello", "ping", "select", "client|setname"]  # not client|setinfo: Redis 7.0 has none
-    looks = ["scan", "smembers", "hget", "hgetall", "zrange", "get", "xread", "xrevrange", "xrange"]
-    looks += ["hmget", "exists", "xlen", "time"]
+    reads = ["scan", "smembers", "hget", "hgetall", "zrange", "get", "xread", "xrevrange", "xrange"]
+    reads += ["hmget", "exists", "xlen", "time"]
     acts = ["multi", "exec", "discard", "xadd"]
     if program == "publisher":
         patterns = [f"~{key}" for key in (*seen, keys.actions, keys.offsets, keys.generations)] + [f"&{live}"]
@@ -114,13 +114,13 @@ def redis_rules(program: str, site: str) -> list[str]:
         ]
     elif program == "station":
         patterns = [*read, f"%W~{keys.actions}", f"%W~{keys.audit}", f"&{live}"]
-        commands += [*looks, *acts, "psubscribe", "punsubscribe"]
+        commands += [*reads, *acts, "psubscribe", "punsubscribe"]
     elif program == "operator":
         patterns = [*read, f"%W~{keys.actions}", f"~{keys.audit}"]
-        commands += [*looks, *acts]
+        commands += [*reads, *acts]
     elif program == "reader":
         patterns = [*read[1:], f"~{alerts}", f"%W~{keys.actions}", f"&{live}"]
-        commands += [*looks, "xadd", "xack", "xreadgroup", "xautoclaim", "xgroup|create", "xinfo|groups"]
+        commands += [*reads, "xadd", "xack", "xreadgroup", "xautoclaim", "xgroup|create", "xinfo|groups"]
         commands += ["xinfo|stream", "psubscribe", "punsubscribe", "subscribe", "unsubscribe"]
     else:
         raise KeyError(program)

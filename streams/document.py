@@ -38,10 +38,10 @@ def wrong_fields(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     found = error.errors(include_url=False, include_input=False, include_context=False)[:MAX_NAMED_ERRORS]
-    return "; ".join(f"{'.'.join(_shown_parts(x['loc'])) or 'doc'}: {x['msg']}" for x in found)
+    return "; ".join(f"{'.'.join(_displayed_parts(x['loc'])) or 'doc'}: {x['msg']}" for x in found)
 
 
-def _shown_parts(loc: tuple[int | str, ...]) -> list[str]:
+def _displayed_parts(loc: tuple[int | str, ...]) -> list[str]:
     return [str(x) if isinstance(x, int) or _FIELD.fullmatch(x) else "…" for x in loc]  # keys of a table are values
 
 

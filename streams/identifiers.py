@@ -55,15 +55,15 @@ def described(value: str) -> str:
     return f"({len(value)} characters, not repeated)"
 
 
-def shown_bed_stream(name: str) -> str:
+def displayed_bed_stream(name: str) -> str:
     """A bed stream for messages: itself where it is one, else a description.
 
-    >>> shown_bed_stream("icu-3/07"), shown_bed_stream("John_Smith_1970-01-01")
+    >>> displayed_bed_stream("icu-3/07"), displayed_bed_stream("John_Smith_1970-01-01")
     ("'icu-3/07'", '(21 characters, not repeated)')
     """
     return repr(name) if is_bed_stream(name) else described(name)
 
 
-def shown_key(key: bytes | None) -> str:
+def displayed_key(key: bytes | None) -> str:
     """A message key for messages."""
-    return "null" if key is None else shown_bed_stream(key.decode(errors="replace"))
+    return "null" if key is None else displayed_bed_stream(key.decode(errors="replace"))

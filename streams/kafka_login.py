@@ -26,7 +26,7 @@ class KafkaAway(ConnectionError):  # noqa: N818  (what was found)
     """No broker answers."""
 
 
-class LoginRefused(RuntimeError):  # noqa: N818  (what was found)
+class LoginRejected(RuntimeError):  # noqa: N818  (what was found)
     """A broker does not accept this client, or the client does not accept the broker."""
 
 
@@ -50,7 +50,7 @@ def check_login(servers: str, security: KafkaSecurity, timeout_s: float = TIMEOU
     ------
     KafkaAway
         No broker answers.
-    LoginRefused
+    LoginRejected
         The login failed; the text names the cause and the settings.
     SecurityFileError
         A certificate or password file cannot be used.
@@ -72,15 +72,15 @@ async def _try_each(addresses: list[str], security: KafkaSecurity, options: dict
             return
         except ssl.SSLError as error:
             why = getattr(error, "verify_message", "") or error.reason or type(error).__name__
-            raise LoginRefused(f"{address}: no TLS ({why}): check {SETTINGS}") from error
+            raise LoginRejected(f"{address}: no TLS ({why}): check {SETTINGS}") from error
         except (KafkaError, OSError, ValueError) as error:
             if is_login_error(error):
-                raise LoginRefused(
-                    f"{address} does not accept {security.shown} ({type(error).__name__}): check {SETTINGS}"
+                raise LoginRejected(
+                    f"{address} does not accept {security.displayed} ({type(error).__name__}): check {SETTINGS}"
                 ) from error
             causes.append((address, error))
     address, first = causes[0]
     name = type(first).__name__
     if isinstance(first, KafkaError | ConnectionResetError):  # it accepted the connection, and closed it
-        raise LoginRefused(f"{address} answers no {security.shown} ({name}): check {SETTINGS}") from first
+        raise LoginRejected(f"{address} answers no {security.displayed} ({name}): check {SETTINGS}") from first
     raise KafkaAway(f"no broker answers at {', '.join(addresses)} ({name})") from first

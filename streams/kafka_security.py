@@ -69,10 +69,10 @@ class KafkaSecurity:
         return self.protocol.endswith("SSL")
 
     @property
-    def shown(self) -> str:
+    def displayed(self) -> str:
         """For messages: protocol and user, no secret.
 
-        >>> KafkaSecurity().shown
+        >>> KafkaSecurity().displayed
         'PLAINTEXT'
         """
         return f"{self.protocol} {self.mechanism} as {self.username}" if self.sasl else self.protocol

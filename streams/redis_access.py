@@ -61,10 +61,10 @@ class RedisAccess:
         return urlsplit(self.url).scheme == "rediss"
 
     @property
-    def shown(self) -> str:
+    def displayed(self) -> str:
         """The address for messages: no user, no password, no query.
 
-        >>> RedisAccess("redis://ward:secret@redis.example:6379/0?password=x").shown
+        >>> RedisAccess("redis://ward:secret@redis.example:6379/0?password=x").displayed
         'redis://redis.example:6379/0'
         """
         parts = urlsplit(self.url)

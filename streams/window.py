@@ -257,8 +257,8 @@ def _check_names(window: EcgWindow) -> None:
                 "shorten or clean it",
             )
     if window.sex not in ("F", "M", ""):
-        shown = repr(window.sex) if window.sex.lower() in HARMLESS_SEX else described(window.sex)
-        raise InvalidWindow("sex", f'sex {shown} is none of "F", "M", "": leave it empty where it is not known')
+        text = repr(window.sex) if window.sex.lower() in HARMLESS_SEX else described(window.sex)
+        raise InvalidWindow("sex", f'sex {text} is none of "F", "M", "": leave it empty where it is not known')
     if not 0 <= window.age_years <= MAX_AGE_YEARS:
         raise InvalidWindow(
             "age_years", f"age_years {window.age_years} is not in 0…{MAX_AGE_YEARS}: send 0 where it is not known"
@@ -303,8 +303,8 @@ def _canonical(labels: tuple[str, ...], field_name: str) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         name = next(x for x in names if names.count(x) > 1)  # at most `MAX_LEADS` names
         both = " and ".join(label for label, x in zip(labels, names, strict=True) if x == name)
-        shown = f"{name} twice ({both})" if is_standard(name) else f"a lead twice {described(name)}"
-        raise InvalidWindow(field_name, f"{field_name} names {shown}: send each lead once")
+        what = f"{name} twice ({both})" if is_standard(name) else f"a lead twice {described(name)}"
+        raise InvalidWindow(field_name, f"{field_name} names {what}: send each lead once")
     return names
 
 

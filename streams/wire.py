@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from streams import ecg_window_pb2, flagged_segment_pb2
 from streams.alert import Citation
 from streams.document import wrong_fields
-from streams.identifiers import PATIENT_PATTERN, described, is_bed_stream, shown_key
+from streams.identifiers import PATIENT_PATTERN, described, displayed_key, is_bed_stream
 from streams.partition import partition_of
 from streams.window import (
     MAX_LEADS,
@@ -245,7 +245,7 @@ def _check_place(bed_stream: str, key: bytes | None, partition: int, n_partition
     if key != bed_stream.encode():
         raise InvalidWindow(
             "bed_stream",
-            f"bed_stream {bed_stream!r} is not the message key {shown_key(key)}: set the key to the bed stream",
+            f"bed_stream {bed_stream!r} is not the message key {displayed_key(key)}: set the key to the bed stream",
         )
     if n_partitions is None:
         return

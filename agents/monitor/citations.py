@@ -41,8 +41,8 @@ def choose_span(
 
 def evidence_on_strip(evidence: Sequence[Evidence], start: int, stop: int, fs_hz: float) -> tuple[Evidence, ...]:
     """The evidence as far as the segment from sample ``start`` to ``stop`` shows it, in samples of the segment."""
-    shown = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
-    return tuple(e.shifted(-start) for e in shown)
+    inside = [cut for e in evidence if (cut := _cut(e, start, stop, fs_hz)) is not None]
+    return tuple(e.shifted(-start) for e in inside)
 
 
 def citations_of(evidence: Sequence[Evidence], start_ns: int, fs_hz: float, first: int = 1) -> list[Citation]:

@@ -14,7 +14,7 @@ from agents.worker.sender import Incoming
 from streams.alert import InterpretationMessage
 from streams.bed import Action
 from streams.document import wrong_fields
-from streams.identifiers import shown_bed_stream, shown_key
+from streams.identifiers import displayed_bed_stream, displayed_key
 from streams.partition import partition_of
 from streams.wire import EcgWindow, RejectedMessage, decode_window
 
@@ -65,15 +65,15 @@ class MessageReader:
         return document
 
     def _check_key(self, message: Incoming, bed_stream: str) -> None:
-        shown = shown_bed_stream(bed_stream)
+        name = displayed_bed_stream(bed_stream)
         if (message.key or b"").decode(errors="replace") != bed_stream:
-            raise ValueError(f"bed_stream {shown} is not the message key {shown_key(message.key)}")
+            raise ValueError(f"bed_stream {name} is not the message key {displayed_key(message.key)}")
         right = partition_of(bed_stream.encode(), self._settings.partitions)
         if message.partition != right:
-            raise ValueError(f"bed_stream {shown} belongs on partition {right}, not {message.partition}")
+            raise ValueError(f"bed_stream {name} belongs on partition {right}, not {message.partition}")
 
 
 def no_bed(bed_stream: str, message: Incoming, hint: str = "") -> str:
     """The reason of a document to a bed that is not there."""
     more = f": {hint}" if hint else ""
-    return f"bed_stream {shown_bed_stream(bed_stream)} is no bed here{more} ({message.place})"
+    return f"bed_stream {displayed_bed_stream(bed_stream)} is no bed here{more} ({message.place})"

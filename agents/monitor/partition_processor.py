@@ -169,8 +169,8 @@ class PartitionProcessor:
         """Restore the bed documents, and publish their alerts again; with the signal state of ``replica``."""
         self._replica = replica
         documents = await reader.read_beds(None if replica is None else replica.documents)  # restore 2
-        warm = {} if replica is None else replica.monitors(documents)
-        self.beds = {name: warm.get(name) or self._restored_monitor(bed) for name, bed in documents.items()}
+        replicated = {} if replica is None else replica.monitors(documents)
+        self.beds = {name: replicated.get(name) or self._restored_monitor(bed) for name, bed in documents.items()}
         self._set_generation(self.generation, max((bed.generation for bed in documents.values()), default=-1))
         for bed in self.beds.values():
             await self._isolation.publish_again(bed, self._delivery.prepare_alerts)  # restore 3

@@ -99,7 +99,7 @@ class Monitor(Worker):
         self.standby.watch(range(self.settings.partitions))
         self.standby.hurry = True
         until = time.monotonic() + JOIN_S
-        while time.monotonic() < until and not self.standby.ready and self.beacons.heard_recently:
+        while time.monotonic() < until and not self.standby.ready and self.beacons.peer_beacon_recent:
             await asyncio.sleep(JOIN_CHECK_S)
         self.standby.hurry = False
 
@@ -118,7 +118,7 @@ class Monitor(Worker):
         now_ns = self.clock.now_ns()
         self.metrics.beds_monitored.set(len(beds))
         self.metrics.beds_judged.set(sum(bed.judged(now_ns) for bed in beds))
-        self.metrics.standby_waiting.set(self.standby.behind)
+        self.metrics.standby_waiting.set(self.standby.waiting)
 
     @property
     def lag_s(self) -> float:

@@ -53,7 +53,7 @@ class Replica:
         Bed stream to its monitor.
     documents : BedDocuments
         Read so far.
-    behind : int
+    waiting : int
         Windows that the holder has finished and this replica has not taken, as far as known.
     """
 
@@ -63,7 +63,7 @@ class Replica:
     beds: dict[str, BedMonitor] = field(default_factory=dict)
     documents: BedDocuments = field(default_factory=BedDocuments)
     next_offset: int = -1
-    behind: int = 0
+    waiting: int = 0
     changed: set[str] = field(default_factory=set)  # beds whose document is newer than their monitor's
     queue: deque[Incoming] = field(default_factory=deque)
     paused: bool = False
@@ -177,9 +177,9 @@ class Standby:
         return replica if replica is not None and replica.placed else None
 
     @property
-    def behind(self) -> int:
+    def waiting(self) -> int:
         """Windows that the holders have finished and the replicas have not taken."""
-        return sum(replica.behind for replica in self.replicas.values())
+        return sum(replica.waiting for replica in self.replicas.values())
 
     @property
     def ready(self) -> bool:
@@ -266,6 +266,6 @@ class Standby:
                 replica.next_offset = message.offset + 1
             else:
                 replica.take_window(message)
-            replica.behind = max(0, self._finished(replica.number) - replica.next_offset)
-            behind = replica.behind > len(replica.beds)
-            await asyncio.sleep(loop.time() - began if behind and not self.hurry else 0)
+            replica.waiting = max(0, self._finished(replica.number) - replica.next_offset)
+            backlog = replica.waiting > len(replica.beds)
+            await asyncio.sleep(loop.time() - began if backlog and not self.hurry else 0)

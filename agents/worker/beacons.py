@@ -79,7 +79,7 @@ class Beacons:
         self._finished_by_group: dict[int, tuple[int, int]] = {}  # partition: generation, offset
         self._rejected_by_group: dict[int, frozenset[int]] = {}
         self._generation = -1  # the newest one of the group
-        self._heard_s = -1e9  # monotonic: the last beacon of a peer
+        self._peer_beacon_s = -1e9  # monotonic: the last beacon of a peer
         self._read = threading.Event()  # the beacons that were there at the start
         self._stop = threading.Event()
         self._removed = 0
@@ -109,9 +109,9 @@ class Beacons:
             await asyncio.sleep(self._settings.stopped_after_s / BEACONS / 2)
 
     @property
-    def heard_recently(self) -> bool:
+    def peer_beacon_recent(self) -> bool:
         """A peer has sent a beacon within the time after which it counts as stopped."""
-        return time.monotonic() - self._heard_s <= self._settings.stopped_after_s
+        return time.monotonic() - self._peer_beacon_s <= self._settings.stopped_after_s
 
     def finished(self, partition: int) -> int:
         """The offset below which the group has finished all windows of a partition; -1 where nobody said so."""
@@ -133,7 +133,7 @@ class Beacons:
         until = time.monotonic() + self._settings.stopped_after_s
         while not self._read.is_set() and time.monotonic() < until:
             await asyncio.sleep(READ_MS / 1000)
-        return self.heard_recently
+        return self.peer_beacon_recent
 
     def take_removed(self) -> int:
         """Peers that this worker removed from the group since the last call."""
@@ -143,7 +143,7 @@ class Beacons:
     # ---- the thread ------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        await asyncio.gather(self._again(self._keep_sending), self._again(self._keep_reading))
+        await asyncio.gather(self._again(self._keep_sending), self._again(self._keep_receiving))
 
     async def _again(self, work: Callable[[], Any]) -> None:
         """Do the work, again where Kafka does not answer."""
@@ -172,7 +172,7 @@ class Beacons:
                     self._compare_clocks(sent_ns, self._clock.now_ns(), place.timestamp)
                 await asyncio.sleep(max(0.0, began + every_s - time.monotonic()))
 
-    async def _keep_reading(self) -> None:
+    async def _keep_receiving(self) -> None:
         """Read the beacons, and remove peers that have stopped."""
         at = TopicPartition(self._topic, partition_of(SYSTEM.encode(), self._settings.partitions))
         async with plain_consumer(self._settings, self._group, fetch_ms=FOLLOW_MS) as consumer:
@@ -209,8 +209,8 @@ class Beacons:
             known = self._finished_by_group.get(partition, (-1, -1))
             self._finished_by_group[partition] = max(known, (beacon.generation, offset))
         if not own and self._clock.now_ns() - append_ns < self._settings.stopped_after_s * 1e9:
-            self._heard_s = time.monotonic()
-        return self._watch.heard(beacon.member, append_ns, own=own)
+            self._peer_beacon_s = time.monotonic()
+        return self._watch.receive(beacon.member, append_ns, own=own)
 
     def _beacon(self) -> Beacon | None:
         """The next beacon; None while this worker is no member of its group."""

@@ -37,7 +37,7 @@ class PeerWatch:
         """Members that have sent beacons and have not stopped."""
         return tuple(self._peers)
 
-    def heard(self, member: str, append_ns: int, *, own: bool) -> list[str]:
+    def receive(self, member: str, append_ns: int, *, own: bool) -> list[str]:
         """Take one beacon; the peers that have stopped by then, each returned once."""
         if not own:
             self._peers[member] = _Peer(append_ns)

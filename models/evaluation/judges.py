@@ -213,21 +213,21 @@ def _report(reference: Sequence[ExtractedClaim], judged: Sequence[JudgedClaim]) 
     rhythm = FEATURES["rate"] | FEATURES["rhythm"]
     return {
         "Diagnosis": _f1(diagnoses_of(claims), diagnoses_of(reference)),
-        "Waveform": _f1(_stated(claims, waves), _stated(reference, waves)),
-        "Rhythm": _f1(_stated(claims, rhythm), _stated(reference, rhythm)),
+        "Waveform": _f1(_asserted(claims, waves), _asserted(reference, waves)),
+        "Rhythm": _f1(_asserted(claims, rhythm), _asserted(reference, rhythm)),
     }
 
 
 def _arena(reference: Sequence[ExtractedClaim], judged: Sequence[JudgedClaim], answer: str) -> dict[str, float | None]:
     claims = [j.claim for j in judged]
     everything = frozenset().union(*FEATURES.values())
-    ours, theirs = _stated(claims, everything), _stated(reference, everything)
+    ours, theirs = _asserted(claims, everything), _asserted(reference, everything)
     ours, theirs = ours | diagnoses_of(claims), theirs | diagnoses_of(reference)
     recall = 10 * len(ours & theirs) / len(theirs) if theirs else None
     return {"Accuracy": _f1(ours, theirs), "Completeness": recall, "Instruction Adherence": 0.0 if not answer else None}
 
 
-def _stated(claims: Iterable[ExtractedClaim], subjects: frozenset[str]) -> frozenset[str]:
+def _asserted(claims: Iterable[ExtractedClaim], subjects: frozenset[str]) -> frozenset[str]:
     """Findings that are asserted, and subjects of numbers, among the subjects."""
     return frozenset(c.subject for c in claims if c.subject in subjects and c.present)
 

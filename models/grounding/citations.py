@@ -72,13 +72,13 @@ def mark_verdicts(
     judged = [replace(j, verdict="unsupported") if j.verdict == "supported" and not j.evidence else j for j in judged]
     judged = _with_signs(text, judged)
     out, previous = _Writer(text, judged, numbering), 0
-    stated: set[Statement] = {(OWN_FINDING[code], True, (), None, None)} if code in OWN_FINDING else set()
+    asserted: set[Statement] = {(OWN_FINDING[code], True, (), None, None)} if code in OWN_FINDING else set()
     for begin, piece in sentences(text):
         words = piece.lstrip()
         start = begin + len(piece) - len(words)
         own = [j for j in judged if start <= j.claim.start < start + len(words)]
         sentence = clauses_of(start, words, [(j.claim.start, j.claim.end) for j in own])
-        kept = _kept(sentence, own, stated)
+        kept = _kept(sentence, own, asserted)
         if kept:
             out.space(text[previous:start])
             out.sentence(sentence, kept)
@@ -124,18 +124,18 @@ def _statement(claim: ExtractedClaim) -> Statement:
     return claim.subject, claim.present, claim.leads, claim.wave, claim.value
 
 
-def _kept(sentence: Sentence, judged: Sequence[JudgedClaim], stated: set[Statement]) -> list[int]:
-    """Indices of the sentence's clauses that are published; adds their statements to ``stated``."""
+def _kept(sentence: Sentence, judged: Sequence[JudgedClaim], asserted: set[Statement]) -> list[int]:
+    """Indices of the sentence's clauses that are published; adds their statements to ``asserted``."""
     kept = []
     for k, clause in enumerate(sentence.clauses):
         own = [j for j in judged if clause.start <= j.claim.start < clause.end]
         wrong = any(j.verdict == "contradicted" or (j.verdict == "unsupported" and _is_left_out(j)) for j in own)
         new = {_statement(j.claim) for j in own}
-        if wrong or (own and new <= stated):
+        if wrong or (own and new <= asserted):
             if k == 0 and sentence.has_head:
                 return []
             continue
-        stated |= new | {(subject, present, (), None, None) for subject, present, *_, value in new if value is None}
+        asserted |= new | {(subject, present, (), None, None) for subject, present, *_, value in new if value is None}
         kept.append(k)
     if kept == [0] and sentence.has_head and not _claims_in(sentence.clauses[0], judged):
         return []  # a label without items

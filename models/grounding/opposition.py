@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from models.grounding.claims import ExtractedClaim
 
-Stated = tuple[str, bool]  # finding, present
-_SINUS: tuple[Stated, ...] = tuple((x, True) for x in ("SINUS", "SINUS_BRADY", "SINUS_TACHY", "SINUS_ARRHYTHMIA"))
-_AF: tuple[Stated, ...] = (("AFIB", True), ("AFLUT", True))
-_SLOW: tuple[Stated, ...] = (("BRADY", True), ("SINUS_BRADY", True))
-_FAST: tuple[Stated, ...] = (("TACHY", True), ("SINUS_TACHY", True), ("SVT", True))
-_NORMAL_RATE: tuple[Stated, ...] = (("RATE_NORMAL", True),)
-_REGULAR: tuple[Stated, ...] = (("REGULAR", True),)
-_NARROW: tuple[Stated, ...] = (("QRS_WIDE", False),)
-_WIDE: tuple[Stated, ...] = (("QRS_WIDE", True),)
-_P: tuple[Stated, ...] = (("P_WAVES", True),)
-_CONDUCTED: tuple[Stated, ...] = (*_SINUS, *_AF, *_P, *_NARROW)
+Assertion = tuple[str, bool]  # finding, present
+_SINUS: tuple[Assertion, ...] = tuple((x, True) for x in ("SINUS", "SINUS_BRADY", "SINUS_TACHY", "SINUS_ARRHYTHMIA"))
+_AF: tuple[Assertion, ...] = (("AFIB", True), ("AFLUT", True))
+_SLOW: tuple[Assertion, ...] = (("BRADY", True), ("SINUS_BRADY", True))
+_FAST: tuple[Assertion, ...] = (("TACHY", True), ("SINUS_TACHY", True), ("SVT", True))
+_NORMAL_RATE: tuple[Assertion, ...] = (("RATE_NORMAL", True),)
+_REGULAR: tuple[Assertion, ...] = (("REGULAR", True),)
+_NARROW: tuple[Assertion, ...] = (("QRS_WIDE", False),)
+_WIDE: tuple[Assertion, ...] = (("QRS_WIDE", True),)
+_P: tuple[Assertion, ...] = (("P_WAVES", True),)
+_CONDUCTED: tuple[Assertion, ...] = (*_SINUS, *_AF, *_P, *_NARROW)
 
-OPPOSED: dict[str, frozenset[Stated]] = {
+OPPOSED: dict[str, frozenset[Assertion]] = {
     "VFIB": frozenset((*_CONDUCTED, *_NORMAL_RATE, *_SLOW, *_REGULAR, ("VFIB", False), ("ASYSTOLE", True))),
     "ASYSTOLE": frozenset((*_CONDUCTED, *_NORMAL_RATE, *_FAST, *_REGULAR, ("ASYSTOLE", False))),
     "VTACH": frozenset((*_CONDUCTED, *_NORMAL_RATE, *_SLOW, ("SVT", True), ("VTACH", False), ("PVC", False))),

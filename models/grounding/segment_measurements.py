@@ -222,7 +222,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
     sequence = "".join(m.beat.kind for m in rhythm.beats)
     blocked = () if "P" in sequence else blocked_p_waves(ecg, rhythm.beats, usable)
     longest_rr = _longest_rr(ecg, np.array(measurement.r_peaks, np.int64), usable, quality)
-    axis = _axis_shown(ecg, conducted, usable, evidence.get("QRS"))
+    axis = _axis_visible(ecg, conducted, usable, evidence.get("QRS"))
     return SegmentMeasurements(
         ecg=ecg,
         evidence=evidence,
@@ -252,7 +252,7 @@ def _with_paced_beats(ecg: Ecg, measurement: Measurement, usable: tuple[str, ...
     return replace(measurement, beats=tuple(beats)) if paced else measurement
 
 
-def _axis_shown(
+def _axis_visible(
     ecg: Ecg, conducted: Sequence[MeasuredBeat], usable: tuple[str, ...], qrs: Evidence | None
 ) -> float | None:
     """Frontal axis of the conducted beats, where the QRS complex that is cited for it shows the same."""

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from agents.settings import Settings
 from deploy.doctor import check_kafka
 from streams.access import kafka_grants
-from streams.kafka_login import KafkaAway, LoginRefused, check_login
+from streams.kafka_login import KafkaAway, LoginRejected, check_login
 from streams.kafka_security import KafkaSecurity
 from streams.site_claim import PrefixTaken, claim_prefix
 from streams.tls import TlsFiles
@@ -182,7 +182,7 @@ def test_each_refused_login_says_why(secured: SecuredKafka) -> None:
         (secured.ssl, KafkaSecurity("SSL", tls=TlsFiles(ca=foreign.ca)), "self-signed|unable to get|issuer"),
         (secured.address, KafkaSecurity("SSL", tls=secured.authority.files()), "no TLS|answers no SSL"),
     ):
-        with pytest.raises(LoginRefused, match=says):
+        with pytest.raises(LoginRejected, match=says):
             check_login(address, login)
     with pytest.raises(KafkaAway):
         check_login("127.0.0.1:1", KafkaSecurity())

@@ -153,7 +153,8 @@ def test_a_batch_of_an_old_format_is_bounded_while_it_is_read(monkeypatch: pytes
     builder = LegacyRecordBatchBuilder(magic=1, compression_type=0x01, batch_size=10**9)
     for k in range(700):
         builder.append(k, timestamp=0, key=b"", value=b"")
-    found = fetched(bytes(builder.build()))
+    data = struct.pack(">q", 699) + bytes(builder.build())[8:]  # a broker writes the last offset in front
+    found = fetched(data)
     assert len(found) == 501 and b"more than 500 records" in dict(found[-1].headers)[BATCH_ERROR]
 
 

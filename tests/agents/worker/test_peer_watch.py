@@ -11,7 +11,7 @@ def feed(watch: PeerWatch, *beacons: tuple[str, float]) -> list[tuple[str, float
     """Beacons of members at times (s); the stopped peers, each with the time at which it was known."""
     found = []
     for member, at_s in sorted(beacons, key=lambda beacon: beacon[1]):
-        stopped = watch.heard(member, round(at_s * S), own=member == "me")
+        stopped = watch.receive(member, round(at_s * S), own=member == "me")
         found += [(peer, at_s) for peer in stopped]
     return found
 

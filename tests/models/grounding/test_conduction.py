@@ -14,7 +14,7 @@ from models.grounding.finding_rules import judge_finding
 from models.grounding.gem_scope import reason_against_gem
 from models.grounding.ground import ground
 from models.grounding.rule_based_report import rule_based_report
-from models.grounding.segment_measurements import SegmentMeasurements, _axis_shown, measure_segment
+from models.grounding.segment_measurements import SegmentMeasurements, _axis_visible, measure_segment
 from models.measurement.delineation import Fiducials, MeasuredBeat
 
 FS = 500.0
@@ -98,7 +98,7 @@ def test_an_axis_that_the_cited_complex_does_not_show_is_not_stated(cited: int, 
         marks = Fiducials(qrs_on=at - 25, qrs_off=at + 25)
         beats.append(MeasuredBeat(Beat(at, "N", ("I", "aVF")), marks, {"I": marks, "aVF": marks}))
     qrs = Evidence("QRS", 100.0, ("I", "aVF"), r[cited] - 25, r[cited] + 25)
-    shown = _axis_shown(Ecg(("I", "aVF"), FS, mv), beats, ("I", "aVF"), qrs)
+    shown = _axis_visible(Ecg(("I", "aVF"), FS, mv), beats, ("I", "aVF"), qrs)
     assert shown == (None if axis is None else pytest.approx(axis, abs=3.0))
 
 
