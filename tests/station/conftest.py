@@ -108,9 +108,12 @@ def chromium_path() -> str:
     pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Any]:
-    """One Chromium for all tests; each test has browser contexts of its own."""
+    """One Chromium for the tests of a file; each test has browser contexts of its own.
+
+    Not for the session: Playwright's loop runs as long as it is open, and then no other test can run one of its own.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium_path, headless=True, args=CHROMIUM_ARGUMENTS)
