@@ -79,7 +79,7 @@ export class AlertList {
     });
     while (this.root.children.length > cards.length) this.root.lastChild.remove();
     this.order = kept;
-    for (const id of [...this.cards.keys()]) if (!byAlertId.has(id)) this.remove(id); // those that went while it was held
+    for (const id of this.cards.keys()) if (!byAlertId.has(id)) this.remove(id); // those that went while it was held
     if (focused && document.activeElement?.dataset?.key !== focused) {
       this.root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     }

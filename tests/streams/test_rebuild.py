@@ -90,6 +90,8 @@ def contents(client: redis.Redis) -> dict[str, object]:
             continue
         read = {"hash": client.hgetall, "set": client.smembers, "string": client.get}
         value = client.zrange(key, 0, -1, withscores=True) if kind == "zset" else read[kind](key)
+        if kind == "hash":
+            value.pop("trend", None)  # the running minute of a stream, to which a rebuild adds nothing
         out[key] = (value, client.pexpiretime(key))
     return out
 
