@@ -40,7 +40,7 @@ QUIET_SHARE, QUIET_MV = 0.15, 0.15  # of the lead's usual beat, and at most; a P
 MAX_USUAL_MV = 4.0  # larger "beats" are an amplifier that goes to its rail and back
 ESTABLISHED_BEATS = 5  # of one morphology in a lead,
 ESTABLISHED_CORRELATION = 0.9  # each with the one in their middle
-OWN_CORRELATION = 0.8  # with the median of the established beats in its own lead: the deflection is such a beat
+OWN_CORRELATION = 0.75  # with the median of the established beats in its own lead: the deflection is such a beat
 CLASS_CORRELATION, CLASS_BEATS = 0.9, 3  # with so many of all beats: it is one of their class
 LOST_BEATS = 2  # established beats that a lead does not show: its electrode is off
 
