@@ -3,7 +3,7 @@
 In: an ASGI request. Out: the app's answer, with ``request.state`` as below; or ``{error}``:
 
 ====== =====================================================================================
-401    nobody is logged in, or their name is not believed; ``auth`` says how people log in
+401    nobody is logged in, or their name is not accepted; ``auth`` says how people log in
 403    the request is for a host that this station is not
 408    the body did not arrive within `BODY_S`
 413    the body is larger than an action; it is not read to its end, and the connection is closed

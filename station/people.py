@@ -3,7 +3,7 @@
 | setting `GEM_BEDSIDE_STATION_AUTH` | the person is named by |
 |---|---|
 | `none`, `open` | nobody: the page asks for an ID, and everybody may do what a nurse may |
-| `proxy` | a header of a proxy, believed only from its address |
+| `proxy` | a header of a proxy, accepted only from its address |
 | `token` | a signed token (`station.tokens`), in the cookie of the page or ``Authorization: Bearer`` |
 
 A role holds those before it: ``viewer`` sees a unit, ``nurse`` acts on its alerts and beds, ``admin`` also changes
@@ -41,7 +41,7 @@ Roles = Mapping[str, Mapping[str, str]]
 
 
 class NotLoggedIn(Exception):  # noqa: N818  (answered with 401)
-    """Nobody is named, or their name is not believed; the message says why."""
+    """Nobody is named, or their name is not accepted; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-// Auditory alarm signals of IEC 60601-1-8, tables 3 and 4: bursts of ten pulses for high priority, three for medium,
+// Auditory alarm signals after IEC 60601-1-8 (values from memory, to be checked against its tables 3 and 4):
+// bursts of ten pulses for high priority, three for medium,
 // two for low. Times are in seconds; a pulse lasts, and a spacing runs, between the points of 90 % of the amplitude.
 //
 // High: spacings x between pulses of a group, 2 x + pulse between the third and the fourth pulse, and 0.35 to 1.30 s

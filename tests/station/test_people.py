@@ -1,4 +1,4 @@
-"""Who a request is from: proxies that are believed, tokens that are signed, roles by unit."""
+"""Who a request is from: proxies that are trusted, tokens that are signed, roles by unit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from station.people import COOKIE, Doorkeeper, NotLoggedIn, Person
 from station.tokens import ALGORITHM, AUDIENCE, KeysMissing, TokenKeys
 
-PROXY, STRANGER = "10.1.2.3", "10.9.9.9"
+PROXY, ELSEWHERE = "10.1.2.3", "10.9.9.9"
 ROLES = {"rn-12": {"icu-3": "nurse"}, "@physicians": {"*": "admin"}, "@icu": {"icu-3": "viewer", "icu-4": "nurse"}}
 KEY, NEW_KEY = "k" * 32, "n" * 64
 
@@ -37,8 +37,8 @@ def test_a_person_is_who_the_proxy_says() -> None:
 @pytest.mark.parametrize(
     ("address", "headers"),
     [
-        (STRANGER, {"x_forwarded_user": "rn-12"}),  # not the proxy's address
-        (STRANGER, {"x_forwarded_user": "rn-12", "x_forwarded_for": PROXY}),
+        (ELSEWHERE, {"x_forwarded_user": "rn-12"}),  # not the proxy's address
+        (ELSEWHERE, {"x_forwarded_user": "rn-12", "x_forwarded_for": PROXY}),
         (PROXY, {}),
         (PROXY, {"x_forwarded_user": " "}),
         (PROXY, {"x_forwarded_user": "mallory"}),  # no role
@@ -46,7 +46,7 @@ def test_a_person_is_who_the_proxy_says() -> None:
         (PROXY, {"authorization": "Bearer x", "cookie": f"{COOKIE}=x"}),
     ],
 )
-def test_nobody_else_is_believed(address: str, headers: dict[str, str]) -> None:
+def test_nobody_else_is_accepted(address: str, headers: dict[str, str]) -> None:
     with pytest.raises(NotLoggedIn):
         proxy().person(request(address, **headers))
 
@@ -82,7 +82,7 @@ def test_a_token_names_its_person_until_it_expires(keys: TokenKeys) -> None:
     keeper = Doorkeeper("token", ROLES, keys=keys)
     token = keys.signed("rn-12", ["icu"], hours=1)
     for headers in ({"authorization": f"Bearer {token}"}, {"cookie": f"{COOKIE}={token}"}):
-        person = keeper.person(request(STRANGER, **headers))
+        person = keeper.person(request(ELSEWHERE, **headers))
         assert (person.name, person.role("icu-4")) == ("rn-12", "nurse")
         assert person.expires is not None and person.expires - time.time() == pytest.approx(3600, abs=60)
 
