@@ -7,8 +7,9 @@ evaluations of GEM: generate, judge, score.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -107,67 +108,43 @@ JudgeKey = Annotated[
 Questions = Annotated[list[Path], typer.Argument(metavar="QUESTIONS…", help="Question files (.json, .jsonl).")]
 
 
-@app.command()
-def grounding(
-    questions: Questions,
-    data: DataFolder,
-    model: ModelDir = None,
-    out: OutFolder = Path("evaluation"),
-    processes: Processes = 1,
-    device: Device = "auto",
-    evidence: Evidence = False,
-    ablation: Ablation = "none",
-    judge_url: JudgeUrl = None,
-    judge_model: JudgeModel = "gpt-4o-2024-08-06",
-    judge_key: JudgeKey = None,
-    as_json: Json = False,
-) -> None:
-    """Grounded ECG Understanding: generate, judge, score. Resumable."""
-    from deploy.benchmark_run import run_benchmark
+def _benchmark(name: Literal["grounding", "ecgbench"]) -> Callable[..., None]:
+    """The command of one published evaluation; both take the same options."""
 
-    run_benchmark(
-        "grounding",
-        questions,
-        data=data,
-        model=model,
-        out=out,
-        processes=processes,
-        device=device,
-        evidence=evidence,
-        ablation=ablation,
-        judge=(judge_url, judge_model, judge_key),
-        as_json=as_json,
-    )
+    def run(
+        questions: Questions,
+        data: DataFolder,
+        model: ModelDir = None,
+        out: OutFolder = Path("evaluation"),
+        processes: Processes = 1,
+        device: Device = "auto",
+        evidence: Evidence = False,
+        ablation: Ablation = "none",
+        judge_url: JudgeUrl = None,
+        judge_model: JudgeModel = "gpt-4o-2024-08-06",
+        judge_key: JudgeKey = None,
+        as_json: Json = False,
+    ) -> None:
+        from deploy.benchmark_run import run_benchmark
+
+        run_benchmark(
+            name,
+            questions,
+            data=data,
+            model=model,
+            out=out,
+            processes=processes,
+            device=device,
+            evidence=evidence,
+            ablation=ablation,
+            judge=(judge_url, judge_model, judge_key),
+            as_json=as_json,
+        )
+
+    return run
 
 
-@app.command()
-def ecgbench(
-    questions: Questions,
-    data: DataFolder,
-    model: ModelDir = None,
-    out: OutFolder = Path("evaluation"),
-    processes: Processes = 1,
-    device: Device = "auto",
-    evidence: Evidence = False,
-    ablation: Ablation = "none",
-    judge_url: JudgeUrl = None,
-    judge_model: JudgeModel = "gpt-4o-2024-08-06",
-    judge_key: JudgeKey = None,
-    as_json: Json = False,
-) -> None:
-    """ECG-Bench: generate answers to its question files and score them, a task a file. Resumable."""
-    from deploy.benchmark_run import run_benchmark
-
-    run_benchmark(
-        "ecgbench",
-        questions,
-        data=data,
-        model=model,
-        out=out,
-        processes=processes,
-        device=device,
-        evidence=evidence,
-        ablation=ablation,
-        judge=(judge_url, judge_model, judge_key),
-        as_json=as_json,
-    )
+app.command("grounding", help="Grounded ECG Understanding: generate, judge, score. Resumable.")(_benchmark("grounding"))
+app.command("ecgbench", help="ECG-Bench: answer its question files and score them, a task a file. Resumable.")(
+    _benchmark("ecgbench")
+)

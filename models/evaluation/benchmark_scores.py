@@ -16,7 +16,7 @@ from typing import Any
 from models.corpus.conversation_files import Conversation
 from models.corpus.published_layout import PublishedLayout
 from models.evaluation import ecgbench
-from models.evaluation.generation import Answer
+from models.evaluation.generation import Answer, whole_lines
 from models.evaluation.grounded_understanding import mean_scores, parse_judge_answer, reference_scores, strict_scores
 from models.evaluation.judges import (
     ARENA_DIMENSIONS,
@@ -149,8 +149,7 @@ def score_task(
             parse_numbers(text, dimensions) for text in judge_all(kind, conversations, answers, judge, layout, judged)
         ]
         reference = strict = _mean_of_ten(rows, dimensions)
-    errors = sum(answers[c.id].finish.startswith("error") for c in conversations)
-    return TaskScores(task.name, len(conversations), errors, reference, strict)
+    return TaskScores(task.name, len(conversations), _errors(conversations, answers), reference, strict)
 
 
 def score_grounding(
@@ -162,7 +161,7 @@ def score_grounding(
 ) -> TaskScores:
     """Grounded ECG Understanding: the eight dimensions, means over records."""
     parsed = [parse_judge_answer(t) for t in judge_all("grounding", conversations, answers, judge, layout, judged)]
-    errors = sum(answers[c.id].finish.startswith("error") for c in conversations)
+    errors = _errors(conversations, answers)
     reference = mean_scores(reference_scores(p) for p in parsed)
     return TaskScores("grounding", len(parsed), errors, reference, mean_scores(strict_scores(p) for p in parsed))
 
@@ -198,18 +197,15 @@ def judge_all(
 
 
 def _read_judged(path: Path | None, judge: str) -> dict[str, str]:
-    if path is None or not path.exists():
-        return {}
-    whole = path.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        with path.open("r+b") as file:
-            file.truncate(end)
-    rows = [json.loads(line) for line in whole[:end].decode().splitlines()]
+    rows = [] if path is None else whole_lines(path)
     others = {row["judge"] for row in rows} - {judge}
     if others:
         raise JudgeError(f"{path} holds scores of the judge {others.pop()}: remove it, or choose another folder")
     return {row["id"]: row["scores"] for row in rows}
+
+
+def _errors(conversations: Sequence[Conversation], answers: Mapping[str, Answer]) -> int:
+    return sum(answers[c.id].finish.startswith("error") for c in conversations)
 
 
 def _golden(conversation: Conversation) -> str:

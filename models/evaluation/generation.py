@@ -124,15 +124,19 @@ def generate(
 
 def read_answers(path: Path) -> dict[str, Answer]:
     """Answers of a file by id; a torn last line is cut off the file."""
+    return {row["id"]: Answer(**row) for row in whole_lines(path)}
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Objects of a JSON Lines file; a last line that a kill has torn is cut off the file."""
     if not path.exists():
-        return {}
+        return []
     whole = path.read_bytes()
     end = whole.rfind(b"\n") + 1
     if end < len(whole):
         with path.open("r+b") as file:
             file.truncate(end)
-    rows = [json.loads(line) for line in whole[:end].decode().splitlines()]
-    return {row["id"]: Answer(**row) for row in rows}
+    return [json.loads(line) for line in whole[:end].decode().splitlines()]
 
 
 def ablated(ecg: Ecg, other: Ecg, ablation: str, seed: int) -> Ecg:

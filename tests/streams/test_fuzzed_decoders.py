@@ -7,6 +7,7 @@ decoder run in `make test`; ``GEM_BEDSIDE_TEST_FUZZ=N`` runs N.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -61,9 +62,11 @@ def _beacon(value: bytes) -> None:
     Beacons(settings, SystemClock(), None, "ecg.main-monitor", lambda sent: None)._take(value, 0)
 
 
-async def _metadata(value: bytes) -> None:
-    text = value.decode(errors="replace")
-    await Attempts().take({("ecg.windows", 0): Committed(0, text, 10)})
+async def _metadata(value: bytes) -> str:
+    """Take a partition over whose commit has this metadata; the metadata that is recorded for it."""
+    text, attempts = value.decode(errors="replace"), Attempts()
+    await attempts.take({("ecg.windows", 0): Committed(0, text, 10)})
+    return attempts.metadata("ecg.windows", 0)
 
 
 def _window(value: bytes) -> object:
@@ -140,4 +143,4 @@ def test_a_decoder_gives_a_document_or_raises_what_its_readers_expect(name: str)
 
 async def test_metadata_of_a_commit_that_nobody_wrote_is_none() -> None:
     for value in (b"\xff", b"{}", b"[1]", b'{"begun": "x"}', b'{"rejected": [null]}', b'{"begun": {"a": 1}}'):
-        await _metadata(value)
+        assert json.loads(await _metadata(value)) == {"held": True}, value
