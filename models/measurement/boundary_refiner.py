@@ -24,6 +24,7 @@ from models.signal.quantiles import quantile
 MIN_LEADS = 6  # that show the boundary
 MAX_SHIFT_S = 0.015
 MAX_DEVIATION = 3.0  # features are clipped at this many standard deviations
+MIN_QRS_S = 0.060  # a QRS complex of an adult is rarely narrower: refinement does not make it so
 MAX_SPREAD_S = 0.040  # distances of the leads' boundaries are clipped here
 SPREAD = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of the leads' boundaries
 USUAL_QRS_S = 0.090
@@ -164,7 +165,8 @@ def refined(marks: BeatMarks, x: Millivolts, fs_hz: float, *, fold: str | None =
             shift = np.round(ridge.shift_s(boundary.mark, features) * fs_hz)
             out[beats, marks.columns[boundary.mark]] += shift
     out = np.clip(out, 0, x.shape[1] - 1)  # NaN stays NaN
-    kept = _in_order(out, marks.columns)
+    width, before = (y[:, marks.columns["qrs_off"]] - y[:, marks.columns["qrs_on"]] for y in (out, marks.overall))
+    kept = _in_order(out, marks.columns) & ~((width < MIN_QRS_S * fs_hz) & (width < before))
     return np.where(kept[:, None], out, marks.overall)
 
 

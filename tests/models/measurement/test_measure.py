@@ -52,7 +52,7 @@ def test_json_has_the_shape_that_is_promised(measured: tuple[Ecg, Measurement]) 
 def test_intervals_are_those_of_a_resting_adult(measured: tuple[Ecg, Measurement]) -> None:
     v = measured[1].intervals
     assert 60 < v["HR"] < 130
-    assert 55 <= v["QRS"] <= 130
+    assert 60 <= v["QRS"] <= 130
     assert 280 <= v["QT"] <= 460
     assert v["QTcF"] == pytest.approx(qt_fridericia(v["QT"], v["RR"] / 1000))
     assert v["QTc"] == pytest.approx(qt_bazett(v["QT"], v["RR"] / 1000))
