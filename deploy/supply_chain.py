@@ -55,7 +55,7 @@ class Part:
 def parts(root: str = NAME) -> list[Part]:
     """The installed packages that ``root`` requires, directly or not, with its extras; by name."""
     found: dict[str, Part] = {}
-    waiting = [(_key(root), frozenset({"cpu", "gpu", "gem"}))]
+    waiting = [(_key(root), frozenset({"cpu", "gpu", "gem", "demo", "records"}))]
     seen = set(waiting)
     while waiting:
         name, extras = waiting.pop()

@@ -19,8 +19,8 @@ pip wheel --quiet --no-deps --wheel-dir "$wheels" "$source"
 pip install --quiet --no-compile --no-deps "$wheels"/gem_bedside-*.whl
 rm -rf "$wheels"
 
-# Every package of the environment, for the site's scanner of vulnerabilities.
-"$prefix/bin/python" "$source/deploy/docker/sbom.py" "$variant" > "$prefix/sbom.cdx.json"
+# Every package and weight of the environment, for the site's scanner of vulnerabilities.
+(cd / && "$prefix/bin/python" -m deploy.supply_chain sbom --out "$prefix/sbom.cdx.json")
 
 # Nothing that only installs, tests, compiles or evaluates.
 pip uninstall --quiet --yes pip setuptools
