@@ -202,8 +202,11 @@ def _write_alarm_citation(report: ReportText, evidence: Evidence, title: str) ->
     name = wave or _PHRASES.get(evidence.measure, evidence.measure)
     opening = f"{title}: the alarm rests on " if title else "The alarm rests on "
     report.add(opening if report.text == "" else "It also rests on ")
+    limit = None if evidence.criterion is None else evidence.criterion.limit
+    early = evidence.measure == "SILENCE" and limit is not None and evidence.value < limit
+    lasting = " and continuing" if early else ""  # detection acts early, within its accuracy
     report.add_claim(
-        f"{name} {value_phrase(evidence)} in {leads_phrase(evidence.leads)}{met}", ALARM_CITATION, evidence
+        f"{name} {value_phrase(evidence)} in {leads_phrase(evidence.leads)}{lasting}{met}", ALARM_CITATION, evidence
     )
     report.add(". ")
 
@@ -266,7 +269,8 @@ def write_beats(report: ReportText, measured: SegmentMeasurements, code: str = "
     if ventricular and counted is not None and ventricular < measured.beats:
         write_ectopy(report, measured, counted, code)
     pause = measured.longest_rr
-    if pause is not None and pause.value >= PAUSE_S:
+    cited = pause is not None and any((e.start, e.end) == (pause.start, pause.end) for e in report.numbering.given)
+    if pause is not None and pause.value >= PAUSE_S and not cited:
         report.add_claim(f"The longest pause without a beat is {pause.value:.2f} s", "longest RR", pause)
         report.add(". ")
 

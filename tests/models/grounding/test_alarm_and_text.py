@@ -347,3 +347,15 @@ def test_a_value_that_no_longer_meets_the_limit_is_not_cited() -> None:
     own = Evidence("HR", 140.0, ("II",), 0, 4000, criterion=rule)
     on = Episode("TACHY", 0, 4000, 60_000, evidence=(own,), leads=("II",))
     assert evidence_in_window(on, 50_000, SINUS.ecg) == ()
+
+
+@pytest.mark.parametrize(("silence_s", "says"), [(3.86, " and continuing (no beat"), (4.6, "leads II (no beat")])
+def test_a_silence_that_was_detected_early_continues_in_the_text(silence_s: float, says: str) -> None:
+    fs_hz, seconds = 250.0, 10
+    flat = Ecg(("II",), fs_hz, np.zeros((1, round(fs_hz * seconds)), np.float32))
+    criterion = Criterion("no beat for 4 s or longer", 4.0, "CinC 2015", 0.5)
+    begin = round((seconds - silence_s) * fs_hz)
+    silence = Evidence("SILENCE", silence_s, ("II",), begin, round(fs_hz * seconds), criterion=criterion)
+    first = rule_based_report(flat, reason=None, given=(silence,), code="ASYSTOLE").text.split(". ")[0]
+    assert (" and continuing" in first) == (silence_s < 4.0), first
+    assert says.replace("leads II", "lead II") in first
