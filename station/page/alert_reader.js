@@ -18,7 +18,8 @@ export class AlertReader {
     this.handlers = handlers;
     this.alert = null;
     this.hovered = null;
-    this.view = new StripView(byId("strip-canvas"), byId("strip-scroll"), (n) => this.hover(n));
+    this.loading = null; // id of the alert whose strip is being fetched
+    this.view = new StripView(byId("strip-canvas"), byId("strip-scroll"), (n) => this.hover(n, false));
     this.before = new StripView(byId("before-canvas"), byId("strip-scroll"));
     this.before.layout = "rows";
     byId("reader-layout").addEventListener("click", () => this.toggleLayout());
@@ -28,6 +29,10 @@ export class AlertReader {
     byId("reader-report").addEventListener("click", () =>
       window.open(`report?id=${this.alert.id}`, "_blank", "noopener"),
     );
+    // On the whole text: a button that is drawn anew under the pointer never says that the pointer left it.
+    const overNumber = ({ target }) => Number(target.closest(".cite")?.dataset.n) || null;
+    byId("reader-text").addEventListener("pointerover", (event) => this.hover(overNumber(event)));
+    byId("reader-text").addEventListener("pointerleave", () => this.hover(null));
     byId("reader-close").addEventListener("click", () => handlers.close());
   }
 
@@ -56,6 +61,8 @@ export class AlertReader {
       this.view.show(alert, null, "This alarm has no strip.");
       return;
     }
+    if (this.loading === alert.id) return; // of the version before
+    this.loading = alert.id;
     this.view.show(alert, null, "Loading the strip …");
     try {
       const strip = await fetchStrip(alert.id);
@@ -65,6 +72,8 @@ export class AlertReader {
       this.markCitations();
     } catch (error) {
       if (this.alert?.id === alert.id) this.view.show(this.alert, null, `The strip is not available: ${error.message}`);
+    } finally {
+      if (this.loading === alert.id) this.loading = null;
     }
   }
 
@@ -124,18 +133,20 @@ export class AlertReader {
     this.markCitations();
   }
 
-  hover(n) {
+  // arrange: true when the pointer is on a measurement of the list, false when it is on the strip
+  hover(n, arrange = n !== null) {
     if (this.hovered === n) return;
     this.hovered = n;
-    this.markCitations();
+    this.markCitations(arrange);
   }
 
-  markCitations() {
+  markCitations(arrange = true) {
     if (!this.alert) return;
     const { marked } = this.selection;
     this.view.mark(
       this.alert.citations.filter(({ n }) => marked.has(n) || n === this.hovered),
       this.hovered,
+      arrange,
     );
     for (const button of byId("reader-text").querySelectorAll(".cite")) {
       const n = Number(button.dataset.n);

@@ -24,8 +24,6 @@ export function citeButton(n, text, place, handlers) {
       "aria-pressed": "false",
       "aria-label": `mark measurement ${n} on the strip`,
       onclick: () => handlers.cite(n),
-      onpointerenter: () => handlers.hover(n),
-      onpointerleave: () => handlers.hover(null),
       onfocus: () => handlers.hover(n),
       onblur: () => handlers.hover(null),
     },

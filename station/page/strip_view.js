@@ -22,6 +22,7 @@ export class StripView {
     this.calipers = new Calipers();
     this.shown = null; // {alert, strip, words}
     this.marked = [];
+    this.arranged = []; // the citations for which leads are chosen and ordered
     this.hovered = null;
     this.layout = "page";
     new ResizeObserver(() => this.draw()).observe(scroll);
@@ -33,16 +34,20 @@ export class StripView {
     const same = this.shown?.alert.id === alert.id && this.shown.strip === strip;
     if (!same) {
       this.calipers.clear();
+      this.arranged = [];
       this.scroll.scrollTo({ top: 0, left: 0 });
     }
     this.shown = { alert, strip, words };
     this.draw();
   }
 
-  mark(citations, hovered = null) {
-    const added = citations.find((citation) => !this.marked.includes(citation));
+  // arrange: whether the strip may move to show a citation; it never does so under the pointer that reads it.
+  mark(citations, hovered = null, arrange = true) {
+    const before = new Set(this.arranged.map(({ n }) => n)); // a new version of the alert has the same numbers
+    const added = arrange && citations.find(({ n }) => !before.has(n));
     this.marked = citations;
     this.hovered = hovered;
+    if (arrange) this.arranged = citations;
     this.draw();
     if (added && this.scene) {
       const middle = xMm(this.scene, (added.start_sample + added.end_sample) / 2) * this.pxPerMm;
@@ -75,9 +80,9 @@ export class StripView {
   }
 
   sceneOf(alert, strip) {
-    const first = this.marked.flatMap((citation) => citation.leads);
+    const first = this.arranged.flatMap((citation) => citation.leads);
     const scene = makeScene(alert, strip, this.layout, first);
-    return needsRows(scene, this.marked) ? makeScene(alert, strip, "rows", first) : scene;
+    return needsRows(scene, this.arranged) ? makeScene(alert, strip, "rows", first) : scene;
   }
 
   drawStrip(alert, strip) {

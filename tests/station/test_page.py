@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,10 +113,13 @@ def _amber(page: Any, first: int, last: int) -> float:
     )
 
 
+@pytest.mark.parametrize("width", [1440, 1300, 1040])
 def test_hovering_a_measurement_marks_its_interval_and_the_interval_its_measurement(
-    page: Any, ward: WardInRedis
+    new_page: Any, ward: WardInRedis, width: int
 ) -> None:
+    page = new_page("/", viewport={"width": width, "height": 900})
     _open(page, ward)
+    until(page, "document.querySelector('.bed .hr').textContent === '72'")  # no sign of a dead ward moves the page
     ward.alert(2)
     page.locator(".alert[data-code=ASYSTOLE] .head").click()
     page.locator("#strip-canvas[data-strip='true']").wait_for()
@@ -123,16 +127,39 @@ def test_hovering_a_measurement_marks_its_interval_and_the_interval_its_measurem
     page.locator(".citations .cite[data-n='2']").hover()
     page.locator("#strip-canvas[data-span='800-2500 547-600']").wait_for()
     # When the pointer is on an interval of the strip, then its measurement is
-    marked = page.locator(".citations .cite[data-n='2'][data-hover='true']")
-    for step in range(40):  # the strip may be drawn anew, in another place, while the pointer comes
+    scrolled = _scrolled(page)
+    page.mouse.move(5, 5)
+    page.locator(".citations .cite[data-n='2'][data-hover='false']").wait_for()
+    _point_at(page, sample=573, number=2)
+    page.locator(".citations .cite[data-n='1'][data-hover='false']").wait_for()
+    # And the strip stays where it is, also when the alert gets a new version meanwhile
+    ward.alert(3, title="Asystole again")
+    page.locator("#reader-title", has_text="Asystole again").wait_for()
+    assert _scrolled(page) == scrolled
+    page.mouse.move(5, 5)
+    page.locator(".citations .cite[data-n='2'][data-hover='false']").wait_for()
+    _point_at(page, sample=573, number=2)
+    assert _scrolled(page) == scrolled
+
+
+def _scrolled(page: Any) -> list[float]:
+    return list(page.locator("#strip-scroll").evaluate("(x) => [x.scrollLeft, x.scrollTop]"))
+
+
+def _point_at(page: Any, sample: int, number: int) -> None:
+    """Put the pointer on a sample of the strip's first row until its measurement is marked.
+
+    A sign above the strip that comes or goes meanwhile moves the strip from under the pointer.
+    """
+    marked = page.locator(f".citations .cite[data-n='{number}'][data-hover='true']")
+    deadline, step = time.monotonic() + 60, 0
+    while not marked.count():
+        assert time.monotonic() < deadline, f"no measurement is marked with the pointer on sample {sample}"
+        step = 1 - step  # the browser tells nobody of a move to the same place
         box = page.locator("#strip-canvas").bounding_box()
         mm = box["width"] / 266
-        page.mouse.move(box["x"] + (12 + 573 / 10) * mm, box["y"] + 28 * mm + step % 2)
-        if marked.count():
-            break
-        page.wait_for_timeout(250)
-    marked.wait_for()
-    page.locator(".citations .cite[data-n='1'][data-hover='false']").wait_for()
+        page.mouse.move(box["x"] + (12 + sample / 10) * mm, box["y"] + 28 * mm + step)
+        page.wait_for_timeout(100)
 
 
 def test_calipers_measure_interval_and_rate(page: Any, ward: WardInRedis) -> None:
