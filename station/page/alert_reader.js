@@ -45,6 +45,7 @@ export class AlertReader {
     this.drawHead();
     this.drawText();
     if (other || !this.view.shown?.strip) this.loadStrip();
+    else this.view.show(alert, this.view.shown.strip); // the strip of an alert stays; its citations may be new
     this.markCitations();
   }
 

@@ -120,9 +120,9 @@ def test_hovering_a_measurement_marks_its_interval_and_the_interval_its_measurem
     page = new_page("/", viewport={"width": width, "height": 900})
     _open(page, ward)
     until(page, "document.querySelector('.bed .hr').textContent === '72'")  # no sign of a dead ward moves the page
-    ward.alert(2)
     page.locator(".alert[data-code=ASYSTOLE] .head").click()
     page.locator("#strip-canvas[data-strip='true']").wait_for()
+    ward.alert(2)  # measurements may come after the strip
     # When the pointer is on a measurement, then its interval is marked as long as it stays
     page.locator(".citations .cite[data-n='2']").hover()
     page.locator("#strip-canvas[data-span='800-2500 547-600']").wait_for()
