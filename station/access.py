@@ -74,8 +74,8 @@ class StationAccess:
             except (ValueError, KeyError, TypeError, RecursionError):
                 return JSONResponse({"error": "the body is {token}"}, status_code=422)
             except NotLoggedIn as unknown:
-                refused = AuditEntry("refused", origin=address_of(request), reason=f"401 {LOGIN}: {unknown}")
-                await add_quietly(redis(), sites[0], refused)
+                entry = AuditEntry("refused", origin=address_of(request), reason=f"401 {LOGIN}: {unknown}")
+                await add_quietly(redis(), sites[0], entry)
                 return JSONResponse({"error": str(unknown), "auth": "token"}, status_code=401)
             await add_quietly(redis(), sites[0], AuditEntry("login", who=person.name, origin=address_of(request)))
             answer = JSONResponse(self._about(person))

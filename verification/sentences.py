@@ -79,13 +79,13 @@ class Text:
         """Verdict of each sentence: right, wrong (and why) or unchecked."""
         out, parts = [], [statements(s) for s in self.sentences]
         names = [{p.name for p in part if p.asserted and UNCONFIRMED not in p.words} for part in parts]
-        said = set().union(*names)
+        asserted = set().union(*names)
         for k, (sentence, part) in enumerate(zip(self.sentences, parts, strict=True)):
             faults = [*self._numbers(sentence), *self._findings(part)]
             faults += [f"there is no citation [{n}]" for n in set(numbers_in(sentence)) - set(self.cites)]
             faults += [f"there is no lead {x}" for x in leads_in(sentence) - self.leads]
-            faults += [f"{a} and {b}" for a, b in PAIRS if {a, b} <= said and {a, b} & names[k]]
-            faults += ["said before"] if sentence in self.sentences[:k] else []
+            faults += [f"{a} and {b}" for a, b in PAIRS if {a, b} <= asserted and {a, b} & names[k]]
+            faults += ["repeats a sentence"] if sentence in self.sentences[:k] else []
             named = self.own & set(numbers_in(sentence)) and re.search(self.code["own"], self.first, re.IGNORECASE)
             faults += ["not the alarm's finding and citation"] if k == 0 and self.own and not named else []
             verdict = "wrong" if faults else "right" if part or numbers_in(sentence) else "unchecked"

@@ -25,8 +25,8 @@ def compare_ecgbench(folder: Path, to: Comparison) -> None:
     for name, (labels, find) in ecgbench.TASKS.items():
         if name in expected:
             cases = expected[name]["cases"]
-            true, said_labels = [find(golden) for _, golden, _ in cases], [find(text) for *_, text in cases]
-            s = ecgbench.multi_label(labels, true, said_labels)
+            true, predicted_labels = [find(golden) for _, golden, _ in cases], [find(text) for *_, text in cases]
+            s = ecgbench.multi_label(labels, true, predicted_labels)
             printed = (
                 f"f1 {s.f1 * 100:.1f} auc {s.auc * 100:.1f} hl {s.hamming * 100:.1f}",
                 f"F1: {s.f1:.4f}, AUC: {s.auc:.4f}",

@@ -96,11 +96,11 @@ def rhythm_beats(ecg: Ecg, measurement: Measurement, quality: SpanQuality, usabl
     """
     edge = math.ceil(EDGE_S * ecg.fs_hz)
     beats = [m for m in measurement.beats if edge <= m.beat.sample < ecg.n_samples - edge]
-    shown = [quality.leads(usable, m.beat.sample, m.beat.sample) for m in beats]
+    leads_at = [quality.leads(usable, m.beat.sample, m.beat.sample) for m in beats]
     between = [quality.leads(usable, a.beat.sample, b.beat.sample) for a, b in pairwise(beats)]
     first = last = best = 0
     for k in range(len(beats)):
-        if not shown[k]:
+        if not leads_at[k]:
             first = k + 1
             continue
         if k > first and not between[k - 1]:
@@ -110,7 +110,7 @@ def rhythm_beats(ecg: Ecg, measurement: Measurement, quality: SpanQuality, usabl
     run = tuple(beats[last:best])
     counts = {lead: sum(lead in leads for leads in between[last : best - 1]) for lead in usable}
     most = max(counts.values(), default=0)
-    leads = tuple(lead for lead, n in counts.items() if n == most) if len(run) > 1 else (shown[last] if run else ())
+    leads = tuple(lead for lead, n in counts.items() if n == most) if len(run) > 1 else (leads_at[last] if run else ())
     return RhythmBeats(beats=run, leads=leads, silent_s=_silent_s(ecg, measurement, quality, usable), fs_hz=ecg.fs_hz)
 
 

@@ -44,7 +44,7 @@ class AtrialModel(nn.Module):
         narrowing = ((12, 16, 7), (16, 24, 7), (24, 32, 5))
         self.beats = nn.Sequential(*(Residual(inside, out, k, 2, drop=DROP) for inside, out, k in narrowing))
         self.rhythm = nn.Sequential(*(Residual(32, 32, 5, dilations=(d, 1), drop=DROP) for d in (1, 2, 4, 8)))
-        self.weigh = nn.Conv1d(32, 1, 1)
+        self.attention = nn.Conv1d(32, 1, 1)
         self.head = nn.Sequential(
             nn.Dropout(0.3), nn.Linear(96, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, len(CLASSES))
         )
@@ -52,7 +52,7 @@ class AtrialModel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Input x [n, 1, samples] → logits [n, classes]."""
         z = self.rhythm(self.beats(self.stem(x)))
-        weight = torch.softmax(self.weigh(z), 2)
+        weight = torch.softmax(self.attention(z), 2)
         out: Tensor = self.head(torch.cat([(z * weight).sum(2), z.mean(2), z.max(2).values], 1))
         return out
 

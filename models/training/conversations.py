@@ -97,9 +97,9 @@ def fit_stage(
     log = Log(work / f"{stage.name}.csv")
     with bar(stage.name, stage.steps, done) as progress:
         for step in range(done, stage.steps):
-            warm = min(1.0, (step + 1) / stage.warm_up)
+            ramp = min(1.0, (step + 1) / stage.warm_up)
             for group in optimizer.param_groups:
-                group["lr"] = stage.lr * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / stage.steps)))
+                group["lr"] = stage.lr * ramp * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / stage.steps)))
             batch = collate(draw(np.random.default_rng([stage.seed, step]), stage.batch))
             with mixed(device, stage.precision):
                 loss = model(**{k: v.to(device) for k, v in batch.items() if v is not None}).loss

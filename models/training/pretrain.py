@@ -157,8 +157,8 @@ def train(
 
 
 def _schedule(step: int, settings: PretrainConfig) -> float:
-    warm = min(1.0, (step + 1) / settings.warm_up)
-    return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+    ramp = min(1.0, (step + 1) / settings.warm_up)
+    return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
 
 
 def _batch(

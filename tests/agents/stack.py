@@ -193,10 +193,10 @@ def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
 def no_version_is_missing_or_different(log: dict[str, list[Alert]]) -> None:
     """Each alert's versions count from 1 without a gap, and one that was written twice says the same twice."""
     for versions in log.values():
-        said: dict[int, str] = {}
+        texts: dict[int, str] = {}
         for alert in versions:
             body = json.loads(alert.to_json())
             del body["generation"]
             text = json.dumps(body, sort_keys=True)
-            assert said.setdefault(alert.version, text) == text, f"{alert.code} version {alert.version} says two things"
-        assert sorted(said) == list(range(1, len(said) + 1)), f"{versions[0].code}: versions {sorted(said)}"
+            assert texts.setdefault(alert.version, text) == text, f"{alert.code} version {alert.version} has two texts"
+        assert sorted(texts) == list(range(1, len(texts) + 1)), f"{versions[0].code}: versions {sorted(texts)}"

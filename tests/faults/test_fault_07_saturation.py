@@ -23,9 +23,9 @@ def test_no_beat_at_the_rail_and_beats_return() -> None:
     ecg, stop = shocked()
     expected = [b.sample for b in find_beats(real_ecg(30))]
     found = [b.sample for b in find_beats(ecg)]
-    settled = stop + round(3 * ecg.fs_hz)
+    recovered = stop + round(3 * ecg.fs_hz)
     assert not [r for r in found if stop - 2.5 * ecg.fs_hz < r < stop]
-    assert same_beats([r for r in found if r > settled], [r for r in expected if r > settled], ecg.fs_hz)
+    assert same_beats([r for r in found if r > recovered], [r for r in expected if r > recovered], ecg.fs_hz)
 
 
 def test_the_lead_says_saturated_while_it_is() -> None:

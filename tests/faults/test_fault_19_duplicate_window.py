@@ -11,7 +11,7 @@ from tests.agents.ward import BedUnderTest
 STANDSTILL = messages(ecg(50, silent=[(20.0, 32.0)]))  # last beat at 19.6 s, next at 32.4 s
 
 
-def facts(alerts: list[Alert]) -> list[tuple[object, ...]]:
+def outcomes(alerts: list[Alert]) -> list[tuple[object, ...]]:
     return [(a.id, a.version, a.state, a.sounding, a.onset, a.end, a.citations) for a in alerts]
 
 
@@ -19,7 +19,7 @@ def test_every_window_sent_twice_gives_the_alerts_of_every_window_sent_once() ->
     once = BedUnderTest().feed(STANDSTILL)
     twice = BedUnderTest().feed(chain.from_iterable((window, window) for window in STANDSTILL))
     assert once.of("ASYSTOLE")
-    assert facts(twice.alerts) == facts(once.alerts)
+    assert outcomes(twice.alerts) == outcomes(once.alerts)
 
 
 def test_a_retry_of_the_last_seconds_changes_nothing() -> None:

@@ -64,7 +64,7 @@ def run(record: Record, windows: list[EcgWindow], budget: int | None) -> int:
     return sent
 
 
-def said(alerts: list[Alert]) -> list[tuple[str, int, str, bool]]:
+def outcomes(alerts: list[Alert]) -> list[tuple[str, int, str, bool]]:
     """What a reader that drops versions it has makes of them, in its order."""
     newest: dict[str, int] = {}
     out = []
@@ -84,4 +84,4 @@ def test_wherever_it_dies_the_next_worker_makes_the_same_alerts_of_it() -> None:
         with pytest.raises(Killed):
             run(record, WINDOWS, budget)
         run(record, WINDOWS, None)
-        assert said(record.alerts) == said(whole.alerts), f"killed after {budget} of {total} messages"
+        assert outcomes(record.alerts) == outcomes(whole.alerts), f"killed after {budget} of {total} messages"

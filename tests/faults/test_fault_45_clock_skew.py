@@ -52,9 +52,9 @@ def _documents(partition: PartitionUnderTest) -> list[Bed]:
     return list(partition.log.beds.values())
 
 
-@pytest.mark.parametrize(("skew_s", "shown_s"), [(0.0, 0.0), (3.0, 3.0), (-3.0, -3.0), (0.004, 0.0)])
-def test_the_metric_shows_what_lies_outside_the_time_of_a_beacon(skew_s: float, shown_s: float) -> None:
+@pytest.mark.parametrize(("skew_s", "expected_s"), [(0.0, 0.0), (3.0, 3.0), (-3.0, -3.0), (0.004, 0.0)])
+def test_the_metric_shows_what_lies_outside_the_time_of_a_beacon(skew_s: float, expected_s: float) -> None:
     beacons = Beacons(Settings(), ManualClock(0), SimpleNamespace(), "group", lambda sent: None)
     sent_ns = T0_NS + round(skew_s * S)  # by this machine's clock; the answer comes after 10 ms, appended after 5
     beacons._compare_clocks(sent_ns, sent_ns + 10_000_000, (T0_NS + 5_000_000) // 1_000_000)
-    assert beacons.clock_skew_s == pytest.approx(shown_s, abs=0.006)
+    assert beacons.clock_skew_s == pytest.approx(expected_s, abs=0.006)

@@ -176,7 +176,7 @@ def _check_versions(alert_id: str, deliveries: Sequence[Delivery], found: Findin
 
 def _check_log(alert_id: str, versions: Sequence[Alert], read: Sequence[Delivery], found: Findings) -> None:
     """4, of the record in Kafka: a lower generation after a higher one is dropped by every reader."""
-    said: dict[int, str] = {}
+    texts: dict[int, str] = {}
     generation = -1
     for alert in versions:
         if alert.generation < generation:
@@ -185,11 +185,11 @@ def _check_log(alert_id: str, versions: Sequence[Alert], read: Sequence[Delivery
         body = json.loads(alert.to_json())
         del body["generation"]
         text = json.dumps(body, sort_keys=True)
-        if said.setdefault(alert.version, text) != text:
+        if texts.setdefault(alert.version, text) != text:
             found.violations.append(f"{alert.code} {alert_id}: version {alert.version} says two things")
-    if sorted(said) != list(range(1, len(said) + 1)):
-        found.violations.append(f"{versions[0].code} {alert_id}: the log holds the versions {sorted(said)}")
-    missing = set(said) - {delivery.alert.version for delivery in read}
+    if sorted(texts) != list(range(1, len(texts) + 1)):
+        found.violations.append(f"{versions[0].code} {alert_id}: the log holds the versions {sorted(texts)}")
+    missing = set(texts) - {delivery.alert.version for delivery in read}
     if missing:
         found.violations.append(f"{versions[0].code} {alert_id}: versions {sorted(missing)} were not delivered")
 

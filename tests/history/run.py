@@ -75,7 +75,7 @@ def run(
         happened = run_schedule(faults, site, station, start_ns, log)
         telemetry.join()
         site.producer.flush(DRAIN_S)
-        site.settled()
+        site.wait_until_ready()
         written = _drained(site, unit, station)
     finally:
         stop.set()

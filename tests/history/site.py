@@ -154,7 +154,7 @@ class Site:
         assert found is not None
         return found
 
-    def settled(self, seconds: float = READY_S) -> bool:
+    def wait_until_ready(self, seconds: float = READY_S) -> bool:
         """Wait until every worker holds its partitions."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

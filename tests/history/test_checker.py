@@ -88,8 +88,8 @@ VIOLATIONS: dict[str, tuple[Callable[[History], History], str]] = {
 
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_a_planted_violation_is_found(name: str) -> None:
-    plant, said = VIOLATIONS[name]
-    assert said in violations(plant(history()))
+    plant, expected = VIOLATIONS[name]
+    assert expected in violations(plant(history()))
 
 
 def test_what_a_worker_without_its_partition_wrote_is_dropped_as_readers_drop_it() -> None:

@@ -59,14 +59,14 @@ def test_an_asystole_is_seen_and_heard_and_a_second_station_sees_who_acknowledge
       });
       return Promise.all([serverClock.now(), poll(now), poll(sounds)]);
     }"""
-    began_ms, seen_ms, heard_ms = first.evaluate(seen)  # an alarm from before the pages were open counts from there
+    began_ms, seen_ms, sounded_ms = first.evaluate(seen)  # an alarm from before the pages were open counts from there
     client = redis.Redis.from_url(demo["redis"], decode_responses=True)
     entries = client.xrange("ecg:{main}:alerts:icu-1")
     asystole = next(entry_id for entry_id, fields in entries if fields["code"] == "ASYSTOLE")
     high = next(entry_id for entry_id, fields in entries if fields["priority"] == "PH")
     # Then it was displayed at once, and a high-priority alarm was heard at once after the first one
     assert (seen_ms - max(began_ms, int(asystole.split("-")[0]))) / 1000 < WITHIN_S
-    assert (heard_ms - max(began_ms, int(high.split("-")[0]))) / 1000 < WITHIN_S
+    assert (sounded_ms - max(began_ms, int(high.split("-")[0]))) / 1000 < WITHIN_S
     # When the first station acknowledges it by the keyboard
     first.locator(".alert[data-code=ASYSTOLE] .head").first.focus()
     first.keyboard.press("Enter")

@@ -163,12 +163,12 @@ async def test_stations_hear_alerts_beds_and_vitals_live(bus: AlertBus, plain: r
     await publish_vitals(bus, vitals(hr=73.0), VITALS, 1)
     await publish_alert(bus, alert(), ALERTS, 0, 1)
     await publish_alert(bus, alert(), ALERTS, 1, 1)
-    heard = []
+    received = []
     while message := listener.get_message(timeout=0.5):
-        heard.append(json.loads(message["data"]))
-    assert [x["type"] for x in heard] == ["bed", "vitals", "alert"]
-    assert heard[1]["hr"] == 73.0
-    assert heard[2] == {"type": "alert"} | json.loads(alert().to_json())
+        received.append(json.loads(message["data"]))
+    assert [x["type"] for x in received] == ["bed", "vitals", "alert"]
+    assert received[1]["hr"] == 73.0
+    assert received[2] == {"type": "alert"} | json.loads(alert().to_json())
 
 
 async def test_a_bed_that_moves_to_another_unit_leaves_the_first(bus: AlertBus, view: WardView) -> None:

@@ -91,8 +91,8 @@ def report(*, sentence: str = "right", wrong: tuple[int, ...] = (), numbers: int
         for n in range(1, numbers + 1)
     ]
     ok = sentence == "right" and not wrong
-    said = [{"text": "", "verdict": sentence, "why": ""}]
-    return {"id": "1", "ok": ok, "alert": [], "citations": citations, "sentences": said}
+    sentences = [{"text": "", "verdict": sentence, "why": ""}]
+    return {"id": "1", "ok": ok, "alert": [], "citations": citations, "sentences": sentences}
 
 
 def test_a_sentence_of_gems_that_is_wrong_gives_way_to_the_rule_based_report() -> None:

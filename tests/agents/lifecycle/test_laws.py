@@ -132,13 +132,13 @@ def test_no_lethal_condition_is_without_a_sounding_or_latched_alarm_unless_a_per
         if bed.bed.status == "monitored" and bed.bed.audio_paused_until is None:
             for truth in history:
                 if truth.code in LETHAL and truth.onset + 1 <= now <= truth.end:
-                    assert_heard(bed, truth.code, now)
+                    assert_sounded(bed, truth.code, now)
         for second, action, pick in doings:
             if second == now:
                 apply_action(bed, now, action, pick)
 
 
-def assert_heard(bed: Bedside, code: str, now: float) -> None:
+def assert_sounded(bed: Bedside, code: str, now: float) -> None:
     """A lethal condition that is present sounds, or a outranks one of its chain does, or a person acknowledged it."""
     open_alerts = [a for a in bed.alerts() if a.state is not State.OFF]
     speaking = [a for a in open_alerts if a.code == code or outranks(a.code, code)]
@@ -224,10 +224,10 @@ def test_reports_that_arrive_up_to_three_seconds_late_and_out_of_order_raise_the
     for now in range(1, over + 3):
         late.at(now, *due.get(now, []))
     on_time = play(history, [], over + 3)
-    assert facts(late.alerts()) == facts(on_time.alerts())
+    assert outcomes(late.alerts()) == outcomes(on_time.alerts())
 
 
-def facts(alerts: list[Alert]) -> dict[str, object]:
+def outcomes(alerts: list[Alert]) -> dict[str, object]:
     """What must not depend on arrival: which alerts there are, how urgent they are, and where they ended."""
     return {a.id: (a.code, a.onset, a.priority, a.late, a.state, a.end) for a in alerts}
 
@@ -267,10 +267,10 @@ def was_sounding(known: list[Alert], alert: Alert) -> bool:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(truths(), st.integers(31, 600))
-def test_a_burst_of_old_signal_is_recorded_and_never_sounds(history: list[Truth], behind_s: int) -> None:
+def test_a_burst_of_old_signal_is_recorded_and_never_sounds(history: list[Truth], backlog_s: int) -> None:
     """An outage: everything is analysed at one instant, long after it was over."""
     bed = Bedside()
-    arrived = max(truth.end for truth in history) + behind_s
+    arrived = max(truth.end for truth in history) + backlog_s
     for now in range(1, int(max(truth.end for truth in history)) + 8):
         reports = [report for truth in history if (report := truth.report(now))]
         bed.at(arrived, *(replace(report, live=False) for report in reports))

@@ -102,7 +102,7 @@ def another_order(window: EcgWindow, k: int) -> EcgWindow:
     return only(window, "V", "II") if k % 2 else window
 
 
-def leads_in_turn(window: EcgWindow, k: int) -> EcgWindow:
+def alternating_leads(window: EcgWindow, k: int) -> EcgWindow:
     return only(window, ("II", "V")[k % 2])
 
 
@@ -125,7 +125,7 @@ def test_leads_that_come_and_go(sent: Callable[[EcgWindow, int], EcgWindow]) -> 
 
 
 def test_each_lead_in_every_second_message() -> None:
-    asystole(fed([leads_in_turn(w, k) for k, w in enumerate(windows())]))
+    asystole(fed([alternating_leads(w, k) for k, w in enumerate(windows())]))
 
 
 def test_a_limb_lead_that_comes_and_goes_takes_its_derived_leads_along() -> None:

@@ -110,9 +110,9 @@ def test_the_code_judge_scores_the_compact_gem(
     wrong = {
         k: replace(a, text="Atrial fibrillation, rate 190 bpm, PR 300 ms, QRS 200 ms.") for k, a in answers.items()
     }
-    worse = score_grounding(conversations, wrong, CodeJudge(), layout).reference
-    assert (worse["ECGFeatureGrounding"] or 0) < grounded
-    assert (worse["AnalysisRelevance"] or 0) < (scores.reference["AnalysisRelevance"] or 0)
+    of_wrong = score_grounding(conversations, wrong, CodeJudge(), layout).reference
+    assert (of_wrong["ECGFeatureGrounding"] or 0) < grounded
+    assert (of_wrong["AnalysisRelevance"] or 0) < (scores.reference["AnalysisRelevance"] or 0)
     # The judge's answers are kept: a second run asks nothing
     assert score_grounding(conversations, answers, _NeverAsked(), layout, judged) == scores
 

@@ -209,17 +209,17 @@ def test_normal_measurements_do_not_make_a_normal_ecg_and_the_text_does_not_have
 def test_an_st_level_of_the_other_sign_is_not_in_the_text() -> None:
     up, down = (Evidence("ST", mv, (lead,), 1000, 1080) for mv, lead in ((0.21, "V2"), (-0.24, "III")))
     measured = replace(SINUS, st={"V2": up, "III": down})
-    said = "ST elevation: ST 0.21 mV in V2 and ST -0.24 mV in III. Conclusion: ST elevation, narrow QRS."
-    words = ground(said, SINUS.ecg, measured=measured)
+    text = "ST elevation: ST 0.21 mV in V2 and ST -0.24 mV in III. Conclusion: ST elevation, narrow QRS."
+    words = ground(text, SINUS.ecg, measured=measured)
     assert "-0.24" not in words.text and "0.21 mV" in words.text
     assert words.text.count("ST elevation") == 1  # not repeated in the conclusion
 
 
 def test_qt_is_not_stated_beside_an_alarm_at_another_rate() -> None:
     qt = SINUS.value("QT")
-    said = f"QT {qt:.0f} ms. The QRS is narrow."
-    assert "QT" in ground(said, SINUS.ecg, measured=SINUS).text
-    assert " QT" not in ground(said, SINUS.ecg, GIVEN, 2, measured=SINUS, code="VTACH").text
+    text = f"QT {qt:.0f} ms. The QRS is narrow."
+    assert "QT" in ground(text, SINUS.ecg, measured=SINUS).text
+    assert " QT" not in ground(text, SINUS.ecg, GIVEN, 2, measured=SINUS, code="VTACH").text
     rate = ground("HR 72 bpm. The rhythm is regular.", SINUS.ecg, GIVEN, 2, measured=SINUS, code="TACHY").text
     assert "72 bpm" not in rate and "133 bpm" in rate
 
@@ -234,11 +234,11 @@ def test_a_count_of_beats_is_not_cited_anew_by_the_longest_rr() -> None:
 
 
 def test_gems_text_does_not_repeat_the_alarms_finding() -> None:
-    said = "The QRS is narrow. Conclusion: tachycardia, narrow QRS."
+    text = "The QRS is narrow. Conclusion: tachycardia, narrow QRS."
     fast = replace(SINUS, evidence={**SINUS.evidence, "HR": replace(SINUS.evidence["HR"], value=133.0)})
-    words = ground(said, SINUS.ecg, GIVEN, 2, measured=fast, code="TACHY")
+    words = ground(text, SINUS.ecg, GIVEN, 2, measured=fast, code="TACHY")
     assert words.text.lower().count("tachycardia") == 1
-    assert "tachycardia" in ground(said, SINUS.ecg, measured=fast).text
+    assert "tachycardia" in ground(text, SINUS.ecg, measured=fast).text
 
 
 def test_a_rule_that_rests_on_two_values_is_written_once() -> None:
