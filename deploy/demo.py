@@ -28,7 +28,7 @@ from models.ecg import Ecg
 from streams.telemetry import TelemetryProducer
 
 HOME = Path(".gem-bedside")  # in the working folder: simulated beats, logs of the last run
-STALLED_S = 25.0  # a busy machine analyses a window within this; without a limit a dead worker would block the end
+STALLED_S = 60.0  # a busy machine analyses a window within this; without a limit a dead worker would block the end
 _POLL_S = 0.25
 
 

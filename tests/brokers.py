@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.local import LocalServer, free_port, kafka_answers
 
-START_S = 60.0  # Java formats its folder and elects itself: 5 s on a free machine, several times that on a busy one
+START_S = 180.0  # Java formats its folder and elects itself: 5 s on a free machine, several times that on a busy one
 
 
 class ApacheNode(LocalServer):
