@@ -62,9 +62,9 @@ export class AlertReader {
       this.view.show(alert, null, "This alarm has no strip.");
       return;
     }
+    this.view.show(alert, null, "Loading the strip …"); // another alert may have been shown since the request
     if (this.loading === alert.id) return; // of the version before
     this.loading = alert.id;
-    this.view.show(alert, null, "Loading the strip …");
     try {
       const strip = await fetchStrip(alert.id);
       if (this.alert?.id !== alert.id) return;
