@@ -25,7 +25,7 @@ def test_it_is_ready_when_kafka_is_there(tmp_path: Path) -> None:
     worker = WorkerProcess("interpreter", environment(port), tmp_path / "worker.log")
     try:
         until(lambda: "is waited for" in worker.text, 60, "a line that says what it waits for")
-        time.sleep(3.0)
+        time.sleep(3.0)  # nothing is to happen in this time: the worker lives, and its log does not grow
         assert worker.process.poll() is None and worker.text.count("\n") < 12, worker.text
         with LocalKafka(tmp_path / "kafka", port):
             worker.wait_ready()
