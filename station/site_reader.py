@@ -116,8 +116,10 @@ class SiteReader:
                 self.units |= set(await run_in_threadpool(self.view.units))
                 for unit in self.units:
                     await self._follow(self.keys.alerts(unit))
-                self._units_read = True
                 self._set_lost(None)
+                if not self._units_read:
+                    self._units_read = True
+                    self._on_state(None)  # a snapshot from before the cursors lacks what came since
             if not self._cursors:
                 await asyncio.sleep(READ_BLOCK_MS / 1000)
                 continue

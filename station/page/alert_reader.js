@@ -18,7 +18,6 @@ export class AlertReader {
     this.handlers = handlers;
     this.alert = null;
     this.hovered = null;
-    this.loading = null; // id of the alert whose strip is being fetched
     this.view = new StripView(byId("strip-canvas"), byId("strip-scroll"), (n) => this.hover(n, false));
     this.before = new StripView(byId("before-canvas"), byId("strip-scroll"));
     this.before.layout = "rows";
@@ -62,9 +61,7 @@ export class AlertReader {
       this.view.show(alert, null, "This alarm has no strip.");
       return;
     }
-    this.view.show(alert, null, "Loading the strip …"); // another alert may have been shown since the request
-    if (this.loading === alert.id) return; // of the version before
-    this.loading = alert.id;
+    this.view.show(alert, null, "Loading the strip …");
     try {
       const strip = await fetchStrip(alert.id);
       if (this.alert?.id !== alert.id) return;
@@ -73,8 +70,6 @@ export class AlertReader {
       this.markCitations();
     } catch (error) {
       if (this.alert?.id === alert.id) this.view.show(this.alert, null, `The strip is not available: ${error.message}`);
-    } finally {
-      if (this.loading === alert.id) this.loading = null;
     }
   }
 

@@ -54,6 +54,7 @@ def test_one_document_that_cannot_be_read_harms_itself_alone(page: Any, ward: Wa
     # Given a bed, a bed document that is no document, and an alert whose interpretation cannot be read
     client = redis.Redis.from_url(ward.url)
     ward.bed()
+    page.locator(f'.bed[data-bed="{BED}"]').wait_for()  # the feed is open: the broken alert stands in its stream alone
     client.sadd("ecg:{main}:beds:icu-3", "icu-3/99")
     client.hset("ecg:{main}:bed:icu-3/99", "doc", b"\xff{")
     broken = json.loads(asystole(ward.start, 2).to_json())
