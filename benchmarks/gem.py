@@ -149,8 +149,9 @@ def decoding_rows(decoder: TorchDecoder, prompt_length: int, name: str, bandwidt
     rows = []
     for batch in BATCHES:
         first_s = [_prefill(decoder, slot, prompt_length, hidden, clock) for slot in range(batch)]
+        decoder.warm((batch,), prompt_length + 3 + NEW_TOKENS)
         for _ in range(3):
-            decoder.step(batch)  # captures, where steps are captured
+            decoder.step(batch)
         start = clock()
         for _ in range(NEW_TOKENS):
             decoder.step(batch)

@@ -67,7 +67,9 @@ def load_gem(settings: Settings) -> EngineReader:
     if not folder.is_dir():
         why = f"there is no GEM checkpoint at {folder.name}: name its folder in GEM_BEDSIDE_MODEL"
         raise GemUnavailable(why, lasting=True)
-    engine = GemEngine.load(folder, settings.device, threads=CPU_THREADS, queue_limit=settings.gem_queue)
+    engine = GemEngine.load(
+        folder, settings.device, settings.gem_precision, threads=CPU_THREADS, queue_limit=settings.gem_queue
+    )
     if not engine.card.trained:
         engine.close()
         why = f"the weights of {engine.card.name} were never trained: their text has no meaning"

@@ -11,7 +11,8 @@ Arithmetic is that of LLaMA, on the modules and weights of transformers.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from models.encoder.safetensors_folder import tensor_shapes
 from models.encoder.weights_digest import checked_digest
 from models.gem.checkpoint import load_checkpoint
 from models.gem.errors import DeviceLost, OutOfMemory
@@ -30,6 +32,7 @@ from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+LARGE_PARAMETERS = 500_000_000  # from here a step in fp32 reads 2 GB or more: memory traffic is its cost
 LONGEST = 2048  # positions of a slot, at most: a page, a question and 1,000 words
 MOST_SLOTS = 32
 CPU_SLOTS = 4
@@ -98,9 +101,7 @@ class TorchDecoder:
         if threads is not None:
             torch.set_num_threads(threads)
         place = choose_device(device)
-        precision = ("bf16" if place.type == "cuda" else "fp32") if dtype == "auto" else dtype
-        if precision not in DTYPES:
-            raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+        precision = choose_precision(dtype, place, folder)
         digest = checked_digest(folder)
         with device_errors():
             model = load_checkpoint(folder, device=place, dtype=DTYPES[precision])
@@ -165,6 +166,21 @@ class TorchDecoder:
         for slot in range(active):
             self._host_lengths[slot] += 1
         return tokens
+
+    @torch.inference_mode()
+    def warm(self, batches: Iterable[int], positions: int) -> None:
+        """Capture the steps of these batch sizes for every window up to ``positions``, so that none is captured later.
+
+        Where steps are not captured there is nothing to do.
+        """
+        if not self.graphs:
+            return
+        last = min(-(-positions // WINDOW) * WINDOW, self.longest)
+        with device_errors():
+            for batch in batches:
+                for window in dict.fromkeys([*range(WINDOW, last, WINDOW), last]):
+                    if (batch, window) not in self._captured:
+                        self._captured[batch, window] = self._capture(batch, window)
 
     def move(self, source: int, target: int) -> None:
         """Copy the sequence of one slot, with its cache, to another slot."""
@@ -248,6 +264,33 @@ def choose_device(device: str) -> torch.device:
     if device not in ("cpu", "cuda") and not device.startswith("cuda:"):
         raise ValueError(f"device {device!r} is not one of auto, cpu, cuda")
     return torch.device(device)
+
+
+def choose_precision(dtype: str, place: torch.device, folder: Path) -> str:
+    """Precision for ``auto``: bf16 for a large model on CUDA, fp32 for every other.
+
+    A small model's answers change in bf16 (the compact GEM's text was the CPU's for 9 of 24 records, in fp32 for 24),
+    and its step waits for launches, not for memory: fp32 costs it nothing that counts.
+
+    Raises
+    ------
+    ValueError
+        No such precision.
+    CheckpointError
+        The folder holds no tensors.
+    """
+    if dtype == "auto":
+        large = place.type == "cuda" and _parameters(folder) >= LARGE_PARAMETERS
+        return "bf16" if large else "fp32"
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    return dtype
+
+
+def _parameters(folder: Path) -> int:
+    """Weights of a checkpoint folder, by the headers of its files."""
+    shapes, _ = tensor_shapes(folder)
+    return sum(math.prod(shape) for shape in shapes.values())
 
 
 @contextlib.contextmanager

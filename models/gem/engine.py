@@ -155,7 +155,7 @@ class GemEngine:
         device : {"auto", "cpu", "cuda"}
             A device that does not exist is an error.
         dtype : {"auto", "fp32", "bf16", "fp16"}
-            ``auto``: bf16 on CUDA, fp32 on the CPU.
+            ``auto``: bf16 on CUDA for a model of 500 million weights or more, else fp32.
         runtime : {"auto", "torch", "onnx"}
             ``auto``: ONNX Runtime for a compact ECG-only GEM on the CPU (torch is not imported), else torch.
             Both give the same answers.

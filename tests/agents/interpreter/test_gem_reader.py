@@ -35,6 +35,13 @@ def test_the_shipped_gem_reads_a_segment_and_refuses_a_flat_one() -> None:
     assert "bpm" in asyncio.run(read())
 
 
+@pytest.mark.parametrize(("asked", "precision"), [("auto", "fp32"), ("bf16", "bf16")])
+def test_the_precision_of_the_settings_is_used(asked: str, precision: str) -> None:
+    gem = load_gem(Settings(device="cpu", gem_precision=asked))
+    assert gem.identity.precision == precision
+    asyncio.run(gem.close())
+
+
 @pytest.mark.parametrize("fold", [0, 3])
 def test_a_fold_that_it_was_trained_on_gets_no_answer(fold: int) -> None:
     with pytest.raises(GemUnavailable, match=f"trained on fold {fold}"):

@@ -15,10 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from models.ecg import Ecg
 from models.gem.checkpoint import load_checkpoint
-from models.gem.decoding import TorchDecoder
+from models.gem.decoding import WINDOW, TorchDecoder, choose_precision
 from models.gem.engine import GemEngine, GemTicket
 from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder
@@ -257,6 +258,36 @@ def test_slots_that_ride_along_in_a_captured_batch_change_no_answer(gem_folder: 
     captured.close()
     assert answers == [engine.submit(ask(k, max_new_tokens=n)).result(60).text for k, n in enumerate(limits)]
     assert {batch for batch, _ in decoder._captured} >= {1, 2, 4}
+
+
+def test_a_warmed_decoder_captures_nothing_later(gem_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TorchDecoder.load(gem_folder, "cpu", slots=2, threads=1)
+    decoder = CapturedAsCalls(plain.model, plain.processor, plain.card, slots=2, longest=600, graphs=True)
+    decoder.warm((1, 2), positions=plain.longest)
+    assert sorted(decoder._captured) == [(b, w) for b in (1, 2) for w in (WINDOW, 2 * WINDOW, 600)]
+    monkeypatch.delattr(CapturedAsCalls, "_capture")  # torch's own would fail here: there is no GPU
+    _, length = decoder.start(0, decoder.prompt(ask(0)))
+    before = -(-(length + 1) // WINDOW)
+    while -(-(decoder._host_lengths[0] + 1) // WINDOW) == before:  # into the next window
+        decoder.step(1)
+    assert len(decoder.step(1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "weights", "precision"),
+    [("cuda", 2_000_000, "fp32"), ("cuda", 7_000_000_000, "bf16"), ("cpu", 7_000_000_000, "fp32")],
+)
+def test_a_small_model_stays_in_fp32_on_a_gpu(tmp_path: Path, device: str, weights: int, precision: str) -> None:
+    """The device is a name and the weights are a file's header alone: neither the GPU nor 7 B weights are needed."""
+    header = json.dumps({"w": {"dtype": "F16", "shape": [1000, weights // 1000], "data_offsets": [0, 2 * weights]}})
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header.encode())
+        file.truncate(8 + len(header) + 2 * weights)  # sparse
+    place = torch.device(device)
+    assert choose_precision("auto", place, tmp_path) == precision
+    assert choose_precision("bf16", place, tmp_path) == "bf16"
+    with pytest.raises(ValueError, match="'int8' is not one of auto, fp32, bf16, fp16"):
+        choose_precision("int8", place, tmp_path)
 
 
 def test_closing_tells_those_who_wait() -> None:
