@@ -19,10 +19,14 @@ RETRY_S = 0.1
 
 @dataclass(frozen=True)
 class Delivery:
-    """One version of an alert as the station read it, UTC ns."""
+    """One version of an alert as the station read it, UTC ns.
+
+    ``died``: the station died on it. It was read and not acted on, and must be read again by whoever goes on.
+    """
 
     at_ns: int
     alert: Alert
+    died: bool = False
 
 
 class Station:
@@ -31,7 +35,7 @@ class Station:
     Attributes
     ----------
     deliveries : list of Delivery
-        Every entry in the order in which it was read, repeated ones included.
+        Every entry in the order in which it was read, repeated ones and those on which the station died included.
     """
 
     def __init__(self, url: str, unit: str) -> None:
@@ -77,6 +81,7 @@ class Station:
         if entries and self._die.is_set():
             self._die.clear()
             self.deaths += 1
+            self.deliveries += [Delivery(time.time_ns(), entry.alert, died=True) for entry in entries]
             return True
         for entry in entries:
             self.deliveries.append(Delivery(time.time_ns(), entry.alert))

@@ -107,6 +107,28 @@ def test_an_outage_excuses_the_onsets_inside_it_until_it_is_over() -> None:
     assert "delivered after 40.0 s" in violations(replace(slow, outages=[Outage(31.0, 52.0)]))
 
 
+def test_an_onset_that_was_skipped_after_an_outage_is_one_inside_the_condition() -> None:
+    later = [version(n, onset=time_of_ns(START_NS + 25 * S)) for n in range(1, 5)]
+    deliveries = [Delivery(START_NS + (30 + k) * S, a) for k, a in enumerate(later)]
+    skipped = History(START_NS, [CONDITION], deliveries, {later[0].id: later}, [Outage(15.0, 27.0)], ["icu-3/07"])
+    assert violations(skipped) == ""
+    assert "0 alerts were delivered" in violations(replace(skipped, outages=[]))  # nothing was skipped
+    beyond = replace(skipped, conditions=[replace(CONDITION, end_s=24.0)])
+    assert "0 alerts were delivered" in violations(beyond)  # the heart beat again by then
+
+
+def test_a_version_on_which_a_station_died_is_read_again() -> None:
+    first, second, *rest = history().deliveries
+    died = replace(first, died=True)
+    again = replace(first, at_ns=second.at_ns + S // 2)  # the one that goes on reads what is new, then reclaims
+    taken_over = replace(history(), deliveries=[died, second, again, *rest])
+    assert violations(taken_over) == ""
+    assert check(taken_over).in_time == [(20.0, (second.at_ns - START_NS) / S - 20.0)]
+    lost = violations(replace(history(), deliveries=[died, second, *rest]))
+    assert "versions [1] were not delivered" in lost
+    assert "version 2 was read after 0" in violations(replace(history(), deliveries=[second, again, *rest]))
+
+
 def test_a_seed_names_one_schedule_and_one_ward() -> None:
     assert schedule(7, 75, 1, True) == schedule(7, 75, 1, True)
     one, again = planned_ward(7, "u7", 3, 75), planned_ward(7, "u7", 3, 75)
