@@ -19,6 +19,7 @@ from deploy.local import LocalKafka, LocalRedis
 from deploy.processes import Program
 from streams.topics import Topics, ensure_topics
 from tests.brokers import ApacheKafka, java_there
+from tests.toxiproxy import PROGRAM
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before a test imports onnxruntime itself: `models.networks.onnx_runtime`
 
@@ -66,6 +67,15 @@ def kafka_home() -> Path:
     if not java_there():
         pytest.skip("GEM_BEDSIDE_TEST_KAFKA_HOME: Apache Kafka needs java, and there is none on the path")
     return home
+
+
+@pytest.fixture(scope="session")
+def toxiproxy() -> Path:
+    """The program of Toxiproxy (setting GEM_BEDSIDE_TEST_TOXIPROXY_HOME)."""
+    program = _needed("GEM_BEDSIDE_TEST_TOXIPROXY_HOME", "toxiproxy") / PROGRAM
+    if not program.is_file():
+        pytest.skip(f"GEM_BEDSIDE_TEST_TOXIPROXY_HOME: no {PROGRAM} in it")
+    return program
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 from tests.history.run import run, summary
 from tests.history.site import Site
 from tests.history.table import markdown, rows_of
+from tests.toxiproxy import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "benchmarks" / "history.md"
@@ -41,7 +42,7 @@ def _home(variable: str, default: str) -> Path:
 def _run(seeds: Iterable[int], nodes: int, store: Path) -> int:
     """Run seeds on one site after the other; the number of those with a violation."""
     kafka = _home("GEM_BEDSIDE_TEST_KAFKA_HOME", "kafka")
-    proxy = _home("GEM_BEDSIDE_TEST_TOXIPROXY_HOME", "toxiproxy") / "toxiproxy-server"
+    proxy = _home("GEM_BEDSIDE_TEST_TOXIPROXY_HOME", "toxiproxy") / PROGRAM
     left, violated = list(seeds), 0
     while left:
         batch, left = left[:A_SITE], left[A_SITE:]

@@ -58,12 +58,24 @@ OUTAGES = {
     "network cut": RECONNECT_S,
     "network stalls": RECONNECT_S,
     "network resets": RECONNECT_S,
+    "network to kafka cut": RESTART_S,
+    "network to kafka stalls": RESTART_S,
+    "network to kafka resets": RESTART_S,
+    "lose a zone": RESTART_S,
     "station dies": 3.0,
 }
 """Faults that keep every alert from its station, and how long after their end."""
 
 AT_ONCE = ("kill m", "kill p", "kill all", "station")  # faults without a length
-IN_TIME = ("kill monitor", "stop monitor", "kill publisher", "stop publisher", "rebalance", "slow network")
+IN_TIME = (
+    "kill monitor",
+    "stop monitor",
+    "kill publisher",
+    "stop publisher",
+    "rebalance",
+    "slow network",
+    "slow network to kafka",
+)
 
 
 @contextmanager
@@ -163,10 +175,18 @@ def _disk_full(_fault: Fault, site: Site, _station: Station, undo: contextlib.Ex
     disk_full(site.redis, undo)
 
 
-def _network(toxic: str, **attributes: int) -> Handler:
+def _zone_lost(fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
+    """A broker, a monitor and a publisher are cut off together, and come back as they were."""
+    node = site.kafka.nodes[fault.target % len(site.kafka.nodes)]
+    for server in (node, site.worker(fault.target % 2), site.worker(2 + fault.target % 2)):
+        undo.callback(server.resume)
+        server.pause()
+
+
+def _network(toxic: str, server: str = "redis", **attributes: int) -> Handler:
     def handle(_fault: Fault, site: Site, _station: Station, undo: contextlib.ExitStack) -> None:
         assert site.proxy is not None
-        site.proxy.add(toxic, **attributes)
+        site.proxy.add(server, toxic, **attributes)
         undo.callback(site.proxy.clear)
 
     return handle
@@ -196,14 +216,26 @@ HANDLERS: dict[str, Handler] = {
     "network stalls": _network("timeout", timeout=0),
     "network cut": _network("timeout", timeout=300),
     "network resets": _network("reset_peer", timeout=200),
+    "slow network to kafka": _network("latency", "kafka", latency=40, jitter=20),
+    "network to kafka stalls": _network("timeout", "kafka", timeout=0),
+    "network to kafka cut": _network("timeout", "kafka", timeout=300),
+    "network to kafka resets": _network("reset_peer", "kafka", timeout=200),
+    "lose a zone": _zone_lost,
     "station dies": _station_dies,
 }
+
+ONE_BROKER = (
+    "kill broker",
+    "slow network to kafka",
+    *(kind for kind in OUTAGES if kind.startswith("network to kafka")),
+)
+THREE_BROKERS = ("lose one of three", "lose a zone")
 
 
 def kinds(nodes: int, proxied: bool) -> list[str]:
     """The kinds of fault that a site can have."""
     out = [kind for kind in HANDLERS if proxied or "network" not in kind]
-    return [kind for kind in out if kind not in (("kill broker",) if nodes > 1 else ("lose one of three",))]
+    return [kind for kind in out if kind not in (ONE_BROKER if nodes > 1 else THREE_BROKERS)]
 
 
 def schedule(seed: int, seconds: float, nodes: int, proxied: bool) -> list[Fault]:

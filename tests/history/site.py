@@ -1,25 +1,27 @@
-"""A site as processes: brokers, Redis behind a proxy, two monitors and two publishers under a supervisor."""
+"""A site as processes: one broker and Redis behind a proxy, two monitors and two publishers under a supervisor.
+
+Of several brokers each advertises its own address, so that only Redis is behind the proxy there.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
-import urllib.request
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.local import LocalRedis, LocalServer, free_port
+from deploy.local import LocalRedis, free_port
 from streams.alert import Alert
 from streams.telemetry import TelemetryProducer
 from streams.topics import Topics, ensure_topics
 from tests.agents.stack import READY_S, WorkerProcess
 from tests.brokers import ApacheKafka
 from tests.history.plan import PlannedWard
+from tests.toxiproxy import Toxiproxy
 
 PARTITIONS = 4
 WORKERS = ("monitor", "monitor", "publisher", "publisher")
@@ -41,43 +43,6 @@ class HistoryRedis(LocalRedis):
         return self.process.pid
 
 
-class Proxy(LocalServer):
-    """Toxiproxy in front of Redis."""
-
-    def __init__(self, program: Path, folder: Path, upstream: str) -> None:
-        port = free_port()
-        super().__init__("toxiproxy", [str(program), "-host", "127.0.0.1", "-port", str(port)], port, folder)
-        self.listen = f"127.0.0.1:{free_port()}"
-        self._upstream = upstream
-
-    def start(self) -> Self:
-        super().start()
-        self._call("/proxies", {"name": "redis", "listen": self.listen, "upstream": self._upstream})
-        return self
-
-    def add(self, toxic: str, **attributes: int) -> None:
-        """Let the network misbehave, in both directions."""
-        for stream in ("upstream", "downstream"):
-            body = {"name": f"{toxic}-{stream}", "type": toxic, "stream": stream, "attributes": attributes}
-            self._call("/proxies/redis/toxics", body)
-
-    def clear(self) -> None:
-        """Let the network be."""
-        self._call("/reset", {})
-
-    def _answers(self) -> bool:
-        try:
-            self._call("/version", None)
-            return True
-        except OSError:
-            return False
-
-    def _call(self, path: str, body: dict[str, Any] | None) -> None:
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(f"http://{self.address}{path}", data, timeout=5.0) as answer:
-            answer.read()
-
-
 class Site:
     """The processes of a site.
 
@@ -90,7 +55,7 @@ class Site:
     nodes : int
         Brokers, one or three.
     proxy : Path or None
-        The program of Toxiproxy; None: workers and stations reach Redis directly.
+        The program of Toxiproxy; None: workers and stations reach their servers directly.
     settings
         Of the workers.
     """
@@ -99,9 +64,17 @@ class Site:
         self, folder: Path, kafka_home: Path, nodes: int = 1, proxy: Path | None = None, **settings: Any
     ) -> None:
         self.folder = folder
-        self.kafka = ApacheKafka(kafka_home, folder / "kafka", nodes=nodes, settings=QUICK)
         self.redis = HistoryRedis(folder / "redis")
-        self.proxy = None if proxy is None else Proxy(proxy, folder, self.redis.address)
+        self.proxy = None if proxy is None else Toxiproxy(proxy, folder)
+        through, brokers = free_port(), QUICK
+        if self.proxy is not None and nodes == 1:
+            brokers = QUICK | {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{through}"}
+        self.kafka = ApacheKafka(kafka_home, folder / "kafka", nodes=nodes, settings=brokers)
+        self.kafka_address, self._redis_address = self.kafka.address, self.redis.address
+        if self.proxy is not None:
+            self._redis_address = self.proxy.route("redis", self.redis.address)
+            if nodes == 1:
+                self.kafka_address = self.proxy.route("kafka", self.kafka.address, through)
         self.workers: list[WorkerProcess | None] = [None] * len(WORKERS)
         self.ended: list[str] = []  # workers that ended by themselves, with their status
         self.topics = Topics("ecg.", PARTITIONS)
@@ -114,22 +87,22 @@ class Site:
     @property
     def redis_url(self) -> str:
         """As workers and stations reach it."""
-        return self.redis.url if self.proxy is None else f"redis://{self.proxy.listen}/0"
+        return f"redis://{self._redis_address}/0"
 
     def __enter__(self) -> Self:
         try:
             self.redis.start()
-            self.kafka.start()
             if self.proxy is not None:
                 self.proxy.start()
-            ensure_topics(self.kafka.address, self.topics, replication=self._values["replication"])
+            self.kafka.start()
+            ensure_topics(self.kafka_address, self.topics, replication=self._values["replication"])
             for k in range(len(WORKERS)):
                 self._launch(k)
             for worker in self.workers:
                 assert worker is not None
                 worker.wait_ready()
             self._supervisor.start()
-            self.producer = TelemetryProducer(self.kafka.address, self.topics, delivery_timeout_s=GATEWAY_S)
+            self.producer = TelemetryProducer(self.kafka_address, self.topics, delivery_timeout_s=GATEWAY_S)
             return self
         except BaseException:
             self.__exit__()
@@ -181,7 +154,7 @@ class Site:
 
     def alert_log(self, unit: str) -> dict[str, list[Alert]]:
         """The versions of each alert of a unit, as they were written."""
-        consumer = KafkaConsumer(bootstrap_servers=self.kafka.address, enable_auto_commit=False)
+        consumer = KafkaConsumer(bootstrap_servers=self.kafka_address, enable_auto_commit=False)
         out: dict[str, list[Alert]] = defaultdict(list)
         try:
             places = [TopicPartition(self.topics.alerts, p) for p in range(PARTITIONS)]
@@ -202,7 +175,7 @@ class Site:
     # ---- processes -----------------------------------------------------------------------------------------------
 
     def _environment(self) -> dict[str, str]:
-        values = self._values | {"kafka": self.kafka.address, "redis": self.redis_url}
+        values = self._values | {"kafka": self.kafka_address, "redis": self.redis_url}
         settings = {f"GEM_BEDSIDE_{name.upper()}": str(value) for name, value in values.items()}
         return os.environ | settings | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 

@@ -172,3 +172,19 @@ def test_a_killed_monitor_and_a_killed_publisher_lose_nothing_and_sound_nothing_
     late = [text for text in outcome.findings.violations if "delivered after" in text]  # a busy machine is not judged
     assert [text for text in outcome.findings.violations if text not in late] == []
     assert len(outcome.findings.in_time) >= 3
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_a_network_to_kafka_that_slows_cuts_and_resets_loses_nothing_and_sounds_nothing_twice(
+    kafka_home: Path, toxiproxy: Path, tmp_path: Path
+) -> None:
+    faults = [
+        Fault("slow network to kafka", 15.0, 8.0),
+        Fault("network to kafka cut", 27.0, 4.0),
+        Fault("network to kafka resets", 50.0, 4.0),
+    ]
+    with Site(tmp_path, kafka_home, proxy=toxiproxy) as site:
+        outcome = run(5, site, faults=faults, beds=4, seconds=80)
+    assert outcome.findings.violations == []
+    assert outcome.findings.in_time and outcome.findings.held_back_s
