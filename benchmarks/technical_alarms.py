@@ -5,7 +5,10 @@ them, one update a second. CANNOT_ANALYZE is on where no update of the last 10 s
 the rule of `agents.monitor.watchdog`, on signal without gaps. An update is judged where usable leads were there for the
 limit of ASYSTOLE without a break. Usable time is the time with a usable lead. The table is technical_alarms.md.
 
-    python benchmarks/technical_alarms.py FOLDER… [--every N] [--until S] [--json FILE]
+    python benchmarks/technical_alarms.py FOLDER… [--every N] [--until S] [--progress FILE] [--json FILE]
+
+All records take an hour of a core. With ``--progress`` each record's result is kept as one line, so that a run that was
+stopped goes on where it was; a file of other code must be removed first.
 """
 
 from __future__ import annotations
@@ -50,20 +53,34 @@ def technical_alarms(record: Path, until_s: float | None) -> dict[str, float]:
     return dict(out)
 
 
+def _known(progress: Path | None) -> dict[str, dict[str, float]]:
+    """Results of an earlier run by record and length."""
+    lines = progress.read_text().splitlines() if progress is not None and progress.exists() else []
+    return {row["key"]: row["found"] for row in map(json.loads, lines)}
+
+
 def main() -> None:
     """Print one line a folder and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--every", type=int, default=1, help="every N-th record")
     parser.add_argument("--until", type=float, default=None, help="seconds of each record")
+    parser.add_argument("--progress", type=Path, default=None, help="results by record; what it has is not run again")
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
+    known = _known(args.progress)
     rows = {}
     for folder in args.folders:
         total: Counter[str] = Counter()
         records = sorted(p.with_suffix("") for p in folder.glob("*.hea"))[:: args.every]
         for record in records:
-            total.update(technical_alarms(record, args.until))
+            key = f"{record} {args.until}"
+            if key not in known:
+                known[key] = technical_alarms(record, args.until)
+                if args.progress is not None:
+                    with args.progress.open("a") as out:
+                        out.write(json.dumps({"key": key, "found": known[key]}) + "\n")
+            total.update(known[key])
         rows[folder.parent.name] = {"records": len(records), **total}
     print("| records | hours | code | episodes | seconds | share of usable time |\n|---|---|---|---|---|---|")
     for name, row in rows.items():

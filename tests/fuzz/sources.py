@@ -7,6 +7,7 @@ onset: theirs is where the undistorted record gives the episode of the alarm.
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from models.arrhythmia.tier import find_episodes
 from models.ecg import Ecg
 from models.leads import canonical_lead
 from tests.agents.signals import ecg as synthetic_ecg
+from tests.fuzz.parts import ROOT, digest
 
 BEFORE_S, AFTER_S = 30.0, 20.0
 ALARM_S, ICU_HZ = 300.0, 250.0  # of the CinC 2015 records
@@ -29,6 +31,7 @@ ICU_CODES = {
     "Ventricular_Tachycardia": "VTACH",
 }
 ICU_RECORDS_A_CODE = 8
+ONSETS = ROOT / ".gem-bedside" / f"fuzz-onsets-{digest()}.json"  # of the ICU alarms: half a minute to find, by the code
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +92,7 @@ def _icu_alarms(folder: Path) -> list[Source]:
     import wfdb
 
     found: list[Source] = []
+    onsets: dict[str, float | None] = json.loads(ONSETS.read_text()) if ONSETS.exists() else {}
     with (folder / "manifest.csv").open(newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if row["true_alarm"] == "1" and row["record"].endswith("l")]
     for alarm, code in ICU_CODES.items():
@@ -99,9 +103,14 @@ def _icu_alarms(folder: Path) -> list[Source]:
             if not np.isfinite(mv).all() or float(record.fs) != ICU_HZ:
                 continue
             ecg = Ecg(tuple(canonical_lead(x) for x in record.sig_name[: len(mv)]), ICU_HZ, mv)
-            onset_s = _onset_s(ecg, code)
+            name = f"{code} {row['record']}"
+            if name not in onsets:
+                onsets[name] = _onset_s(ecg, code)
+            onset_s = onsets[name]
             if onset_s is not None:
-                found.append(Source(f"{code} {row['record']}", code, ecg, onset_s))
+                found.append(Source(name, code, ecg, onset_s))
+    ONSETS.parent.mkdir(exist_ok=True)
+    ONSETS.write_text(json.dumps(onsets))
     return found
 
 
