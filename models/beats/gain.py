@@ -4,6 +4,8 @@ In: the newest seconds, float32 [leads, samples] in mV. Out: which leads are suc
 Microvolts declared as millivolts give QRS complexes of 1 µV, which look like a flat line, and so like asystole.
 Enlarged to the size of an ECG, such a line has beats of one morphology; the noise of an amplifier has none. In a bed
 that had beats before, its beats must have their morphology too: the P waves of a standstill do not.
+Fibrillation and flutter have no beats. At a thousandth of their amplitude they are told by what they lack: the noise of
+an electrode.
 Gain that is too large is told by amplitude alone (`models.signal.quality`).
 """
 
@@ -21,7 +23,7 @@ from models.networks.delineator import NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
 from models.networks.segments import segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
-from models.signal.quality import lead_quality
+from models.signal.quality import MAX_TYPICAL_MV, lead_quality, quiet_noise_mv
 from models.signal.quantiles import quantile
 
 SMALL_MV = 0.06  # peak to peak of all leads; IEC 60601-2-27: QRS complexes of 0.15 mV are not counted
@@ -31,11 +33,18 @@ MIN_SHARE_OF_LEADS = 0.3  # of the largest lead: smaller ones are left out
 SIZE_QUANTILE = 0.98  # of the absolute signal: about the QRS amplitude
 MAX_LEADS = 3
 MIN_BEATS, MIN_BEATS_NEW_BED = 2, 3
+PAIR_CORRELATION = 0.95  # two beats of a new bed are enough with this one: four seconds of bigeminy have no more
 MIN_MASS = 4.0  # of a beat segment, network cells: a confidence of one half
 QRS_NEAR_S = 0.05  # largest distance of the QRS segment from the beat
 MIN_CORRELATION, MIN_SHARE = 0.8, 0.5  # share of the beats that have this morphology correlation with another one
 MIN_BED_CORRELATION, MIN_BED_SHARE = 0.9, 0.3  # the same with the bed's beats; QRS complex and P wave have up to 0.85
 MIN_BEAT_S, MIN_QRS_S = 0.016, 0.024
+TINY_MV = 0.001 * MAX_TYPICAL_MV  # peak to peak of an ECG in microvolts that is declared as millivolts
+ELECTRODE_NOISE_MV = 5e-5  # rms, 15-40 Hz: thermal noise of 6 kilohms; skin and electrode have more (5-100 kilohms)
+MIN_CHANGES = 0.5  # share of the samples that differ from the one before
+WANDER_S = 0.4  # moving mean that leaves the waves of an ECG, and of a drift next to nothing
+MIN_WAVES_MV = 1e-4  # rms of these waves: a thousandth of 0.1 mV
+MIN_STRUCTURE = 6.0  # rms of the waves over the noise of 15-40 Hz; white noise of any amplitude has 2 to 3
 
 
 def small_signal(mv: Millivolts, fs_hz: float) -> Millivolts:
@@ -79,6 +88,8 @@ def is_small_ecg(
     if not mv.shape[1]:
         return False
     as_it_is = without_baseline(resample(fill_gaps(mv)[0], fs_hz, NET_FS_HZ), NET_FS_HZ)
+    if _is_in_no_steps(mv) and is_below_electrode_noise(as_it_is, NET_FS_HZ):
+        return True
     flat = uniform_filter1d(as_it_is, round(SMOOTH_S * NET_FS_HZ), axis=1)
     size = quantile(np.abs(flat), SIZE_QUANTILE)
     largest = np.argsort(-size)[:MAX_LEADS]
@@ -101,12 +112,38 @@ def is_small_ecg(
         partner = [
             float(np.sort(morphology_correlation(b, beats))[-2]) for b in beats
         ]  # the largest is the beat itself
-        return sum(c >= MIN_CORRELATION for c in partner) >= max(MIN_BEATS_NEW_BED, MIN_SHARE * len(beats))
+        alike, pairs = (sum(c >= least for c in partner) for least in (MIN_CORRELATION, PAIR_CORRELATION))
+        enough = alike >= MIN_BEATS_NEW_BED or pairs >= MIN_BEATS
+        return enough and alike >= MIN_SHARE * len(beats)
     comparable = [b for b in bed if b.rows == tuple(names)]
     if not comparable:
         return False
     own = [float(morphology_correlation(b, comparable).max()) for b in beats]
     return sum(c >= MIN_BED_CORRELATION for c in own) >= max(MIN_BEATS, MIN_BED_SHARE * len(beats))
+
+
+def _is_in_no_steps(mv: Millivolts) -> bool:
+    """Whether the samples of a lead mostly differ: a flat line that drifts over a converter's steps hides its noise."""
+    return float((np.diff(mv, axis=1) != 0.0).mean(axis=1).max()) >= MIN_CHANGES
+
+
+def is_below_electrode_noise(x: Millivolts, fs_hz: float) -> bool:
+    """Whether a line of a few microvolts has a shape, and less noise than any electrode.
+
+    Parameters
+    ----------
+    x : float32 [leads, samples]
+        Without baseline, mV.
+    fs_hz : float
+        Sampling rate, Hz.
+    """
+    if not np.isfinite(x).all() or float(np.ptp(x, axis=1).max()) >= TINY_MV:
+        return False
+    wander, noise = round(WANDER_S * fs_hz), quiet_noise_mv(x, fs_hz)
+    waves = (x - uniform_filter1d(x, wander, axis=1))[:, wander:-wander]
+    size = np.sqrt(np.mean(np.square(waves), axis=1))
+    shaped = (size >= MIN_WAVES_MV) & (size >= MIN_STRUCTURE * noise)
+    return bool(shaped.any() and (noise < ELECTRODE_NOISE_MV).all())
 
 
 def _beats(x: Millivolts, network: DelineationNetwork) -> NDArray[np.float64]:

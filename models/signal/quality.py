@@ -184,6 +184,21 @@ def on_rail(filled: Millivolts, fs: float) -> NDArray[np.bool_]:
 
 def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:
     """Activity of 15-40 Hz in the quieter blocks of 0.1 s, over the rms of the whole signal."""
+    whole = np.sqrt(quantile(np.square(x), 0.98))  # about the QRS amplitude, deaf to single spikes
+    ratio: NDArray[np.float64] = 2.0 * quiet_noise_mv(x, fs) / np.maximum(whole, 0.05)
+    return ratio
+
+
+def quiet_noise_mv(x: Millivolts, fs: float) -> NDArray[np.float64]:
+    """Rms of 15-40 Hz in the quieter blocks of 0.1 s, mV [leads]; 0 where rate or length do not allow it.
+
+    Parameters
+    ----------
+    x : float32 [leads, samples]
+        Without baseline, mV.
+    fs : float
+        Sampling rate, Hz.
+    """
     band = quiet_band(fs)
     if band is None:
         return np.zeros(len(x))
@@ -194,7 +209,5 @@ def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:
         return np.zeros(len(x))
     pieces = fast[:, : blocks * block].reshape(len(x), blocks, block)
     power = np.einsum("ijk,ijk->ij", pieces, pieces) / block
-    quiet = np.sqrt(quantile(power, 0.4))
-    whole = np.sqrt(quantile(np.square(x), 0.98))  # about the QRS amplitude, deaf to single spikes
-    ratio: NDArray[np.float64] = 2.0 * quiet / np.maximum(whole, 0.05)
-    return ratio
+    quiet: NDArray[np.float64] = np.sqrt(quantile(power, 0.4))
+    return quiet

@@ -5,6 +5,8 @@ A flat line of an attached lead stays what it is: asystole.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from models.arrhythmia.result import RhythmResult
 from models.arrhythmia.tier import RhythmTier, update_chunks
 from models.ecg import Ecg
 from models.measurement.measure import measure
+from models.records import read_record
 from models.signal.quality import IMPLAUSIBLE
 from tests.faults.recordings import paced_at, real_ecg, twelve
 
@@ -93,3 +96,27 @@ def test_measure_says_so_in_the_quality(factor: float) -> None:
     assert found.quality["II"].state == IMPLAUSIBLE
     assert found.quality["II"].score == 0.0
     assert found.intervals["QRS"] is None
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("record", "start_s"), [("207", 0.0), ("207", 1500.0), ("207", 1546.0)])
+def test_flutter_and_the_first_beats_of_a_bigeminy_at_a_thousandth_are_no_standstill(
+    data_home: Path, record: str, start_s: float
+) -> None:
+    """Ventricular flutter has no beats, and four seconds of bigeminy two of a kind."""
+    whole = read_record(data_home / "mitdb" / "data" / record)
+    ecg = whole.slice(round(start_s * whole.fs_hz), round((start_s + 60.0) * whole.fs_hz))
+    results = judge(scaled(ecg, 0.001))
+    assert codes(results) == set()
+    assert all(result.implausible_leads == ecg.leads and not result.judged for result in results[4:])
+
+
+@pytest.mark.parametrize("step_mv", [0.0, 0.0006, 0.0025, 0.005])
+@pytest.mark.parametrize("noise_mv", [0.0, 1e-6, 0.0003, 0.001])
+def test_a_quiet_flat_line_that_drifts_is_asystole(step_mv: float, noise_mv: float) -> None:
+    """Whatever the noise and the steps of its converter: a standstill is never taken for a wrong gain."""
+    at = np.arange(round(STOP_S * 250.0)) / 250.0
+    line = 0.004 * at / STOP_S + np.random.default_rng(1).normal(0, noise_mv, len(at))
+    if step_mv:
+        line = np.round(line / step_mv) * step_mv
+    assert "ASYSTOLE" in codes(judge(Ecg(("II",), 250.0, line[None].astype(np.float32))))
