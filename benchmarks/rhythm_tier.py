@@ -1,0 +1,227 @@
+"""CPU time of one bed and second in the monitor, by stage: one process, one thread, no broker.
+
+    python benchmarks/rhythm_tier.py [--beds 8] [--seconds 30] [--data DIR] [--write]
+
+In: twelve leads of LUDB at 500 Hz, each record repeated from its first R peak to its last, as messages of 1 s. Each bed
+takes the code path of the monitor: bytes, decoding, message reassembly, conditioning, beats, networks, measurement,
+criteria, alarm life cycle, documents, bytes. Out: milliseconds of the thread's own CPU time a bed and second, each
+stage without the stages that it calls; ``--write`` puts the table into ``capacity.md`` below its own heading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import agents.monitor.analysis as analysis
+import agents.monitor.vitals as vitals
+import models.arrhythmia.tier as tier
+import models.arrhythmia.wave_history as wave_history
+from agents.clock import ManualClock
+from agents.monitor.bed import BedMonitor, new_bed
+from agents.monitor.reassembly import MessageReassembly
+from agents.monitor.signal_buffer import SignalBuffer
+from agents.settings import Settings
+from models.arrhythmia.criteria.atrial import AtrialRhythm
+from models.arrhythmia.criteria.av_block import AvBlockDetector
+from models.arrhythmia.criteria.signal import TechnicalConditions
+from models.arrhythmia.evaluate import ConditionEvaluator
+from models.arrhythmia.views import RhythmViews
+from models.beats.detector import BeatStream, find_beats
+from models.beats.template import DominantBeatTemplate
+from models.ecg import Ecg
+from models.networks.atrial import AtrialNetwork
+from models.networks.delineator import DelineationNetwork
+from models.networks.rhythm import RhythmNetwork
+from models.records import read_record
+from streams import wire
+from streams.window import EcgWindow, window_of_ecg
+
+HERE = Path(__file__).resolve().parent
+TABLE, HEADING = HERE / "capacity.md", "## Rhythm tier: CPU time of one bed and second"
+S = 1_000_000_000
+T0_NS = 1_795_385_400 * S
+WARM_S = 30  # before the measurement: buffers and caches are full
+RHYTHM_TIER = ("beats", "networks", "measurement", "fibrillation features", "criteria", "rhythm tier, rest")
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("decode", wire, "decode_window"),
+    ("reassembly", MessageReassembly, "add"),
+    ("conditioning", EcgWindow, "to_ecg"),
+    ("conditioning", analysis, "with_derived_leads"),
+    ("conditioning", analysis, "with_short_gaps_filled"),
+    ("conditioning", SignalBuffer, "add"),
+    ("beats", BeatStream, "push"),
+    ("beats", DominantBeatTemplate, "add"),
+    ("beats", DominantBeatTemplate, "correlation"),
+    ("networks", DelineationNetwork, "__call__"),
+    ("networks", RhythmNetwork, "__call__"),
+    ("networks", AtrialNetwork, "__call__"),
+    ("measurement", wave_history.WaveHistory, "update"),
+    ("fibrillation features", RhythmViews, "waves"),
+    ("fibrillation features", RhythmViews, "sliding_waves"),
+    ("criteria", ConditionEvaluator, "present"),
+    ("criteria", AtrialRhythm, "update"),
+    ("criteria", AvBlockDetector, "update"),
+    ("criteria", TechnicalConditions, "update"),
+    ("rhythm tier, rest", tier.RhythmTier, "push"),
+    ("vitals", vitals.VitalsMaker, "of"),
+    ("life cycle", BedMonitor, "apply_window"),
+)
+
+
+class StageClock:
+    """CPU time of each stage without the stages that it calls, seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._stack: list[str] = []
+        self._since = 0.0
+
+    def _add(self) -> None:
+        now = time.thread_time()
+        if self._stack:
+            self.seconds[self._stack[-1]] = self.seconds.get(self._stack[-1], 0.0) + now - self._since
+        self._since = now
+
+    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with its time added to a stage."""
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            self._add()
+            self._stack.append(stage)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._add()
+                self._stack.pop()
+
+        return wrapper
+
+    def install(self) -> None:
+        """Time the functions of `STAGES`."""
+        for stage, owner, name in STAGES:
+            setattr(owner, name, self.timed(stage, getattr(owner, name)))
+
+
+def repeated(ecg: Ecg, seconds: int) -> Ecg:
+    """The record from its first R peak to its last, repeated: RR intervals at the seams are those of a beat."""
+    r = [beat.sample for beat in find_beats(ecg)]
+    part = ecg.mv[:, r[0] : r[-1]]
+    times = -(-round(seconds * ecg.fs_hz) // part.shape[1])
+    mv = np.tile(part, (1, times))[:, : round(seconds * ecg.fs_hz)]
+    return Ecg(ecg.leads, ecg.fs_hz, np.ascontiguousarray(mv), start_ns=T0_NS)
+
+
+def messages_of(ecg: Ecg, bed: str) -> list[bytes]:
+    """Messages of 1 s."""
+    step = round(ecg.fs_hz)
+    return [
+        wire.encode_window(
+            window_of_ecg(
+                ecg.slice(k * step, (k + 1) * step),
+                bed_stream=f"icu/{bed}",
+                unit="icu",
+                bed=bed,
+                epoch=1,
+                sequence=k,
+                gateway_time_ns=T0_NS + (k + 1) * S,
+                lsb_uv=2.5,
+            )
+        )
+        for k in range(ecg.n_samples // step)
+    ]
+
+
+def main() -> None:
+    """Run the beds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--beds", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds ludb/data")
+    parser.add_argument("--profile", type=Path, help="write the profile of cProfile there, in place of the table")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    paths = sorted(
+        {p.with_suffix("") for p in (options.data / "ludb" / "data").glob("*.hea")}, key=lambda p: int(p.name)
+    )
+    paths = paths[:: max(1, len(paths) // options.beds)][: options.beds]
+    feeds = [messages_of(repeated(read_record(p), WARM_S + options.seconds), p.name) for p in paths]
+    settings, clock = Settings(), ManualClock(T0_NS)
+    beds = [BedMonitor(new_bed(f"icu/{p.name}", "icu", p.name, T0_NS), settings, clock) for p in paths]
+    stages, profile = StageClock(), cProfile.Profile()
+    if options.profile is None:
+        stages.install()
+    for k in range(WARM_S + options.seconds):
+        if k == WARM_S:
+            stages.seconds.clear()
+            began = time.thread_time()
+            if options.profile is not None:
+                profile.enable()
+        clock.set_ns(T0_NS + (k + 1) * S)
+        for bed, feed in zip(beds, feeds, strict=True):
+            take(stages, bed, feed[k], k)
+    total = time.thread_time() - began
+    if options.profile is not None:
+        profile.disable()
+        profile.dump_stats(options.profile)
+        return
+    rows = table(stages.seconds, total, len(beds) * options.seconds)
+    print("\n".join(rows))
+    if options.write:
+        command = (
+            f"python benchmarks/rhythm_tier.py --beds {options.beds} --seconds {options.seconds} --data DIR --write"
+        )
+        write(TABLE, HEADING, [f"`{command}`", "", *rows])
+
+
+def take(stages: StageClock, bed: BedMonitor, value: bytes, k: int) -> None:
+    """One message of one bed, from bytes to documents."""
+    window = wire.decode_window(value, topic="ecg.windows", partition=0, offset=k)
+    outputs = bed.apply_window(window, k, T0_NS + (k + 1) * S)
+    stages.timed("documents", documents)(outputs)
+
+
+def documents(outputs: list[Any]) -> None:
+    """The bytes of what a step publishes."""
+    for output in outputs:
+        if output.bed is not None:
+            output.bed.to_json()
+        for document in (*output.alerts, *output.vitals):
+            document.to_json()
+        for strip in output.strips:
+            wire.encode_window(strip.window)
+
+
+def table(seconds: dict[str, float], total: float, bed_seconds: int) -> list[str]:
+    """Milliseconds a bed and second by stage."""
+    each = {stage: 1000.0 * s / bed_seconds for stage, s in seconds.items()}
+    tier_ms = sum(each.get(stage, 0.0) for stage in RHYTHM_TIER)
+    order = list(dict.fromkeys([stage for stage, _, _ in STAGES] + list(each)))
+    return [
+        "| stage | ms a bed and second |",
+        "|---|---|",
+        *(f"| {stage} | {each[stage]:.2f} |" for stage in order if stage in each),
+        f"| **rhythm tier** ({', '.join(RHYTHM_TIER)}) | **{tier_ms:.2f}** |",
+        f"| all | {1000.0 * total / bed_seconds:.2f} |",
+    ]
+
+
+def write(path: Path, heading: str, rows: list[str]) -> None:
+    """Put the rows below a heading, in place of what is there; the rest of the file stays."""
+    lines = path.read_text().splitlines() if path.is_file() else ["# Capacity", ""]
+    begin = lines.index(heading) if heading in lines else len(lines)
+    end = next((k for k in range(begin + 1, len(lines)) if lines[k].startswith("## ")), len(lines))
+    path.write_text("\n".join([*lines[:begin], heading, "", *rows, "", *lines[end:]]).rstrip("\n") + "\n")
+
+
+if __name__ == "__main__":
+    main()
