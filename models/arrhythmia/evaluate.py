@@ -6,6 +6,7 @@ present, and the codes that this signal cannot show. Conditions and limits: ``do
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -154,7 +155,8 @@ class ConditionEvaluator:
     def _ventricular(self, context: RhythmContext) -> list[Finding | None]:
         track, limits = context.track, context.limits
         v = ventricular
-        peaks = {b.sample: b.beat.overall.t_peak for b in context.waves.beats}
+        beats = context.waves.beats if track.ectopic.any() else ()
+        peaks = {b.sample: b.beat.overall.t_peak for b in beats}
         found: list[Finding | None] = [
             v.vrhythm(track, limits["VTACH"]),
             v.every_nth(track, "VBIGEMINY", 2),
@@ -193,7 +195,8 @@ class ConditionEvaluator:
         c, newest, leads = waves, context.waves.newest, track.leads
         baseline = context.waves.baseline or c.RhythmBaseline()
         rr = track.rr_s[-9:]
-        rr_s = float(np.nanmedian(rr)) if np.isfinite(rr).any() else float("nan")
+        known = [seconds for seconds in rr.tolist() if seconds == seconds]  # NaN alone is not itself
+        rr_s = statistics.median(known) if known else float("nan")
         qt_wait = limits["QT_LONG"].seconds or context.settings.qt_confirm_s
         conditions: list[tuple[str, bool | None, tuple[Evidence, ...], float]] = []
 

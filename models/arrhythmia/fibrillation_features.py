@@ -42,13 +42,29 @@ def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
 
     This check costs little beside the features.
     """
+    return bool((_rest_share(mv, fs_hz) < RESTS_TOO_MUCH).any())
+
+
+def most_may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
+    """Whether half of the leads rest less than `RESTS_TOO_MUCH`; a lead with a missing sample counts as one of them.
+
+    The limit of the criterion is a lower one: what it accepts, in half of the leads, is never left out here.
+    """
+    return bool(2 * np.count_nonzero(_rest_share(mv, fs_hz) >= RESTS_TOO_MUCH) <= len(mv))
+
+
+def _rest_share(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
+    """Share of the time that each lead rests, [leads]; NaN for a lead with a missing sample."""
     step = max(1, int(fs_hz // FS_HZ))
     slope = np.abs(np.diff(mv[:, ::step], axis=1))
-    slope = slope[np.isfinite(slope).all(axis=1)]
-    if not len(slope) or not slope.shape[1]:
-        return False
-    steep = np.partition(slope, int(0.95 * slope.shape[1]), axis=1)[:, int(0.95 * slope.shape[1])]
-    return bool(np.any(np.mean(slope < RESTING * steep[:, None], axis=1) < RESTS_TOO_MUCH))
+    out = np.full(len(mv), np.nan)
+    there = np.isfinite(slope).all(axis=1)
+    if not there.any() or not slope.shape[1]:
+        return out
+    slope, at = slope[there], int(0.95 * slope.shape[1])
+    steep = np.partition(slope, at, axis=1)[:, at]
+    out[there] = np.count_nonzero(slope < RESTING * steep[:, None], axis=1) / slope.shape[1]
+    return out
 
 
 def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
@@ -129,6 +145,7 @@ def _organisation(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 def _kurtosis(x: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = x - x.mean(axis=1, keepdims=True)
-    second = np.mean(centred**2, axis=1)
-    kurtosis: NDArray[np.float64] = np.mean(centred**4, axis=1) / np.maximum(second**2, 1e-18)
+    squares = np.square(centred)
+    second = np.mean(squares, axis=1)
+    kurtosis: NDArray[np.float64] = np.mean(np.square(squares), axis=1) / np.maximum(second**2, 1e-18)
     return kurtosis

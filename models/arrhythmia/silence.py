@@ -61,9 +61,9 @@ class AsystolePlausibility:
 
     def update(self, second: Millivolts) -> None:
         """Take the newest second, mV [leads, samples]; NaN where a sample is missing."""
-        known: NDArray[np.bool_] = np.array([bool(np.isfinite(row).any()) for row in second], bool)
+        known = np.asarray(np.isfinite(second).any(axis=1))
         filled = fill_gaps(second)[0].astype(np.float64)
-        self._level.append(np.where(known, np.median(filled, axis=1), np.nan))
+        self._level.append(np.where(known, _middle(filled), np.nan))
         self._range.append(np.where(known, np.ptp(filled, axis=1), np.nan))
         self._seconds += 1
         if self._seconds % USUAL_EVERY_S == 1:
@@ -148,6 +148,15 @@ class AsystolePlausibility:
         return np.asarray(np.array(self._rail)[:, k] | (ranges[:, k] > limit))
 
 
+def _middle(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of each row."""
+    low, high = (x.shape[1] - 1) // 2, x.shape[1] // 2
+    ordered = np.partition(x, (low, high), axis=1)
+    return np.asarray((ordered[:, low] + ordered[:, high]) / 2, np.float64)
+
+
 def _median(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Median of each lead's seconds that are there, [leads]; NaN of a lead without any."""
+    if rows.size and np.isfinite(rows).all():
+        return _middle(rows.T)
     return np.array([np.median(there) if len(there := lead[np.isfinite(lead)]) else np.nan for lead in rows.T])

@@ -5,15 +5,21 @@ In, once an update: the newest signal, mV [leads, samples]. Out: `RhythmViews`, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrhythmia.fibrillation_features import WINDOW_S, fibrillation_features, may_fibrillate
+from models.arrhythmia.fibrillation_features import (
+    WINDOW_S,
+    fibrillation_features,
+    may_fibrillate,
+    most_may_fibrillate,
+)
 from models.arrhythmia.stillness import Stillness
 from models.beats.detector import UPDATE_INTERVAL_S
-from models.ecg import Ecg
+from models.ecg import Ecg, Millivolts
 from models.networks.atrial import AtrialNetwork
 from models.networks.rhythm import RhythmNetwork
 from models.signal.quality import lead_quality
@@ -46,20 +52,33 @@ class RhythmViews:
         n = round(WINDOW_S * self._window.fs_hz)
         return may_fibrillate(self._window.mv[self._rows, -n:], self._window.fs_hz)
 
-    def sliding_waves(self, seconds: float) -> list[NDArray[np.float64]]:
-        """Features of the windows that ended since the last update, newest first, each [usable leads, features].
+    def sliding_waves(self, seconds: float) -> Iterator[tuple[float, NDArray[np.float64]]]:
+        """Windows that ended since the last update in which half of the leads may fibrillate, newest first.
 
         Parameters
         ----------
         seconds : float
             Their length; they are `SLIDE_S` apart.
-        """
-        return [self.waves(seconds, k * SLIDE_S) for k in range(round(UPDATE_INTERVAL_S / SLIDE_S))]
 
-    def waves(self, seconds: float, until_s: float = 0.0) -> NDArray[np.float64]:
-        """Fibrillation features of ``seconds`` that ended ``until_s`` ago, [usable leads, features]."""
+        Yields
+        ------
+        float
+            End of the window, s before now.
+        float64 [usable leads, features]
+        """
+        for k in range(round(UPDATE_INTERVAL_S / SLIDE_S)):
+            part = self._part(seconds, k * SLIDE_S)
+            if most_may_fibrillate(part, self._window.fs_hz):
+                yield k * SLIDE_S, fibrillation_features(part, self._window.fs_hz)
+
+    def waves(self, seconds: float) -> NDArray[np.float64]:
+        """Fibrillation features of the last ``seconds``, [usable leads, features]."""
+        return fibrillation_features(self._part(seconds, 0.0), self._window.fs_hz)
+
+    def _part(self, seconds: float, until_s: float) -> Millivolts:
+        """The usable leads in ``seconds`` that ended ``until_s`` ago, mV [usable leads, samples]."""
         n, end = round(seconds * self._window.fs_hz), self._window.n_samples - round(until_s * self._window.fs_hz)
-        return fibrillation_features(self._window.mv[self._rows, max(0, end - n) : end], self._window.fs_hz)
+        return np.asarray(self._window.mv[self._rows, max(0, end - n) : end], np.float32)
 
     def waves_of(self, lead: str, from_s: float, to_s: float) -> tuple[float, float]:
         """Peak-to-peak amplitude (mV) and quality (0 to 1) of a lead from ``from_s`` to ``to_s`` before now."""

@@ -7,6 +7,7 @@ measured once, median ST levels, and the `RhythmBaseline`.
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -60,7 +61,8 @@ class WaveHistory:
     @property
     def newest(self) -> list[WaveBeat]:
         """Beats of the last 15 s, over which medians are taken."""
-        return [b for b in self.beats if b.sample > self._now - MEDIAN_S * self._fs]
+        since = self._now - MEDIAN_S * self._fs
+        return self.beats[bisect_right(self.beats, since, key=_sample) :]
 
     def st(self, usable: Sequence[str]) -> dict[str, float]:
         """Median ST of each usable lead, mV."""
@@ -83,9 +85,9 @@ class WaveHistory:
             Leads to measure on.
         """
         self._now = now
-        since = now - KEPT_S * self._fs
-        self.beats = [b for b in self.beats if b.sample >= since]
-        due = [b for b in beats if self._done < b.sample <= now - WAIT_S * self._fs]
+        del self.beats[: bisect_left(self.beats, now - KEPT_S * self._fs, key=_sample)]
+        ready = now - WAIT_S * self._fs
+        due = beats[bisect_right(beats, self._done, key=_at) : bisect_right(beats, ready, key=_at)]
         if due and (len(due) >= TOGETHER or due[0].sample < now - LATEST_S * self._fs):
             if usable and self._fs >= MORPHOLOGY_FS_HZ:
                 self._measure(window, now, beats, due, usable)
@@ -110,6 +112,14 @@ class WaveHistory:
                 self.beats.append(moved)
                 if self.baseline is None:
                     self._first.append(moved)
+
+
+def _sample(beat: WaveBeat) -> int:
+    return beat.sample
+
+
+def _at(beat: Beat) -> int:
+    return beat.sample
 
 
 def _moved(measured: MeasuredBeat, samples: int) -> MeasuredBeat:

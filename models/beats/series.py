@@ -144,6 +144,10 @@ class BeatTrack:
         """Seconds since beat ``index``."""
         return float(self.now - self.r[index]) / self.fs_hz
 
+    def first_within(self, seconds: float) -> int:
+        """Index of the first beat that is not older than this; the number of beats where all are."""
+        return int(np.count_nonzero((self.now - self.r) / self.fs_hz > seconds))
+
     def rate_evidence(self, first: int, last: int, criterion: Criterion) -> Evidence:
         """HR over the beats ``first`` to ``last``, per minute; each beat is cited with the RR before it."""
         r = self.r[first : last + 1]

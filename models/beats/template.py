@@ -107,17 +107,16 @@ class DominantBeatTemplate:
         if self._median is None:
             kept = np.stack(self._beats)
             kept = kept[_dominant_class(kept, np.array(self._weights))]
-            middle = np.median(kept, axis=0)
+            middle = _median(kept)
             self._active = np.ptp(middle, axis=1) >= NO_ACTIVITY_MV
-            size = np.median(np.sqrt(np.square(kept).mean(axis=2)), axis=0)
+            size = _median(np.sqrt(np.square(kept).mean(axis=2)))
             self._scale = np.where(self._active, 1.0 / np.maximum(size, 1e-6), 0.0)[:, None].astype(np.float32)
             self._median = np.asarray(middle[:, MAX_LAG_SAMPLES:-MAX_LAG_SAMPLES] * self._scale, np.float32)
         active = self._active & (np.ptp(beat_mv, axis=1) >= NO_ACTIVITY_MV)  # a lead that is off now does not count
         if not active.any():
             return float("nan")
-        template, scaled = _unit(self._median[active]), beat_mv[active] * self._scale[active]
-        width, lags = template.shape[1], range(0, 2 * MAX_LAG_SAMPLES + 1, LAG_STEP_SAMPLES)
-        return round(max(float(np.sum(_unit(scaled[:, lag : lag + width]) * template)) for lag in lags), 3)
+        template, shifted = _units(self._median[active][None])[0], _shifted(beat_mv[active] * self._scale[active])
+        return round(float((_units(shifted) * template).sum(axis=1).max()), 3)
 
 
 def _preferred(leads: Sequence[str]) -> list[int]:
@@ -139,12 +138,10 @@ def _dominant_class(beats: NDArray[np.float32], weights: NDArray[np.float64]) ->
     weights : float64 [beats]
         Weight of each beat in the choice of the dominant class.
     """
-    size = np.median(np.sqrt(np.square(beats).mean(axis=2)), axis=0)
+    size = _median(np.sqrt(np.square(beats).mean(axis=2)))
     scaled = beats / np.maximum(size, NO_ACTIVITY_MV)[:, None]
-    width = beats.shape[2] - 2 * MAX_LAG_SAMPLES
-    units = np.stack(
-        [_units(scaled[:, :, lag : lag + width]) for lag in range(0, 2 * MAX_LAG_SAMPLES + 1, LAG_STEP_SAMPLES)]
-    )
+    shifted = np.moveaxis(_shifted(np.asarray(scaled, np.float32)), 1, 0)  # [lags, beats, leads, samples]
+    units = _units(shifted.reshape(-1, *shifted.shape[2:])).reshape(*shifted.shape[:2], -1)
     correlation = (units @ units[len(units) // 2].T).max(axis=0)  # [beats, beats]
     similar = np.maximum(correlation, correlation.T) >= MIN_CLASS_CORRELATION
     best, best_weight = np.ones(len(beats), bool), 0.0
@@ -167,7 +164,15 @@ def _units(beats: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(flat / (np.sqrt(np.square(flat).sum(axis=1, keepdims=True)) + 1e-9), np.float32)
 
 
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each lead about its mean, all of it of length one."""
-    x = x - x.mean(axis=1, keepdims=True)
-    return np.asarray(x / (np.sqrt(np.square(x).sum()) + 1e-9), np.float32)
+def _shifted(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The signal at each lag, [..., lags, leads, samples] of [..., leads, lags more samples]."""
+    width = x.shape[-1] - 2 * MAX_LAG_SAMPLES
+    windows = np.lib.stride_tricks.sliding_window_view(x, width, axis=-1)[..., ::LAG_STEP_SAMPLES, :]
+    return np.moveaxis(windows, -2, -3)
+
+
+def _median(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Median over the first axis."""
+    low, high = (len(x) - 1) // 2, len(x) // 2
+    ordered = np.partition(x, (low, high), axis=0)
+    return np.asarray((ordered[low] + ordered[high]) / 2, np.float32)

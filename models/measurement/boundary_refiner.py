@@ -102,9 +102,19 @@ class BeatMarks:
 
 
 def boundary_features(
-    marks: BeatMarks, x: Millivolts, fs_hz: float, boundary: Boundary
+    marks: BeatMarks, slopes: Slopes, fs_hz: float, boundary: Boundary
 ) -> tuple[NDArray[np.int64], Floats]:
     """Features of a boundary in the beats that have it in `MIN_LEADS` leads.
+
+    Parameters
+    ----------
+    marks : BeatMarks
+        Samples of the signal.
+    slopes : Slopes
+        Of the signal.
+    fs_hz : float
+        Sampling rate.
+    boundary : Boundary
 
     Returns
     -------
@@ -119,26 +129,60 @@ def boundary_features(
     if not len(beats):
         return beats, np.zeros((0, 0))
     spread = np.clip((own[beats] - at[beats, None]) / fs_hz, -MAX_SPREAD_S, MAX_SPREAD_S)
-    quantiles = np.nanquantile(spread, SPREAD, axis=1).T
+    quantiles, mean = spread_features(spread)
     points = np.linspace(at[beats], other[beats], TOP_POINTS, axis=1)
     beside = at[beats, None] + boundary.distances_s * fs_hz
-    steepness = _steepness(x, np.concatenate([points, beside], axis=1), boundary.smooth_s, fs_hz)
+    steepness = slopes.steepness(np.concatenate([points, beside], axis=1), boundary.smooth_s)
     top = np.maximum(steepness[:, :, :TOP_POINTS].max(axis=2, keepdims=True), 1e-3)
     profile = np.log(steepness[:, :, TOP_POINTS:] / top + FLOOR_SHARE)
-    parts = [quantiles, np.nanmean(spread, axis=1)[:, None], width[beats, None] - USUAL_QRS_S, *profile]
+    parts = [quantiles, mean[:, None], width[beats, None] - USUAL_QRS_S, *profile]
     return beats, np.concatenate(parts, axis=1)
 
 
-def _steepness(x: Millivolts, at: Floats, smooth_s: float, fs_hz: float) -> Floats:
-    """Root mean square and median over the leads of the smoothed slope, units a second, [2, beats, points]."""
-    half, n = max(0, round(smooth_s * fs_hz / 2)), x.shape[1]
-    unit = np.maximum(quantile(np.abs(x), UNIT_QUANTILE), MIN_UNIT_MV)[:, None]
-    total = np.pad(np.cumsum(x / unit, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    middle = np.clip(np.round(at).astype(np.int64), half + 1, max(half + 1, n - half - 2))
-    ends = [np.minimum(middle + k, n) for k in (half + 2, 1 - half, half, -half - 1)]
-    late, early = (total[:, ends[k]] - total[:, ends[k + 1]] for k in (0, 2))
-    slope = np.abs(late - early) / (2 * half + 1) / 2 * fs_hz  # of the means round the next and the previous sample
-    return np.stack([np.sqrt(np.mean(slope**2, axis=0)), np.median(slope, axis=0)])
+class Slopes:
+    """Steepness of a signal, each lead in units of its own deflections.
+
+    Parameters
+    ----------
+    x : float32 [leads, samples]
+        Millivolts without gaps and baseline.
+    fs_hz : float
+        Sampling rate.
+    """
+
+    def __init__(self, x: Millivolts, fs_hz: float) -> None:
+        unit = np.maximum(quantile(np.abs(x), UNIT_QUANTILE), MIN_UNIT_MV)[:, None]
+        self._fs = fs_hz
+        self._total = np.zeros((len(x), x.shape[1] + 1), np.float64)  # sum of all samples before each
+        np.cumsum(x / unit, axis=1, dtype=np.float64, out=self._total[:, 1:])
+
+    def steepness(self, at: Floats, smooth_s: float) -> Floats:
+        """Root mean square and median over the leads of the smoothed slope, units a second, [2, beats, points]."""
+        half, n = max(0, round(smooth_s * self._fs / 2)), self._total.shape[1] - 1
+        middle = np.clip(np.round(at).astype(np.int64), half + 1, max(half + 1, n - half - 2))
+        ends = [np.minimum(middle + k, n) for k in (half + 2, 1 - half, half, -half - 1)]
+        late, early = (self._total[:, ends[k]] - self._total[:, ends[k + 1]] for k in (0, 2))
+        slope = np.abs(late - early) / (2 * half + 1) / 2 * self._fs  # of the means round the next and previous sample
+        rows, low = len(slope), (len(slope) - 1) // 2
+        ordered = np.partition(slope, (low, rows // 2), axis=0)
+        return np.stack([np.sqrt(np.mean(slope**2, axis=0)), (ordered[low] + ordered[rows // 2]) / 2])
+
+
+def spread_features(spread: Floats) -> tuple[Floats, Floats]:
+    """The `SPREAD` quantiles, [beats, quantiles], and the mean, [beats], of [beats, leads] without the NaN.
+
+    >>> spread_features(np.array([[0.01, np.nan, 0.03]]))[0].round(4).tolist()
+    [[0.012, 0.015, 0.02, 0.025, 0.028]]
+    """
+    ordered = np.sort(spread, axis=1)  # NaN last
+    count = np.isfinite(spread).sum(axis=1)
+    at = (count - 1)[:, None] * np.array(SPREAD)
+    low = np.floor(at).astype(np.int64)
+    below = np.take_along_axis(ordered, low, axis=1)
+    above = np.take_along_axis(ordered, np.minimum(low + 1, count[:, None] - 1), axis=1)
+    share, between = at - low, above - below
+    quantiles = np.where(share >= 0.5, above - between * (1.0 - share), below + between * share)  # as NumPy does
+    return quantiles, np.nansum(spread, axis=1) / count
 
 
 def refined(marks: BeatMarks, x: Millivolts, fs_hz: float, *, fold: str | None = None) -> Floats:
@@ -158,9 +202,9 @@ def refined(marks: BeatMarks, x: Millivolts, fs_hz: float, *, fold: str | None =
     out = marks.overall.copy()
     if marks.leads.shape[1] < MIN_LEADS:
         return out
-    ridge = BoundaryRidge.load(fold)
+    ridge, slopes = BoundaryRidge.load(fold), Slopes(x, fs_hz)
     for boundary in BOUNDARIES:
-        beats, features = boundary_features(marks, x, fs_hz, boundary)
+        beats, features = boundary_features(marks, slopes, fs_hz, boundary)
         if len(beats):
             shift = np.round(ridge.shift_s(boundary.mark, features) * fs_hz)
             out[beats, marks.columns[boundary.mark]] += shift

@@ -161,13 +161,13 @@ class PacingPulses:
     def _in_all(self, mv: Millivolts, others: Millivolts | None) -> list[_Spike]:
         """Spikes of the analysis leads together, and large ones of each other lead by itself."""
         found = _spikes(fill_gaps(mv)[0], self._fs)
-        for lead in fill_gaps(others)[0] if others is not None else ():
-            if np.ptp(lead) >= LARGE_MV:
-                found += [
-                    spike
-                    for spike in _spikes(lead[None], self._fs)
-                    if spike.large and all(abs(spike.at - other.at) > CORE_S * self._fs for other in found)
-                ]
+        each = fill_gaps(mv[:0] if others is None else others)[0]
+        for lead in each[np.ptp(each, axis=1) >= LARGE_MV]:
+            found += [
+                spike
+                for spike in _spikes(lead[None], self._fs)
+                if spike.large and all(abs(spike.at - other.at) > CORE_S * self._fs for other in found)
+            ]
         return sorted(found, key=lambda spike: spike.at)
 
     def _marked(self, spike: _Spike, marks: NDArray[np.int64] | None) -> bool:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.beats.detector import RECORDED, find_beats
 from models.evaluation.ludb_marks import MarkedRecord, marked_records
-from models.measurement.boundary_refiner import BOUNDARIES, MAX_DEVIATION, BoundaryRidge, boundary_features
+from models.measurement.boundary_refiner import BOUNDARIES, MAX_DEVIATION, BoundaryRidge, Slopes, boundary_features
 from models.measurement.delineation import AROUND_S, beat_marks
 
 SHIPPED_WITHOUT = "0"
@@ -43,7 +43,7 @@ def rows_of(record: MarkedRecord, fold: str | None, rows: Rows) -> None:
     marks, x = beat_marks(stretch, [at - first for at in r], fold=fold)
     references = [record.reference(at) for at in r]
     for boundary in BOUNDARIES:
-        beats, features = boundary_features(marks, x, fs_hz, boundary)
+        beats, features = boundary_features(marks, Slopes(x, fs_hz), fs_hz, boundary)
         there = np.array([references[k].get(boundary.mark, np.nan) for k in beats]) - first
         distance = (there - marks.of(boundary.mark)[beats]) / fs_hz
         good = np.abs(distance) < OUTLIER_S  # NaN: no reference

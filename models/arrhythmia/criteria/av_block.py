@@ -11,6 +11,7 @@ Source: own method; condition by AHA practice standards 2017.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -57,15 +58,18 @@ class AvBlockDetector:
         usable : sequence of str
             Leads to search.
         """
-        new = [k for k in range(len(beats) - 1) if beats[k + 1].sample > self._searched_to]
+        first = bisect_right(beats, self._searched_to, key=lambda beat: beat.sample)
+        new = range(max(0, first - 1), len(beats) - 1)
         if not new or not usable:
             return
         self._searched_to = beats[-1].sample
-        rr = np.diff([b.sample for b in beats]) / self._fs
         wanted = [
             k
             for k in new
-            if rr[k] >= MIN_RR_S and beats[k].sample >= start and beats[k].conducted and beats[k + 1].conducted
+            if (beats[k + 1].sample - beats[k].sample) / self._fs >= MIN_RR_S
+            and beats[k].sample >= start
+            and beats[k].conducted
+            and beats[k + 1].conducted
         ]
         if not wanted:
             return
@@ -104,16 +108,14 @@ class AvBlockDetector:
 def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> dict[str, NDArray[np.float64]]:
     """Mean P wave of each lead that has one, detrended, mV [2 half + 1]."""
     half = round(HALF_S * fs)
+    about = np.arange(-half, half + 1)
+    inside = [b.beat.leads for b in beats if b.conducted and b.sample > start]  # a P wave is before its R peak
     out: dict[str, NDArray[np.float64]] = {}
     for lead, row in zip(part.leads, part.mv, strict=True):
-        waves = []
-        for b in beats:
-            marks = b.beat.leads.get(lead)
-            peak = None if marks is None or not b.conducted else marks.p_peak
-            if peak is not None and half <= peak - start < len(row) - half:
-                waves.append(row[peak - start - half : peak - start + half + 1])
-        if len(waves) >= MIN_BEATS:
-            mean = _detrended(np.mean(waves, axis=0).astype(np.float64))
+        marks = [leads[lead].p_peak for leads in inside if lead in leads]
+        peaks = [peak - start for peak in marks if peak is not None and half <= peak - start < len(row) - half]
+        if len(peaks) >= MIN_BEATS:
+            mean = _detrended(row[np.array(peaks)[:, None] + about].mean(axis=0).astype(np.float64))
             if np.ptp(mean) >= MIN_P_MV:
                 out[lead] = mean
     return out

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.fibrillation_features import FEATURES
 from models.arrhythmia.limits import DurationLimit, criterion_of
-from models.arrhythmia.views import SLIDE_S, RhythmViews
+from models.arrhythmia.views import RhythmViews
 from models.beats.series import BeatTrack
 from models.evidence import Evidence
 from models.measurement.intervals import FIBRILLATION
@@ -47,13 +47,13 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -
     if not views.may_fibrillate:
         return None
     found: list[tuple[float, NDArray[np.bool_]]] = []  # end of each window with the waves, s before now, and its leads
-    for k, features in enumerate(views.sliding_waves(limit.seconds)):
+    for ended_s, features in views.sliding_waves(limit.seconds):
         likely = waves_like_fibrillation(features, LIKELY)
         if 2 * likely.sum() < len(likely) or not likely.any():
             continue
         certain = waves_like_fibrillation(features, CERTAIN)
         if views.network["vfib"] >= (VF_HOLD if on else VF_CERTAIN if certain.mean() >= 0.75 else VF_LIKELY):
-            found.append((k * SLIDE_S, likely))
+            found.append((ended_s, likely))
     if not found:
         return None
     begin_s, end_s = found[-1][0] + limit.seconds, found[0][0]

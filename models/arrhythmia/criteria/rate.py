@@ -195,11 +195,10 @@ def missed_beats(track: BeatTrack, limit: BeatCountLimit) -> list[Finding]:
     The caller does not evaluate this criterion in atrial fibrillation and irregular rhythm.
     """
     n, rr, out = limit.beats, track.rr_s, []
-    for k in range(n, len(rr)):
+    for k in range(max(n, track.first_within(INSTANT_LOOKBACK_S)), len(rr)):
         before = rr[k - n : k]
         if (
-            track.age_s(k) <= INSTANT_LOOKBACK_S
-            and np.all(np.isfinite(before))
+            np.all(np.isfinite(before))
             and rr[k] > MISSED_FACTOR * np.mean(before)
             and not track.ventricular[k - 1 : k + 2].any()
         ):

@@ -118,7 +118,7 @@ def fast_run(
     count = reading.count
     starts = np.arange(max(0, len(track.r) - count + 1))
     starts = starts[track.r[starts + count - 1] > track.now - LOOKBACK_S * track.fs_hz]
-    if not len(starts):
+    if not len(starts) or not reading.ventricular[starts[0] :].any():
         return None
     ventricular = sliding_window_view(reading.ventricular[starts[0] :], count)
     together = ventricular[:, 0] & ventricular[:, -1] & (ventricular.sum(axis=1) >= reading.least)

@@ -79,12 +79,10 @@ def r_on_t(track: BeatTrack, limit: DistanceLimit, t_peaks: Sequence[int | None]
     """
     criterion = criterion_of("R_ON_T", f"ventricular beat within {limit.ms:g} ms of a T peak", limit.ms)
     out = []
-    for k in range(1, len(track.r)):
+    for k in (np.flatnonzero(track.ectopic[1:] & ~track.ectopic[:-1]) + 1).tolist():
         peak = t_peaks[k - 1]
         if (
-            track.ectopic[k]
-            and not track.ectopic[k - 1]
-            and peak is not None
+            peak is not None
             and track.age_s(k) <= INSTANT_LOOKBACK_S
             and abs(int(track.r[k]) - peak) <= limit.ms / 1000.0 * track.fs_hz
         ):

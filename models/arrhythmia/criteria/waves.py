@@ -8,10 +8,9 @@ Sources: AHA/ACC/HRS 2009 (QRS, PR, QT), AHA practice standards 2017 (ST monitor
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from models.arrhythmia.limits import IntervalCode, IntervalLimit, QtLimit, StCode, StLimit, criterion_of
 from models.ecg import Ecg
@@ -108,7 +107,7 @@ def _nearest(
     known = [(b, v) for b, v in zip(beats, values, strict=True) if v is not None]
     if len(known) < MIN_BEATS:
         return None
-    middle = float(np.median([v for _, v in known]))
+    middle = statistics.median([v for _, v in known])
     beat, value = min((bv for bv in known if sign * (bv[1] - middle) >= 0), key=lambda bv: abs(bv[1] - middle))
     return middle, beat, value
 
@@ -235,23 +234,26 @@ def st_change(
     """ST level off the bed's baseline by the limit in two neighbouring leads, or by 0.2 mV in one."""
     sign = 1.0 if code == "ST_ELEVATION" else -1.0
     normal = [b for b in beats if b.conducted]
-    shifts: dict[str, tuple[float, WaveBeat, float]] = {}
+    shifts: dict[str, float] = {}
     for lead in usable:
-        found = _nearest(normal, [b.st_mv.get(lead) for b in normal], sign)
-        if found is not None and lead in baseline.st_mv:
-            shifts[lead] = (sign * (found[0] - baseline.st_mv[lead]), found[1], found[2])
+        if lead in baseline.st_mv:
+            levels = [level for b in normal if (level := b.st_mv.get(lead)) is not None]
+            if len(levels) >= MIN_BEATS:
+                shifts[lead] = sign * (statistics.median(levels) - baseline.st_mv[lead])
     if not shifts:
         return None, ()
-    over = [lead for lead, m in shifts.items() if m[0] >= limit.mv]
+    over = [lead for lead, shift in shifts.items() if shift >= limit.mv]
     alone = max(ST_SINGLE_LEAD_MV, limit.mv)
-    named = [lead for lead in over if shifts[lead][0] >= alone or any(neighbours(lead, other) for other in over)]
+    named = [lead for lead in over if shifts[lead] >= alone or any(neighbours(lead, other) for other in over)]
     if not named:
         return False, ()
     word = "elevation" if sign > 0 else "depression"
     rule = f"ST {word} of {limit.mv:g} mV off baseline in two neighbouring leads, {alone:g} in one, {limit.seconds:g} s"
     out = []
-    for lead in sorted(named, key=lambda x: -shifts[x][0])[:3]:
-        _, beat, value = shifts[lead]
+    for lead in sorted(named, key=lambda x: -shifts[x])[:3]:
+        found = _nearest(normal, [b.st_mv.get(lead) for b in normal], sign)
+        assert found is not None
+        _, beat, value = found
         criterion = criterion_of(code, f"{rule}; baseline of {lead} {baseline.st_mv[lead]:g} mV", limit.mv)
         marks = beat.beat.overall
         assert marks.qrs_on is not None and marks.qrs_off is not None
@@ -283,4 +285,4 @@ def baseline_of(beats: Sequence[WaveBeat]) -> RhythmBaseline:
 def _median(values: Sequence[float | None], digits: int) -> float | None:
     """Median of the known values; None with fewer than `MIN_BEATS`."""
     known = [v for v in values if v is not None]
-    return round(float(np.median(known)), digits) if len(known) >= MIN_BEATS else None
+    return round(statistics.median(known), digits) if len(known) >= MIN_BEATS else None

@@ -31,9 +31,9 @@ class Views:
         bounds = {name: bound * (1.1 if name in LOWER_BOUNDS else 0.9) for name, bound in LIKELY.items()}
         self._features = np.array([[bounds.get(name, 0.0) for name in FEATURES]] * 2)
 
-    def sliding_waves(self, seconds: float) -> list[NDArray[np.float64]]:
+    def sliding_waves(self, seconds: float) -> list[tuple[float, NDArray[np.float64]]]:
         """Fibrillation features of windows of this length."""
-        return [self.waves(seconds)]
+        return [(0.0, self.waves(seconds))]
 
     def waves(self, seconds: float, until_s: float = 0.0) -> NDArray[np.float64]:
         """Fibrillation features, [2, features]; none where the window is longer than the waves."""

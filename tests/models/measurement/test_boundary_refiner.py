@@ -9,10 +9,13 @@ from models.measurement.boundary_refiner import (
     BOUNDARIES,
     MAX_SHIFT_S,
     MIN_LEADS,
+    SPREAD,
     BeatMarks,
     BoundaryRidge,
+    Slopes,
     boundary_features,
     refined,
+    spread_features,
 )
 from models.measurement.delineation import MARKS
 
@@ -72,12 +75,21 @@ def test_boundaries_that_would_cross_stay_where_they_are() -> None:
 @pytest.mark.parametrize("fold", [None, "0", "1", "2", "3", "4"])
 def test_weights_fit_the_features(fold: str | None) -> None:
     for boundary in BOUNDARIES:
-        beats, features = boundary_features(marks_of(12), signal(12), FS, boundary)
+        beats, features = boundary_features(marks_of(12), Slopes(signal(12), FS), FS, boundary)
         shift = BoundaryRidge.load(fold).shift_s(boundary.mark, features)
         assert len(beats) == 1 and shift.shape == (1,) and np.isfinite(shift).all()
 
 
 def test_features_do_not_depend_on_the_gain() -> None:
     for boundary in BOUNDARIES:
-        once, ten = (boundary_features(marks_of(12), gain * signal(12), FS, boundary)[1] for gain in (1.0, 10.0))
+        slopes = (Slopes(gain * signal(12), FS) for gain in (1.0, 10.0))
+        once, ten = (boundary_features(marks_of(12), each, FS, boundary)[1] for each in slopes)
         assert np.allclose(once, ten, atol=1e-4)
+
+
+def test_quantiles_and_mean_of_the_leads_are_those_of_numpy() -> None:
+    spread = np.random.default_rng(1).normal(0.0, 0.02, (40, 12))
+    spread[np.random.default_rng(2).random(spread.shape) < 0.3] = np.nan
+    quantiles, mean = spread_features(spread)
+    assert np.array_equal(quantiles, np.nanquantile(spread, SPREAD, axis=1).T)
+    assert np.array_equal(mean, np.nanmean(spread, axis=1))

@@ -1,0 +1,30 @@
+"""Fibrillation features are computed where half of the leads may fibrillate, and left out on a line that rests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.arrhythmia.criteria.fibrillation import LIKELY, waves_like_fibrillation
+from models.arrhythmia.fibrillation_features import fibrillation_features, may_fibrillate, most_may_fibrillate
+
+FS = 250.0
+T = np.arange(round(4.0 * FS)) / FS
+COARSE = (0.4 * np.sin(2 * np.pi * 4.6 * T + 0.4 * np.sin(2 * np.pi * 0.7 * T))).astype(np.float32)
+BEATS = np.exp(-0.5 * (((T % 0.8) - 0.4) / 0.012) ** 2).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("fibrillating", "leads", "expected"), [(1, 1, True), (2, 4, True), (1, 4, False), (0, 3, False)]
+)
+def test_half_of_the_leads_must_fibrillate(fibrillating: int, leads: int, expected: bool) -> None:
+    mv = np.stack([COARSE] * fibrillating + [BEATS] * (leads - fibrillating))
+    assert most_may_fibrillate(mv, FS) is expected
+    assert may_fibrillate(mv, FS) is (fibrillating > 0)
+    assert int(waves_like_fibrillation(fibrillation_features(mv, FS), LIKELY).sum()) == fibrillating
+
+
+def test_a_lead_with_a_missing_sample_may_fibrillate() -> None:
+    mv = np.stack([BEATS, BEATS])
+    mv[0, 100] = np.nan
+    assert most_may_fibrillate(mv, FS)
