@@ -79,11 +79,12 @@ class Stack:
             "gem": False,
         } | settings
         self.settings = Settings(**values)
-        self.topics = Topics(prefix, PARTITIONS)
+        self.topics = Topics(prefix, self.settings.partitions)
         self.environment = os.environ | {f"GEM_BEDSIDE_{k.upper()}": str(v) for k, v in values.items()}
         self.environment |= {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         self.redis = redis.Redis.from_url(redis_url)
         self.workers: list[WorkerProcess] = []
+        self.programs: dict[str, str] = {}  # of workers that are not run as usual
         self._started = 0
 
     def __enter__(self) -> Self:
@@ -101,13 +102,15 @@ class Stack:
 
     def start(self, *names: str) -> list[WorkerProcess]:
         """Start workers and wait until they hold their partitions."""
-        started = []
-        for name in names:
-            self._started += 1
-            log = self.folder / f"{name}-{self._started}.log"
-            started.append(WorkerProcess(name, self.environment, log))
-        self.workers += started
-        return [worker.wait_ready() for worker in started]
+        return [worker.wait_ready() for worker in [self.launch(name) for name in names]]
+
+    def launch(self, name: str) -> WorkerProcess:
+        """Start a worker without waiting."""
+        self._started += 1
+        log = self.folder / f"{name}-{self._started}.log"
+        worker = WorkerProcess(name, self.environment, log, self.programs.get(name, RUN))
+        self.workers.append(worker)
+        return worker
 
     def send(self, beds: Iterable[list[EcgWindow]], start: int, stop: int, *, a_second: float) -> None:
         """The messages ``start`` to ``stop`` of every bed, so many a second."""
@@ -123,7 +126,7 @@ class Stack:
         """Everything on a topic, in order of each partition."""
         consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False)
         try:
-            places = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+            places = [TopicPartition(topic, p) for p in range(self.topics.partitions)]
             consumer.assign(places)
             ends = consumer.end_offsets(places)
             consumer.seek_to_beginning(*places)
