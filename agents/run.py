@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 from kafka.errors import KafkaError
 
+from agents.allocator import keep_freed_memory
 from agents.clock import SystemClock
 from agents.logs import configure_logs
 from agents.probes import serve_probes
@@ -30,6 +32,7 @@ def run_worker(name: str, settings: Settings | None = None) -> int:
     """Run a worker in this process; its exit status."""
     settings = settings or Settings()
     configure_logs(name, settings)
+    keep_freed_memory()
     try:
         if not _wait_for_kafka(settings, name):
             return 0
@@ -76,8 +79,10 @@ async def _run(name: str, settings: Settings) -> int:
     reporting = asyncio.create_task(_report_ready(worker))
     try:
         await worker.start()
-        while not (stopped.is_set() or worker.ended.done()):
-            await asyncio.sleep(BEAT_S / 4)
+        stopping = asyncio.ensure_future(stopped.wait())
+        ends: set[asyncio.Future[Any]] = {stopping, worker.ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         if not worker.ended.done():
             await worker.stop()
         if worker.ended.done():

@@ -165,6 +165,14 @@ class Settings(BaseSettings):
     )
     encoder_batch: int = Field(16, ge=1, le=512, description="Largest number of beds in one run of the encoder.")
 
+    monitors: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Monitors that `demo` starts; 0: one a core, and no more than partitions. Elsewhere the number of "
+        "monitors is that of the processes that run (`GEM_BEDSIDE_MONITORS` in compose.yaml, `replicas` in the chart).",
+    )
+
     # Interpretation
     gem_deadline_s: float = Field(
         30.0,

@@ -174,7 +174,8 @@ async def _worker_loop(broker: Broker, topics: Topics, messages: int) -> None:
     await worker.start()
     try:
         finished = asyncio.ensure_future(worker.finished.wait())
-        await asyncio.wait([finished, worker.ended], return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {finished, worker.ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if worker.ended.done():
             worker.ended.result()
     finally:

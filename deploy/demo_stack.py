@@ -1,10 +1,11 @@
-"""The demo's stack: embedded Kafka and Redis, the topics, the three workers and the station.
+"""The demo's stack: embedded Kafka and Redis, the topics, the workers (a monitor a core) and the station.
 
 All programs listen on free ports of 127.0.0.1, and end with this process, also when it is killed.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,9 +25,25 @@ from streams.partition import partition_of
 from streams.topics import ensure_topics
 from streams.ward_view import WardView
 
-WORKERS = ("monitor", "interpreter", "publisher")
+BESIDE_MONITORS = ("interpreter", "publisher")
 READY_S = 60.0  # a worker on a busy two-core machine: imports, models, and the group's join (5 to 15 s)
 RESTARTS = 5  # a worker that stood still for longer than its session ends by itself; more restarts mean a fault
+
+
+def monitor_names(settings: Settings, cores: int | None = None) -> list[str]:
+    """``monitor-1``, ``monitor-2``, …: one a core, or as many as the settings say; never more than partitions.
+
+    Parameters
+    ----------
+    cores : int, optional
+        Those that this process may use by default.
+
+    >>> monitor_names(Settings(partitions=8), cores=2)
+    ['monitor-1', 'monitor-2']
+    """
+    if cores is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return [f"monitor-{k + 1}" for k in range(min(settings.monitors or cores, settings.partitions))]
 
 
 class DemoStack:
@@ -67,7 +84,8 @@ class DemoStack:
         """The settings of the workers."""
         return {
             "GEM_BEDSIDE_QT_CONFIRM_S": f"{QT_CONFIRM_S:g}",
-            "OMP_NUM_THREADS": "1",  # three workers share the machine: a thread pool in each would slow all
+            "GEM_BEDSIDE_STANDBY": "false",  # a takeover replays the few beds of a demo; a standby analyses them twice
+            "OMP_NUM_THREADS": "1",  # the workers share the machine: a thread pool in each would slow all
             **self.local.environment,
         }
 
@@ -79,8 +97,8 @@ class DemoStack:
             self.local.start()
             self.settings = Settings(kafka=self.kafka, redis=self.redis_url)
             ensure_topics(self.kafka, topics_of(self.settings))
-            for worker in WORKERS:
-                self._recipes[worker] = (worker, ["worker", worker], r"\bready\b")
+            for name in (*monitor_names(self.settings), *BESIDE_MONITORS):
+                self._recipes[name] = (name, ["worker", name.partition("-")[0]], r"\bready\b")
             self._recipes["station"] = (
                 "station",
                 ["station", "--port", str(self.station_port)],

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from streams.alert import Alert
 from streams.bed import Bed, Vitals
@@ -195,9 +195,23 @@ class AlertBus:
         redis.RedisError
             Error of the client; publishing the same entries again is safe.
         """
-        answers = await self._answers(entries)
         outcomes = []
-        for entry, answer in zip(entries, answers, strict=True):
+        for outcome in await self.publish_each(entries):
+            if isinstance(outcome, ResponseError):
+                raise outcome
+            outcomes.append(outcome)
+        return outcomes
+
+    async def publish_each(self, entries: Sequence[Entry]) -> list[PublishOutcome | ResponseError]:
+        """As `publish`, but the error with which Redis answers one entry stands in the place of its outcome.
+
+        An error inside the script leaves the offset applied: the same entry published again would change nothing.
+        """
+        outcomes: list[PublishOutcome | ResponseError] = []
+        for entry, answer in zip(entries, await self._answers(entries), strict=True):
+            if isinstance(answer, ResponseError):
+                outcomes.append(answer)
+                continue
             result = text(answer)
             if result.startswith("rolled-back "):
                 expected = self._applied.get(entry.place, entry.offset - 1)  # a parallel call may have cleared it
@@ -230,22 +244,29 @@ class AlertBus:
             # Within a batch too: a rollback leaves the rest of the partition untouched.
             if entry.place in last:
                 last[entry.place] = max(last[entry.place], entry.offset)
-        for attempt in (1, 2):
+        for _ in range(2):
             if not self._sha:
                 self._sha = text(await self.redis.script_load(SCRIPT))
-            try:
-                return await self._send(calls)
-            except NoScriptError:  # Redis was restarted, or its scripts were flushed
-                self._sha = ""
-                if attempt == 2:
-                    raise
-        raise AssertionError("the second attempt returns or raises")
+            answers = await self._send(calls)
+            missing = next((answer for answer in answers if isinstance(answer, NoScriptError)), None)
+            if missing is None:
+                return answers
+            self._sha = ""  # Redis was restarted, or its scripts were flushed
+        assert missing is not None
+        raise missing
 
     async def _send(self, calls: Sequence[tuple[list[str], list[str | bytes]]]) -> list[Any]:
+        """The answer to each call; errors that Redis answers are answers."""
         if isinstance(self.redis, RedisCluster):  # its pipelines know no EVALSHA
-            return [await self.redis.evalsha(self._sha, len(keys), *keys, *args) for keys, args in calls]
+            return [await self._one(keys, args) for keys, args in calls]
         async with self.redis.pipeline(transaction=False) as pipeline:
             for keys, args in calls:
                 pipeline.evalsha(self._sha, len(keys), *keys, *args)
-            answers: list[Any] = await pipeline.execute()
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
         return answers
+
+    async def _one(self, keys: list[str], args: list[str | bytes]) -> Any:
+        try:
+            return await self.redis.evalsha(self._sha, len(keys), *keys, *args)
+        except ResponseError as error:
+            return error

@@ -111,7 +111,7 @@ LAYERS = {
         ("training",),
     ),
     "agents": (
-        ("clock", "log_limit", "settings"),
+        ("allocator", "clock", "log_limit", "settings"),
         ("metrics", "logs", "probes"),
         ("worker",),
         ("lifecycle",),

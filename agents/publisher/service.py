@@ -13,6 +13,8 @@ import contextlib
 import logging
 import os
 import socket
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import (
@@ -34,7 +36,17 @@ from agents.worker.sender import Incoming, Outgoing
 from agents.worker.worker import Worker
 from streams.action_inbox import ActionInbox, InboxItem
 from streams.alert import Alert
-from streams.alert_bus import AlertBus, Entry, RolledBack, alert_entry, bed_entry, place_of, strip_entry, vitals_entry
+from streams.alert_bus import (
+    AlertBus,
+    Entry,
+    PublishOutcome,
+    RolledBack,
+    alert_entry,
+    bed_entry,
+    place_of,
+    strip_entry,
+    vitals_entry,
+)
 from streams.bed import Bed, Vitals
 from streams.document import wrong_fields
 
@@ -59,6 +71,8 @@ SOCKET_S = (
     5.0  # without an answer for this long Redis is lost: without the limit a cut connection blocks the worker forever
 )
 VITALS_S = 5.0  # vitals older than this are dropped: a late trace shows a wrong present
+VITALS_BATCH_S = 0.05  # vitals that come within this share a round trip
+VITALS_MOST = 4096  # that wait; the oldest are dropped first
 REFILL_BATCH = 200  # entries of one round trip
 
 
@@ -77,14 +91,18 @@ class Publisher(Worker):
         self._filled = asyncio.Event()
         self._filling = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        for topic in (*self._record, topics.vitals):
+        self._vitals: deque[Incoming] = deque(maxlen=VITALS_MOST)
+        self._vitals_wait = asyncio.Event()
+        for topic in self._record:
             self.agent(topic, self._publish)
+        self.agent(topics.vitals, self._queue_vitals)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
 
     async def start(self) -> None:
-        """Start the app and the forwarding of actions."""
+        """Start the app, the publishing of vitals and the forwarding of actions."""
         await super().start()
+        self.run_forever(self._publish_vitals_forever(), "the publishing of vitals")
         self.run_forever(self._forward_actions(), "the inbox of actions")
 
     async def stop(self) -> None:
@@ -125,35 +143,68 @@ class Publisher(Worker):
         self.ready.set()
 
     async def _publish(self, message: Incoming) -> None:
-        entry: Entry | None = None
+        await self._filled.wait()
+        await self._publish_entries([message])
+
+    async def _queue_vitals(self, message: Incoming) -> None:
+        """Vitals are published with those of other beds; the message is done, as vitals may be dropped."""
+        self._vitals.append(message)
+        self._vitals_wait.set()
+
+    async def _publish_vitals_forever(self) -> None:
         while True:
+            await self._vitals_wait.wait()
+            await asyncio.sleep(VITALS_BATCH_S)
+            self._vitals_wait.clear()
+            while self._vitals:
+                batch = [self._vitals.popleft() for _ in range(min(REFILL_BATCH, len(self._vitals)))]
+                await self._publish_entries(batch)
+
+    async def _publish_entries(self, messages: Sequence[Incoming]) -> None:
+        """Publish messages of one topic, in one round trip (Redis 2); one that Redis refuses is dead-lettered."""
+        items = [(m, entry) for m in messages if self._in_time(m) and (entry := await self._entry(m)) is not None]
+        while items := [item for item in items if self._in_time(item[0])]:
             await self._filled.wait()
-            if message.topic == self.topics.vitals and self.clock.now_ns() - message.append_ns > VITALS_S * 1e9:
-                return
-            entry = entry or await self._entry(message)
-            if entry is None:
-                return
             try:
-                await self.bus.publish([entry])  # Redis 2
-                self.metrics.published.labels(entry.kind).inc()
-                if message.topic == self.topics.alerts:
-                    self.metrics.reached_redis(
-                        Alert.from_json(message.value or b""), message.append_ns, self.clock.now_ns()
-                    )
-                return
+                outcomes = await self.bus.publish_each([entry for _, entry in items])
             except RolledBack as rollback:
                 # Nothing newer may be published before Redis is full again: it would hide what is missing before it.
                 self._filled.clear()
                 log.warning("%s", rollback)
                 await self._fill(dict(self._positions))  # Redis 3
                 self._filled.set()
-            except ResponseError as error:
-                if not _of_redis(error):
-                    await self.sender.reject(message, f"Redis refuses it: …{str(error)[-200:]} ({message.place})")
-                    return
-                await self._wait(error)
             except (RedisError, OSError) as error:
                 await self._wait(error)  # Redis 4
+            else:
+                items = await self._after(items, outcomes)
+
+    async def _after(
+        self, items: Sequence[tuple[Incoming, Entry]], outcomes: Sequence[PublishOutcome | ResponseError]
+    ) -> list[tuple[Incoming, Entry]]:
+        """Count what was published, dead-letter what Redis refuses; returned: what Redis takes later."""
+        away: ResponseError | None = None
+        later = []
+        for item, outcome in zip(items, outcomes, strict=True):
+            if not isinstance(outcome, ResponseError):
+                self._count(*item)
+            elif _of_redis(outcome):
+                away = outcome
+                later.append(item)
+            else:
+                await self.sender.reject(item[0], f"Redis refuses it: …{str(outcome)[-200:]} ({item[0].place})")
+        if away is not None:
+            await self._wait(away)
+        return later
+
+    def _in_time(self, message: Incoming) -> bool:
+        """False for vitals that are too old to be shown."""
+        return message.topic != self.topics.vitals or self.clock.now_ns() - message.append_ns <= VITALS_S * 1e9
+
+    def _count(self, message: Incoming, entry: Entry) -> None:
+        self.metrics.published.labels(entry.kind).inc()
+        if entry.kind == "alert":
+            alert = Alert.from_json(message.value or b"")
+            self.metrics.reached_redis(alert, message.append_ns, self.clock.now_ns())
 
     async def _fill(self, up_to: dict[tuple[str, int], int]) -> None:
         """Publish what Redis does not have of the record, up to these offsets (exclusive)."""

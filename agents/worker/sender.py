@@ -20,7 +20,8 @@ from streams.topics import Topics
 
 log = logging.getLogger(__name__)
 
-LINGER_MS = 0  # an alarm waits for nobody; vitals, which could, are small
+LINGER_MS = 0  # an alarm waits for nobody
+VOLATILE_LINGER_MS = 100  # vitals of many beds share a request: one each costs more than all else that is done for them
 OVERHEAD = 1024  # of a record batch around its messages
 
 
@@ -64,7 +65,7 @@ class Incoming:
 
 
 class Sender:
-    """An idempotent producer, and the one place that rejects a message."""
+    """An idempotent producer, one for volatile messages, and the one place that rejects a message."""
 
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
@@ -72,35 +73,42 @@ class Sender:
         self._metrics = metrics
         self._dead_letter_topic = Topics(settings.topic_prefix, settings.partitions).dead_letter
         self._producer: Any = None
+        self._volatile: Any = None
 
     async def start(self) -> Self:
         """Connect to Kafka."""
+        common = {
+            "bootstrap_servers": self._settings.kafka.split(","),
+            "compression_type": "lz4",
+            **self._settings.kafka_security.client_options(),
+        }
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka.split(","),
             acks="all",
             enable_idempotence=not self._settings.embedded,  # the embedded broker gives aiokafka no producer id
-            compression_type="lz4",
             linger_ms=LINGER_MS,
             max_request_size=DEAD_LETTER_LIMIT + OVERHEAD,
-            **self._settings.kafka_security.client_options(),
+            **common,
         )
+        self._volatile = AIOKafkaProducer(acks=1, linger_ms=VOLATILE_LINGER_MS, **common)
         await self._producer.start()
+        await self._volatile.start()
         return self
 
     async def stop(self) -> None:
         """Wait for what is under way, then close."""
-        if self._producer is not None:
-            await self._producer.stop()
+        for producer in (self._producer, self._volatile):
+            if producer is not None:
+                await producer.stop()
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         """Send all, and wait until Kafka has acknowledged all."""
-        acknowledged = [await self._queue(message) for message in messages]
+        acknowledged = [await _queue(self._producer, message) for message in messages]
         if acknowledged:
             await asyncio.gather(*acknowledged)
 
     async def send_volatile(self, message: Outgoing) -> None:
-        """Send without waiting for the acknowledgement: it may be dropped, never late."""
-        future = await self._queue(message)
+        """Send with others, without waiting for the acknowledgement: it may be dropped, never late."""
+        future = await _queue(self._volatile, message)
         future.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved, and ignored
 
     async def reject(self, message: Incoming, reason: str) -> None:
@@ -123,8 +131,9 @@ class Sender:
             self._dead_letter_topic, value=letter.value, key=letter.key, headers=list(letter.headers)
         )
 
-    async def _queue(self, message: Outgoing) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = await self._producer.send(
-            message.topic, value=message.value, key=message.key.encode(), headers=list(message.headers)
-        )
-        return future
+
+async def _queue(producer: Any, message: Outgoing) -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = await producer.send(
+        message.topic, value=message.value, key=message.key.encode(), headers=list(message.headers)
+    )
+    return future

@@ -24,6 +24,7 @@ async def keep_claim(settings: Settings, renew_s: float = RENEW_S) -> None:
     place = TopicPartition(Topics(settings.topic_prefix).beds, 0)
     async with plain_consumer(settings, claim_group(settings.topic_prefix)) as consumer:
         consumer.assign([place])
+        consumer.pause(place)  # it reads nothing: its fetches, fifty a second, would cost more than the beds' messages
         while True:
             await asyncio.sleep(renew_s)
             try:
