@@ -1,7 +1,8 @@
 """Signal of an alert's segment, from a strip (one `EcgWindow` message) or a WFDB record, its beats and QRS complexes.
 
 Leads are mV by name. Beats come as several views (all leads, single leads, three thresholds): one detector is no proof.
-The detector squares the rise over 20 ms, in which 50 Hz cancels, and takes the peaks of its 80-ms mean.
+The detector squares the rise over 20 ms, in which 50 Hz cancels, and takes the peaks of its 80-ms mean; two views
+square the rise over 60 ms, which a wide ventricular complex has as well as a narrow one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from scipy.signal import find_peaks
 Samples = NDArray[np.float64]
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 SHARES = (0.25, 0.1, 0.45)  # of the usual peak, in energy: the thresholds of the views
+LEAST = 4e-3  # mV²: 0.06 mV in 20 ms, less than a QRS complex of 0.15 mV (IEC 60601-2-27: smaller ones are none)
+RISES_S, RESTS_S = (0.02, 0.06), (0.02, 0.03, 0.04)
 NO_SAMPLE = -32768
 
 
@@ -35,19 +38,15 @@ class Signal:
         self.mv, self.fs, self.used = mv, fs, tuple(x for x in used if x in mv) or tuple(mv)
         self.n = max((len(row) for row in mv.values()), default=0)
         self._slopes: dict[tuple[str, ...], Samples] = {}
-        self._complexes: dict[tuple[tuple[str, ...], int], tuple[int, int]] = {}
+        self._complexes: dict[tuple[tuple[str, ...], int, float], tuple[int, int]] = {}
 
     @cached_property
     def views(self) -> list[NDArray[np.int64]]:
         """Beats, samples: of all leads used at each threshold, then of single leads."""
-        energy = [e for x in self.used if (e := self._energy(self.mv[x])) is not None]
-        if not energy:
-            return [np.zeros(0, np.int64)]
-        views = [(np.mean(energy, axis=0), share) for share in SHARES] + [
-            (e, k) for e in energy[:4] for k in SHARES[::2]
-        ]
-        nearest = max(1, round(0.22 * self.fs))
-        return [find_peaks(np.pad(e, 1), height=share, distance=nearest)[0] - 1 for e, share in views]
+        narrow, wide = ([e for x in self.used if (e := self._energy(self.mv[x], s)) is not None] for s in RISES_S)
+        views = [(np.mean(e, axis=0), k) for e, ks in ((narrow, SHARES), (wide, SHARES[::2])) if e for k in ks]
+        views += [(e, k) for e in narrow[:4] for k in SHARES[::2]]
+        return [find_peaks(np.pad(e, 1), height=k, distance=0.22 * self.fs)[0] - 1 for e, k in views] or [np.arange(0)]
 
     @cached_property
     def likely(self) -> list[NDArray[np.int64]]:
@@ -55,20 +54,26 @@ class Signal:
         counts = [len(w) for w in self.views]
         return [w for w in self.views if abs(len(w) - np.median(counts)) <= max(1, 0.1 * len(w))] or self.views
 
-    def _energy(self, row: Samples) -> Samples | None:
-        k, block = max(1, round(0.02 * self.fs)), round(1.5 * self.fs)
+    def _energy(self, row: Samples, rise_s: float) -> Samples | None:
+        k, block = max(1, round(rise_s * self.fs)), round(1.5 * self.fs)
         rise = np.pad(row[k:] - row[:-k], (k // 2, k - k // 2))
         e = uniform_filter1d(rise**2, max(1, round(0.08 * self.fs)))
-        usual = float(np.percentile([e[s : s + block].max() for s in range(0, len(e), block)], 75))
-        return np.clip(e / usual, 0, 4) if usual > 1e-4 else None  # 0.01 mV in 20 ms is no QRS complex
+        tops = [top for s in range(0, len(e), block) if (top := float(e[s : s + block].max())) > LEAST]
+        return np.clip(e / np.percentile(tops, 75), 0, 4) if tops else None  # silence has the noise's own peaks
 
-    def qrs(self, leads: tuple[str, ...], near: int) -> tuple[int, int] | None:
-        """Onset and offset of the QRS complex nearest to a sample: where the leads' summed slope leaves its floor."""
-        beat = min((int(x) for w in self.likely for x in w), key=lambda x: abs(x - near), default=None)
-        if beat is None or abs(beat - near) > 0.15 * self.fs:
-            return None
-        if (leads, beat) not in self._complexes:
-            reach, rest, middle = (round(s * self.fs) for s in (0.2, 0.02, 0.08))
+    def qrs(self, leads: tuple[str, ...], near: int, rest_s: float = RESTS_S[0]) -> tuple[int, int] | None:
+        """Onset and offset of the QRS complex nearest to a sample: where the leads' summed slope leaves its floor.
+
+        The floor lasts ``rest_s``: a notch of a ventricular complex is a floor of 20 ms, a short PR segment one of 40.
+        """
+        for beats in (np.concatenate(self.likely), np.concatenate(self.views)):
+            if len(beats) and abs((beat := int(beats[np.abs(beats - near).argmin()])) - near) <= 0.15 * self.fs:
+                return self._boundaries(leads, beat, rest_s)
+        return None
+
+    def _boundaries(self, leads: tuple[str, ...], beat: int, rest_s: float) -> tuple[int, int]:
+        if (key := (leads, beat, rest_s)) not in self._complexes:
+            reach, rest, middle = (round(s * self.fs) for s in (0.2, rest_s, 0.08))
             first = max(0, beat - reach)
             piece, beat_at = self._slope(leads)[first : beat + reach], beat - first
             steep = piece > np.median(piece) + 0.07 * (piece.max() - np.median(piece))
@@ -76,13 +81,12 @@ class Signal:
             flat = np.flatnonzero(np.convolve(steep, np.ones(rest), "valid") == 0)  # begin of `rest` flat samples
             before, after = flat[flat + rest <= peak], flat[flat > peak]
             on, off = before[-1] + rest if len(before) else 0, after[0] - 1 if len(after) else len(steep) - 1
-            self._complexes[leads, beat] = first + int(on), first + int(off)
-        return self._complexes[leads, beat]
+            self._complexes[key] = first + int(on), first + int(off)
+        return self._complexes[key]
 
     def _slope(self, leads: tuple[str, ...]) -> Samples:
         if leads not in self._slopes:
-            width = max(1, round(0.012 * self.fs))
-            each = [np.abs(np.gradient(uniform_filter1d(self.mv[x], width))) for x in leads]
+            each = [np.abs(np.gradient(uniform_filter1d(self.mv[x], round(0.012 * self.fs) or 1))) for x in leads]
             self._slopes[leads] = np.sum([np.clip(s / max(np.percentile(s, 98), 1e-6), 0, 1) for s in each], axis=0)
         return self._slopes[leads]
 

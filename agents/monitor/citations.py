@@ -65,11 +65,19 @@ def _cut(e: Evidence, start: int, stop: int, fs_hz: float) -> Evidence | None:
         return _silence(e, max(e.start, start), min(e.end, stop), fs_hz, over_s)
     beats = tuple(b for b in e.beats if start <= b.start and b.end <= stop)
     if len(beats) < NAMED_RHYTHM_BEATS - 1 or e.measure not in ("HR", "RR"):
-        return None
+        return _longest_part(e, start, stop, fs_hz, over_s) if e.measure == "HR" else None
     first, last = beats[0].start, beats[-1].end
     seconds = (last - first) / fs_hz / len(beats)
     value = round(60.0 / seconds, 1) if e.measure == "HR" else round(seconds, 4)
     return replace(e, start=first, end=last, beats=beats, value=value, over_s=over_s)
+
+
+def _longest_part(e: Evidence, start: int, stop: int, fs_hz: float, over_s: float) -> Evidence | None:
+    """Of a slow rate whose beats the segment does not hold: the time without a beat that it shows."""
+    parts = [(max(b.start, start), min(b.end, stop)) for b in e.beats]
+    first, last = max(parts, key=lambda part: part[1] - part[0], default=(0, 0))
+    slow = e.criterion is not None and (last - first) * e.criterion.limit > 60.0 * fs_hz
+    return _silence(e, first, last, fs_hz, over_s) if slow else None
 
 
 def _silence(e: Evidence, start: int, end: int, fs_hz: float, over_s: float) -> Evidence | None:

@@ -149,7 +149,9 @@ class ConditionEvaluator:
         self._gaps = {onset: still for onset, still in self._gaps.items() if onset >= since}
         if gap.onset not in self._gaps:
             ended = gap.last_held < context.track.now
-            self._gaps[gap.onset] = _flat(context, gap.onset, gap.last_held if ended else None)
+            flat = _flat(context, gap.onset, gap.last_held if ended else None)
+            line = context.views.stillness(context.track.r, context.track.now)
+            self._gaps[gap.onset] = flat and line.level(gap.onset, gap.last_held)
         return self._gaps[gap.onset]
 
     def _ventricular(self, context: RhythmContext) -> list[Finding | None]:

@@ -13,10 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
+from models.signal.span_quality import MOTION_MV, MOTION_S
 
 SMOOTH_S = 0.024  # a moving mean of this length keeps QRS complexes and removes pacing pulses
 STEP_S = 0.04  # steepness is the change over this time: about a QRS complex's upstroke
@@ -46,6 +47,7 @@ class Stillness:
     def __init__(self, mv: Millivolts, fs_hz: float, now: int, r: NDArray[np.int64]) -> None:
         self._step = max(1, round(STEP_S * fs_hz))
         smooth = uniform_filter1d(fill_gaps(mv)[0], max(1, round(SMOOTH_S * fs_hz)), axis=1)
+        self._smooth = smooth
         self._steep = np.abs(smooth[:, self._step :] - smooth[:, : -self._step])
         self._fs = fs_hz
         self._n = mv.shape[1]
@@ -88,3 +90,17 @@ class Stillness:
             before = 0.0 if b == end else BEFORE_BEAT_S * self._fs
             most = np.maximum(most, self._most(a - self._start + AFTER_BEAT_S * self._fs, b - self._start - before))
         return bool((most[with_beats] < STILL_BELOW * self.own[with_beats]).any())
+
+    def level(self, since: int, until: int) -> bool:
+        """Whether the baseline of some lead with beats keeps its level from one beat to the next.
+
+        An amplifier that recovers from an excursion shows its beats too small to be found.
+        """
+        with_beats = self.own >= MIN_STEEPNESS_MV
+        lo = max(0, since - self._start + round(AFTER_BEAT_S * self._fs))
+        hi = min(self._n, until - self._start - round(BEFORE_BEAT_S * self._fs))
+        if hi <= lo or not with_beats.any():
+            return True
+        line, width = self._smooth[with_beats, lo:hi], max(1, round(MOTION_S * self._fs))
+        moved = maximum_filter1d(line, width, axis=1) - minimum_filter1d(line, width, axis=1)
+        return bool((moved.max(axis=1) <= MOTION_MV).any())

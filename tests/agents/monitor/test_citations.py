@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from agents.monitor.citations import evidence_on_strip
@@ -45,3 +47,14 @@ def test_one_rr_of_a_rate_is_no_rate() -> None:
     spans = tuple(BeatSpan(b + 250, b, b + 250, 1.0) for b in range(START - 1000, START + 200, 250))
     rate = Evidence("HR", 60.0, ("II",), spans[0].start, spans[-1].end, spans)
     assert evidence_on_strip([rate], START, STOP, FS) == ()
+
+
+def test_a_slow_rate_whose_beats_are_not_on_the_strip_is_cited_as_the_silence_that_it_shows() -> None:
+    r = [START - 1400, START - 1200, START - 1000, START + 50, STOP - 100, STOP + 20]
+    spans = tuple(BeatSpan(b, a, b, (b - a) / FS) for a, b in pairwise(r))
+    under = Criterion("mean of 8 beats under 50 bpm for 10 s", 50.0, "test")
+    slow = Evidence("HR", 37.8, ("II",), r[0], r[-1], spans, under)
+    (shown,) = evidence_on_strip([slow], START, STOP, FS)
+    assert (shown.measure, shown.start, shown.end) == ("SILENCE", 50, 2400)
+    assert shown.value == pytest.approx(9.4) and shown.criterion == under
+    assert shown.over_s == pytest.approx((r[-1] - r[0]) / FS)

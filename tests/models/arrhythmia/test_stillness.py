@@ -64,3 +64,14 @@ def test_pacing_pulses_without_a_beat_leave_the_line_flat() -> None:
 
 def test_without_beats_to_compare_with_the_line_counts_as_flat() -> None:
     assert still(line([]) + np.float32(0.01), [], 2.0)
+
+
+def test_the_baseline_keeps_its_level_unless_an_amplifier_recovers_from_an_excursion() -> None:
+    r = np.round(np.array(SLOW) * FS).astype(np.int64)
+    since, until = round(5.8 * FS), round(7.4 * FS)
+    steady, t = line(SLOW), np.arange(3000) / FS
+    recovering = steady + np.where(t > 5.8, 4.0 * np.exp(-(t - 5.8) / 0.8), 0.0).astype(np.float32)
+    drifting = steady + (0.3 * t).astype(np.float32)
+    for rows, level in ((steady, True), (drifting, True), (recovering, False)):
+        assert Stillness(np.atleast_2d(rows), FS, 3000, r).level(since, until) is level
+    assert Stillness(np.stack([recovering, steady]), FS, 3000, r).level(since, until), "one lead is enough"

@@ -109,3 +109,12 @@ def test_a_rate_that_changes_is_not_called_an_irregular_rhythm() -> None:
     fibrillating = simulate(np.random.default_rng(3), rhythm="afib", conduction="normal").ecg
     assert "rregular" not in rule_based_report(changed, reason=None).text
     assert "Irregular" in rule_based_report(fibrillating, reason=None).text
+
+
+def test_a_silent_segment_that_a_beat_ends_is_not_called_noisy() -> None:
+    t = np.arange(2500) / FS
+    quiet = np.random.default_rng(4).normal(0, 0.006, (2, 2500))
+    beat = np.exp(-(((t - 9.97) / 0.014) ** 2))  # cut by the segment's edge
+    text = rule_based_report(_ecg(quiet + [[1.2], [0.8]] * beat, ("II", "V1")), reason=None, code="MISSED_BEAT").text
+    assert re.search(r"No beat is found for (9\.9|10\.0) s in leads II and V1 \[1\]", text), text
+    assert "noisy" not in text and "not analysed" not in text
