@@ -51,6 +51,10 @@ class Views:
         """The line between the beats is flat."""
         return True
 
+    def level(self, since: int, until: int) -> bool:
+        """The baseline keeps its level."""
+        return True
+
 
 class Atrial:
     """`AtrialRhythm` after an update."""
