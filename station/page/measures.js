@@ -47,7 +47,10 @@ export function finding(alert) {
   if (!citation) return null;
   const technical = alert.kind === "technical";
   const words = `${measureWords(citation, technical)} ${valueWords(citation.value, citation.unit, citation.measure)}`;
-  return { value: words, limit: limitWords(alert, citation) };
+  const limit = limitWords(alert, citation);
+  // A silence is detected within measuring accuracy of its limit, and goes on then.
+  const early = !technical && citation.measure === "SILENCE" && limit && citation.value < citation.criterion.limit;
+  return { value: early ? `${words} and continuing` : words, limit };
 }
 
 // "RR interval 4.62 s · leads II, V1 · 3.14–7.76 s"

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_zone_that_is_cut_off_and_comes_back_loses_nothing_and_sounds_nothing_twice(
     kafka_home: Path, tmp_path: Path
 ) -> None:

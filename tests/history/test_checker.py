@@ -176,6 +176,7 @@ def test_a_killed_monitor_and_a_killed_publisher_lose_nothing_and_sound_nothing_
 
 @pytest.mark.kafka
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_network_to_kafka_that_slows_cuts_and_resets_loses_nothing_and_sounds_nothing_twice(
     kafka_home: Path, toxiproxy: Path, tmp_path: Path
 ) -> None:
