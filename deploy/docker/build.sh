@@ -13,8 +13,13 @@ if [ "$variant" = gem ]; then
   # torch pins the CUDA libraries of its own build, so they come with it and are not in the lock.
   pip install --quiet --no-compile -c "$lock" torch 'onnxruntime-gpu[cuda,cudnn]'
 fi
-pip install --quiet --no-compile --no-deps -r "$lock"
 wheels=$(mktemp -d)
+# With hashes pip rejects any other file. They are those of Python 3.11 on x86-64: elsewhere the exact versions alone hold.
+if [ "$("$prefix/bin/python" -c 'import sys; print(sys.version_info[:2] == (3, 11))') $(uname -m)" != "True x86_64" ]; then
+  sed 's/ --hash=.*//' "$lock" > "$wheels/lock.txt"
+  lock=$wheels/lock.txt
+fi
+pip install --quiet --no-compile --no-deps -r "$lock"
 pip wheel --quiet --no-deps --wheel-dir "$wheels" "$source"
 pip install --quiet --no-compile --no-deps "$wheels"/gem_bedside-*.whl
 rm -rf "$wheels"
