@@ -107,7 +107,8 @@ class Text:
             if cited and stray and p.name != "ST within" and len(p.cited) < 4:
                 yield f"{p.name} in {', '.join(sorted(stray))} is not cited"
             results = [holds(p.name, self._values(p, cited, axis)) for axis in self._axes or (None,)]
-            if UNCONFIRMED not in p.words and (not p.asserted) in results and p.asserted not in results:
+            undecided = UNCONFIRMED in p.words and "any" in FINDINGS[p.name]  # a diagnosis of more than the values
+            if not undecided and (not p.asserted) in results and p.asserted not in results:
                 yield f"{'' if p.asserted else 'no '}{p.name}: the values say otherwise"
 
     def _numbers(self, sentence: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ _IS = (
     r"consistently|mildly|markedly|slightly|significantly|borderline|generally|now|of|at|mostly|broadly|"
     r"well))*(?:\s+not)?\s+"
 )
+_RATE_IS = rf"\b(?:heart |ventricular )?rate{_IS}"
 
 
 FINDING_PATTERNS: tuple[tuple[str, bool, str], ...] = (
@@ -58,9 +59,14 @@ FINDING_PATTERNS: tuple[tuple[str, bool, str], ...] = (
         r"\b(?:premature )?(?:atrial|supraventricular) (?:premature |ectopic )?(?:complex(?:es)?|beats?|"
         r"contractions?|ectop(?:y|ics?)|extrasystoles?|premature beats?)\b|\bpacs?\b|\bapbs?\b|\batrial ectopy\b",
     ),
-    ("BRADY", True, r"\bbradycardi[ac]\b|\bslow (?:ventricular |heart )?rate\b"),
-    ("TACHY", True, r"\btachycardi[ac]\b|\b(?:rapid|fast) (?:ventricular |heart )?(?:rate|response)\b"),
-    ("RATE_NORMAL", True, rf"\bnormal (?:heart |ventricular )?rate\b|\b(?:heart |ventricular )?rate{_IS}{_NORMAL}\b"),
+    ("BRADY", True, rf"\bbradycardi[ac]\b|\bslow (?:ventricular |heart )?rate\b|{_RATE_IS}(?:slow|low)\b"),
+    (
+        "TACHY",
+        True,
+        r"\btachycardi[ac]\b|\b(?:rapid|fast) (?:ventricular |heart )?(?:rate|response)\b|"
+        rf"{_RATE_IS}(?:fast|rapid|high)\b",
+    ),
+    ("RATE_NORMAL", True, rf"\bnormal (?:heart |ventricular )?rate\b|{_RATE_IS}{_NORMAL}\b"),
     (
         "REGULAR",
         False,

@@ -19,6 +19,7 @@ from models.evidence import OF_A_WAVE, BeatSpan, Evidence
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 from models.measurement.window_evidence import qrs_evidence
+from models.normal_limits import HR_HIGH_BPM
 
 OF_A_SILENCE = re.compile(
     r"no beat|RR over|pause over|times the mean|every RR"
@@ -95,6 +96,8 @@ def _measured_again(episode: Episode, start: int, window: Ecg, measured: Segment
             continue  # the condition was over before this silence
         limit, accuracy = e.criterion.limit, RATE_ACCURACY * abs(e.criterion.limit)
         higher = e.value >= limit
+        if higher and e.measure == "HR" and limit >= HR_HIGH_BPM:  # no tachycardia is named at a rate that is normal
+            accuracy = min(accuracy, limit - HR_HIGH_BPM)
         if (found.value >= limit - accuracy) if higher else (found.value <= limit + accuracy):
             beats = (
                 found.beats or (BeatSpan(found.start, found.start, found.end, found.value),) if silent else found.beats

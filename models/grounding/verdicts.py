@@ -8,7 +8,7 @@ unsupported, never supported. The tolerances of the intervals follow the limits 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.arrhythmia.codes import CODES
 from models.evidence import TOLERANCE as SAME_VALUE
@@ -70,17 +70,19 @@ def judge_claim(
     absent = [x for x in claim.leads if x not in measured.ecg.leads]
     if absent and len(claim.leads) < 12:
         return JudgedClaim(claim, "contradicted", f"lead {absent[0]} was not recorded")
+    rate = next((e for e in given if e.measure == "HR"), None)  # one rate a text: that of the alarm
     if claim.kind == "number":
         own = [e for e in given if e.measure == claim.subject and _fits(claim, e)]
         if own and claim.present:
             rule = _rule(claim.subject, "the alert's own citation")
             return JudgedClaim(claim, "supported", rule, (own[0],), own[0].value)
-        rate = next((e for e in given if e.measure == claim.subject == "HR"), None)
-        if rate is not None and claim.present:  # one rate a text: that of the alarm
+        if rate is not None and claim.subject == "HR" and claim.present:
             return JudgedClaim(claim, "contradicted", f"the alarm cites {rate.value:.0f} bpm", (rate,))
         if claim.subject in ("QT", "QTc", "QTcF") and not measured.at_rate_of(given):
             return JudgedClaim(claim, "unsupported", "QT was measured at another rate than the alarm's")
         return _judge_number(claim, measured)
+    if rate is not None:
+        measured = replace(measured, evidence={**measured.evidence, "HR": rate})
     verdict, rule, evidence = judge_finding(claim, measured)
     return JudgedClaim(claim, verdict, rule, evidence)
 

@@ -224,6 +224,27 @@ def test_qt_is_not_stated_beside_an_alarm_at_another_rate() -> None:
     assert "72 bpm" not in rate and "133 bpm" in rate
 
 
+def test_words_about_the_rate_are_judged_by_the_rate_that_the_alarm_cites() -> None:
+    # Given a segment of 72 bpm with two beats at 133 bpm, which the alarm cites
+    text = "The heart rate is normal. The QRS is narrow. The heart rate is fast."
+    interpretation = ground(text, SINUS.ecg, GIVEN, 2, measured=SINUS, code="VPAIR")
+    # Then the text has one rate
+    assert "rate is normal" not in interpretation.text and "rate is fast [1]" in interpretation.text
+    assert "rate is normal" in ground(text, SINUS.ecg, measured=SINUS).text
+
+
+def test_no_tachycardia_is_cited_anew_at_a_normal_rate() -> None:
+    rule = Criterion("5 beats in a row faster than 100 bpm, tachycardia by the rhythm network", 100.0, "unit setting")
+    own = Evidence("HR", 130.0, ("II",), 0, 1000, criterion=rule)
+    on = Episode("VTACH", 0, 1000, 60_000, evidence=(own,), leads=("II",))
+    for bpm, cited in ((97.0, False), (101.0, True)):
+        rate = Evidence("HR", bpm, ("II",), 200, 4000)
+        measured = replace(SINUS, evidence={**SINUS.evidence, "HR": rate})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("models.grounding.recitation.measure_segment", lambda window, fold=None, m=measured: m)
+            assert bool(evidence_in_window(on, 50_000, SINUS.ecg)) is cited
+
+
 def test_a_count_of_beats_is_not_cited_anew_by_the_longest_rr() -> None:
     rule = Criterion("more than 10 ventricular beats a minute: 11 in 60 s", 10.0, "test")
     cited = tuple(Evidence("RR", 0.6, ("II",), a, a + 300, criterion=rule) for a in (1000, 4000, 6000))
