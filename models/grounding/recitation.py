@@ -16,7 +16,7 @@ from models.arrhythmia.fibrillation_features import WINDOW_S
 from models.beats.series import METHOD as DETECTED
 from models.ecg import Ecg
 from models.evidence import OF_A_WAVE, BeatSpan, Evidence
-from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
+from models.grounding.segment_measurements import REGULAR_RR, measure_segment
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 from models.measurement.window_evidence import qrs_evidence
 from models.normal_limits import HR_HIGH_BPM
@@ -54,7 +54,7 @@ def evidence_in_window(episode: Episode, start: int, window: Ecg, *, fold: str |
         return measured
     if any(e.wave == FIBRILLATION for e in episode.evidence):
         return tuple(_waves(episode, start, window))
-    return tuple(_measured_again(episode, start, window, measure_segment(window, fold=fold)))
+    return tuple(_measured_again(episode, start, window, fold))
 
 
 def with_measured_qrs(evidence: tuple[Evidence, ...], window: Ecg, *, fold: str | None = None) -> tuple[Evidence, ...]:
@@ -83,15 +83,25 @@ def _waves(episode: Episode, start: int, window: Ecg) -> Iterator[Evidence]:
             yield replace(e, value=height, start=begin, end=end, beats=())
 
 
-def _measured_again(episode: Episode, start: int, window: Ecg, measured: SegmentMeasurements) -> Iterator[Evidence]:
-    """Each measure of the episode's evidence, measured in the window, as far as it meets the same limit."""
+def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None) -> Iterator[Evidence]:
+    """Each measure of the episode's evidence, measured in the window, as far as it meets the same limit.
+
+    A rate is that of the part of the window in which the condition holds.
+    """
+    measured = measure_segment(window, fold=fold)
+    begin, end = max(0, episode.onset - start), min(window.n_samples, episode.last_held - start)
     for e in episode.evidence:
         silent = e.measure in ("RR", "SILENCE")
         found = measured.longest_rr if silent else measured.evidence.get(e.measure)
+        if e.measure == "HR" and end - begin < window.n_samples:
+            part = measure_segment(window.slice(begin, end), fold=fold).evidence.get("HR")
+            found = None if part is None else part.shifted(begin)
         if e.measure == "ST":
             found = measured.st.get(e.leads[0])
         if found is None or e.criterion is None or (silent and not OF_A_SILENCE.search(e.criterion.rule)):
             continue  # the RR of a beat that is counted is not the longest one
+        if e.measure == "REGULARITY" and e.criterion.rule.startswith("irregular") and found.value <= REGULAR_RR:
+            continue  # the limit is a time; these beats are regular
         if silent and episode.last_held - start < found.start:
             continue  # the condition was over before this silence
         limit, accuracy = e.criterion.limit, RATE_ACCURACY * abs(e.criterion.limit)

@@ -19,6 +19,7 @@ from models.ecg import Ecg
 from models.measurement.delineation import MeasuredBeat
 from models.measurement.measure import Measurement
 from models.normal_limits import EDGE_S, NAMED_RHYTHM_BEATS, PAUSE_S
+from models.signal.quality import FLAT
 from models.signal.span_quality import SpanQuality
 
 SILENT_FACTOR = 1.5  # of the longest RR: an edge this far from the outer beat is a pause that the rate leaves out
@@ -95,9 +96,10 @@ def rhythm_beats(ecg: Ecg, measurement: Measurement, quality: SpanQuality, usabl
         Leads that are usable over the segment as a whole.
     """
     edge = math.ceil(EDGE_S * ecg.fs_hz)
+    deflected = [lead for lead in usable if measurement.quality[lead].state != FLAT]  # a flat lead shows no beat
     beats = [m for m in measurement.beats if edge <= m.beat.sample < ecg.n_samples - edge]
-    leads_at = [quality.leads(usable, m.beat.sample, m.beat.sample) for m in beats]
-    between = [quality.leads(usable, a.beat.sample, b.beat.sample) for a, b in pairwise(beats)]
+    leads_at = [quality.leads(deflected, m.beat.sample, m.beat.sample) for m in beats]
+    between = [quality.leads(deflected, a.beat.sample, b.beat.sample) for a, b in pairwise(beats)]
     first = last = best = 0
     for k in range(len(beats)):
         if not leads_at[k]:
@@ -108,7 +110,7 @@ def rhythm_beats(ecg: Ecg, measurement: Measurement, quality: SpanQuality, usabl
         if k + 1 - first > best - last:
             last, best = first, k + 1
     run = tuple(beats[last:best])
-    counts = {lead: sum(lead in leads for leads in between[last : best - 1]) for lead in usable}
+    counts = {lead: sum(lead in leads for leads in between[last : best - 1]) for lead in deflected}
     most = max(counts.values(), default=0)
     leads = tuple(lead for lead, n in counts.items() if n == most) if len(run) > 1 else (leads_at[last] if run else ())
     return RhythmBeats(beats=run, leads=leads, silent_s=_silent_s(ecg, measurement, quality, usable), fs_hz=ecg.fs_hz)

@@ -245,6 +245,32 @@ def test_no_tachycardia_is_cited_anew_at_a_normal_rate() -> None:
             assert bool(evidence_in_window(on, 50_000, SINUS.ecg)) is cited
 
 
+def test_a_rate_is_cited_anew_over_the_part_of_the_window_in_which_the_condition_holds() -> None:
+    # Given 4 s at 150 bpm, then 72 bpm, and a tachycardia that ended with the fast beats
+    fast = simulate(np.random.default_rng(1), rhythm="sinus", rate=150.0, **NORMAL).ecg
+    window = replace(SINUS.ecg, mv=np.hstack([fast.mv[:, : 4 * 500], SINUS.ecg.mv[:, 4 * 500 :]]))
+    rule = Criterion("mean of 8 beats over 120 bpm for 10 s", 120.0, "unit setting")
+    own = Evidence("HR", 151.0, ("II",), 0, 4000, criterion=rule)
+    (cited,) = evidence_in_window(Episode("TACHY", 0, 4000, 52_000, evidence=(own,), leads=("II",)), 50_000, window)
+    assert cited.value == pytest.approx(150, abs=6) and cited.end <= 2000
+
+
+def test_regular_beats_are_no_evidence_of_an_irregular_rhythm() -> None:
+    rule = Criterion("irregular with P waves for 60 s", 60.0, "unit setting")
+    own = Evidence("REGULARITY", 0.2, ("II",), 0, 4000, criterion=rule, over_s=60.0)
+    on = Episode("IRREGULAR", 0, 30_000, 60_000, evidence=(own,), leads=("II",))
+    assert evidence_in_window(on, 50_000, SINUS.ecg) == ()
+    (cited,) = evidence_in_window(on, 50_000, AF.ecg)
+    assert cited.value > 0.08
+
+
+def test_beats_are_not_cited_in_a_flat_lead() -> None:
+    lead = SINUS.ecg.lead("II")
+    measured = measure_segment(Ecg(("II", "V"), SINUS.ecg.fs_hz, np.stack([lead, np.zeros_like(lead)])))
+    assert measured.states["V"] == "flat"
+    assert measured.evidence["HR"].leads == measured.evidence["REGULARITY"].leads == ("II",)
+
+
 def test_a_count_of_beats_is_not_cited_anew_by_the_longest_rr() -> None:
     rule = Criterion("more than 10 ventricular beats a minute: 11 in 60 s", 10.0, "test")
     cited = tuple(Evidence("RR", 0.6, ("II",), a, a + 300, criterion=rule) for a in (1000, 4000, 6000))
