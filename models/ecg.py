@@ -99,6 +99,8 @@ class Ecg:
         """Samples ``start`` to ``stop`` (exclusive), with start time and pacer marks moved along."""
         start, stop = max(0, start), min(self.n_samples, stop)
         marks = self.pacer_marks
+        if start == 0 and stop == self.n_samples and not len(marks):
+            return self
         return replace(
             self,
             mv=self.mv[:, start:stop],

@@ -1,40 +1,30 @@
 """Features that separate ventricular fibrillation and flutter from other signal, one row a lead.
 
 In: millivolts [leads, samples] of about four seconds. Out: float64 [leads, features], in the order of `FEATURES`.
-Features of several kinds are combined, since each alone fails on some artefact: spectrum (first moment and share around
-the peak), leakage outside the dominant period, organisation (autocorrelation at the period, and the share of time at
-rest, which QRS complexes leave and fibrillation does not), amplitude, and fast activity of muscle and motion.
+Features of several kinds are combined, since each alone fails on some artefact: amplitude, the share of the spectrum
+around its peak, leakage outside the dominant period, the share of time at rest, which QRS complexes leave and
+fibrillation does not, and the kurtosis of the slope, which is that of spikes in motion and of QRS complexes.
 Sources: Barro 1989 (spectrum), Kuo and Dillman 1978 (leakage). Deviation: lengths and bands are those named below.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps, resample, without_baseline
+from models.signal.quantiles import quantile
 
 FS_HZ = 125.0  # everything below 40 Hz is kept
+HEART_HZ, PEAK_HZ, LOW_HZ = (0.7, 40.0), (1.5, 10.0), (2.0, 9.0)
+N_FFT = 1024  # samples that the spectrum is padded to
 WINDOW_S = 4.0  # length of the clinical definition (Philips, CinC 2015)
 RESTING = 0.15  # a slope below this share of the steep slopes (95th percentile) is rest
 RESTS_TOO_MUCH = 0.6  # share of the time at rest from which no lead fibrillates (0.17 to 0.5 in fibrillation)
-FEATURES = (
-    "rms_mv",
-    "peak_hz",
-    "peak_share",
-    "low_share",
-    "moment",
-    "high_share",
-    "leakage",
-    "autocorrelation",
-    "period_hz",
-    "rest_share",
-    "kurtosis",
-    "crossings_hz",
-    "slope_kurtosis",
-    "range_ratio",
-)
+FEATURES = ("rms_mv", "peak_share", "low_share", "leakage", "rest_share", "kurtosis", "slope_kurtosis")
 
 
 def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
@@ -90,57 +80,46 @@ def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
     edge = round(0.1 * FS_HZ)  # the moving mean is inexact at its edges
     x = x[:, edge:-edge]
     x -= x.mean(axis=1, keepdims=True)
-    out = np.column_stack([*_spectral(x), *_leakage(x), *_organisation(x)])
+    slope = np.diff(x, axis=1)
+    size = np.abs(slope)
+    rest = np.mean(size < RESTING * quantile(size, 0.95)[:, None], axis=1)
+    rms = np.sqrt(np.mean(np.square(x), axis=1))
+    leakage = _leakage(x, size.sum(axis=1))
+    out = np.column_stack([rms, *_spectral(x), leakage, rest, _kurtosis(x), _kurtosis(slope)])
     out[dead] = np.nan
     return out
 
 
+@lru_cache(maxsize=64)
+def _bands(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64], list[slice]]:
+    """Window of ``n`` samples, frequencies of the spectrum, and the bins of `HEART_HZ`, `PEAK_HZ` and `LOW_HZ`."""
+    hz = np.asarray(np.fft.rfftfreq(N_FFT, 1.0 / FS_HZ), np.float64)
+    bins = [np.flatnonzero((hz >= low) & (hz <= high)) for low, high in (HEART_HZ, PEAK_HZ, LOW_HZ)]
+    return np.asarray(np.hanning(n), np.float64), hz, [slice(int(part[0]), int(part[-1]) + 1) for part in bins]
+
+
 def _spectral(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    n_fft = 1024
-    power = np.abs(np.fft.rfft(x * np.hanning(x.shape[1]), n_fft, axis=1)) ** 2
-    hz = np.fft.rfftfreq(n_fft, 1.0 / FS_HZ)
-    heart = (hz >= 0.7) & (hz <= 40.0)
+    """Share of the power within 0.75 Hz of the largest peak, and in `LOW_HZ`, each [leads]."""
+    window, hz, (heart, search, low) = _bands(x.shape[1])
+    power = np.abs(np.fft.rfft(x * window, N_FFT, axis=1)) ** 2
     total = power[:, heart].sum(axis=1) + 1e-12
-    search = (hz >= 1.5) & (hz <= 10.0)
     peak = hz[search][np.argmax(power[:, search], axis=1)]
     near = np.abs(hz[None] - peak[:, None]) <= 0.75
-    rms = np.sqrt(np.mean(x**2, axis=1))
-    moment = (power[:, heart] * hz[heart]).sum(axis=1) / total / np.maximum(peak, 0.5)
-    share = (power * near).sum(axis=1) / total
-    low = power[:, (hz >= 2.0) & (hz <= 9.0)].sum(axis=1) / total
-    high = power[:, (hz >= 15.0) & (hz <= 40.0)].sum(axis=1) / total
-    return [rms, peak, share, low, moment, high]
+    return [(power * near).sum(axis=1) / total, power[:, low].sum(axis=1) / total]
 
 
-def _leakage(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """VF filter leakage, [leads]: the share left after adding the signal half a mean period earlier (Kuo 1978)."""
+def _leakage(x: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """VF filter leakage, [leads]: the share left after adding the signal half a mean period earlier (Kuo 1978).
+
+    ``change``: sum of the absolute changes of each lead.
+    """
+    size = np.abs(x)
+    half = np.round(np.pi * size.sum(axis=1) / np.maximum(change, 1e-9))
     out = np.zeros(len(x))
-    for k, row in enumerate(x):
-        change = np.abs(np.diff(row)).sum()
-        half = round(np.pi * np.abs(row).sum() / max(float(change), 1e-9))
-        half = min(max(half, 1), len(row) // 2)
-        out[k] = np.abs(row[half:] + row[:-half]).sum() / max(
-            float((np.abs(row[half:]) + np.abs(row[:-half])).sum()), 1e-9
-        )
-    return [out]
-
-
-def _organisation(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    n = x.shape[1]
-    spectrum = np.abs(np.fft.rfft(x, 2 * n, axis=1)) ** 2
-    correlation = np.fft.irfft(spectrum, axis=1)[:, :n]
-    correlation /= np.maximum(correlation[:, :1], 1e-12)
-    low, high = round(FS_HZ / 10.0), min(round(FS_HZ / 1.2), n - 1)
-    lag = low + np.argmax(correlation[:, low:high], axis=1)
-    at_period = correlation[np.arange(len(x)), lag]
-    slope = np.diff(x, axis=1)
-    steep = np.quantile(np.abs(slope), 0.95, axis=1)
-    rest = np.mean(np.abs(slope) < RESTING * steep[:, None], axis=1)
-    kurtosis = _kurtosis(x)
-    crossings = np.sum(np.diff(np.signbit(x), axis=1), axis=1) / (n / FS_HZ) / 2.0
-    quarters = np.stack([np.ptp(part, axis=1) for part in np.array_split(x, 4, axis=1)])
-    ratio = quarters.min(axis=0) / np.maximum(quarters.max(axis=0), 1e-9)
-    return [at_period, FS_HZ / lag, rest, kurtosis, crossings, _kurtosis(slope), ratio]
+    for k, shift in enumerate(np.clip(half, 1, x.shape[1] // 2).astype(int).tolist()):
+        whole = float(size[k, shift:].sum() + size[k, :-shift].sum())
+        out[k] = float(np.abs(x[k, shift:] + x[k, :-shift]).sum()) / max(whole, 1e-9)
+    return out
 
 
 def _kurtosis(x: NDArray[np.float64]) -> NDArray[np.float64]:

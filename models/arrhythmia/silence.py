@@ -81,6 +81,8 @@ class AsystolePlausibility:
         usual, size = self._usual
         away = np.abs(filled[:, 1:] - usual[:, None]) > np.maximum(LEVEL_FLOOR_MV, size)[:, None]
         both: NDArray[np.bool_] = np.logical_and(still, away)
+        if np.count_nonzero(both, axis=1).max() < run - 1:
+            return np.zeros(len(filled), bool)
         together = np.lib.stride_tricks.sliding_window_view(both, run - 1, axis=1)
         return np.array([bool(row.all(axis=1).any()) for row in together])
 

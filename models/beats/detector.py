@@ -47,6 +47,7 @@ QRS_TO_SEGMENT_S = 0.05  # largest distance of a QRS segment from the middle of 
 QRS_HALF_S = 0.124  # a QRS complex is measured up to this far from the middle: 248 ms at most
 MAX_LEADS = 3  # analysis leads; more cost time and improve little
 LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
+_PREFERENCE = {lead: k for k, lead in enumerate(LEAD_PREFERENCE)}
 VENTRICULAR_FROM = 0.25  # probability of a ventricular beat; low, since the network is unsure of non-dominant beats
 PREMATURE = 0.82  # of the usual RR: a beat this early and not ventricular is supraventricular premature
 QRS_REQUIRED_BELOW = 0.5  # a beat of lower confidence must have a QRS segment: two of three without one are false
@@ -338,8 +339,7 @@ class BeatStream:
 
         def rank(k: int) -> tuple[float, int]:
             lead = self.leads[k]
-            preference = LEAD_PREFERENCE.index(lead) if lead in LEAD_PREFERENCE else -1
-            return -round(self.quality[lead].score * 4), preference
+            return -round(self.quality[lead].score * 4), _PREFERENCE.get(lead, -1)
 
         candidates = [
             k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED, FLAT)

@@ -18,7 +18,7 @@ import numpy as np
 from models.ecg import Ecg, Millivolts
 from models.evidence import Evidence
 from models.measurement.delineation import Fiducials, MeasuredBeat
-from models.measurement.isoelectric import isoelectric_mv
+from models.measurement.isoelectric import isoelectric_levels, isoelectric_mv
 from models.measurement.measure import Measurement, measure, qt_bazett, qt_fridericia
 from models.measurement.rhythm_beats import rhythm_beats
 from models.normal_limits import EDGE_S, POSSIBLE
@@ -51,6 +51,19 @@ def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
         return None
     level = statistics.fmean(around.tolist()) - isoelectric
     return level if math.isfinite(level) else None
+
+
+def st_levels(ecg: Ecg, marks: Fiducials) -> list[float | None]:
+    """`st_level` of one beat in each lead."""
+    if marks.qrs_on is None or marks.qrs_off is None:
+        return [None] * len(ecg.leads)
+    at, half = marks.qrs_off + round(ST_AFTER_J_S * ecg.fs_hz), max(1, round(0.004 * ecg.fs_hz))
+    around = ecg.mv[:, at - half : at + half + 1].astype(np.float64)
+    levels = isoelectric_levels(ecg.mv, marks.qrs_on, ecg.fs_hz)
+    if at >= ecg.n_samples or levels is None or not around.size:
+        return [None] * len(ecg.leads)
+    st = around.sum(axis=1) / around.shape[1] - levels
+    return [level if math.isfinite(level) else None for level in st.tolist()]
 
 
 def is_possible(name: str, value: float) -> bool:

@@ -43,15 +43,15 @@ def fill_gaps(mv: Millivolts) -> tuple[Millivolts, NDArray[np.bool_]]:
         Where there was no sample.
     """
     missing = ~np.isfinite(mv)
-    if not missing.any():
+    count = np.count_nonzero(missing, axis=1)
+    if not count.any():
         return mv, missing
     filled = mv.copy()
+    filled[count == mv.shape[1]] = 0.0
     at = np.arange(mv.shape[1])
-    for row, gap in zip(filled, missing, strict=True):
-        if gap.all():
-            row[:] = 0.0
-        elif gap.any():
-            row[gap] = np.interp(at[gap], at[~gap], row[~gap])
+    for k in np.flatnonzero((count > 0) & (count < mv.shape[1])).tolist():
+        row, gap = filled[k], missing[k]
+        row[gap] = np.interp(at[gap], at[~gap], row[~gap])
     return filled, missing
 
 

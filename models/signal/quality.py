@@ -98,22 +98,25 @@ def lead_quality(
     largest = np.abs(x).max(axis=1)
     typical = _typical_mv(x, fs) if largest.max() > MAX_TYPICAL_MV else largest
     rails = _rail_share(filled, fs)
-    noise = _noise_ratio(x, fs)
+    clean = [1.0 / (1.0 + (ratio / NOISE_HALF) ** 2) for ratio in _noise_ratio(x, fs).tolist()]
+    score = np.round(present * np.array(clean), 3)  # missing samples are no noise
+    absent, flat = (present < MIN_PRESENT).tolist(), (peak_to_peak < FLAT_MV).tolist()
+    implausible = (typical > MAX_TYPICAL_MV).tolist()
+    saturated = ((largest > MAX_ECG_MV) | (rails > SATURATED_SHARE)).tolist()
     out = []
     for k in range(n_leads):
         if leads and leads[k] in leads_off:
             out.append(LeadQuality(0.0, DETACHED))
-        elif present[k] < MIN_PRESENT:
+        elif absent[k]:
             out.append(LeadQuality(0.0, ABSENT))
-        elif peak_to_peak[k] < FLAT_MV:
+        elif flat[k]:
             out.append(LeadQuality(1.0, FLAT))
-        elif typical[k] > MAX_TYPICAL_MV:
+        elif implausible[k]:
             out.append(LeadQuality(0.0, IMPLAUSIBLE))
-        elif largest[k] > MAX_ECG_MV or rails[k] > SATURATED_SHARE:
+        elif saturated[k]:
             out.append(LeadQuality(0.1, SATURATED))
         else:
-            clean = float(1.0 / (1.0 + (noise[k] / NOISE_HALF) ** 2))  # missing samples are no noise
-            out.append(LeadQuality(round(present[k] * clean, 3), USABLE if clean >= 0.5 else NOISY))
+            out.append(LeadQuality(score[k], USABLE if clean[k] >= 0.5 else NOISY))
     limb = [x[leads.index(lead)] for lead in ("I", "II", "III") if lead in leads]
     return with_einthoven(out, limb, leads)
 

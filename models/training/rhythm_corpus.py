@@ -20,7 +20,7 @@ import soundfile
 import wfdb
 from numpy.typing import NDArray
 
-from models.arrhythmia.fibrillation_features import fibrillation_features
+from models.arrhythmia.fibrillation_features import FEATURES, fibrillation_features
 from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES
 from models.networks.scaling import net_input
 from models.signal.conditioning import fill_gaps, resample
@@ -177,8 +177,11 @@ def _cu(path: Path) -> RhythmRecord:
     mv = _load(path)
     window = round(CU_WINDOW_S * FS_HZ)
     ends = np.arange(window, mv.shape[1], round(FS_HZ))
-    f = np.array([fibrillation_features(mv[:, e - window : e], FS_HZ)[0] for e in ends])
-    vf = (f[:, 6] < 0.62) & (f[:, 9] < 0.36) & (f[:, 0] > 0.04) & (f[:, 10] < 5) & (f[:, 3] > 0.4)
+    f = dict(
+        zip(FEATURES, np.array([fibrillation_features(mv[:, e - window : e], FS_HZ)[0] for e in ends]).T, strict=True)
+    )
+    vf = (f["leakage"] < 0.62) & (f["rest_share"] < 0.36) & (f["rms_mv"] > 0.04)
+    vf &= (f["kurtosis"] < 5) & (f["low_share"] > 0.4)
     share = np.convolve(vf, np.full(11, 1 / 11), "same")
     sure = [(int(e) - window, int(e)) for e, s in zip(ends, share, strict=True) if s > 0.75]
     clear_until = int(ends[np.argmax(share > 0.2)]) - 20 * round(FS_HZ) if (share > 0.2).any() else int(mv.shape[1])

@@ -134,9 +134,8 @@ def _between(
     first, last = here.t_off + round(AFTER_T_S * fs) - start, own - round(BEFORE_P_S * fs) - start
     if last - first < 3:
         return []
-    matches = np.zeros((len(templates), last - first))
-    for n, (lead, template) in enumerate(templates.items()):
-        matches[n] = _matches(part.lead(lead).astype(np.float64), template, first, last)
+    rows = part.mv[[part.leads.index(lead) for lead in templates]].astype(np.float64)
+    matches = _matches(rows, np.stack(list(templates.values())), first, last)
     agreed = matches.sum(axis=0) * 2 > len(templates)
     if not agreed.any():
         return []
@@ -151,19 +150,21 @@ def _between(
     return out
 
 
-def _matches(row: NDArray[np.float64], template: NDArray[np.float64], first: int, last: int) -> NDArray[np.bool_]:
-    half = len(template) // 2
-    low, high = first - half, last + half
-    if low < 0 or high > len(row):
-        return np.zeros(last - first, bool)
-    pieces = np.lib.stride_tricks.sliding_window_view(row[low:high], len(template))[: last - first]
-    flat = pieces - np.linspace(0, 1, len(template)) * (pieces[:, -1:] - pieces[:, :1]) - pieces[:, :1]
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(flat, axis=1) * np.linalg.norm(template) + 1e-9
-    correlation = flat @ template / norm
-    size = np.ptp(flat, axis=1) / max(float(np.ptp(template)), 1e-9)
-    out = np.zeros(last - first, bool)
-    out[: len(correlation)] = (correlation >= MIN_P_CORRELATION) & (size >= P_SIZE[0]) & (size <= P_SIZE[1])
+def _matches(rows: NDArray[np.float64], templates: NDArray[np.float64], first: int, last: int) -> NDArray[np.bool_]:
+    """Where each lead matches its template, [leads, last - first], of [leads, samples] and [leads, 2 half + 1]."""
+    width = templates.shape[1]
+    low, high = first - width // 2, last + width // 2
+    out = np.zeros((len(rows), last - first), bool)
+    if low < 0 or high > rows.shape[1]:
+        return out
+    pieces = np.lib.stride_tricks.sliding_window_view(rows[:, low:high], width, axis=1)[:, : last - first]
+    flat = pieces - np.linspace(0, 1, width) * (pieces[:, :, -1:] - pieces[:, :, :1]) - pieces[:, :, :1]
+    flat -= flat.mean(axis=2, keepdims=True)
+    norm = np.linalg.norm(flat, axis=2) * np.linalg.norm(templates, axis=1)[:, None] + 1e-9
+    correlation = (flat @ templates[:, :, None])[:, :, 0] / norm
+    size = np.ptp(flat, axis=2) / np.maximum(np.ptp(templates, axis=1), 1e-9)[:, None]
+    match = (correlation >= MIN_P_CORRELATION) & (size >= P_SIZE[0]) & (size <= P_SIZE[1])
+    out[:, : match.shape[1]] = match
     return out
 
 

@@ -198,7 +198,8 @@ def missed_beats(track: BeatTrack, limit: BeatCountLimit) -> list[Finding]:
     for k in range(max(n, track.first_within(INSTANT_LOOKBACK_S)), len(rr)):
         before = rr[k - n : k]
         if (
-            np.all(np.isfinite(before))
+            rr[k] > before.min()  # a quick check; NaN is not: an RR across it does not count
+            and np.all(np.isfinite(before))
             and rr[k] > MISSED_FACTOR * np.mean(before)
             and not track.ventricular[k - 1 : k + 2].any()
         ):

@@ -17,7 +17,7 @@ from models.ecg import Ecg
 from models.evidence import BeatSpan, Criterion, Evidence
 from models.leads import CHEST, is_standard
 from models.measurement.delineation import MeasuredBeat
-from models.measurement.intervals import METHOD, ST_AFTER_J_S, st_level
+from models.measurement.intervals import METHOD, ST_AFTER_J_S, st_levels
 from models.measurement.measure import qt_fridericia
 from models.normal_limits import QRS_WIDE_MS
 
@@ -86,7 +86,8 @@ class WaveBeat:
 def wave_beat(ecg: Ecg, measured: MeasuredBeat) -> WaveBeat:
     """Measure one beat of a window; positions stay those of the window."""
     fs, marks = ecg.fs_hz, measured.overall
-    st = {lead: v for lead in ecg.leads if is_standard(lead) and (v := st_level(ecg, lead, marks)) is not None}
+    levels = zip(ecg.leads, st_levels(ecg, marks), strict=True)
+    st = {lead: v for lead, v in levels if v is not None and is_standard(lead)}
     return WaveBeat(
         measured,
         st,
@@ -223,6 +224,12 @@ def _prolonged(
     return True, _evidence(interval.measure, value, leads, (start, end), beat.sample, criterion, limit.seconds)
 
 
+def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str]) -> dict[str, float]:
+    """Median ST level of each usable lead, mV; no lead with fewer than `MIN_BEATS`."""
+    levels = {lead: [v for b in conducted if (v := b.st_mv.get(lead)) is not None] for lead in usable}
+    return {lead: statistics.median(values) for lead, values in levels.items() if len(values) >= MIN_BEATS}
+
+
 def st_change(
     beats: Sequence[WaveBeat],
     code: StCode,
@@ -230,16 +237,17 @@ def st_change(
     baseline: RhythmBaseline,
     usable: Sequence[str],
     fs_hz: float,
+    medians: Mapping[str, float] | None = None,
 ) -> tuple[bool | None, tuple[Evidence, ...]]:
-    """ST level off the bed's baseline by the limit in two neighbouring leads, or by 0.2 mV in one."""
+    """ST level off the bed's baseline by the limit in two neighbouring leads, or by 0.2 mV in one.
+
+    ``medians``: those of `st_medians`, where they are known already.
+    """
     sign = 1.0 if code == "ST_ELEVATION" else -1.0
     normal = [b for b in beats if b.conducted]
-    shifts: dict[str, float] = {}
-    for lead in usable:
-        if lead in baseline.st_mv:
-            levels = [level for b in normal if (level := b.st_mv.get(lead)) is not None]
-            if len(levels) >= MIN_BEATS:
-                shifts[lead] = sign * (statistics.median(levels) - baseline.st_mv[lead])
+    if medians is None:
+        medians = st_medians(normal, usable)
+    shifts = {lead: sign * (mv - baseline.st_mv[lead]) for lead, mv in medians.items() if lead in baseline.st_mv}
     if not shifts:
         return None, ()
     over = [lead for lead, shift in shifts.items() if shift >= limit.mv]
