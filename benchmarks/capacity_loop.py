@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 from kafka import KafkaProducer
 
+from agents.allocator import keep_freed_memory
 from agents.clock import SystemClock
 from agents.monitor.bed import BedMonitor, new_bed
 from agents.monitor.delivery import Delivery
@@ -38,7 +39,7 @@ from tests.conftest import Broker
 PARTITIONS = 8
 MESSAGES = 4000
 UNIT_S = 10.0  # of the peer's windows
-MEMORY_BEDS, MEMORY_MARKS_S = 16, (30, 60, 90, 120)
+MEMORY_BEDS, MEMORY_MARKS_S = 12, (30, 60, 120, 240)
 
 Loop = Callable[[Broker, Topics, int], Coroutine[Any, Any, None]]
 
@@ -187,6 +188,7 @@ async def _worker_loop(broker: Broker, topics: Topics, messages: int) -> None:
 
 def memory(options: Options, rows: PartRows) -> None:
     """Resident memory that each bed adds to a monitor, after seconds of signal."""
+    keep_freed_memory()  # as a worker does
     clock, settings = SystemClock(), Settings()
     seconds = MEMORY_MARKS_S[-1]
     one = make_beds(WardPlan(beds=1, seconds=seconds))[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -292,6 +293,7 @@ def _check_times_and_counts(window: EcgWindow) -> None:
         )
 
 
+@lru_cache(maxsize=128)  # a bed sends the same names every second; names that are refused are not kept
 def _canonical(labels: tuple[str, ...], field_name: str) -> tuple[str, ...]:
     names = tuple(canonical_lead(label) for label in labels)
     for label, name in zip(labels, names, strict=True):
