@@ -35,7 +35,8 @@ PARTS = {
     ),
     "stages": Part(
         "CPU time by stage",
-        "Sampled stacks, weighted by the CPU clock of each thread: what the process computed, also on a busy machine. ",
+        "Exact by the CPU clocks of threads and outer stages, which do not count waiting on a busy machine; inside the "
+        "analysis by samples. `outside the analysis` is decoding, life cycle, documents, Faust and Kafka. ",
         ("worker", "stage"),
         ("worker", "stage", "ms a bed and second", "share", "beds"),
     ),

@@ -1,120 +1,122 @@
-"""CPU time of a worker by stage: a thread samples the stacks of the others, weighted by the CPU clock of each thread.
+"""CPU time of a worker by stage: clocks around its outer stages, and samples of the stacks inside the analysis.
 
-Each sample gives a thread's CPU time since the last one to the stage of its innermost frame that `STAGES` names.
-Waiting on a busy machine does not count, only what the process has computed. What a thread has computed when the sample
-finds it waiting is `UNSEEN`: work shorter than the interval. A worker with the sampler is started by `program_of`; when
-it ends it writes ``{"cpu_s", "seconds", "stages": {stage: s}, "frames": {frame: s}}``.
+The outer stages are exact: `CLOCKED` functions are timed by the CPU clock of their thread, which does not count waiting
+on a busy machine, and the other threads by their own clocks. What is left of the main thread is Faust, asyncio and the
+producer. Inside the analysis the stacks are sampled fifty times a second, seldom enough not to slow the worker; each
+sample counts for its innermost frame that `STAGES` names.
+
+A worker is started so by `program_of`; its result is ``{"cpu_s", "seconds", "stages": {stage: s}}``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib
 import json
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-INTERVAL_S = 0.002
-FRAMES = 400  # kept
-SWITCH_S = 0.0002  # the sampler gets the interpreter this soon after it asks: samples hit what runs, not what blocks
+INTERVAL_S = 0.02
+SWITCH_S = 0.0005  # the sampler gets the interpreter this soon after it asks: samples hit what runs, not what blocks
+
+ANALYSIS, DOCUMENTS = "analysis", "life cycle and documents"
+CLOCKED = (  # of the monitor: module, class, function, stage; of nested calls the inner one counts
+    ("agents.monitor.messages", "MessageReader", "window", "decode"),
+    ("agents.monitor.reassembly", "MessageReassembly", "add", "reassembly"),
+    ("agents.monitor.analysis", "Analysis", "_take", ANALYSIS),
+    ("agents.monitor.bed", "BedMonitor", "apply_window", DOCUMENTS),
+    ("agents.monitor.bed", "BedMonitor", "tick_signal", DOCUMENTS),
+    ("agents.monitor.bed", "BedMonitor", "tick_watch", DOCUMENTS),
+    ("agents.monitor.delivery", "Delivery", "prepare", DOCUMENTS),
+)
+MAIN = "Faust, asyncio, producer"
+THREADS = (("beacons", "beacons"), ("Thread-", "Kafka consumer"))  # start of a thread's name; others: the encoder
+ENCODER = "encoder and other threads"
 
 # Part of a frame's "file:function", and its stage; of one frame the first that fits counts.
 STAGES = (
     ("models/networks/", "networks"),
-    ("models/encoder/", "encoder"),
-    ("agents/monitor/encoder_tier.py", "encoder"),
     ("models/signal/", "conditioning"),
     ("models/beats/", "beats"),
     ("models/measurement/", "measurement"),
-    ("models/grounding/", "documents"),
     ("models/", "criteria"),
-    ("streams/wire.py:decode", "decode"),
-    ("streams/window.py", "decode"),
-    ("agents/monitor/messages.py", "decode"),
-    ("agents/monitor/reassembly.py", "reassembly"),
-    ("agents/monitor/device_clock.py", "reassembly"),
-    ("agents/monitor/signal_buffer.py", "reassembly"),
-    ("agents/monitor/analysis.py", "reassembly"),
-    ("agents/worker/sender.py", "produce"),
-    ("aiokafka/producer/", "produce"),
-    ("streams/alert_bus.py:AlertBus", "Redis"),
-    ("redis/", "Redis"),
-    ("agents/lifecycle/", "documents"),
-    ("agents/monitor/delivery.py", "documents"),
-    ("agents/monitor/", "documents"),
-    ("agents/publisher/", "documents"),
-    ("streams/", "documents"),
-    ("agents/worker/beacons.py", "beacons, lease, metrics"),
-    ("agents/worker/lease.py", "beacons, lease, metrics"),
-    ("agents/worker/progress.py", "beacons, lease, metrics"),
-    ("agents/metrics.py", "beacons, lease, metrics"),
-    ("prometheus_client/", "beacons, lease, metrics"),
-    ("agents/", "Faust and Kafka client"),
-    ("aiokafka/", "Faust and Kafka client"),
-    ("faust/", "Faust and Kafka client"),
-    ("mode/", "Faust and Kafka client"),
-    ("asyncio/", "Faust and Kafka client"),
 )
-OTHER, UNSEEN = "other", "client, in pieces under 2 ms"
-WAITING = ("selectors.py", "threading.py:Condition.wait", "threading.py:Event.wait", "queue.py")
-ANALYSIS = ("conditioning", "beats", "measurement", "networks", "criteria", "encoder", "reassembly")
-OVERHEAD = (
-    "decode",
-    "documents",
-    "produce",
-    "Redis",
-    "Faust and Kafka client",
-    "beacons, lease, metrics",
-    OTHER,
-    UNSEEN,
-)
+BUFFER = "signal buffer"
+OVERHEAD = ("decode", DOCUMENTS, MAIN, "Kafka consumer", "beacons")
 
 
 def stage_of(frames: Sequence[str]) -> str:
-    """The stage of a stack, innermost frame first."""
-    if frames and any(part in frames[0] for part in WAITING):
-        return UNSEEN
+    """The stage of a stack inside the analysis, innermost frame first."""
     for frame in frames:
         for part, stage in STAGES:
             if part in frame:
                 return stage
-    return OTHER
+    return BUFFER
 
 
 def program_of(out: Path, settle_s: float) -> str:
-    """Python program that runs the worker ``sys.argv[1]`` and samples it from ``settle_s`` after its signal began."""
+    """Python program that runs the worker ``sys.argv[1]`` and measures it, ``settle_s`` after the signal began."""
     return (
         "import sys; from pathlib import Path; from agents.run import run_worker; "
-        "from benchmarks.stage_sampler import Sampler; "
-        f"sampler = Sampler(Path({str(out)!r}), {settle_s}); "
-        "status = run_worker(sys.argv[1]); sampler.stop(); sys.exit(status)"
+        "from benchmarks.stage_sampler import StageClock; "
+        f"clock = StageClock(Path({str(out)!r}), {settle_s}, sys.argv[1]); "
+        "status = run_worker(sys.argv[1]); clock.stop(); sys.exit(status)"
     )
 
 
-class Sampler(threading.Thread):
-    """Samples all threads of its process until `stop`, which writes the result.
+class StageClock(threading.Thread):
+    """Measures its process until `stop`, which writes the result.
 
     Parameters
     ----------
     out : Path
-        Of the result. Sampling begins when the file ``<out>.go`` appears.
+        Of the result. Measuring begins when the file with the suffix ``.go`` appears.
     settle_s : float
         After that.
+    worker : str
+        Of the stages of a monitor all are timed, of other workers the threads.
     """
 
-    def __init__(self, out: Path, settle_s: float) -> None:
+    def __init__(self, out: Path, settle_s: float, worker: str) -> None:
         super().__init__(name="stage sampler", daemon=True)
         self._out, self._settle_s = out, settle_s
         self._ended = threading.Event()
-        self.stages: dict[str, float] = defaultdict(float)
-        self.frames: dict[str, float] = defaultdict(float)
-        self._clocks: dict[int, float] = {}
-        self._began = 0.0
+        self._inner_s: list[float] = []  # CPU seconds of the stages inside, by nesting
+        self._main = threading.main_thread().ident
+        self._names: dict[int, str] = {}  # of threads
+        self.clocked: dict[str, float] = defaultdict(float)
+        self.samples: Counter[str] = Counter()
+        self.began: float | None = None
+        if worker == "monitor":
+            for module, cls, function, stage in CLOCKED:
+                self.clock(getattr(importlib.import_module(module), cls), function, stage)
         self.start()
+
+    def clock(self, owner: Any, function: str, stage: str) -> None:
+        """Time a method of objects that the main thread uses."""
+        plain = getattr(owner, function)
+
+        @functools.wraps(plain)
+        def clocked(*given: Any, **named: Any) -> Any:
+            self._inner_s.append(0.0)
+            began = time.thread_time()
+            try:
+                return plain(*given, **named)
+            finally:
+                used = time.thread_time() - began
+                self.clocked[stage] += used - self._inner_s.pop()
+                if self._inner_s:
+                    self._inner_s[-1] += used
+
+        setattr(owner, function, clocked)
 
     def run(self) -> None:
         """Sample until `stop`."""
@@ -124,40 +126,48 @@ class Sampler(threading.Thread):
         if self._ended.wait(self._settle_s):
             return
         sys.setswitchinterval(SWITCH_S)
-        self._sample(count=False)
-        self._began = time.monotonic()
-        while not (self._ended.wait(INTERVAL_S) or self._out.with_suffix(".end").exists()):
-            self._sample(count=True)
-        self._write()
+        clocked, threads = dict(self.clocked), self._thread_times()
+        self.began = began = time.monotonic()
+        latest = dict(threads)
+        while not self._ended.wait(INTERVAL_S):
+            self._sample()
+            latest |= self._thread_times()  # a thread that ended keeps its last time
+        latest |= self._thread_times()
+        stages = {name: used - clocked.get(name, 0.0) for name, used in self.clocked.items()}
+        used = {ident: cpu_s - threads.get(ident, 0.0) for ident, cpu_s in latest.items()}
+        self._write(time.monotonic() - began, stages, used)
 
     def stop(self) -> None:
         """End the thread."""
         self._ended.set()
         self.join()
 
-    def _write(self) -> None:
-        found = {
-            "cpu_s": sum(self.stages.values()),
-            "seconds": time.monotonic() - self._began,
-            "stages": dict(self.stages),
-            "frames": dict(sorted(self.frames.items(), key=lambda item: -item[1])[:FRAMES]),
-        }
-        self._out.write_text(json.dumps(found))
+    def _write(self, seconds: float, stages: dict[str, float], threads: dict[int, float]) -> None:
+        inside, all_samples = stages.pop(ANALYSIS, 0.0), max(1, sum(self.samples.values()))
+        found = {stage: inside * count / all_samples for stage, count in self.samples.items()}
+        main_s = threads.pop(self._main or 0, 0.0)
+        found |= stages | {MAIN: max(0.0, main_s - inside - sum(stages.values()))}
+        for ident, used in threads.items():
+            name = self._names.get(ident, "")
+            stage = next((stage for start, stage in THREADS if name.startswith(start)), ENCODER)
+            found[stage] = found.get(stage, 0.0) + used
+        self._out.write_text(json.dumps({"cpu_s": sum(found.values()), "seconds": seconds, "stages": found}))
 
-    def _sample(self, *, count: bool) -> None:
-        for ident, frame in sys._current_frames().items():
-            if ident == self.ident:
-                continue
-            try:
-                clock = time.clock_gettime(time.pthread_getcpuclockid(ident))
-            except OSError:  # a thread that has ended
-                continue
-            used, self._clocks[ident] = clock - self._clocks.get(ident, clock), clock
-            if count and used > 0.0:
-                names = _names(frame)
-                self.stages[stage_of(names)] += used
-                for name in set(names):
-                    self.frames[name] += used
+    def _sample(self) -> None:
+        names = _names(sys._current_frames().get(self._main or 0))
+        if any(name.endswith("Analysis._take") for name in names):
+            self.samples[stage_of(names)] += 1
+
+    def _thread_times(self) -> dict[int, float]:
+        """CPU seconds of each thread but this one."""
+        times = {}
+        for thread in threading.enumerate():
+            ident = thread.ident
+            if ident is not None and ident != self.ident:
+                with contextlib.suppress(OSError):  # it has just ended
+                    self._names[ident] = thread.name
+                    times[ident] = time.clock_gettime(time.pthread_getcpuclockid(ident))
+        return times
 
 
 def _names(frame: FrameType | None) -> list[str]:
@@ -165,7 +175,6 @@ def _names(frame: FrameType | None) -> list[str]:
     names = []
     while frame is not None:
         code = frame.f_code
-        file = code.co_filename.rsplit("site-packages/", 1)[-1].removeprefix(f"{ROOT}/")
-        names.append(f"{file}:{code.co_qualname}")
+        names.append(f"{code.co_filename.removeprefix(f'{ROOT}/')}:{code.co_qualname}")
         frame = frame.f_back
     return names

@@ -18,9 +18,9 @@ from agents.worker.bounded_batches import bound_batches
 from streams.embedded import shorten_fetch_wait
 
 FETCH_MIN_BYTES = 64 * 1024
-FETCH_MAX_WAIT_MS = 50
-"""A broker answers a monitor's fetch with so many bytes, or after this time: windows of many beds share an answer. With
-Faust's own values (one byte, 1.5 s) each window takes a request of its own."""
+FETCH_MAX_WAIT_MS = 100
+"""A broker answers a worker's fetch with so many bytes, or after this time: messages of many beds share an answer. With
+Faust's own values (one byte, 1.5 s) each window takes a request of its own, and a dozen turns of two event loops."""
 REQUEST_TIMEOUT_S = 30.0  # Faust rejects a session longer than this; brokers answer in milliseconds or are gone
 
 
@@ -29,7 +29,7 @@ def faust_app(settings: Settings, worker: str) -> Any:
     bound_batches()
     if settings.embedded:
         shorten_fetch_wait()
-    elif worker == "monitor":
+    else:
         share_fetches()
     return faust.App(
         settings.group(worker),

@@ -14,6 +14,7 @@ from agents.clock import Clock
 from agents.metrics import Metrics
 from agents.settings import Settings
 from agents.worker.bounded_batches import BATCH_ERROR, VALUE_BYTES
+from agents.worker.quick_compression import compress_quickly
 from streams.dead_letter import DEAD_LETTER_LIMIT, dead_letter
 from streams.telemetry import Headers
 from streams.topics import Topics
@@ -21,7 +22,7 @@ from streams.topics import Topics
 log = logging.getLogger(__name__)
 
 LINGER_MS = 0  # an alarm waits for nobody
-VOLATILE_LINGER_MS = 100  # vitals of many beds share a request: one each costs more than all else that is done for them
+VOLATILE_LINGER_MS = 200  # vitals of many beds share a request: one each costs more than all else that is done for them
 OVERHEAD = 1024  # of a record batch around its messages
 
 
@@ -77,6 +78,7 @@ class Sender:
 
     async def start(self) -> Self:
         """Connect to Kafka."""
+        compress_quickly()
         common = {
             "bootstrap_servers": self._settings.kafka.split(","),
             "compression_type": "lz4",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from benchmarks import capacity, capacity_loop, capacity_table
 from benchmarks.capacity_table import Rows, conditions, largest_passing, render
 from benchmarks.capacity_ward import Options, conclude_beds, gap_after
-from benchmarks.stage_sampler import OTHER, UNSEEN, Sampler, stage_of
+from benchmarks.stage_sampler import BUFFER, StageClock, stage_of
 from benchmarks.ward_run import STANDSTILL_S, WardPlan, make_beds, measure, standstill
 from tests.conftest import Broker
 
@@ -92,37 +93,51 @@ def test_the_table_marks_rows_of_a_busy_machine_and_names_the_command() -> None:
     [
         (["onnxruntime/capi/x.py:Session.run", "models/networks/delineator.py:D.__call__", "faust/a.py:f"], "networks"),
         (["numpy/x.py:median", "models/signal/quality.py:lead_quality", "models/beats/detector.py:f"], "conditioning"),
-        (["google/x.py:ParseFromString", "streams/wire.py:decode_window", "agents/monitor/messages.py:w"], "decode"),
-        (["pydantic/main.py:dump", "streams/bed.py:to_json", "agents/monitor/delivery.py:prepare"], "documents"),
-        (["aiokafka/producer/sender.py:send", "lib/asyncio/base_events.py:_run_once"], "produce"),
-        (["faust/streams.py:each", "lib/asyncio/base_events.py:_run_once"], "Faust and Kafka client"),
-        (["lib/selectors.py:EpollSelector.select", "lib/asyncio/base_events.py:_run_once"], UNSEEN),
-        (["somewhere.py:f"], OTHER),
+        (["numpy/x.py:median", "models/arrhythmia/criteria/rate.py:f", "models/arrhythmia/tier.py:g"], "criteria"),
+        (["numpy/x.py:concatenate", "agents/monitor/signal_buffer.py:SignalBuffer.add"], BUFFER),
     ],
 )
 def test_a_stack_counts_for_its_innermost_stage(frames: list[str], stage: str) -> None:
     assert stage_of(frames) == stage
 
 
-def test_the_sampler_gives_a_busy_loop_to_the_function_that_runs_it(tmp_path: Path) -> None:
-    import time
+def compute(seconds: float) -> None:
+    """So many seconds of CPU time."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
 
+
+class Steps:
+    """A step with another one inside."""
+
+    def outer(self) -> None:
+        compute(0.05)
+        self.inner()
+
+    def inner(self) -> None:
+        compute(0.1)
+
+
+def test_an_inner_stage_is_taken_out_of_the_outer_one_and_the_rest_is_the_main_threads(tmp_path: Path) -> None:
     out = tmp_path / "worker.json"
-    sampler = Sampler(out, 0.0)
+    clock = StageClock(out, 0.0, "publisher")
+    clock.clock(Steps, "outer", "decode")
+    clock.clock(Steps, "inner", "life cycle and documents")
     out.with_suffix(".go").touch()
+    Steps().outer()  # before it measures, perhaps
+    while clock.began is None:
+        time.sleep(0.01)
+    before = dict(clock.clocked)
+    Steps().outer()
+    compute(0.2)
+    clock.stop()
 
-    def busy_loop() -> None:
-        until = time.thread_time() + 0.3
-        while time.thread_time() < until:
-            pass
-
-    while not sampler.frames:  # until it samples
-        busy_loop()
-    sampler.stop()
-
-    found = json.loads(out.read_text())
-    mine = [seconds for frame, seconds in found["frames"].items() if frame.endswith("busy_loop")]
-    assert mine and mine[0] >= 0.5 * found["cpu_s"] > 0.0
+    inner, outer = (clock.clocked[s] - before[s] for s in ("life cycle and documents", "decode"))
+    assert inner == pytest.approx(0.1, abs=0.02) and outer == pytest.approx(0.05, abs=0.02)
+    found = json.loads(out.read_text())["stages"]
+    assert found["decode"] >= 0.04 and found["life cycle and documents"] >= 0.09
+    assert found["Faust, asyncio, producer"] >= 0.15
 
 
 def test_a_ward_of_two_beds_reaches_redis(tansu: Broker, redis_url: str, tmp_path: Path) -> None:
