@@ -3,6 +3,7 @@
 In: the newest seconds of signal, mV [leads, samples], and the R peaks. Out: whether the line is flat between the beats.
 A rate that is low because beats were missed or hidden by artefact has steep deflections between the detected beats.
 Steepness is relative to that of the lead's own QRS complexes. Pacing pulses, which are narrower, are smoothed away.
+Where mains interference comes and goes, only its edges are steep: a line that is flat but for them is flat.
 Source: own method; the limit was chosen on CinC 2015 (see `STILL_BELOW`).
 """
 
@@ -17,6 +18,7 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
+from models.signal.mains import burst_samples
 from models.signal.span_quality import MOTION_MV, MOTION_S
 
 SMOOTH_S = 0.024  # a moving mean of this length keeps QRS complexes and removes pacing pulses
@@ -46,8 +48,8 @@ class Stillness:
 
     def __init__(self, mv: Millivolts, fs_hz: float, now: int, r: NDArray[np.int64]) -> None:
         self._step = max(1, round(STEP_S * fs_hz))
-        smooth = uniform_filter1d(fill_gaps(mv)[0], max(1, round(SMOOTH_S * fs_hz)), axis=1)
-        self._smooth = smooth
+        self._filled = fill_gaps(mv)[0]
+        self._smooth = smooth = uniform_filter1d(self._filled, max(1, round(SMOOTH_S * fs_hz)), axis=1)
         self._steep = np.abs(smooth[:, self._step :] - smooth[:, : -self._step])
         self._fs = fs_hz
         self._n = mv.shape[1]
@@ -56,10 +58,22 @@ class Stillness:
 
     def _most(self, start: float, stop: float) -> NDArray[np.float64]:
         """Steepest change of each lead between two places, samples after the first."""
+        return self._most_of(self._steep, start, stop)
+
+    def _most_of(self, steep: Millivolts, start: float, stop: float) -> NDArray[np.float64]:
         lo, hi = max(0, round(start)), min(self._n, round(stop)) - self._step
         if hi <= lo:
-            return np.zeros(len(self._steep))
-        return np.asarray(self._steep[:, lo:hi].max(axis=1), np.float64)
+            return np.zeros(len(steep))
+        return np.asarray(steep[:, lo:hi].max(axis=1), np.float64)
+
+    @cached_property
+    def _steep_beside_bursts(self) -> Millivolts | None:
+        """Steepness without the places at which mains interference comes and goes; None without any."""
+        burst = burst_samples(self._filled, self._fs)
+        if not burst.any():
+            return None
+        steep: Millivolts = np.where(burst[:, : -self._step] | burst[:, self._step :], np.float32(0.0), self._steep)
+        return steep
 
     @cached_property
     def own(self) -> NDArray[np.float64]:
@@ -85,11 +99,19 @@ class Stillness:
         end = self._start + self._n
         between = self._r[(self._r > since) & (self._r <= (end if until is None else until))].tolist()
         places = [max(since, self._start), *between, *([end] if until is None else [])]
-        most = np.zeros(len(self._steep))
-        for a, b in pairwise(places):
-            before = 0.0 if b == end else BEFORE_BEAT_S * self._fs
-            most = np.maximum(most, self._most(a - self._start + AFTER_BEAT_S * self._fs, b - self._start - before))
-        return bool((most[with_beats] < STILL_BELOW * self.own[with_beats]).any())
+        spans = [
+            (
+                a - self._start + AFTER_BEAT_S * self._fs,
+                b - self._start - (0.0 if b == end else BEFORE_BEAT_S * self._fs),
+            )
+            for a, b in pairwise(places)
+        ]
+
+        def flat(steep: Millivolts) -> bool:
+            most = np.max([self._most_of(steep, *span) for span in spans], axis=0, initial=0.0)
+            return bool((most[with_beats] < STILL_BELOW * self.own[with_beats]).any())
+
+        return flat(self._steep) or (self._steep_beside_bursts is not None and flat(self._steep_beside_bursts))
 
     def level(self, since: int, until: int) -> bool:
         """Whether the baseline of some lead with beats keeps its level from one beat to the next.

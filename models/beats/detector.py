@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from models.beats.bursts_and_pulses import is_mains_burst, is_marked_pulse
 from models.beats.gain import is_small_ecg, small_signal
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.beats.single_lead_deflections import absent_in_a_live_lead, narrow_in_one_lead, quiet_leads
@@ -331,8 +332,10 @@ class BeatStream:
             return 0.0
         if len(self._recent) < MIN_USUAL_BEATS:
             return min(P_WAVE_MV, self.pulses.remainder_mv)
-        usual_mv = statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:])
-        return min(P_WAVE_MV, PACED_SHARE * usual_mv)
+        return min(P_WAVE_MV, PACED_SHARE * self._usual_mv())
+
+    def _usual_mv(self) -> float:
+        return statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:])
 
     def _analysis_rows(self) -> list[int]:
         """Rows of the analysis leads: the best usable ones, or the best of all where none is usable."""
@@ -362,6 +365,8 @@ class BeatStream:
         segments = _apart(segments_of(network.beat[None], MIN_BEAT_S))
         complexes = segments_of(network.waves[:, QRS], MIN_QRS_S)
         out: list[Beat] = []
+        marks_s = (self._marks - start) / self.fs_hz
+        usual_mv = self._usual_mv() if len(self._recent) >= MIN_USUAL_BEATS else None
         still = [k for k, lead in enumerate(self.leads) if self.quality[lead].state == FLAT]
         self._morphologies = {}
         for a, b, mass in zip(segments.start, segments.end, segments.mass, strict=True):
@@ -386,7 +391,10 @@ class BeatStream:
             has_qrs = network.waves[:, QRS, cells].max(axis=1) > 0.5
             names = tuple(self.leads[k] for k, ok in zip(rows, has_qrs, strict=True) if ok)
             at_s = at / self.fs_hz
-            morphology = morphology_at(flat, rows, round(at_s * NET_FS_HZ), start / self.fs_hz + at_s, ventricular)
+            top = round(at_s * NET_FS_HZ)
+            if is_mains_burst(flat, top, usual_mv) or (marks_s.size and is_marked_pulse(flat, top, marks_s)):
+                continue
+            morphology = morphology_at(flat, rows, top, start / self.fs_hz + at_s, ventricular)
             quiet = quiet_leads(flat, mv, self.fs_hz, rows, still, at_s)
             quiet = {k: size_mv for k, size_mv in quiet.items() if self.quality[self.leads[k]].usable}
             if absent_in_a_live_lead(morphology, self._templates.beats, quiet):

@@ -21,6 +21,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
 from models.ecg import Ecg, Millivolts
 from models.signal.conditioning import fill_gaps
@@ -41,6 +42,9 @@ MAX_STEEPNESS = 5.0  # times the median steepness of a block, after a first fit:
 REPEATS = 4  # of the fit without steep samples; the amplitude has converged to 1 % by then
 GATE_MV = 0.03  # amplitude in the quieter half of a second's gate blocks from which the signal is analysed further
 GATE_BLOCK_S = 0.1  # five periods of 50 Hz, six of 60 Hz
+BURST_NEAR_S = 0.06  # the size of a burst is that of the signal this near,
+BURST_SHARE = 0.35  # and a mean over one period, twice, leaves less than this of it: of its edges 0.3 at most
+MIN_BURST_MV = 0.15  # a smaller deflection is no beat
 GATE_HZ = 140.0  # smallest rate at which the gate looks at the signal
 
 
@@ -84,6 +88,26 @@ def without_mains(mv: Millivolts, fs_hz: float) -> Millivolts:
         if start == 0:
             return out
         stop = start + overlap
+
+
+def burst_samples(mv: Millivolts, fs_hz: float) -> NDArray[np.bool_]:
+    """Samples at which the signal consists of mains interference, however briefly, [leads, samples].
+
+    A moving mean over one period, twice, leaves less than `BURST_SHARE` of it, and more than half of a QRS complex.
+
+    Parameters
+    ----------
+    mv : float32 [leads, samples]
+        Millivolts, without missing samples.
+    fs_hz : float
+        Sampling rate, Hz; below 100 there are none.
+    """
+    period, near = round(fs_hz / min(NOMINAL_HZ)), 2 * round(BURST_NEAR_S * fs_hz) + 1
+    if fs_hz < 2.0 * min(NOMINAL_HZ):
+        return np.zeros(mv.shape, bool)
+    mean = uniform_filter1d(uniform_filter1d(mv, period, axis=1), period, axis=1)
+    size, kept = (maximum_filter1d(x, near, axis=1) - minimum_filter1d(x, near, axis=1) for x in (mv, mean))
+    return np.asarray((size >= MIN_BURST_MV) & (kept < BURST_SHARE * size))
 
 
 def ecg_without_mains(ecg: Ecg) -> Ecg:
