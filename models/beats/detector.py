@@ -330,12 +330,12 @@ class BeatStream:
         """Smallest amplitude of a beat, mV; with pacing pulses it exceeds P waves and the remainder of a pulse."""
         if not len(self.pulses.found):
             return 0.0
-        if len(self._recent) < MIN_USUAL_BEATS:
-            return min(P_WAVE_MV, self.pulses.remainder_mv)
-        return min(P_WAVE_MV, PACED_SHARE * self._usual_mv())
+        usual_mv = self._usual_mv()
+        return min(P_WAVE_MV, self.pulses.remainder_mv if usual_mv is None else PACED_SHARE * usual_mv)
 
-    def _usual_mv(self) -> float:
-        return statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:])
+    def _usual_mv(self) -> float | None:
+        usual = [b.amplitude_mv for b in self._recent[-USUAL_BEATS:]]
+        return statistics.median(usual) if len(usual) >= MIN_USUAL_BEATS else None
 
     def _analysis_rows(self) -> list[int]:
         """Rows of the analysis leads: the best usable ones, or the best of all where none is usable."""
@@ -365,8 +365,7 @@ class BeatStream:
         segments = _apart(segments_of(network.beat[None], MIN_BEAT_S))
         complexes = segments_of(network.waves[:, QRS], MIN_QRS_S)
         out: list[Beat] = []
-        marks_s = (self._marks - start) / self.fs_hz
-        usual_mv = self._usual_mv() if len(self._recent) >= MIN_USUAL_BEATS else None
+        marks_s, usual_mv = (self._marks - start) / self.fs_hz, self._usual_mv()
         still = [k for k, lead in enumerate(self.leads) if self.quality[lead].state == FLAT]
         self._morphologies = {}
         for a, b, mass in zip(segments.start, segments.end, segments.mass, strict=True):
@@ -390,8 +389,7 @@ class BeatStream:
                 continue
             has_qrs = network.waves[:, QRS, cells].max(axis=1) > 0.5
             names = tuple(self.leads[k] for k, ok in zip(rows, has_qrs, strict=True) if ok)
-            at_s = at / self.fs_hz
-            top = round(at_s * NET_FS_HZ)
+            at_s, top = at / self.fs_hz, round(at / self.fs_hz * NET_FS_HZ)
             if is_mains_burst(flat, top, usual_mv) or (marks_s.size and is_marked_pulse(flat, top, marks_s)):
                 continue
             morphology = morphology_at(flat, rows, top, start / self.fs_hz + at_s, ventricular)

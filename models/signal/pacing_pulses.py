@@ -6,7 +6,7 @@ A monitor's low-pass filter turns a pulse of 1 ms into a spike of 10 ms with rin
 doubles the rate of a paced patient, and hides asystole under loss of capture. Two features separate a spike from a QRS
 complex. Smoothing over 8 ms removes an unfiltered spike completely, and a filtered one about as far as the sharpest QRS
 complexes. A filtered spike also rings before and after its peak, which a QRS complex does not. Pulses that were
-filtered at 40 Hz or less are recognised at the device's marks alone.
+filtered at 40 Hz or less are recognised at the device's marks alone (`models.beats.bursts_and_pulses`).
 External pacing puts pulses of up to 50 mV on the leads, often clipped at the amplifier's rail and followed by its
 recovery. No QRS complex is steep enough for a spike of `LARGE_MV`. The recovery is fitted as an exponential and
 subtracted before the pulse itself is removed.

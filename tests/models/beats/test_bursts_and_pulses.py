@@ -12,6 +12,7 @@ from models.arrhythmia.episodes import Episode
 from models.arrhythmia.tier import find_episodes
 from models.beats.detector import find_beats
 from models.ecg import Ecg
+from models.signal.conditioning import resample
 from tests.faults.pacing import BEAT_R_S, pulses, recorded, wide_beats
 from tests.faults.recordings import real_ecg, same_beats
 
@@ -32,7 +33,7 @@ def heart_stops(seconds: float) -> Ecg:
     return replace(ecg, mv=mv)
 
 
-def standstill(ecg: Ecg) -> list[Episode]:
+def lethal(ecg: Ecg) -> list[Episode]:
     return [e for e in find_episodes(ecg) if e.code in LETHAL]
 
 
@@ -45,7 +46,7 @@ def test_mains_that_come_and_go_hide_no_standstill_and_cost_no_beat(
 ) -> None:
     ecg = heart_stops(40.0)
     noisy = with_bursts(ecg, mv, on_s, every_s, line_hz)
-    (found,) = standstill(noisy)
+    (found,) = lethal(noisy)
     assert (found.code, found.end) == ("ASYSTOLE", None)
     assert found.detected / ecg.fs_hz - STOP_S < 8.0
     assert same_beats([b.sample for b in find_beats(noisy)], [b.sample for b in find_beats(ecg)], ecg.fs_hz)
@@ -55,7 +56,7 @@ def test_mains_that_come_and_go_hide_no_standstill_and_cost_no_beat(
 def test_mains_larger_than_the_beats_leave_no_standstill_without_a_lethal_alarm(on_s: float, every_s: float) -> None:
     """Edges of bursts of 4 mV peak to peak may count as beats: the heart then is slow, which is as urgent."""
     ecg = heart_stops(40.0)
-    found = standstill(with_bursts(ecg, 2.0, on_s, every_s))
+    found = lethal(with_bursts(ecg, 2.0, on_s, every_s))
     assert min(e.detected for e in found) / ecg.fs_hz - STOP_S < 10.0
     assert {e.code for e in found} <= {"ASYSTOLE", "EXTREME_BRADY"} and any(e.end is None for e in found)
 
@@ -85,3 +86,18 @@ def test_beats_that_a_marked_pulse_falls_into_are_counted() -> None:
     mv = (ecg.mv[:, :n] + train[:, :n]).astype(np.float32)
     marked = replace(ecg, mv=mv, paced=True, pacer_marks=np.round(at_s * ecg.fs_hz).astype(np.int64))
     assert same_beats([b.sample for b in find_beats(marked)], own, ecg.fs_hz)
+
+
+@pytest.mark.parametrize(("mv", "cut_hz", "paced"), [(2.5, None, False), (8.0, None, False), (0.2, 40.0, True)])
+@pytest.mark.parametrize("bpm", [75.0, 110.0])
+def test_pacing_that_begins_to_capture_is_no_tachycardia(
+    mv: float, cut_hz: float | None, paced: bool, bpm: float
+) -> None:
+    """Wide beats begin at once after the patient's own: known by their pulses, or by the patient's mark where not."""
+    seconds, own = 34.0, real_ecg(16, leads=("II", "V1"))
+    at_s, fine_hz = np.arange(16.3, 33.0, 60 / bpm), 4000
+    mv_fine = resample(own.mv, own.fs_hz, fine_hz)
+    mv_fine = np.pad(mv_fine, ((0, 0), (0, round(seconds * fine_hz) - mv_fine.shape[1])), "edge")
+    paced_mv = wide_beats(seconds, at_s) + pulses(seconds, at_s, mv, cut_hz=cut_hz)
+    ecg = replace(recorded(mv_fine + paced_mv, 250.0), paced=paced)
+    assert not lethal(ecg)
