@@ -108,7 +108,9 @@ class Stillness:
         ]
 
         def flat(steep: Millivolts) -> bool:
-            most = np.max([self._most_of(steep, *span) for span in spans], axis=0, initial=0.0)
+            most = np.zeros(len(steep))
+            for span in spans:
+                most = np.maximum(most, self._most_of(steep, *span))
             return bool((most[with_beats] < STILL_BELOW * self.own[with_beats]).any())
 
         return flat(self._steep) or (self._steep_beside_bursts is not None and flat(self._steep_beside_bursts))

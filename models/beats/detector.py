@@ -334,8 +334,8 @@ class BeatStream:
         return min(P_WAVE_MV, self.pulses.remainder_mv if usual_mv is None else PACED_SHARE * usual_mv)
 
     def _usual_mv(self) -> float | None:
-        usual = [b.amplitude_mv for b in self._recent[-USUAL_BEATS:]]
-        return statistics.median(usual) if len(usual) >= MIN_USUAL_BEATS else None
+        known = len(self._recent) >= MIN_USUAL_BEATS
+        return statistics.median(b.amplitude_mv for b in self._recent[-USUAL_BEATS:]) if known else None
 
     def _analysis_rows(self) -> list[int]:
         """Rows of the analysis leads: the best usable ones, or the best of all where none is usable."""
@@ -355,8 +355,7 @@ class BeatStream:
         rows = self._analysis_rows()
         if not rows or mv.shape[1] < MIN_SIGNAL_S * self.fs_hz:
             return []
-        start = self.end_sample - mv.shape[1]
-        filled, missing = fill_gaps(mv[rows])
+        start, (filled, missing) = self.end_sample - mv.shape[1], fill_gaps(mv[rows])
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
         flat_range = np.ptp(flat, axis=1)
         x, _ = scaled(flat, NET_FS_HZ)
@@ -390,7 +389,7 @@ class BeatStream:
             has_qrs = network.waves[:, QRS, cells].max(axis=1) > 0.5
             names = tuple(self.leads[k] for k, ok in zip(rows, has_qrs, strict=True) if ok)
             at_s, top = at / self.fs_hz, round(at / self.fs_hz * NET_FS_HZ)
-            if is_mains_burst(flat, top, usual_mv) or (marks_s.size and is_marked_pulse(flat, top, marks_s)):
+            if is_mains_burst(flat, top, usual_mv) or is_marked_pulse(flat, top, marks_s):
                 continue
             morphology = morphology_at(flat, rows, top, start / self.fs_hz + at_s, ventricular)
             quiet = quiet_leads(flat, mv, self.fs_hz, rows, still, at_s)
