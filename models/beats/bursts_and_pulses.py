@@ -24,7 +24,8 @@ from models.networks.delineator import NET_FS_HZ
 from models.signal.mains import BURST_SHARE, MIN_BURST_MV
 
 PERIOD_S = 0.020  # of 50 Hz; of 60 Hz the same mean, twice, leaves 0.03
-MEAN = np.convolve(*2 * [np.full(round(PERIOD_S * NET_FS_HZ), 1.0 / round(PERIOD_S * NET_FS_HZ))])
+MEAN_OF_PERIOD = np.full(round(PERIOD_S * NET_FS_HZ), 1.0 / round(PERIOD_S * NET_FS_HZ))
+MEAN = np.convolve(MEAN_OF_PERIOD, MEAN_OF_PERIOD)
 USUAL_SHARE = 0.4  # of the bed's usual beat: a beat under the burst keeps more than this,
 UNKNOWN_MV = 0.3  # and more than this where no beat of the last 10 s is known
 AT_MARK_S = (-0.02, 0.05)  # after the mark: where the top of a filtered pulse stands
