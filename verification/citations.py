@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
+from scipy.signal import find_peaks
 
 from verification.signal import RESTS_S, Samples, Signal
 from verification.tables import MEASURES
@@ -87,6 +88,7 @@ def _measured(c: dict[str, Any], s: Signal) -> tuple[str, float | None]:
         inside = [w for w in inside if len(w) > 1 and max(abs(w[0] - a), abs(b - w[-1])) < BEAT_S * fs]
         # A wide complex has no one instant: for a rate, the beats are counted, and those cited give the time.
         found = [60 * (len(w) - 1) / span_s if m == "HR" else np.diff(w).std() / np.diff(w).mean() for w in inside]
+        found += _wave_rates(rows[0][a:b], fs) if "ventricular waves" in str(c["criterion"]) else []
         return _nearest(m, found, v, *((0.6, 0.01) if m == "HR" else (0.04, 0.25)))
     if "power" in MEASURES[m]:
         rr = [f(np.diff(w)) / fs for w in s.views if len(w) > 1 for f in (np.median, np.mean)]
@@ -110,6 +112,12 @@ def _measured(c: dict[str, Any], s: Signal) -> tuple[str, float | None]:
     high = [r for r in rows if np.ptp(r[own[1] + round(0.06 * fs) : b + round(0.1 * fs)]) > T_MV]
     corners = np.median([_t_ends(r, own[1], s) for r in high or rows], axis=0)
     return _nearest("QT", [float(e - a) / fs * 1000 for e in corners], v, T_END_S * (1000 if high else 2000), 0.0)
+
+
+def _wave_rates(r: Samples, fs: float) -> list[float]:
+    """Waves of a span a minute, counted by the lags at which it repeats itself with a correlation over 0.4."""
+    x = np.correlate(r - r.mean(), r - r.mean(), "full")[len(r) - 1 :] / np.arange(len(r), 0, -1)
+    return [60 * fs * round(len(r) / k) / len(r) for k in find_peaks(x, 0.4 * x[0])[0] if 0.18 < k / fs < 0.75]
 
 
 def _nearest(name: str, found: list[float], value: float, absolute: float, share: float) -> tuple[str, float | None]:

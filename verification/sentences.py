@@ -146,9 +146,8 @@ class Text:
         """Values that decide a finding: those of its citations, else the alert's; axis and V1 measured here."""
         every = [*cited, *(c for c in self.cites.values() if c not in cited)]
         names = {"hr": "HR", "qrs": "QRS", "pr": "PR", "qtc": "QTcF QTc", "reg": "REGULARITY", "absent": "ABSENT_P"}
-        out = {
-            k: next((c["value"] for m in v.split() for c in every if c["measure"] == m), None) for k, v in names.items()
-        }
+        found = {k: [c["value"] for m in v.split() for c in every if c["measure"] == m] for k, v in names.items()}
+        out: dict[str, float | None] = {k: next(iter(v), None) for k, v in found.items()}
         waves = any(c["measure"] in ("P", "PR") and not c["criterion"] for c in every)
         out["absent"] = 0.0 if out["absent"] is None and waves else out["absent"]
         st = [c["value"] for c in cited if c["measure"] == "ST"]
@@ -156,9 +155,8 @@ class Text:
         st = st if p.asserted and p.name != "ST within" else all_st
         out |= {"axis": axis, "v1": self._v1, "st_max": max(st, default=None), "st_min": min(st, default=None)}
         out |= {"st_abs": max(map(abs, st), default=None), "st_all": max(map(abs, all_st), default=None)}
-        out["t_min"] = min(
-            (c["value"] for c in cited if c["measure"] == "AMPLITUDE" and c["wave"] == "T"), default=None
-        )
+        t_waves = [c["value"] for c in cited if c["measure"] == "AMPLITUDE" and c["wave"] == "T"]
+        out["t_min"] = min(t_waves, default=None)
         out["rr"] = max((c["value"] for c in cited if c["measure"] in ("RR", "SILENCE")), default=None)
         out["hr"] = out["hr"] or (60 / out["rr"] if out["rr"] else None)
         return out

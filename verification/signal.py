@@ -7,7 +7,6 @@ square the rise over 60 ms, which a wide ventricular complex has as well as a na
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -101,9 +100,7 @@ def read_strip(data: bytes, used: tuple[str, ...] = ()) -> Signal:
     lsb = np.frombuffer(b"".join(fields[12]), "<f4").astype(float)
     counts = np.frombuffer(fields[13][-1], "<i2").reshape(len(fields[11]), -1)
     mv = np.where(counts == NO_SAMPLE, 0.0, counts * lsb[:, None] / 1000.0)
-    return Signal(
-        {x.decode(): r for x, r in zip(fields[11], mv, strict=True)}, struct.unpack("<d", fields[10][-1])[0], used
-    )
+    return Signal(dict(zip(map(bytes.decode, fields[11]), mv, strict=True)), np.frombuffer(fields[10][-1])[0], used)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:

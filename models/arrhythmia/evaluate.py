@@ -101,7 +101,18 @@ class ConditionEvaluator:
         """
         if not context.track.leads:
             return [], set(NEED_SIGNAL)
-        fibrillating = fibrillation.vfib(context.track, context.views, context.limits["VFIB"], context.on("VFIB"))
+        track, views, limits = context.track, context.views, context.limits
+        fibrillating = fibrillation.vfib(track, views, limits["VFIB"], context.on("VFIB"))
+        fused = tachycardia.fused_run(track, views, limits["VTACH"], context.on("VTACH"))
+        if fused and not (
+            fibrillating and fused.last_held - fused.onset < (limits["VFIB"].seconds - 1.0) * track.fs_hz
+        ):
+            return [fused], set(NEED_SIGNAL) - {"VFIB"}  # no beats to evaluate: episodes that are on are held
+        run = None
+        if not context.suspected_lead_artifact:
+            run = tachycardia.vtach(track, views, limits["VTACH"], context.on("VTACH"))
+        if fibrillating and tachycardia.organised(track, run, limits["VFIB"].seconds):
+            fibrillating = None
         if context.suspected_lead_artifact or fibrillating:  # no beats to evaluate: episodes that are on are held
             return [] if fibrillating is None else [fibrillating], set(NEED_SIGNAL)
         silent = rate.asystole(context.track, context.limits["ASYSTOLE"], context.asystole_plausible)
@@ -110,7 +121,6 @@ class ConditionEvaluator:
             or not (context.on("ASYSTOLE") or _flat(context, silent.onset))
         ):
             silent = None
-        run = tachycardia.vtach(context.track, context.views, context.limits["VTACH"], context.on("VTACH"))
         found = [fibrillating, silent, run]
         found += self._rates(context)
         found += self._ventricular(context)

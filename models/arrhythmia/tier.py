@@ -232,12 +232,14 @@ class RhythmTier:
             track = replace(track, unusable=(*track.unusable, (track.silent_from, quiet_from)))
             silent_s = track.silent_s
         asystole_plausible = self._plausibility.leads(silent_s, usable, arrest) if checked else usable
-        suspected_lead_artifact = track.silent_s >= PLAUSIBILITY_FROM_S and not asystole_plausible
-        if suspected_lead_artifact:  # the missing beats may be the leads' fault
+        views = RhythmViews(window, track.leads, self._fold)
+        suspected_lead_artifact = track.silent_s >= PLAUSIBILITY_FROM_S and (
+            not asystole_plausible or views.beats_undetected(now)
+        )
+        if suspected_lead_artifact:  # the missing beats may be the leads' fault, or the detector's
             track = replace(track, unusable=(*track.unusable, (track.silent_from, now)))
         self._waves.update(window, now, self._beats, usable)
         self._block.update(window, now - window.n_samples, self._waves.beats, usable)
-        views = RhythmViews(window, track.leads, self._fold)
         self._atrial.update(track, self._waves.beats, views)
         findings, unusable = self._conditions.present(
             RhythmContext(

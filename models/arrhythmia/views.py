@@ -19,11 +19,14 @@ from models.arrhythmia.fibrillation_features import (
 )
 from models.arrhythmia.stillness import Stillness
 from models.beats.detector import UPDATE_INTERVAL_S
+from models.beats.regular_waves import RegularWaves, regular_waves
 from models.ecg import Ecg, Millivolts
 from models.networks.atrial import AtrialNetwork
 from models.networks.rhythm import RhythmNetwork
 from models.signal.quality import lead_quality
 
+# Regular waves in a time without beats, as many in as long and higher than P waves, are beats that were not detected
+UNDETECTED_S, UNDETECTED_WAVES, UNDETECTED_MV = 5.0, 5, 0.4
 SLIDE_S = 0.25  # windows of fibrillation features are this far apart
 
 
@@ -43,6 +46,7 @@ class RhythmViews:
     def __init__(self, window: Ecg, usable: tuple[str, ...], fold: str | None = None) -> None:
         self._fold = fold
         self._window = window
+        self._usable = usable
         self._rows = [window.leads.index(lead) for lead in usable]
         self._stillness: Stillness | None = None
 
@@ -79,6 +83,16 @@ class RhythmViews:
         """The usable leads in ``seconds`` that ended ``until_s`` ago, mV [usable leads, samples]."""
         n, end = round(seconds * self._window.fs_hz), self._window.n_samples - round(until_s * self._window.fs_hz)
         return np.asarray(self._window.mv[self._rows, max(0, end - n) : end], np.float32)
+
+    def regular_waves(self, seconds: float, now: int) -> RegularWaves | None:
+        """The regular waves at the end of the newest ``seconds``; ``now``: absolute sample after the last one."""
+        n = round(seconds * self._window.fs_hz)
+        return regular_waves(self._usable, self._window.mv[self._rows, -n:], self._window.fs_hz, now)
+
+    def beats_undetected(self, now: int) -> bool:
+        """Whether the newest seconds show regular waves of the size of beats: a time without beats is no standstill."""
+        waves = self.regular_waves(UNDETECTED_S, now)
+        return waves is not None and len(waves.crests) >= UNDETECTED_WAVES and waves.height_mv >= UNDETECTED_MV
 
     def waves_of(self, lead: str, from_s: float, to_s: float) -> tuple[float, float]:
         """Peak-to-peak amplitude (mV) and quality (0 to 1) of a lead from ``from_s`` to ``to_s`` before now."""

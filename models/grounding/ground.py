@@ -18,6 +18,7 @@ from models.grounding.interpretation import GroundedInterpretation, ModelIdentit
 from models.grounding.rule_based_report import (
     ReportText,
     beats_counted,
+    has_fused_beats,
     rule_based_report,
     write_alarm,
     write_ectopy,
@@ -124,6 +125,6 @@ def ground(
             write_ectopy(report, measured, counted, code)
     else:
         reason = "no statement of GEM's text is supported by the measurements"
-        write_measurements(report, measured, code)
+        write_measurements(report, measured, code, fused=has_fused_beats(given))
     elapsed = seconds + perf_counter() - began
     return report.interpretation("gem" if marked else "measured", reason, model if marked else None, elapsed)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.fibrillation_features import WINDOW_S
+from models.beats import regular_waves
 from models.beats.series import METHOD as DETECTED
 from models.ecg import Ecg
 from models.evidence import OF_A_WAVE, BeatSpan, Evidence
@@ -24,6 +25,7 @@ from models.normal_limits import HR_HIGH_BPM
 OF_A_SILENCE = re.compile(
     r"no beat|RR over|pause over|times the mean|every RR"
 )  # rules whose limit is a time without a beat
+REGULAR_S = 5.0  # time over which regular waves are sought
 RATE_ACCURACY = 0.05  # share of the limit within which a value still meets it
 
 
@@ -54,6 +56,8 @@ def evidence_in_window(episode: Episode, start: int, window: Ecg, *, fold: str |
         return measured
     if any(e.wave == FIBRILLATION for e in episode.evidence):
         return tuple(_waves(episode, start, window))
+    if any(e.method == regular_waves.METHOD for e in episode.evidence):
+        return tuple(_regular(episode, start, window))
     return tuple(_measured_again(episode, start, window, fold))
 
 
@@ -81,6 +85,18 @@ def _waves(episode: Episode, start: int, window: Ecg) -> Iterator[Evidence]:
         if e.wave == FIBRILLATION and end - begin >= n // 2 and e.leads[0] in window.leads:
             height = wave_height(window.lead(e.leads[0]), FIBRILLATION, begin, end, 0.0)
             yield replace(e, value=height, start=begin, end=end, beats=())
+
+
+def _regular(episode: Episode, start: int, window: Ecg) -> Iterator[Evidence]:
+    """The rate of the regular waves, the last of the condition in the window, where it still meets the limit."""
+    end = min(window.n_samples, episode.last_held - start + round(0.1 * window.fs_hz))
+    for e in episode.evidence:
+        if e.criterion is None or e.leads[0] not in window.leads:
+            continue
+        part = window.select(e.leads[:1]).slice(max(0, end - round(REGULAR_S * window.fs_hz)), end)
+        waves = regular_waves.regular_waves(part.leads, part.mv, window.fs_hz, end)
+        if waves is not None and waves.rate(window.fs_hz) >= e.criterion.limit - e.criterion.accuracy:
+            yield replace(regular_waves.evidence(waves, window.fs_hz, e.criterion), confidence=e.confidence)
 
 
 def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None) -> Iterator[Evidence]:

@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Literal
 
 from models.arrhythmia.codes import CODES
+from models.beats.regular_waves import METHOD as WAVES
 from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.claims import ExtractedClaim
@@ -161,13 +162,22 @@ def rule_based_report(
     measured = measured or measure_segment(ecg, fold=fold)
     report = ReportText(first_citation, given)
     write_alarm(report, given, code)
-    write_measurements(report, measured, code)
+    write_measurements(report, measured, code, fused=has_fused_beats(given))
     return report.interpretation("measured", reason, None, perf_counter() - began)
 
 
-def write_measurements(report: ReportText, measured: SegmentMeasurements, code: str = "") -> None:
-    """Write all that is measured on a segment, and nothing that opposes its alarm."""
-    if measured.fibrillation is not None:
+def has_fused_beats(given: Sequence[Evidence]) -> bool:
+    """Whether an alarm rests on regular waves: its beats are fused, and none of them can be measured."""
+    return any(evidence.method == WAVES for evidence in given)
+
+
+def write_measurements(
+    report: ReportText, measured: SegmentMeasurements, code: str = "", *, fused: bool = False
+) -> None:
+    """Write all that is measured on a segment, and nothing that opposes its alarm; ``fused``: its beats are fused."""
+    if fused:
+        report.add("QRS complexes, P waves and intervals cannot be measured where the beats are fused. ")
+    elif measured.fibrillation is not None:
         _write_fibrillation(report, measured.fibrillation)
     elif code == "VFIB":
         report.add("QRS complexes, P waves and intervals cannot be measured in fibrillation. ")

@@ -4,7 +4,7 @@
 Measures: RR s; HR bpm over the beats of the span; P, QRS ms onset to offset; PR ms P onset to
 QRS onset; QT ms QRS onset to T offset, QTc after Bazett, QTcF after Fridericia; ST mV at QRS offset + 60 ms against the
 PR segment; AMPLITUDE mV of the named wave; REGULARITY sd over mean of RR; ABSENT_P share of the beats without a P wave;
-QUALITY 0 to 1; SILENCE s without a beat.
+QUALITY 0 to 1; SILENCE s without a beat. HR of regular waves (`models.beats.regular_waves`) is that of their crests.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from models.beats import regular_waves
 from models.ecg import Ecg, Millivolts
 from models.evidence import Evidence
 from models.measurement.delineation import Fiducials, MeasuredBeat
@@ -29,6 +30,7 @@ from models.signal.span_quality import SpanQuality
 METHOD = "delineation 1"
 FIBRILLATION = "fibrillation"  # wave whose AMPLITUDE is peak to peak over its span, without a beat
 ST_AFTER_J_S = 0.060  # J + 60 ms
+WAVE_MARGIN_S = 0.3  # signal on either side of regular waves that are counted again
 
 BEAT_SPANS = {
     "P": ("p_on", "p_off"),
@@ -102,6 +104,11 @@ def remeasure(
     fs, start, end = ecg.fs_hz, evidence.start, evidence.end
     if evidence.measure == "AMPLITUDE" and evidence.wave == FIBRILLATION:
         return float(np.ptp(ecg.lead(evidence.leads[0])[start:end]))
+    if evidence.method == regular_waves.METHOD:
+        margin = round(WAVE_MARGIN_S * fs)
+        part = ecg.select(evidence.leads[:1]).slice(max(0, start - margin), min(ecg.n_samples, end + margin))
+        waves = regular_waves.regular_waves(part.leads, part.mv, fs, part.n_samples)
+        return float("nan") if waves is None else waves.rate(fs)
     measured = measurement or measure(ecg, fold=fold)
     if evidence.measure == "AMPLITUDE":
         return _height(ecg, evidence, measured)

@@ -21,10 +21,10 @@ from models.beats.series import METHOD, BeatTrack
 from models.evidence import BeatSpan, Criterion, Evidence
 from models.normal_limits import QRS_WIDE_MS
 
-ASYSTOLE_ACCURACY_S = 0.5  # measuring accuracy: asystole is detected from 3.5 s on (docs/alarms.md#codes)
+TIME_ACCURACY_S = 0.5  # measuring accuracy: asystole is detected from 3.5 s on (docs/alarms.md#codes)
 RATE_ACCURACY_BPM = 5.0  # measuring accuracy of rates (docs/alarms.md#codes; IEC 60601-2-27)
 JUST_ENDED_S = 1.5  # a time without beats that ended since the last update, and the beats that came or moved since then
-BRADY_MARGIN_BPM = 1.0  # of the mean of five beats, each of which may be `RATE_ACCURACY_BPM` faster than the limit;
+BRADY_MARGIN_BPM = 3.0  # of the mean of five beats, each of which may be `RATE_ACCURACY_BPM` faster than the limit;
 # once on, an extreme rate is over only when its mean is more than `RATE_ACCURACY_BPM` on the other side of the limit
 SLOW_BEAT_BPM = 10.0  # the one of five beats that is less slow is at most this much faster than the limit
 TACHY_MARGIN_BPM = 1.0  # of each beat; 5 is allowed
@@ -43,7 +43,7 @@ def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...])
     plausible : tuple of str
         Leads on which asystole is plausible (`models.arrhythmia.silence`).
     """
-    least = limit.seconds - ASYSTOLE_ACCURACY_S
+    least = limit.seconds - TIME_ACCURACY_S
     start, stop = track.silent_from, track.now
     if track.silent_s < least:
         if len(track.r) < 2 or not track.rr_s[-1] >= least or track.age_s(-1) > JUST_ENDED_S:  # NaN: unusable interval
@@ -52,7 +52,7 @@ def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...])
     if not plausible:
         return None
     rule = f"no beat for {limit.seconds:g} s or longer"
-    criterion = criterion_of("ASYSTOLE", rule, limit.seconds, ASYSTOLE_ACCURACY_S)
+    criterion = criterion_of("ASYSTOLE", rule, limit.seconds, TIME_ACCURACY_S)
     value = round((stop - start) / track.fs_hz, 4)
     measure = "SILENCE" if stop == track.now else "RR"
     evidence = Evidence(
@@ -64,8 +64,9 @@ def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...])
 def extreme_brady(track: BeatTrack, limit: RateLimit, on: bool = False) -> Finding | None:
     """Five beats in a row slower than the limit, or every RR of the last 8 s. Onset: the first beat of them.
 
-    Five beats are slow when their mean RR is, and each of their RRs within measuring accuracy; one of the RRs may be
-    `SLOW_BEAT_BPM` faster than the limit, and the rule then says so. One pause among faster beats is no bradycardia.
+    The 8 s are measured with the accuracy of times. Five beats are slow when their mean RR is, and each of their RRs
+    within measuring accuracy; one of the RRs may be `SLOW_BEAT_BPM` faster than the limit, and the rule then says so.
+    One pause among faster beats is no bradycardia.
     While ``on``, the condition holds until the rate is beyond measuring accuracy.
     """
     if len(track.r) < 2 or not track.age_s(-1) <= limit.seconds:
@@ -101,7 +102,7 @@ def _slow_seconds(track: BeatTrack, limit: RateLimit, slow_s: float) -> tuple[in
     running = track.running_s >= slow_s
     first, until = last - run, track.now if running else int(track.r[last])
     enough = run > 0 and run + running >= BRADY_WINDOW_RRS
-    if not enough or until - track.r[first] < limit.seconds * track.fs_hz:
+    if not enough or until - track.r[first] < (limit.seconds - TIME_ACCURACY_S) * track.fs_hz:
         return None
     return max(first, last - limit.beats + 1), last, until
 

@@ -1,14 +1,19 @@
 """Criterion of ventricular tachycardia: a run of beats that is not of the bed's dominant morphology, and the network.
 
 In: a `BeatTrack`, the `RhythmViews` of the newest signal, and the code's limit. Out: a `Finding` where the condition is
-present now, else None. The rule has four readings; the evidence names the one that applied, and its beats satisfy it:
+present now, else None. The rule has five readings; the evidence names the one that applied, and its beats satisfy it:
 
-1. the limit's number of non-dominant beats in a row, faster than its rate;
+1. the limit's number of non-dominant beats in a row, faster than its rate; without the network where each of them is
+   ventricular, clearly detected, and unlike the dominant beat (`certain_beats`);
 2. as many beats in a row, most of them non-dominant, on a higher network probability: the morphology correlation
    fails for single beats;
-3. up to `FUSED` beats fewer, three at least, on a higher network probability: beats that fuse with their neighbours are
-   not detected;
-4. as reading 1, of the morphology that all beats of the bed have (bundle-branch block, pacing), on the highest one.
+3. up to `FUSED` beats fewer, three at least, faster than `FUSED_BPM`, on a higher network probability (lower for one
+   beat fewer, each certainly ventricular): beats that fuse with their neighbours are not detected;
+4. as reading 1, of the morphology that all beats of the bed have (bundle-branch block, pacing), on the highest one;
+5. the limit's number of regular waves in a row, faster than its rate (`models.beats.regular_waves`), where the
+   beats are fused and few of them detected (`fused_run`). Faster than `FLUTTER_BPM` they are flutter.
+
+Fibrillation gives way to regular waves, and to a regular run of beats that fills its time (`organised`).
 
 The network's probability is that of the last 12 s. A run is found by its beats, wherever the updates fall.
 Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT-BIH and CinC 2015.
@@ -17,7 +22,7 @@ Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -28,16 +33,24 @@ from models.arrhythmia.criteria.ventricular import RUN_BEATS, run_rate, runs
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import RunLimit, criterion_of
 from models.arrhythmia.views import RhythmViews
+from models.beats.regular_waves import evidence
 from models.beats.series import MIN_DOMINANT_CORRELATION, BeatTrack
 
+FUSED_BPM = 110.0  # beats of a slower run do not fuse
 FUSED = 2  # beats of the limit's number that may be missing in a short run
 # Network probability that a run needs, by reading, and one that holds an episode that is on.
-RUN, NETWORK_RUN, SHORT_RUN, DOMINANT_RUN, HOLD = 0.5, 0.7, 0.6, 0.85, 0.3
+CERTAIN_RUN, CERTAIN_SHORT_RUN, RUN, NETWORK_RUN, SHORT_RUN, DOMINANT_RUN, HOLD = 0.0, 0.6, 0.5, 0.8, 0.8, 0.85, 0.3
+CERTAIN_CORRELATION, CERTAIN_CONFIDENCE = 0.5, 0.3  # of each beat: at most, and at least
 MOST = 0.6  # share of the beats of reading 2 that are not dominant, the first and the last one among them
 NEW_BED_S = 8.0  # the network uses 16 s: within the first seconds of a bed the probability of reading 4 is needed
 MIN_DOMINANT_SHARE = 0.7  # share of dominant beats before a run, below which the correlation is not used
 DOMINANCE_BEATS, MIN_DOMINANCE_BEATS = 20, 6  # that share is taken over up to 20 beats, and over 6 at least
 LOOKBACK_S = 9.0  # a run whose last beat is older is over
+WAVES, WAVES_HOLD = 0.7, 0.5  # network probability of tachycardia or fibrillation that waves need, and while on
+WAVES_S = 5.0  # time over which waves are sought, longer where the limit needs it
+FLUTTER_BPM = 200.0  # regular waves without QRS complexes are flutter above this (usual definitions: 200 and more)
+SEEN_SHARE = 0.7  # of the waves: with more beats detected than that they are not fused
+REGULAR = 0.15  # sd of the RRs of an organised run, as a share of their mean
 
 
 def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Finding | None:
@@ -47,11 +60,13 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
     """
     if len(track.r) < RUN_BEATS:
         return None
-    faster, least = f"in a row faster than {limit.rate:g} bpm", max(RUN_BEATS, limit.beats - FUSED)
-    non_dominant = non_dominant_beats(track)
+    faster = f"in a row faster than {limit.rate:g} bpm"
+    least, one_less = max(RUN_BEATS, limit.beats - FUSED), max(RUN_BEATS, limit.beats - 1)
+    non_dominant, certain = non_dominant_beats(track), certain_beats(track)
     by_network = "tachycardia by the rhythm network"
     run_rule = f"{limit.beats} ventricular beats {faster}"
     readings = (
+        _Reading(certain, limit.beats, limit.beats, CERTAIN_RUN, run_rule),
         _Reading(non_dominant, limit.beats, limit.beats, RUN, run_rule),
         _Reading(
             non_dominant,
@@ -61,23 +76,72 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
             f"{limit.beats} beats {faster}, {by_network}",
         ),
         _Reading(
+            certain,
+            one_less,
+            one_less,
+            CERTAIN_SHORT_RUN,
+            f"{one_less} ventricular beats {faster}, {by_network}, others fused",
+            FUSED_BPM,
+        ),
+        _Reading(
             non_dominant,
             least,
             least,
             SHORT_RUN,
             f"{least} ventricular beats {faster}, {by_network}, others fused",
+            FUSED_BPM,
         ),
         _Reading(track.ventricular, limit.beats, limit.beats, DOMINANT_RUN, run_rule),
     )
     new_bed = track.now - track.since < NEW_BED_S * track.fs_hz
     for reading in readings:
-        needed = HOLD if on else DOMINANT_RUN if new_bed else reading.needed
-        run = fast_run(track, views, reading, limit.rate - RATE_ACCURACY_BPM, needed)
+        needed = min(HOLD, reading.needed) if on else DOMINANT_RUN if new_bed else reading.needed
+        run = fast_run(track, views, reading, max(limit.rate - RATE_ACCURACY_BPM, reading.over_bpm), needed)
         if run is not None:
             criterion = criterion_of("VTACH", reading.rule, limit.rate, RATE_ACCURACY_BPM)
-            evidence = track.rate_evidence(*run, criterion)
-            return Finding("VTACH", int(track.r[run[0]]), int(track.r[run[1]]), (evidence,), track.leads)
+            cited = track.rate_evidence(*run, criterion)
+            return Finding("VTACH", int(track.r[run[0]]), int(track.r[run[1]]), (cited,), track.leads)
     return None
+
+
+def fused_run(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Finding | None:
+    """``limit.beats`` regular waves in a row faster than ``limit.rate``, where beats are fused. Onset: the first."""
+    if not views.may_fibrillate:
+        return None
+    waves = views.regular_waves(max(WAVES_S, 60.0 / limit.rate * limit.beats + 1.0), track.now)
+    if waves is None or len(waves.crests) < limit.beats:
+        return None
+    r = waves.crests
+    rate = waves.rate(track.fs_hz)
+    seen = int(np.sum((track.r >= r[0]) & (track.r <= r[-1])))
+    if not limit.rate - RATE_ACCURACY_BPM < rate <= FLUTTER_BPM or seen > SEEN_SHARE * len(r):
+        return None
+    probability = max(views.network["vtach"], views.network["vfib"])
+    if probability < (WAVES_HOLD if on else WAVES):
+        return None
+    rule = f"{limit.beats} regular ventricular waves in a row faster than {limit.rate:g} bpm, beats fused"
+    criterion = criterion_of("VTACH", rule, limit.rate, RATE_ACCURACY_BPM)
+    cited = replace(evidence(waves, track.fs_hz, criterion), confidence=round(probability, 3))
+    return Finding("VTACH", int(r[0]), int(r[-1]), (cited,), (waves.lead,))
+
+
+def _probability(track: BeatTrack, views: RhythmViews, first: int, last: int) -> float:
+    """The network's probability of tachycardia; of fibrillation too, where the run is regular and thus is none."""
+    rr, tachycardia = track.rr_s[first:last], views.network["vtach"]
+    regular = len(rr) >= RUN_BEATS and float(np.std(rr)) <= REGULAR * float(np.mean(rr))
+    return max(tachycardia, views.network["vfib"]) if regular else tachycardia
+
+
+def organised(track: BeatTrack, run: Finding | None, seconds: float) -> bool:
+    """Whether a run of beats is regular and fills the newest ``seconds``: then its waves are no fibrillation."""
+    if run is None:
+        return False
+    r = track.r[(track.r >= run.onset) & (track.r <= run.last_held)]
+    r = r[r > track.now - (seconds + 0.5) * track.fs_hz]
+    if len(r) < RUN_BEATS or r[-1] - r[0] < (seconds - 1.0) * track.fs_hz:
+        return False
+    rr = np.diff(r)
+    return bool(np.std(rr) <= REGULAR * np.mean(rr))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +158,8 @@ class _Reading:
         The network's mean probability of tachycardia over them is at least this.
     rule : str
         Its words.
+    over_bpm : float
+        The run is faster than this, too.
     """
 
     ventricular: NDArray[np.bool_]
@@ -101,6 +167,7 @@ class _Reading:
     least: int
     needed: float
     rule: str
+    over_bpm: float = 0.0
 
 
 def fast_run(
@@ -127,15 +194,21 @@ def fast_run(
     starts = starts[together & (length_s < 60.0 * (count - 1) / over_bpm)]
     if not len(starts):
         return None
-    if views.network["vtach"] < needed:
+    good = [k for k in starts.tolist() if needed <= 0 or _probability(track, views, k, k + count - 1) >= needed]
+    if not good:
         return None
-    good = starts.tolist()
     first = last = good[-1]
     for k in reversed(good):
         if k < first - 1 or run_rate(track, k, last + count - 1) <= over_bpm:
             break
         first = k
     return first, last + count - 1
+
+
+def certain_beats(track: BeatTrack) -> NDArray[np.bool_]:
+    """Which beats are certainly ventricular, [beats]: by the delineation and by their morphology, clearly detected."""
+    unlike = track.ventricular & (track.correlation < CERTAIN_CORRELATION)
+    return np.asarray(unlike & (track.confidence >= CERTAIN_CONFIDENCE), bool)
 
 
 def non_dominant_beats(track: BeatTrack) -> NDArray[np.bool_]:

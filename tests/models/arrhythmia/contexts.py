@@ -13,6 +13,7 @@ from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat
 from models.arrhythmia.evaluate import RhythmContext
 from models.arrhythmia.fibrillation_features import FEATURES
 from models.arrhythmia.limits import Limits, RhythmSettings
+from models.beats.regular_waves import RegularWaves
 from models.beats.series import BeatTrack
 from models.evidence import Evidence
 from models.networks.rhythm import OUTPUTS
@@ -24,9 +25,12 @@ class Views:
     ``fibrillates_s``: both leads have had likely fibrillation waves for so long.
     """
 
-    def __init__(self, vtach: float = 0.0, vfib: float = 0.0, fibrillates_s: float = 0.0) -> None:
+    def __init__(
+        self, vtach: float = 0.0, vfib: float = 0.0, fibrillates_s: float = 0.0, regular: RegularWaves | None = None
+    ) -> None:
         self.network = {**dict.fromkeys(OUTPUTS, 0.0), "vtach": vtach, "vfib": vfib}
-        self.may_fibrillate = fibrillates_s > 0
+        self.may_fibrillate = fibrillates_s > 0 or regular is not None
+        self._regular = regular
         self._fibrillates_s = fibrillates_s
         bounds = {name: bound * (1.1 if name in LOWER_BOUNDS else 0.9) for name, bound in LIKELY.items()}
         self._features = np.array([[bounds.get(name, 0.0) for name in FEATURES]] * 2)
@@ -38,6 +42,10 @@ class Views:
     def waves(self, seconds: float, until_s: float = 0.0) -> NDArray[np.float64]:
         """Fibrillation features, [2, features]; none where the window is longer than the waves."""
         return self._features if seconds <= self._fibrillates_s else np.zeros_like(self._features)
+
+    def regular_waves(self, seconds: float, now: int) -> RegularWaves | None:
+        """The regular waves that the test gave."""
+        return self._regular
 
     def waves_of(self, lead: str, from_s: float, to_s: float) -> tuple[float, float]:
         """Amplitude and quality."""

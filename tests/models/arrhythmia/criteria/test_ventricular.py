@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from models.arrhythmia.criteria.tachycardia import non_dominant_beats, vtach
+from models.arrhythmia.criteria.tachycardia import fused_run, non_dominant_beats, organised, vtach
 from models.arrhythmia.criteria.ventricular import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import Limits
+from models.beats.regular_waves import RegularWaves
 from models.beats.series import BeatTrack
 from tests.models.arrhythmia.contexts import Views
 from tests.models.arrhythmia.tracks import FS, track
@@ -142,7 +146,7 @@ def test_paced_beats_are_never_non_dominant() -> None:
 
 @pytest.mark.parametrize(
     ("beats", "network", "raised"),
-    [(5, 0.55, True), (5, 0.45, False), (3, 0.65, True), (3, 0.55, False), (2, 0.99, False)],
+    [(5, 0.55, True), (5, 0.45, False), (3, 0.85, True), (3, 0.75, False), (2, 0.99, False)],
 )
 def test_a_shorter_run_needs_a_higher_network_probability_and_its_rule_says_so(
     beats: int, network: float, raised: bool
@@ -158,10 +162,10 @@ def test_a_shorter_run_needs_a_higher_network_probability_and_its_rule_says_so(
 def test_a_beat_that_looks_dominant_does_not_hide_a_run_that_the_network_sees() -> None:
     correlation = [DOMINANT] * 20 + [OTHER, OTHER, DOMINANT, OTHER, OTHER]
     t = track([0.8] * 19 + [0.5] + [0.4] * 4, correlation=correlation)
-    found = tachycardia(t, 0.75)
+    found = tachycardia(t, 0.85)
     assert found is not None and found.evidence[0].criterion is not None
     assert found.evidence[0].criterion.rule == "5 beats in a row faster than 100 bpm, tachycardia by the rhythm network"
-    assert tachycardia(t, 0.65) is None
+    assert tachycardia(t, 0.75) is None
 
 
 def test_couplets_between_dominant_beats_are_no_tachycardia_at_any_probability() -> None:
@@ -192,3 +196,49 @@ def test_ventricular_beats_are_no_couplets_where_all_beats_look_ventricular() ->
     rr, kinds = [0.8] * 12, "NNNNNNNNNVVNN"
     assert len(vpairs(track(rr, kinds))) == 1
     assert vpairs(track(rr, kinds, correlation=[DOMINANT] * 13)) == []
+
+
+def fused(n: int, bpm: float, beats: int = 0, probability: float = 0.9) -> Finding | None:
+    """VTACH by ``n`` regular waves, among which so many beats were detected."""
+    rr = 60 / bpm
+    t = track([0.8] * 8, after_s=n * rr)
+    crests = np.round(t.now - (np.arange(n)[::-1] * rr + 0.2) * FS).astype(np.int64)
+    if beats:  # the detector saw them
+        t = replace(t, r=np.append(t.r[: 9 - beats], crests[:beats]))
+    views = Views(vtach=probability, regular=RegularWaves("V5", crests, 0.8))
+    return fused_run(t, views, LIMITS["VTACH"], on=False)  # type: ignore[arg-type]
+
+
+def test_regular_waves_are_a_tachycardia_of_their_own_rule() -> None:
+    run = fused(8, 160)
+    assert run is not None and run.leads == ("V5",)
+    cited, criterion = run.evidence[0], run.evidence[0].criterion
+    assert criterion is not None and len(cited.beats) == 7 and cited.value == pytest.approx(160, abs=1)
+    assert criterion.rule == "5 regular ventricular waves in a row faster than 100 bpm, beats fused"
+    assert (run.onset, run.last_held) == (cited.start, cited.end)
+
+
+def test_waves_that_are_few_slow_flutter_or_visible_beats_are_no_fused_tachycardia() -> None:
+    assert fused(4, 160) is None
+    assert fused(8, 92) is None
+    assert fused(12, 230) is None  # flutter
+    assert fused(8, 160, beats=7) is None  # the beats are there to be counted
+    assert fused(8, 160, probability=0.6) is None
+
+
+def test_a_regular_run_that_fills_the_time_is_no_fibrillation() -> None:
+    regular = run_of_others(12, bpm=180)
+    assert organised(regular, tachycardia(regular, 0.95), 3.0)
+    assert not organised(regular, None, 3.0)
+    short = run_of_others(5, bpm=180)
+    assert not organised(short, tachycardia(short, 0.95), 4.0)
+    uneven = track([0.8] * 19 + [0.5] + [0.2, 0.5] * 6, "N" * 33, correlation=[0.98] * 20 + [0.4] * 13)
+    assert not organised(uneven, tachycardia(uneven, 0.95), 3.0)
+
+
+def test_beats_that_are_certainly_ventricular_need_no_network() -> None:
+    rr, kinds = [0.8] * 19 + [0.5] + [0.5] * 5, "N" * 20 + "V" * 6
+    certain = track(rr, kinds, correlation=[0.98] * 20 + [0.3] * 6)
+    assert tachycardia(certain, 0.0) is not None
+    assert tachycardia(replace(certain, confidence=np.full(26, 0.2)), 0.0) is None
+    assert tachycardia(track(rr, kinds, correlation=[0.98] * 20 + [0.7] * 6), 0.0) is None

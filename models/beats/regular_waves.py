@@ -1,0 +1,141 @@
+"""Regular waves of a ventricular tachycardia whose beats fuse, so that no single QRS complex is detected.
+
+In: the newest seconds of signal, mV [leads, samples]. Out: the crests of regular waves up to now, of the lead that
+shows most of them. In a wide and fast tachycardia QRS complex and T wave are one wave: it never rests, and repeats
+itself at the rate of the tachycardia. Fibrillation does not repeat itself, flutter is faster.
+Source: own method, by the autocorrelation as in AHA 1997 (rate and organisation of shockable rhythms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import find_peaks
+
+from models.ecg import Millivolts
+from models.evidence import BeatSpan, Criterion, Evidence
+from models.signal.conditioning import fill_gaps, resample, without_baseline
+
+METHOD = "waves 1"  # name and version, as cited
+FS_HZ = 125.0  # everything below 40 Hz is kept
+MIN_WAVES = 3
+SMOOTH_S = 0.08  # a moving mean of this length leaves one crest a wave
+PERIOD_S = (0.2, 0.67)  # 300 to 90 a minute
+MIN_CORRELATION = 0.5  # of the signal with itself one period later
+AS_HIGH = 0.85  # the shortest period whose correlation is this share of the highest: waves may alternate
+MIN_SHARE = 0.45  # height of a crest above the valleys beside it, of the usual height (95th percentile)
+APART = 0.6  # crests are at least this share of a period apart
+SCATTER = 0.25  # and their distances differ from the median by no more than this share of it
+MIN_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
+FRESH_S = 1.2  # waves that ended longer ago are over
+RESTING = 0.15  # a slope below this share of the steep slopes (95th percentile) is rest
+RESTS_TOO_MUCH = 0.55  # share of the time at rest from which a lead shows single beats, or an amplifier at its rails
+SAME_RATE = 0.1  # relative difference of the rates that two leads show
+
+
+@dataclass(frozen=True, eq=False)
+class RegularWaves:
+    """Regular waves of one lead.
+
+    Attributes
+    ----------
+    lead : str
+        The lead.
+    crests : int64 [waves]
+        Absolute samples, ascending.
+    height_mv : float
+        Usual height, of a smoothed wave.
+    """
+
+    lead: str
+    crests: NDArray[np.int64]
+    height_mv: float
+
+    def rate(self, fs_hz: float) -> float:
+        """Waves a minute."""
+        return 60.0 * (len(self.crests) - 1) * fs_hz / float(self.crests[-1] - self.crests[0])
+
+
+def regular_waves(leads: Sequence[str], mv: Millivolts, fs_hz: float, now: int) -> RegularWaves | None:
+    """The longest row of regular waves that goes on at the end of a signal, of the lead that shows it.
+
+    Most leads show three waves or more at this rate: those of one lead alone are its artefact. None where none are.
+
+    Parameters
+    ----------
+    leads : sequence of str
+        Usable leads.
+    mv : float32 [leads, samples]
+        Their signal, mV; NaN where a sample is missing.
+    fs_hz : float
+        Samples a second.
+    now : int
+        Absolute sample number after the last sample of ``mv``.
+    """
+    if not len(mv) or mv.shape[1] < 2 * fs_hz or not np.isfinite(mv).any(axis=1).all():
+        return None
+    x = without_baseline(resample(fill_gaps(mv)[0], fs_hz, FS_HZ), FS_HZ).astype(np.float64)
+    smooth = uniform_filter1d(x, round(SMOOTH_S * FS_HZ), axis=1)
+    smooth -= smooth.mean(axis=1, keepdims=True)
+    each = []
+    for lead, raw, row in zip(leads, x, smooth, strict=True):
+        crests, height = max((_crests(sign * row) for sign in (1.0, -1.0)), key=lambda found: len(found[0]))
+        if len(crests) >= MIN_WAVES and not _rests(raw):
+            at = np.minimum(np.round(crests * (fs_hz / FS_HZ)).astype(np.int64), mv.shape[1] - 1)
+            each.append(RegularWaves(lead, now - mv.shape[1] + at, height))
+    if not each:
+        return None
+    best = max(each, key=lambda waves: len(waves.crests))
+    same = [w for w in each if abs(w.rate(fs_hz) / best.rate(fs_hz) - 1.0) <= SAME_RATE]
+    return best if 2 * len(same) > len(leads) else None
+
+
+def _rests(row: NDArray[np.float64]) -> bool:
+    """Whether a lead rests too much for waves that follow each other."""
+    slope = np.abs(np.diff(row))
+    return bool(np.mean(slope < RESTING * np.quantile(slope, 0.95)) > RESTS_TOO_MUCH)
+
+
+def evidence(waves: RegularWaves, fs_hz: float, criterion: Criterion) -> Evidence:
+    """HR over the waves, per minute; each crest is cited with the time from the one before it."""
+    spans = [BeatSpan(b, a, b, round((b - a) / fs_hz, 4)) for a, b in pairwise(waves.crests.tolist())]
+    return Evidence(
+        "HR",
+        round(waves.rate(fs_hz), 1),
+        (waves.lead,),
+        int(waves.crests[0]),
+        int(waves.crests[-1]),
+        tuple(spans),
+        criterion,
+        method=METHOD,
+    )
+
+
+def _crests(row: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
+    """Crests of the regular waves at the end of a lead, and their usual height."""
+    none = np.zeros(0, np.int64), 0.0
+    n = len(row)
+    spectrum = np.abs(np.fft.rfft(row, 2 * n)) ** 2
+    correlation = np.fft.irfft(spectrum)[:n] * n / np.maximum(1, n - np.arange(n))
+    correlation /= max(float(correlation[0]), 1e-12)
+    low, high = round(PERIOD_S[0] * FS_HZ), min(round(PERIOD_S[1] * FS_HZ), n - 2)
+    peaks = low + find_peaks(correlation[low - 1 : high + 2])[0] - 1
+    if not len(peaks) or correlation[peaks].max() < MIN_CORRELATION:
+        return none
+    period = int(peaks[correlation[peaks] >= max(MIN_CORRELATION, AS_HIGH * correlation[peaks].max())][0])
+    usual = float(np.percentile(row, 95) - np.percentile(row, 5))
+    if usual < MIN_MV:
+        return none
+    crests = find_peaks(row, distance=max(1, round(APART * period)), prominence=MIN_SHARE * usual)[0]
+    if len(crests) < MIN_WAVES or (n - crests[-1]) / FS_HZ > FRESH_S:
+        return none
+    rr = np.diff(crests)
+    middle = float(np.median(rr[-4:]))
+    regular = np.abs(rr - middle) <= SCATTER * middle
+    run = len(rr) if regular.all() else len(rr) - 1 - int(np.flatnonzero(~regular)[-1])
+    return crests[len(crests) - run - 1 :], usual
