@@ -143,4 +143,4 @@ function setText(node, text) {
 }
 
 // The limit without its unit, which is that of the value.
-const shortFinding = ({ value, limit }) => [value, limit.replace(/ [a-zA-Z]+$/, "")].filter(Boolean).join(" · ");
+const shortFinding = ({ short, limit }) => [short, limit.replace(/ [a-zA-Z]+$/, "")].filter(Boolean).join(" · ");

@@ -6,6 +6,7 @@ const WORDS = {
   QTc: "QTc (Bazett)", QTcF: "QTc (Fridericia)", ST: "ST level", AMPLITUDE: "amplitude", REGULARITY: "RR variability",
   ABSENT_P: "beats without P wave", QUALITY: "signal quality", SILENCE: "no beat for",
 };
+const SHORT_WORDS = { QTc: "QTc", QTcF: "QTcF", SILENCE: "no beat" };
 const PERCENT = ["REGULARITY", "ABSENT_P", "QUALITY"];
 const NO_DATA_FOR = "no data for"; // SILENCE of a technical alarm
 const N_STANDARD_LEADS = 12;
@@ -41,7 +42,8 @@ export function limitWords(alert, citation) {
   return `limit ${limit.toFixed(digits)} ${citation.unit}`;
 }
 
-// The measured value of the alarm's own finding against its limit: {value, limit}, or null without a citation.
+// The measured value of the alarm's own finding against its limit: {value, short, limit}, or null without a citation;
+// short: for the width of a tile.
 export function finding(alert) {
   const citation = alert.citations?.[0];
   if (!citation) return null;
@@ -50,7 +52,9 @@ export function finding(alert) {
   const limit = limitWords(alert, citation);
   // A silence is detected within measuring accuracy of its limit, and goes on then.
   const early = !technical && citation.measure === "SILENCE" && limit && citation.value < citation.criterion.limit;
-  return { value: early ? `${words} and continuing` : words, limit };
+  const name = technical ? null : SHORT_WORDS[citation.measure];
+  const short = name ? `${name} ${early ? "≥ " : ""}${valueWords(citation.value, citation.unit)}` : words;
+  return { value: early ? `${words} and continuing` : words, short, limit };
 }
 
 // "RR interval 4.62 s · leads II, V1 · 3.14–7.76 s"

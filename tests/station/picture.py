@@ -8,6 +8,7 @@ dated to now. They reach a real Redis by the publisher's script, and the station
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import redis
 from playwright.sync_api import sync_playwright
 
 from agents.settings import Settings
@@ -34,9 +36,11 @@ from streams.bed import Vitals
 from streams.document import ns_of_time
 from tests.station.conftest import CHROMIUM_ARGUMENTS, Station
 from tests.station.ward import WardInRedis
+from verification import read_strip, verify
 
 N_BEDS = 16
-WINDOWS = {"bradycardia": 16.0, "tachycardia": 17.0, "asystole": 8.0, "long QT": 60.0}  # start of the alarm's window, s
+WINDOWS = {"bradycardia": 16.0, "tachycardia": 17.0, "asystole": 5.0, "long QT": 60.0}  # start of the alarm's window, s
+LIVE_S = {"asystole": 5.0}  # from there to the live trace: the heart has stopped; 2 s for the others
 SINCE_S = {"bradycardia": 25, "tachycardia": 35, "asystole": 8, "long QT": 100}  # from the detection to the picture
 DESK, WALL, PHONE = {"width": 1600, "height": 1000}, {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
 SHOWN = "icu-1/03"  # the one bed that is shown by itself
@@ -57,7 +61,7 @@ class PicturedBed:
 
     def second(self, k: int, now: datetime) -> Vitals:
         """Vitals of the k-th second: around the alarm's window where there is one."""
-        at_s = (self.from_s + 2 + k % 8) if self.from_s else k % self.loop_s
+        at_s = (self.from_s + LIVE_S.get(self.bed.what, 2.0) + k % 8) if self.from_s else k % self.loop_s
         n = int(self.fs_hz)
         samples = self.lead_mv[round(at_s * n) : round(at_s * n) + n]
         mv = np.interp(np.arange(125) / 125, np.arange(len(samples)) / n, samples).round(3).tolist()
@@ -113,6 +117,17 @@ def publish_alerts(ward: WardInRedis, beds: list[PicturedBed]) -> None:
             round(WINDOWS[bed.what] * bed.ecg.fs_hz), round((WINDOWS[bed.what] + 10) * bed.ecg.fs_hz)
         )
         ward.strip(alert, Ecg(bed.ecg.leads, bed.ecg.fs_hz, window.mv))
+        check(ward, alert)
+
+
+def check(ward: WardInRedis, alert: Alert) -> None:
+    """A picture shows an alert as it is in Redis, and that one is verified from its strip."""
+    with redis.Redis.from_url(ward.url) as client:
+        strip = client.get(ward.keys.strip(alert.id))
+    assert isinstance(strip, bytes)
+    result = verify(json.loads(alert.to_json()), read_strip(strip))
+    if not result["ok"]:
+        raise SystemExit(f"{alert.code} of {alert.bed_stream} is not right: {result}")
 
 
 def publish_day(ward: WardInRedis, pictured: PicturedBed) -> None:
@@ -162,7 +177,7 @@ def take(browser: Any, url: str, folder: Path) -> None:
         page = browser.new_context(viewport=viewport, color_scheme="dark", **options).new_page()
         page.set_default_timeout(120_000)
         page.goto(url + path)
-        page.locator(".bed").nth(N_BEDS - 1).wait_for(timeout=60_000)
+        page.locator(".bed").nth(N_BEDS - 1).wait_for(timeout=120_000)
         page.locator("h1").click()  # sound needs a click
         page.locator("#silent").wait_for(state="hidden")
         page.wait_for_timeout(9000)  # a sweep of the live traces

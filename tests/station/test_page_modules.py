@@ -235,14 +235,17 @@ def test_measured_values_have_the_words_of_a_report(page: Any) -> None:
         {"code": "CANNOT_ANALYZE", "kind": "technical", "citations": [cited("SILENCE", 9.7, "s", reason="no samples")]},
         {"code": "IRREGULAR", "citations": [cited("REGULARITY", 0.214, "")]},
         {"code": "ST_ELEVATION", "citations": [cited("ST", -0.004, "mV")]},
+        {"code": "QT_LONG", "citations": [cited("QTcF", 548.0, "ms", criterion={"limit": 500})]},
     ]
-    assert _evaluate(page, "finding", "measures.js", "return argument.map(finding);", alerts) == [
-        {"value": "no beat for 3.86 s and continuing", "limit": "limit 4.0 s"},  # detected within its accuracy
-        {"value": "no beat for 4.12 s", "limit": "limit 4.0 s"},
-        {"value": "heart rate 131 bpm", "limit": ""},  # a limit of two beats is no limit of a rate
-        {"value": "no data for 9.70 s", "limit": ""},
-        {"value": "RR variability 21 %", "limit": ""},
-        {"value": "ST level 0.00 mV", "limit": ""},
+    found = _evaluate(page, "finding", "measures.js", "return argument.map(finding);", alerts)
+    assert [(f["value"], f["short"], f["limit"]) for f in found] == [
+        ("no beat for 3.86 s and continuing", "no beat ≥ 3.86 s", "limit 4.0 s"),  # detected within its accuracy
+        ("no beat for 4.12 s", "no beat 4.12 s", "limit 4.0 s"),
+        ("heart rate 131 bpm", "heart rate 131 bpm", ""),  # a limit of two beats is no limit of a rate
+        ("no data for 9.70 s", "no data for 9.70 s", ""),
+        ("RR variability 21 %", "RR variability 21 %", ""),
+        ("ST level 0.00 mV", "ST level 0.00 mV", ""),
+        ("QTc (Fridericia) 548 ms", "QTcF 548 ms", "limit 500 ms"),
     ]
     label = "return citationLabel(argument, true);"
     assert _evaluate(page, "citationLabel", "measures.js", label, cited("SILENCE", 9.7, "s", reason="no samples")) == (

@@ -44,6 +44,7 @@ def test_an_asystole_is_seen_and_heard_and_a_second_station_sees_who_acknowledge
     pages = []
     for who in ("rn-12", "rn-44"):
         page = chromium.new_context(viewport=DESK).new_page()
+        page.set_default_timeout(READY_S * 1000)  # beside a demo a browser waits long for a busy core
         page.goto(demo["station"])
         page.locator("#clock").click()
         page.locator("#silent").wait_for(state="hidden")
