@@ -1,6 +1,6 @@
 """Benchmark of capacity: how many beds a machine monitors, and where its time goes.
 
-    python -m benchmarks.capacity [--part beds|stages|memory|recovery|backlog|loop|peer] [--kafka-home ../shared/kafka]
+    python -m benchmarks.capacity [--part beds|stages|memory|recovery|backlog|loop|peer] [--kafka-home FOLDER]
 
 Prints and writes benchmarks/capacity.md. Rows are kept in benchmarks/capacity.json as they come: a run that was
 interrupted goes on with the next row, and a row of other code is measured anew (``--again``: every row). Without
@@ -42,7 +42,8 @@ PARTS = {
     ),
     "memory": Part(
         "Memory of a bed",
-        "What each bed adds to the resident memory of a process, 12 leads at 500 Hz. ",
+        "What each bed adds to the resident memory of a process, 12 leads at 500 Hz; a worker keeps up to 64 MB "
+        "of freed memory besides. ",
         ("signal, s",),
         ("signal, s", "MB a bed", "beds"),
     ),

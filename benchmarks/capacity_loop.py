@@ -8,9 +8,11 @@ seconds of each lead analysed by neurokit2 every second, JSON out, as a user wou
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import os
+import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
@@ -20,7 +22,6 @@ import numpy as np
 import psutil
 from kafka import KafkaProducer
 
-from agents.allocator import keep_freed_memory
 from agents.clock import SystemClock
 from agents.monitor.bed import BedMonitor, new_bed
 from agents.monitor.delivery import Delivery
@@ -187,13 +188,12 @@ async def _worker_loop(broker: Broker, topics: Topics, messages: int) -> None:
 
 
 def memory(options: Options, rows: PartRows) -> None:
-    """Resident memory that each bed adds to a monitor, after seconds of signal."""
-    keep_freed_memory()  # as a worker does
+    """Resident memory that each bed adds to a process, after seconds of signal; what is free is given back first."""
     clock, settings = SystemClock(), Settings()
     seconds = MEMORY_MARKS_S[-1]
     one = make_beds(WardPlan(beds=1, seconds=seconds))[0]
     _run_bed(_bed_of(one[0], settings, clock), one[:20], 0)  # models and libraries are loaded
-    gc.collect()
+    _give_back()
     process, start_ns, load = psutil.Process(), time.time_ns() // S * S, os.getloadavg()[0]
     empty = process.memory_info().rss
     beds = [_bed_of(one[0], settings, clock) for _ in range(MEMORY_BEDS)]
@@ -202,7 +202,7 @@ def memory(options: Options, rows: PartRows) -> None:
         for bed in beds:
             _run_bed(bed, [dated(w, start_ns) for w in one[done:mark]], done)
         done = mark
-        gc.collect()
+        _give_back()
         rows.keep(
             {
                 "signal, s": mark,
@@ -211,6 +211,13 @@ def memory(options: Options, rows: PartRows) -> None:
                 **conditions((load, os.getloadavg()[0]), None),
             }
         )
+
+
+def _give_back() -> None:
+    """Without it the memory that a step has freed counts as the beds'."""
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _bed_of(window: EcgWindow, settings: Settings, clock: SystemClock) -> BedMonitor:

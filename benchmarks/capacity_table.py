@@ -19,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("agents", "models", "streams")
 IDLE_CORES = 0.2  # used by other programs: more, and the row is marked
+BUSY_LOAD = 1.0  # load average a core, before and after: more, and a row without that count is marked
 
 Row = dict[str, Any]
 
@@ -58,13 +59,20 @@ def code_hash() -> str:
 
 
 def conditions(load: tuple[float, float], others: float | None) -> Row:
-    """Fields of every row: day, code, load average before and after, cores that other programs used."""
+    """Fields of every row: day, code, load average before and after, priority, cores that other programs used."""
     return {
         "day": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         "code": code_hash(),
         "load": f"{load[0]:.1f} → {load[1]:.1f}",
+        "nice": nice(),
         "others": None if others is None else round(others, 2),
     }
+
+
+def nice() -> int:
+    """Niceness of this process, or of its session where Linux schedules by sessions; negative: preferred."""
+    own, group = os.getpriority(os.PRIO_PROCESS, 0), Path("/proc/self/autogroup")
+    return own or (int(group.read_text().split()[-1]) if group.is_file() else 0)
 
 
 class Rows:
@@ -111,7 +119,8 @@ def render(parts: dict[str, Part], rows: dict[str, list[Row]], command: str) -> 
         "# Capacity: beds end to end",
         "",
         f"Written by `{command}`; `--part NAME` remakes one part. {os.cpu_count()} cores. Each row has the load "
-        "average of the machine before and after, the cores that other programs used meanwhile, and the code's hash. "
+        "average of the machine before and after, the cores that other programs used meanwhile, the priority of the "
+        "benchmark (nice; below 0 it was preferred to them) and the code's hash. "
         f"**Rows marked `*` were measured while other programs used more than {IDLE_CORES:g} core**: they are lower "
         "bounds; the command of the part remakes them on an idle machine.",
     ]
@@ -120,7 +129,7 @@ def render(parts: dict[str, Part], rows: dict[str, list[Row]], command: str) -> 
         if not found:
             continue
         lines += ["", f"## {part.title}", "", part.text, f"`{command} --part {name}`", ""]
-        columns = (*part.columns, "load", "others", "code")
+        columns = (*part.columns, "load", "others", "nice", "code")
         lines += [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
         ordered = sorted(found, key=lambda r: tuple(_order(r.get(k)) for k in part.key))
         lines += [f"| {' | '.join(_cell(row, column) for column in columns)} |" for row in ordered]
@@ -133,10 +142,19 @@ def _order(value: Any) -> tuple[int, Any]:
     return (0, value) if isinstance(value, int | float) else (1, str(value))
 
 
+def _others(row: Row) -> str:
+    """Cores that other programs used, marked where they were busy; by the load where nobody counted them."""
+    value = row.get("others")
+    if value is not None:
+        return f"{value:.2f}{'*' if value > IDLE_CORES else ''}"
+    loads = [float(text) for text in str(row["load"]).split(" → ")]
+    return "*" if min(loads) > BUSY_LOAD * (os.cpu_count() or 1) else ""
+
+
 def _cell(row: Row, column: str) -> str:
     value = row.get(column)
     if column == "others":
-        return "" if value is None else f"{value:.2f}{'*' if value > IDLE_CORES else ''}"
+        return _others(row)
     if value is None:
         return ""
     return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -2,7 +2,7 @@
 
 `benchmarks.ward_run` runs the ward; benchmarks/capacity.py finds how many beds it may have.
 
-    python -m benchmarks.ward --beds 32 --seconds 180 [--kafka-home ../shared/kafka] [--out benchmarks/ward.md]
+    python -m benchmarks.ward --beds 32 --seconds 180 [--kafka-home FOLDER] [--out benchmarks/ward.md]
 """
 
 from __future__ import annotations

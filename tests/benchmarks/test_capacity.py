@@ -17,6 +17,8 @@ from tests.conftest import Broker
 
 OPTIONS = Options(kafka=None, beds=(8, 64), monitors=(1,), seconds=60)
 
+LOADS = {"busy": (900.0, 900.0), "idle": (0.1, 0.2), "own load": (0.1, 900.0)}
+
 
 @pytest.mark.parametrize("limit", [7, 8, 9, 100, 200, 511, 512, 600])
 def test_the_search_brackets_the_limit_within_a_tenth(limit: int) -> None:
@@ -72,6 +74,15 @@ def test_a_row_of_the_same_code_is_not_measured_again_and_one_of_other_code_is(
     assert later.of("beds", part).known(key) is None
     later.of("beds", part).keep(key | {"holds": "no"} | conditions((0.1, 0.2), 0.0))
     assert [row["holds"] for row in json.loads(path.read_text())["beds"]] == ["no"]
+
+
+def test_a_row_without_a_count_of_other_programs_is_marked_by_the_load() -> None:
+    rows = [{"client": name, "messages": 1} | conditions(load, None) for name, load in LOADS.items()]
+
+    text = render(capacity.PARTS, {"loop": rows}, "python -m benchmarks.capacity")
+
+    lines = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines()}
+    assert "*" in lines["busy"] and "*" not in lines["idle"] and "*" not in lines["own load"]
 
 
 def test_the_table_marks_rows_of_a_busy_machine_and_names_the_command() -> None:
