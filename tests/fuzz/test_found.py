@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.fuzz.campaign import Fuzzer
 from tests.fuzz.distortion import Distortion
 from tests.fuzz.illegal_messages import Illegal
-from tests.fuzz.message_distortions import LeadsAbsent, Lost, Restart, SecondProducer
+from tests.fuzz.message_distortions import Flood, LeadsAbsent, Lost, Restart, SecondProducer
 from tests.fuzz.schedule import Schedule
 from tests.fuzz.signal_distortions import BadLead, Gain, LeadSet, Mains, Missing, NoiseSpan, Pacing, SamplingRate
 from tests.fuzz.timing_distortions import Arrival, DeviceClock, GatewayClock, MessageLengths, RateByMessage
@@ -122,3 +124,34 @@ def test_a_stall_of_nine_seconds_is_explained_until_the_signal_is_judged_again(f
 def test_sixty_leads_are_judged_like_one(fuzzer: Fuzzer) -> None:
     names = tuple(f"L{k}" for k in range(60))
     assert assert_nothing_is_violated(fuzzer, LeadSet(names=names), BadLead(kind="rail", first=True))
+
+
+ON_RECORDINGS = [
+    Schedule(  # pulses of one sample at a low rate in a lead that comes back during the tachycardia
+        "VTACH 215",
+        before_s=14.0,
+        after_s=15.0,
+        distortions=(
+            BadLead(seed=671505420, kind="flat", first=True),
+            Pacing(seed=1047497295, mv=1.2, paced_flag=True, leads=(0, 1)),
+            Missing(seed=676332799, kind="span", start_s=4.0, stop_s=14.0, leads=(0, 1)),
+            SamplingRate(fs_hz=92.0, declared_hz=92.0),
+        ),
+    ),
+    Schedule(  # large pulses in one lead, and 205 messages more at once
+        "EXTREME_BRADY 119",
+        before_s=16.0,
+        after_s=13.0,
+        distortions=(
+            Flood(seed=925482462, kind="same", at_s=13.4, count=205),
+            Pacing(seed=1983281096, mv=15.8, leads=(0,)),
+        ),
+    ),
+]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("schedule", ON_RECORDINGS, ids=lambda schedule: schedule.source)
+def test_no_rule_is_violated_on_recordings(data_home: Path, schedule: Schedule) -> None:
+    _, _, wrong = Fuzzer(data_home, icu=False).run(schedule)
+    assert not wrong, "; ".join(map(str, wrong))
