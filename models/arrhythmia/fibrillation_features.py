@@ -9,6 +9,7 @@ Sources: Barro 1989 (spectrum), Kuo and Dillman 1978 (leakage). Deviation: lengt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -57,7 +58,9 @@ def _rest_share(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
     return out
 
 
-def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
+def fibrillation_features(
+    mv: Millivolts, fs_hz: float, bounds: Mapping[str, float] | None = None
+) -> NDArray[np.float64]:
     """Features of a segment, one row a lead; NaN for a lead without signal.
 
     Parameters
@@ -66,6 +69,9 @@ def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
         Millivolts, NaN where a sample is missing.
     fs_hz : float
         Samples a second.
+    bounds : mapping, optional
+        Upper bounds of ``rest_share`` and ``slope_kurtosis``: where fewer than half of the leads are within both, the
+        other features, which cost more, stay NaN.
 
     Returns
     -------
@@ -82,10 +88,16 @@ def fibrillation_features(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
     x -= x.mean(axis=1, keepdims=True)
     slope = np.diff(x, axis=1)
     size = np.abs(slope)
-    rest = np.mean(size < RESTING * quantile(size, 0.95)[:, None], axis=1)
+    rest, slope_kurtosis = np.mean(size < RESTING * quantile(size, 0.95)[:, None], axis=1), _kurtosis(slope)
+    if bounds is not None:
+        within = (rest < bounds["rest_share"]) & (slope_kurtosis < bounds["slope_kurtosis"])
+        if 2 * np.count_nonzero(within) < len(x):
+            unknown = np.full(len(x), np.nan)
+            known = {"rest_share": rest, "slope_kurtosis": slope_kurtosis}
+            return np.column_stack([np.where(dead, np.nan, known.get(name, unknown)) for name in FEATURES])
     rms = np.sqrt(np.mean(np.square(x), axis=1))
     leakage = _leakage(x, size.sum(axis=1))
-    out = np.column_stack([rms, *_spectral(x), leakage, rest, _kurtosis(x), _kurtosis(slope)])
+    out = np.column_stack([rms, *_spectral(x), leakage, rest, _kurtosis(x), slope_kurtosis])
     out[dead] = np.nan
     return out
 

@@ -5,7 +5,7 @@ In, once an update: the newest signal, mV [leads, samples]. Out: `RhythmViews`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -56,13 +56,17 @@ class RhythmViews:
         n = round(WINDOW_S * self._window.fs_hz)
         return may_fibrillate(self._window.mv[self._rows, -n:], self._window.fs_hz)
 
-    def sliding_waves(self, seconds: float) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    def sliding_waves(
+        self, seconds: float, bounds: Mapping[str, float] | None = None
+    ) -> Iterator[tuple[float, NDArray[np.float64]]]:
         """Windows that ended since the last update in which half of the leads may fibrillate, newest first.
 
         Parameters
         ----------
         seconds : float
             Their length; they are `SLIDE_S` apart.
+        bounds : mapping, optional
+            As in `fibrillation_features`.
 
         Yields
         ------
@@ -73,7 +77,7 @@ class RhythmViews:
         for k in range(round(UPDATE_INTERVAL_S / SLIDE_S)):
             part = self._part(seconds, k * SLIDE_S)
             if most_may_fibrillate(part, self._window.fs_hz):
-                yield k * SLIDE_S, fibrillation_features(part, self._window.fs_hz)
+                yield k * SLIDE_S, fibrillation_features(part, self._window.fs_hz, bounds)
 
     def waves(self, seconds: float) -> NDArray[np.float64]:
         """Fibrillation features of the last ``seconds``, [usable leads, features]."""

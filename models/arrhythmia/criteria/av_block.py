@@ -29,6 +29,7 @@ MIN_BEATS = 4  # least number of conducted beats with a P wave for a template
 MIN_P_MV = 0.06  # a smaller P wave in a lead does not stand out from noise
 MIN_RR_S = 0.8  # a shorter RR has no room for a P wave of its own
 MIN_P_CORRELATION = 0.88  # with the template
+ROUNDING = 1e-6  # of a correlation that is computed from sums
 P_SIZE = (0.5, 1.8)  # of the template's size
 AFTER_T_S = 0.04  # clear of the T wave's end
 BEFORE_P_S = 0.20  # clear of the next beat's own P wave
@@ -151,21 +152,45 @@ def _between(
 
 
 def _matches(rows: NDArray[np.float64], templates: NDArray[np.float64], first: int, last: int) -> NDArray[np.bool_]:
-    """Where each lead matches its template, [leads, last - first], of [leads, samples] and [leads, 2 half + 1]."""
+    """Where most leads match their templates, which do so, [leads, last - first].
+
+    ``rows`` [leads, samples], ``templates`` [leads, 2 half + 1].
+    """
     width = templates.shape[1]
     low, high = first - width // 2, last + width // 2
     out = np.zeros((len(rows), last - first), bool)
     if low < 0 or high > rows.shape[1]:
         return out
     pieces = np.lib.stride_tricks.sliding_window_view(rows[:, low:high], width, axis=1)[:, : last - first]
-    flat = pieces - np.linspace(0, 1, width) * (pieces[:, :, -1:] - pieces[:, :, :1]) - pieces[:, :, :1]
+    similar = _correlations(rows[:, low:high], templates)[:, : last - first] >= MIN_P_CORRELATION - ROUNDING
+    at = np.flatnonzero(2 * similar.sum(axis=0) > len(rows))
+    if not len(at):
+        return out
+    flat = pieces[:, at] - np.linspace(0, 1, width) * (pieces[:, at, -1:] - pieces[:, at, :1]) - pieces[:, at, :1]
     flat -= flat.mean(axis=2, keepdims=True)
     norm = np.linalg.norm(flat, axis=2) * np.linalg.norm(templates, axis=1)[:, None] + 1e-9
     correlation = (flat @ templates[:, :, None])[:, :, 0] / norm
     size = np.ptp(flat, axis=2) / np.maximum(np.ptp(templates, axis=1), 1e-9)[:, None]
-    match = (correlation >= MIN_P_CORRELATION) & (size >= P_SIZE[0]) & (size <= P_SIZE[1])
-    out[:, : match.shape[1]] = match
+    out[:, at] = (correlation >= MIN_P_CORRELATION) & (size >= P_SIZE[0]) & (size <= P_SIZE[1])
     return out
+
+
+def _correlations(rows: NDArray[np.float64], templates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlation of each piece, detrended, with the lead's template, to `ROUNDING`, [leads, pieces]."""
+    n, width = rows.shape[1], templates.shape[1]
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    rise = np.linspace(0, 1, width) - 0.5
+    sums = [np.zeros((len(rows), n + 1)) for _ in range(2)]
+    for total, values in zip(sums, (rows, np.square(rows)), strict=True):
+        np.cumsum(values, axis=1, out=total[:, 1:])
+    total, squares = (each[:, width:] - each[:, :-width] for each in sums)
+    step = rows[:, width - 1 :] - rows[:, : n - width + 1]  # of the straight line through a piece's ends
+    with_template = np.stack([np.correlate(row, template) for row, template in zip(rows, templates, strict=True)])
+    with_rise = np.stack([np.correlate(row, rise) for row in rows])
+    norm = squares - total**2 / width - 2.0 * step * with_rise + step**2 * (rise @ rise)
+    dot = with_template - step * (templates @ rise)[:, None] - total / width * templates.sum(axis=1, keepdims=True)
+    size = np.sqrt(np.maximum(norm, 0.0)) * np.linalg.norm(templates, axis=1)[:, None] + 1e-9
+    return np.asarray(dot / size, np.float64)
 
 
 def _detrended(wave: NDArray[np.float64]) -> NDArray[np.float64]:

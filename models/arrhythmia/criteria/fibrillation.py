@@ -47,7 +47,7 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -
     if not views.may_fibrillate:
         return None
     found: list[tuple[float, NDArray[np.bool_]]] = []  # end of each window with the waves, s before now, and its leads
-    for ended_s, features in views.sliding_waves(limit.seconds):
+    for ended_s, features in views.sliding_waves(limit.seconds, LIKELY):
         likely = waves_like_fibrillation(features, LIKELY)
         if 2 * likely.sum() < len(likely) or not likely.any():
             continue

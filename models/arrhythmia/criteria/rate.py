@@ -196,10 +196,11 @@ def missed_beats(track: BeatTrack, limit: BeatCountLimit) -> list[Finding]:
     The caller does not evaluate this criterion in atrial fibrillation and irregular rhythm.
     """
     n, rr, out = limit.beats, track.rr_s, []
+    seconds = rr.tolist()
     for k in range(max(n, track.first_within(INSTANT_LOOKBACK_S)), len(rr)):
         before = rr[k - n : k]
         if (
-            rr[k] > before.min()  # a quick check; NaN is not: an RR across it does not count
+            seconds[k] > min(seconds[k - n : k])  # a quick check
             and np.all(np.isfinite(before))
             and rr[k] > MISSED_FACTOR * np.mean(before)
             and not track.ventricular[k - 1 : k + 2].any()

@@ -35,7 +35,9 @@ class Views:
         bounds = {name: bound * (1.1 if name in LOWER_BOUNDS else 0.9) for name, bound in LIKELY.items()}
         self._features = np.array([[bounds.get(name, 0.0) for name in FEATURES]] * 2)
 
-    def sliding_waves(self, seconds: float) -> list[tuple[float, NDArray[np.float64]]]:
+    def sliding_waves(
+        self, seconds: float, bounds: dict[str, float] | None = None
+    ) -> list[tuple[float, NDArray[np.float64]]]:
         """Fibrillation features of windows of this length."""
         return [(0.0, self.waves(seconds))]
 

@@ -28,3 +28,13 @@ def test_a_lead_with_a_missing_sample_may_fibrillate() -> None:
     mv = np.stack([BEATS, BEATS])
     mv[0, 100] = np.nan
     assert most_may_fibrillate(mv, FS)
+
+
+def test_features_that_cannot_change_the_decision_are_left_out() -> None:
+    with_one, with_two = (np.stack([COARSE] * n + [BEATS] * (4 - n)) for n in (1, 2))
+    assert np.array_equal(fibrillation_features(with_two, FS, LIKELY), fibrillation_features(with_two, FS))
+    quick = fibrillation_features(with_one, FS, LIKELY)
+    assert not waves_like_fibrillation(quick, LIKELY).any()
+    whole = fibrillation_features(with_one, FS)
+    there = np.isfinite(quick)
+    assert there.any() and np.array_equal(quick[there], whole[there])
