@@ -156,9 +156,8 @@ class Text:
         out |= {"axis": axis, "v1": self._v1, "st_max": max(st, default=None), "st_min": min(st, default=None)}
         out |= {"st_abs": max(map(abs, st), default=None), "st_all": max(map(abs, all_st), default=None)}
         t_waves = [c["value"] for c in cited if c["measure"] == "AMPLITUDE" and c["wave"] == "T"]
-        out["t_min"] = min(t_waves, default=None)
-        out["rr"] = max((c["value"] for c in cited if c["measure"] in ("RR", "SILENCE")), default=None)
-        out["hr"] = out["hr"] or (60 / out["rr"] if out["rr"] else None)
+        rr = max([c["value"] for c in cited if c["unit"] == "s"], default=60 / (out["hr"] or np.inf)) or None
+        out |= {"rr": rr, "hr": out["hr"] or (60 / rr if rr else None), "t_min": min(t_waves, default=None)}
         return out
 
     @cached_property

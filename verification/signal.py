@@ -57,7 +57,7 @@ class Signal:
         k, block = max(1, round(rise_s * self.fs)), round(1.5 * self.fs)
         rise = np.pad(row[k:] - row[:-k], (k // 2, k - k // 2))
         e = uniform_filter1d(rise**2, max(1, round(0.08 * self.fs)))
-        tops = [top for s in range(0, len(e), block) if (top := float(e[s : s + block].max())) > LEAST]
+        tops = [x for s in range(0, len(e), block) if (x := float(e[s : s + block].max())) > LEAST * rise_s / 0.02]
         return np.clip(e / np.percentile(tops, 75), 0, 4) if tops else None  # silence has the noise's own peaks
 
     def qrs(self, leads: tuple[str, ...], near: int, rest_s: float = RESTS_S[0]) -> tuple[int, int] | None:
