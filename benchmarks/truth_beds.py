@@ -1,6 +1,7 @@
 """Truth of alerts as a station has them: the demo's beds and replayed ICU records, through monitor and interpreter.
 
-``python -m benchmarks.truth_beds --out FILE [--minutes N] [--records N] [--gem] [--write]`` sends each bed through the
+``python -m benchmarks.truth_beds --out FILE [--minutes N] [--records N] [--gem] [--known]
+[--write]`` sends each bed through the
 monitor's code and the interpreter's under an injected clock, and verifies every version of every alert with an ECG on
 its strip (`verification`), as ``gem-bedside verify ALERT.json --strip FILE`` does. ``FILE`` holds the versions and
 their strips, by bed: beds that are in it are not run again. The encoder's flags are left out: they are no alarms.
@@ -124,6 +125,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--records", type=int, default=8)
     parser.add_argument("--gem", action="store_true", help="the shipped GEM reads the beds that have leads for it")
+    parser.add_argument("--known", action="store_true", help="count the beds that are there; run no new ones")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     data = Path(os.environ.get("GEM_BEDSIDE_TEST_DATA", ROOT.parent / "shared" / "data")).resolve()
@@ -131,7 +133,7 @@ def main() -> None:
     known: dict[str, list[Version]] = {x["bed"]: x["versions"] for x in map(json.loads, lines)}
     read = load_reader(None, not asked.gem)
     for bed in ward(data, asked.records):
-        if bed.bed_stream not in known:
+        if bed.bed_stream not in known and not asked.known:
             found = [
                 {"alert": alert.model_dump(mode="json", by_alias=True), "strip": base64.b64encode(strip).decode()}
                 for alert, strip in versions_of(bed, 60 * asked.minutes, read)
