@@ -47,6 +47,8 @@ def is_mains_burst(flat: Millivolts, at: int, usual_mv: float | None) -> bool:
     """
     near = round(NEAR_S * NET_FS_HZ) + len(MEAN) // 2
     part = flat[:, max(0, at - near) : at + near + 1]
+    beyond = max(0, at + near + 1 - flat.shape[1])  # a beat that has half arrived keeps its size when mirrored
+    part = np.pad(part, ((0, 0), (0, min(beyond, part.shape[1] - 1))), mode="reflect")
     size = np.ptp(part, axis=1)
     kept = np.array([np.ptp(np.convolve(lead, MEAN, "valid")) for lead in part])
     seen = size >= MIN_BURST_MV

@@ -10,9 +10,11 @@ import pytest
 from models.arrhythmia.codes import LETHAL
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.tier import find_episodes
+from models.beats.bursts_and_pulses import is_mains_burst
 from models.beats.detector import find_beats
 from models.ecg import Ecg
-from models.signal.conditioning import resample
+from models.networks.delineator import NET_FS_HZ
+from models.signal.conditioning import resample, without_baseline
 from tests.faults.pacing import BEAT_R_S, pulses, recorded, wide_beats
 from tests.faults.recordings import real_ecg, same_beats
 
@@ -101,3 +103,14 @@ def test_pacing_that_begins_to_capture_is_no_tachycardia(
     paced_mv = wide_beats(seconds, at_s) + pulses(seconds, at_s, mv, cut_hz=cut_hz)
     ecg = replace(recorded(mv_fine + paced_mv, 250.0), paced=paced)
     assert not lethal(ecg)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.004, 0.012, 0.03, 0.06])
+def test_a_beat_whose_end_has_not_arrived_is_no_burst(after_s: float) -> None:
+    ecg = real_ecg(20, leads=("II", "V1"))
+    flat = without_baseline(resample(ecg.mv, ecg.fs_hz, NET_FS_HZ), NET_FS_HZ)
+    tops = [round(b.sample / ecg.fs_hz * NET_FS_HZ) for b in find_beats(ecg)]
+    assert len(tops) > 15
+    for top in tops:
+        arrived = flat[:, : top + round(after_s * NET_FS_HZ) + 1]
+        assert not is_mains_burst(arrived, top, None) and not is_mains_burst(arrived, top, 1.2)
