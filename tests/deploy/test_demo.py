@@ -106,6 +106,8 @@ def test_what_is_in_flight_at_ctrl_c_is_not_called_lost(tmp_path: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=Path(__file__).parents[2],
+        # Tests that a shell runs in the background ignore SIGINT, and so would the demo.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         until(ready.exists, 120, "the demo ready")
