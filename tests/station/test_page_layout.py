@@ -31,6 +31,17 @@ def _away(page: Any) -> None:
     page.locator("#silent").wait_for(state="hidden")
 
 
+def _wait_with_a_moving_pointer(page: Any, on: Any, awaited: Any) -> None:
+    """Wait for an element while the pointer moves on another one: a pointer that rests holds the list for 2.5 s."""
+    box = on.bounding_box()
+    for k in range(600):
+        page.mouse.move(box["x"] + box["width"] / 2 + k % 2, box["y"] + box["height"] / 2)
+        if awaited.is_visible():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("what was waited for did not come within 60 s")
+
+
 def test_tiles_are_by_urgency_then_by_number_and_move_only_with_their_class(page: Any, ward: WardInRedis) -> None:
     # Given beds 1, 2 and 10: by number, not as text
     beds = ["icu-3/10", "icu-3/2", "icu-3/1"]
@@ -86,7 +97,7 @@ def test_cards_do_not_move_under_the_pointer(page: Any, ward: WardInRedis) -> No
     before = page.locator(".alert").count()  # with the screen's own, where no worker writes
     # When a more urgent alarm comes
     ward.alert()
-    page.locator("#new-alerts").wait_for()
+    _wait_with_a_moving_pointer(page, card.locator(".ack"), page.locator("#new-alerts"))
     # Then the list stays, the button under the pointer too; the tile, the sound and the count say it at once
     seen = page.evaluate(
         "() => [document.querySelector('#new-alerts').textContent, document.querySelectorAll('.alert').length,"
