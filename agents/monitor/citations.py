@@ -8,7 +8,7 @@ the whole time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from agents.lifecycle.citation_documents import citation_of
@@ -20,6 +20,7 @@ from streams.alert import Citation, Segment
 from streams.document import time_of_ns
 
 MIN_SILENCE_S = 1.0  # a shorter part of a pause shows nothing
+STEP_BACK_S = 5.0  # where the newest strip shows nothing of a condition over time, the one this much earlier is tried
 LEAD_IN_S = 0.5  # signal shown before the first cited beat, so that its P wave is on the strip
 
 
@@ -37,6 +38,17 @@ def choose_span(
             stop = min(stop, max(first + length, last))
     start = max(stop - length, buffer.begin)
     return start, min(max(stop, start + length), buffer.end)
+
+
+def strips_back(buffer: SignalBuffer, since: int, newest: tuple[int, int], fs_hz: float) -> Iterator[tuple[int, int]]:
+    """The spans of ``newest`` and of strips as long before it, `STEP_BACK_S` apart, down to the sample ``since``."""
+    start, stop = newest
+    step = round(STEP_BACK_S * fs_hz)
+    while True:
+        yield start, stop
+        start, stop = start - step, stop - step
+        if start < max(since, buffer.begin):
+            return
 
 
 def evidence_on_strip(evidence: Sequence[Evidence], start: int, stop: int, fs_hz: float) -> tuple[Evidence, ...]:

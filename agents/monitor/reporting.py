@@ -13,7 +13,7 @@ from agents.lifecycle.condition import MONITOR_CODES, ConditionReport, priority_
 from agents.lifecycle.matching import alert_of
 from agents.lifecycle.outputs import Strip
 from agents.monitor.analysis import Analysis
-from agents.monitor.citations import choose_span, citations_of, evidence_on_strip, segment_of
+from agents.monitor.citations import choose_span, citations_of, evidence_on_strip, segment_of, strips_back
 from agents.monitor.encoder_flags import Raised
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
@@ -62,8 +62,9 @@ class Reporter:
     def reports(
         self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode], *, live: bool
     ) -> list[ConditionReport]:
-        """One report an episode."""
-        return [self._report(bed, analysis, episode, live) for episode in episodes]
+        """One report an episode; none of a condition that no strip shows, unless it is lethal or already an alert."""
+        made = [self._report(bed, analysis, episode, live) for episode in episodes]
+        return [report for report in made if report is not None]
 
     def cleared(self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode]) -> list[ConditionReport]:
         """The ends of conditions that the segment before, or another worker, left on, and that are absent now."""
@@ -100,7 +101,7 @@ class Reporter:
                     out.append(Strip(alert.id, window))
         return out
 
-    def _report(self, bed: Bed, analysis: Analysis, episode: Episode, live: bool) -> ConditionReport:
+    def _report(self, bed: Bed, analysis: Analysis, episode: Episode, live: bool) -> ConditionReport | None:
         buffer, fs_hz = analysis.buffer, analysis.fs_hz
         onset_ns = buffer.instant_ns(episode.onset)
         last_ns = max(onset_ns, buffer.instant_ns(episode.last_held))
@@ -119,7 +120,9 @@ class Reporter:
         )
         if alert_of(bed, report) is not None:
             return report
-        return self._with_evidence(bed, analysis, episode, report, fs_hz)
+        found = self._with_evidence(bed, analysis, episode, report, fs_hz)
+        shown = not episode.evidence or bool(found.citations)
+        return found if shown or CODES[episode.code].priority == "PH" else None
 
     def _with_evidence(
         self, bed: Bed, analysis: Analysis, episode: Episode, report: ConditionReport, fs_hz: float
@@ -128,22 +131,26 @@ class Reporter:
         start, stop = choose_span(buffer, episode.evidence, episode.detected, fs_hz, self._strip_s)
         if stop <= start:
             return report
-        window, derived = self.window(bed, analysis, start, stop)
-        start_ns = buffer.instant_ns(start)
-        segment = segment_of(start_ns, window.n_samples, fs_hz)
         evidence = evidence_on_strip(episode.evidence, start, stop, fs_hz)
         if evidence:
             evidence = with_measured_qrs(evidence, buffer.span(start, stop))
-        else:  # a rule over a longer time than the strip: an instance is measured on the strip
-            evidence = evidence_in_window(episode, start, buffer.span(start, stop))
-        epoch, first, last = analysis.messages(start, stop)
+        else:  # a rule over a longer time than the strip: an instance is measured on the newest strip that shows one
+            spans = strips_back(buffer, max(episode.onset, buffer.begin), (start, stop), fs_hz)
+            for first, last in spans:
+                if evidence := evidence_in_window(episode, first, buffer.span(first, last)):
+                    start, stop = first, last
+                    break
+        window, derived = self.window(bed, analysis, start, stop)
+        start_ns = buffer.instant_ns(start)
+        segment = segment_of(start_ns, window.n_samples, fs_hz)
+        epoch, first_message, last_message = analysis.messages(start, stop)
         self._windows[episode.code, ns_of_time(segment.start)] = window
         return replace(
             report,
             citations=tuple(citations_of(evidence, start_ns, fs_hz)),
             derived_leads=tuple(lead for lead in derived if lead in episode.leads),
             segment=segment,
-            provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),
+            provenance=self.provenance(WindowRange(epoch=epoch, first=first_message, last=last_message)),
         )
 
     def window(self, bed: Bed, analysis: Analysis, start: int, stop: int) -> tuple[EcgWindow, tuple[str, ...]]:

@@ -31,6 +31,12 @@ CLASSIFIER_SHARE, RHYTHM_SHARE, ATRIAL_SHARE = 0.2, 0.2, 0.6  # weights of the t
 LEVEL = -1.5  # log odds above which fibrillation is called, for 89 of 100 of CinC 2017 found
 MAX_LOG_ODDS = 6.0  # the classifier's log odds are clipped here
 NETWORKS_FROM = -6.0  # below these log odds of the classifier the networks could not change the decision
+CONDITIONS = {
+    "AFIB": "irregular without P waves",
+    "IRREGULAR": "irregular with P waves",
+    "AFIB_END": "no atrial fibrillation",
+}
+"""Code to the words of its rule."""
 FEATURES = (
     "median_change",
     "rmssd",
@@ -105,13 +111,12 @@ class AtrialRhythm:
         self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE
 
     def evidence(self, code: str, over_s: float, source: str) -> tuple[Evidence, ...]:
-        """REGULARITY over the beats of the window, and for atrial fibrillation ABSENT_P."""
+        """REGULARITY over the beats of the window, and for atrial fibrillation and its end ABSENT_P."""
         track = self._track
         assert track is not None
         rr = np.diff(track.r[self._first :]) / self._fs
         start, end = int(track.r[self._first]), int(track.r[-1])
-        rule = f"irregular {'without' if code == 'AFIB' else 'with'} P waves for {over_s:g} s"
-        criterion = Criterion(rule, over_s, source)
+        criterion = Criterion(f"{CONDITIONS[code]} for {over_s:g} s", over_s, source)
         regularity = Evidence(
             "REGULARITY",
             round(float(np.std(rr) / np.mean(rr)), 3),
@@ -122,7 +127,7 @@ class AtrialRhythm:
             over_s=over_s,
             method=METHOD,
         )
-        if code != "AFIB" or not np.isfinite(self._absent_p):
+        if code == "IRREGULAR" or not np.isfinite(self._absent_p):
             return (regularity,)
         absent = Evidence(
             "ABSENT_P",
