@@ -18,6 +18,7 @@ from models.encoder.session import EncoderUnavailable
 from models.evidence import Evidence
 from models.gem.conversation import GROUNDED_QUESTION, question_with_alarm
 from models.gem.errors import GemUnavailable
+from models.gem.estimates import NOT_READABLE
 from models.gem.prompt_context import FindingPredictor, PromptContext, build_prompt_context
 from models.grounding.interpretation import ModelIdentity
 
@@ -105,7 +106,7 @@ class EngineReader:
     async def read(
         self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
     ) -> tuple[str, float]:
-        """Ask the engine; raises `GemUnavailable` where it cannot answer in time."""
+        """Ask the engine; raises `GemUnavailable` where it cannot answer in time, or reads no ECG."""
         from models.gem.request import GemRequest
 
         context = await asyncio.to_thread(self._prompt_context, ecg, bool(given))
@@ -125,6 +126,8 @@ class EngineReader:
         answer = await self._engine.answer(request)
         if self.answered is not None:
             self.answered(answer)
+        if NOT_READABLE in answer.text:
+            raise GemUnavailable("it finds no ECG in the first 10 s of the segment", lasting=False)
         return answer.text, answer.seconds
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.configuration import COMPACT, SPREAD_FLOOR_MV, TowerConfig, wander_basis
+from models.encoder.configuration import COMPACT, TowerConfig
 from models.encoder.graph import GraphBuilder, serialized
 from models.encoder.tower_checkpoint import read_tower
 
@@ -54,14 +54,9 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
     build = GraphBuilder(PRECISIONS[precision])
     B, P, W = config.patches, config.patch_size, config.width
     half = precision == "fp16"
-    ecg, f32 = "ecg", np.float32
+    ecg = "ecg"
     if config.lead_norm:  # in float32 also where the rest is not: a root mean square needs its range
-        basis = wander_basis(config.samples)
-        slow = build.node("MatMul", [build.node("MatMul", [ecg, build.const(basis, f32)]), build.const(basis.T, f32)])
-        steady = build.node("Sub", [ecg, slow])
-        power = build.node("ReduceMean", [build.node("Mul", [steady, steady]), build.ints([-1])])
-        spread = build.node("Add", [build.node("Sqrt", [power]), build.const(np.array(SPREAD_FLOOR_MV), f32)])
-        ecg = build.node("Div", [steady, spread])
+        ecg = build.lead_norm(ecg, config.samples)
     if half:
         ecg = build.node("Cast", [ecg], to=TensorProto.FLOAT16)
     # A convolution whose stride is its kernel is one matrix product over the cut patches, and faster as such.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder.configuration import LAYER_NORM_EPS
+from models.encoder.configuration import LAYER_NORM_EPS, SPREAD_FLOOR_MV, wander_basis
 
 Array = NDArray[Any]
 OPSET = 20  # the first with Gelu
@@ -71,6 +71,20 @@ class GraphBuilder:
         """Linear layer with the weights ``name`` of a state dict; returns the name of its output."""
         y = self.node("MatMul", [x, self.const(state[f"{name}.weight"].T)])
         return self.node("Add", [y, self.const(state[f"{name}.bias"])])
+
+    def lead_norm(self, ecg: str, samples: int) -> str:
+        """Each lead freed of wander and divided by its root mean square: `LeadNorm` of the tower, in float32."""
+        basis, f32 = wander_basis(samples), np.float32
+        slow = self.node("MatMul", [self.node("MatMul", [ecg, self.const(basis, f32)]), self.const(basis.T, f32)])
+        steady = self.node("Sub", [ecg, slow])
+        power = self.node("ReduceMean", [self.node("Mul", [steady, steady]), self.ints([-1])])
+        spread = self.node("Add", [self.node("Sqrt", [power]), self.const(np.array(SPREAD_FLOOR_MV), f32)])
+        return self.node("Div", [steady, spread])
+
+    def convolution(self, x: str, state: Mapping[str, Array], name: str, **attributes: Any) -> str:
+        """Convolution with the weights ``name`` of a state dict; returns the name of its output."""
+        weight, bias = self.const(state[f"{name}.weight"]), self.const(state[f"{name}.bias"])
+        return self.node("Conv", [x, weight, bias], **attributes)
 
 
 def serialized(graph: Any) -> bytes:

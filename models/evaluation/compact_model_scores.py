@@ -5,7 +5,9 @@ On records that training never saw (PTB-XL part fold 8, LUDB fold 4), by patient
 * findings by the encoder's heads, alone and with the measurements, beside two plain baselines (textbook limits on
   measured intervals; logistic regression on the measured numbers, fitted on the training records): macro-AUC, macro-F1;
 * texts of the rule-based report and, where its weights are there, of the compact GEM, with and without the heads'
-  findings in its prompt: numbers within tolerance of the measurement, verdicts, macro-F1 of the diagnoses.
+  findings in its prompt: numbers within tolerance of the measurement, verdicts, macro-F1 of the diagnoses;
+* claims of the compact GEM with and without evidence in its prompt, and with its inputs replaced
+  (`models.evaluation.ablations`).
 
 Writes JSON and prints a table; `gem-bedside evaluate findings` calls it.
 """
@@ -29,12 +31,15 @@ from models.corpus.datasets import REPORT, TRAIN, CorpusRecord, real_records, tw
 from models.corpus.measurement_cache import MEASURED, RecordMeasurements, measure_records
 from models.encoder.heads import load_heads
 from models.encoder.session import EncoderSession
+from models.evaluation.ablations import TOLERANCES, Judged, Shown, ablation_rows
 from models.evaluation.baselines import LogisticBaseline
 from models.evaluation.binary_scores import MIN_EXAMPLES, best_threshold, macro_auc
 from models.evaluation.code_judge import ReportScores, judge_text
 from models.finding_names import FINDINGS
+from models.gem.engine import GemEngine
 from models.gem.finding_heads import FindingHeads
-from models.gem.prompt_context import OF_ANY_LEAD, FindingPredictor, build_prompt_context
+from models.gem.prompt_context import OF_ANY_LEAD, FindingPredictor, PromptContext, build_prompt_context
+from models.gem.request import GemRequest
 from models.grounding.rule_based_report import rule_based_report
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 
@@ -147,15 +152,25 @@ def _threshold(probability: Floats, y: Floats) -> float:
     return best_threshold(probability[known].astype(np.float64), y[known].astype(np.float64))
 
 
-def texts_table(records: list[MeasuredRecord], write: Writer, columns: list[str]) -> dict[str, Any]:
+Segments = list[tuple[CorpusRecord, SegmentMeasurements]]
+
+
+def report_segments(records: list[MeasuredRecord]) -> Segments:
+    """Report records with the measurements that texts are judged by."""
+    out = []
+    report = [m.record for m in records if m.record.split == REPORT]
+    for record in track(report, description="measuring", console=Console(stderr=True)):
+        measured = measure_segment(record.ecg)
+        # Where the scale is unknown no voltage can be judged.
+        out.append((record, measured if record.millivolts else replace(measured, st={})))
+    return out
+
+
+def texts_table(segments: Segments, write: Writer, columns: list[str]) -> dict[str, Any]:
     """Texts of one writer over the report records, judged by code."""
     scores = ReportScores()
-    report = [m for m in records if m.record.split == REPORT]
-    for m in track(report, description="judging", console=Console(stderr=True)):
-        measured = measure_segment(m.record.ecg)
-        if not m.record.millivolts:
-            measured = replace(measured, st={})  # its scale is unknown: no voltage can be judged
-        scores.add(judge_text(write(m.record, measured), m.record.ecg, measured), m.record.labels)
+    for record, measured in track(segments, description="judging", console=Console(stderr=True)):
+        scores.add(judge_text(write(record, measured), record.ecg, measured), record.labels)
     return dict(scores.table(columns))
 
 
@@ -164,13 +179,8 @@ def rule_based_writer(record: CorpusRecord, measured: SegmentMeasurements) -> st
     return rule_based_report(record.ecg, reason=None).text
 
 
-def gem_writers(folder: Path, encoder: Path | None, device: str) -> tuple[dict[str, Writer], list[float]]:
+def gem_writers(engine: GemEngine, predictor: FindingPredictor | None) -> tuple[dict[str, Writer], list[float]]:
     """Writers that ask GEM with and without the heads' findings, and the seconds of each answer."""
-    from models.gem.engine import GemEngine
-    from models.gem.request import GemRequest
-
-    engine = GemEngine.load(folder, device, threads=1)
-    predictor = FindingPredictor.load(encoder)
     seconds: list[float] = []
 
     def write(record: CorpusRecord, measured: SegmentMeasurements, findings: FindingPredictor | None) -> str:
@@ -193,6 +203,29 @@ def gem_writers(folder: Path, encoder: Path | None, device: str) -> tuple[dict[s
         "gem": lambda record, measured: write(record, measured, predictor),
         "gem, without findings": lambda record, measured: write(record, measured, None),
     }, seconds
+
+
+def ablations(
+    segments: Segments, engine: GemEngine, predictor: FindingPredictor | None, columns: list[str]
+) -> dict[str, Any]:
+    """Claims with and without evidence in the prompt, and with the inputs replaced."""
+    contexts = [build_prompt_context(r.ecg, predictor, m, millivolts=r.millivolts) for r, m in segments]
+
+    def write(shown: Shown, k: int, evidence: bool) -> str:
+        context = contexts[k] if evidence else PromptContext((), (), None)
+        request = GemRequest(
+            shown.ecg,
+            measurements=context.measurements,
+            descriptors=context.descriptors,
+            findings=context.findings,
+            page=shown.page,
+            blank_page=shown.blank_page,
+            deadline_s=60.0,
+            max_new_tokens=TOKENS,
+        )
+        return engine.submit(request).result().text
+
+    return ablation_rows([Judged(r.ecg, m, r.labels) for r, m in segments], write, columns)
 
 
 def few_leads(records: list[MeasuredRecord], leads: tuple[str, ...]) -> list[MeasuredRecord]:
@@ -233,14 +266,18 @@ def evaluate(
     records = measured_records(data, folds, work)
     result: dict[str, Any] = {"findings": findings_table(records, encoder)}
     columns = result["findings"]["findings"]
-    result["texts"] = {"measured": texts_table(records, rule_based_writer, columns)}
+    segments = report_segments(records)
+    result["texts"] = {"measured": texts_table(segments, rule_based_writer, columns)}
     if model is not None:
-        writers, seconds = gem_writers(model, encoder, device)
+        engine, predictor = GemEngine.load(model, device, threads=1), FindingPredictor.load(encoder)
+        writers, seconds = gem_writers(engine, predictor)
         for name, write in writers.items():
-            result["texts"][name] = texts_table(records, write, columns)
+            result["texts"][name] = texts_table(segments, write, columns)
         rhythm = [f for f in columns if f in OF_ANY_LEAD]
         for name, leads in FEW_LEADS.items():
-            result["texts"][f"gem, {name}"] = texts_table(few_leads(records, leads), writers["gem"], rhythm)
+            fewer = report_segments(few_leads(records, leads))
+            result["texts"][f"gem, {name}"] = texts_table(fewer, writers["gem"], rhythm)
+        result["ablations"] = ablations(segments, engine, predictor, columns)
         result["seconds"] = {"median": round(float(np.median(seconds)), 3), "longest": round(max(seconds), 3)}
     return result
 
@@ -273,6 +310,12 @@ def print_table(result: dict[str, Any]) -> None:
     for writer, scores in result["texts"].items():
         texts.add_row(writer, *(str(scores[n]) for n in names))
     console.print(texts)
+    if "ablations" in result:
+        shares = (*TOLERANCES, "rhythm", "cannot_be_read", "stating", "macro_f1", "numbers_right", "contradicted")
+        rows = Table("inputs", *shares)
+        for name, scores in result["ablations"].items():
+            rows.add_row(name, *(str(scores[n]) for n in shares))
+        console.print(rows)
     if "seconds" in result:
         console.print(f"an answer: median {result['seconds']['median']} s, longest {result['seconds']['longest']} s")
 

@@ -12,6 +12,7 @@ from typing import Any
 from transformers import CLIPVisionConfig, LlamaConfig
 
 from models.encoder.configuration import TowerConfig
+from models.gem.measuring_layout import MeasuringSizes
 
 IMAGE_ASPECTS = ("ori", "pad", "anyres")  # anything else is treated as the reference treats it: like "ori"
 PROJECTORS = ("linear", "mlp2x_gelu", "identity")  # mlp<n>x_gelu for any n
@@ -37,8 +38,10 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
         The vision tower was trained with the rest.
     tokenizer_model_max_length : int
         Longest prompt with its tokens of ECG and page.
+    measuring_config : dict or None
+        ``sizes`` of the measuring tower (``MeasuringSizes.to_dict``) and ``thresholds`` of its findings; None: none.
     evidence_in_prompt : bool
-        The model was trained on prompts that state the measured values (compact GEM).
+        The model was trained on prompts with measured values too (compact GEM).
     trained : bool
         False: random weights; its answers are never published.
     weights : str or None
@@ -49,6 +52,7 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
 
     tower_config: dict | None = None  # type: ignore[type-arg]  # read by a strict dataclass that knows no parameters
     vision_config: dict | None = None  # type: ignore[type-arg]
+    measuring_config: dict | None = None  # type: ignore[type-arg]
     mm_ecg_tower: str | None = None
     open_clip_config: str | None = None
     ecg_projector_type: str = "linear"
@@ -76,6 +80,11 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
     def vision(self) -> CLIPVisionConfig | None:
         """Configuration of the CLIP vision tower; None without one."""
         return CLIPVisionConfig(**self.vision_config) if self.vision_config else None
+
+    @property
+    def measuring(self) -> MeasuringSizes | None:
+        """Sizes of the measuring tower; None without one."""
+        return MeasuringSizes(**self.measuring_config["sizes"]) if self.measuring_config else None
 
     @property
     def unpads(self) -> bool:

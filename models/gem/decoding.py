@@ -119,7 +119,7 @@ class TorchDecoder:
 
     def _pages(self, request: GemRequest) -> list[Image.Image] | None:
         """The page that a request brings; None: the processor draws it."""
-        if self.model.config.vision is None:
+        if self.model.config.vision is None and self.model.config.measuring is None:
             return None
         if request.blank_page:
             return [Image.new("RGB", REFERENCE_SIZE, "white")]

@@ -1,4 +1,6 @@
-"""Greedy decoding of a compact, ECG-only GEM with ONNX Runtime, for the run-time without torch.
+"""Greedy decoding of a compact GEM with ONNX Runtime, for the run-time without torch.
+
+It reads an ECG tower's tokens, or with a measuring tower those of the signal and of its page; no vision tower.
 
 The checkpoint folder is the one of the torch decoder (``config.json``, ``model.safetensors``, ``tokenizer.model``). The
 ONNX graph of the language model is built from its tensors at load time, a second or two at the compact size. Each slot
@@ -25,6 +27,9 @@ from models.encoder.tower_checkpoint import GEM_TOWER
 from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
 from models.gem.ecg_window import ecg_window
+from models.gem.estimates import estimates_of
+from models.gem.measuring_graph import measuring_graph
+from models.gem.page_signal import page_window
 from models.gem.request import GemRequest, ModelCard
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
@@ -35,6 +40,7 @@ State = Mapping[str, Floats]
 
 SLOTS = 4
 LONGEST = 2048
+MEASURING_TOWER = "model.measuring_tower."
 LARGEST_BYTES = 800 << 20  # a larger graph exceeds one Protobuf message, and a CPU would be too slow
 
 
@@ -157,10 +163,14 @@ class OnnxDecoder:
         self._context_in_prompt = bool(document.get("evidence_in_prompt", False))
         self._embeds = state["model.embed_tokens.weight"]
         self._projectors = {name: array for name, array in state.items() if "_projector." in name}
-        tower = TowerConfig(**document["tower_config"])
-        own = {name.removeprefix(GEM_TOWER): array for name, array in state.items() if name.startswith(GEM_TOWER)}
-        self._samples = tower.samples
-        self._tower = open_session(tower_graph(own, tower), threads=threads)
+        self._measuring = document.get("measuring_config")
+        if self._measuring:
+            graph = measuring_graph(_own(state, MEASURING_TOWER))
+        else:
+            tower = TowerConfig(**document["tower_config"])
+            self._samples = tower.samples
+            graph = tower_graph(_own(state, GEM_TOWER), tower)
+        self._tower = open_session(graph, threads=threads)
         self._llama = open_session(llama_graph(state, self.sizes), threads=threads)
         none = np.zeros((1, self.sizes.kv_heads, 0, self.sizes.head), np.float32)
         self._past = [f"{kind}{n}" for n in range(self.sizes.layers) for kind in ("key", "value")]
@@ -172,7 +182,7 @@ class OnnxDecoder:
     def load(
         cls, folder: Path, *, slots: int | None = None, longest: int | None = None, threads: int | None = None
     ) -> Self:
-        """From a checkpoint folder; ValueError where it is not an ECG-only GEM of a compact size."""
+        """From a checkpoint folder; ValueError where it is no GEM of a compact size, or has a vision tower."""
         from safetensors.numpy import load
 
         reason = unsupported_reason(folder)
@@ -196,13 +206,26 @@ class OnnxDecoder:
     def prompt(self, request: GemRequest) -> Floats:
         """Embeddings of a prompt with its ECG, [1, T, hidden]."""
         question = request.question_with_context if self._context_in_prompt else request.question
-        window = ecg_window(request.ecg, samples=self._samples)[None]
-        (tokens,) = self._tower.run(["tokens"], {"ecg": window})
-        features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
+        features = self._measured(request) if self._measuring else self._encoded(request)
         ids = np.array(self.tokenizer.encode_prompt(gem_prompt(question)))
         place = int(np.flatnonzero(ids == IMAGE_TOKEN)[0])
         parts = [self._embeds[ids[:place]], features, self._embeds[ids[place + 1 :]]]
         return np.concatenate(parts)[None].astype(np.float32)
+
+    def _encoded(self, request: GemRequest) -> Floats:
+        """Features of the ECG tower's tokens, [tokens, hidden]."""
+        window = ecg_window(request.ecg, samples=self._samples)[None]
+        (tokens,) = self._tower.run(["tokens"], {"ecg": window})
+        return self._project("mm_projector", self._project("ecg_projector", tokens[0]))
+
+    def _measured(self, request: GemRequest) -> Floats:
+        """Features of the measuring tower's tokens of signal and page, [2 * TOKENS, hidden]."""
+        page = page_window(request.ecg, request.page, blank=request.blank_page)
+        (rows,) = self._tower.run(["logits"], {"ecg": np.stack([ecg_window(request.ecg), page])})
+        limits = self._measuring["thresholds"] if self._measuring else {}
+        return self._project(
+            "measuring_projector", np.concatenate([estimates_of(row, limits).tokens() for row in rows])
+        )
 
     def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
         """Prefill a slot with embeddings [1, T, hidden]; returns the first token and the length T."""
@@ -252,14 +275,19 @@ class OnnxDecoder:
         return out
 
 
+def _own(state: State, prefix: str) -> dict[str, Floats]:
+    """Tensors of one part, under its own names."""
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
 def unsupported_reason(folder: Path) -> str:
     """Reason why this run-time does not support the GEM of a folder; empty where it does."""
     path, weights = folder / "config.json", folder / "model.safetensors"
     if not path.is_file() or not weights.is_file():
         return f"{folder} holds no config.json with one model.safetensors"
     document = json.loads(path.read_text())
-    if document.get("vision_config") or not document.get("tower_config"):
-        return "without torch only a GEM that reads the ECG alone can be run, from a folder that this project wrote"
+    if document.get("vision_config") or not (document.get("tower_config") or document.get("measuring_config")):
+        return "without torch only a GEM without a vision tower can be run, from a folder that this project wrote"
     if weights.stat().st_size > LARGEST_BYTES:
         found = weights.stat().st_size >> 20
         return f"without torch a GEM of at most {LARGEST_BYTES >> 20} MiB can be run, this one has {found}"

@@ -99,10 +99,20 @@ class WindowPool:
 def augment(rng: np.random.Generator, mv: Floats, present: NDArray[np.bool_]) -> Floats:
     """Augment a window [12, 5000]: shift by up to a second, add noise and wander, scale leads, drop leads."""
     if rng.random() < 0.6:
-        shift = int(rng.integers(-500, 500))
-        mv = np.roll(mv, shift, axis=1)
-        mv[:, : max(0, shift)] = 0.0
-        mv[:, SAMPLES + min(0, shift) :] = 0.0
+        mv = shifted(mv, int(rng.integers(-500, 500)))
+    return disturbed(rng, mv, present)
+
+
+def shifted(mv: Floats, samples: int) -> Floats:
+    """Shift [rows, n] to the right by ``samples`` (to the left where negative); zeros move in."""
+    out = np.roll(mv, samples, axis=1)
+    out[:, : max(0, samples)] = 0.0
+    out[:, out.shape[1] + min(0, samples) :] = 0.0
+    return out
+
+
+def disturbed(rng: np.random.Generator, mv: Floats, present: NDArray[np.bool_]) -> Floats:
+    """Add noise and wander to a window [12, 5000], scale its leads, and drop some."""
     size = np.sqrt(np.mean(mv**2, axis=1, keepdims=True))
     if rng.random() < 0.5:
         white = rng.standard_normal(mv.shape, np.float32)

@@ -1,0 +1,163 @@
+"""Estimates of the measuring tower: rate, intervals, descriptors and findings of one window, and their tokens.
+
+In: a row of the tower's outputs (`models.gem.measuring_layout`). Out: `Estimates`, and their tokens float32
+[`TOKENS`, `TOKEN_WIDTH`] for the language model: one token a quantity (its digits), one for the descriptors, one for
+the findings, one for readability. A window that cannot be read has neither values nor findings. NumPy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.evidence import Evidence
+from models.finding_names import FINDINGS
+from models.gem.measuring_layout import (
+    BINS,
+    FACTS,
+    LEARNT_DESCRIPTORS,
+    OUTPUTS,
+    QUANTITIES,
+    READABLE,
+    VALUE_OUTPUTS,
+    bin_values,
+)
+from models.grounding.prompt_measurements import DESCRIPTORS, NO_ST, consistent_findings
+from models.normal_limits import HR_HIGH_BPM, HR_LOW_BPM, PR_LONG_MS, QRS_WIDE_MS, is_qtc_long
+
+Floats = NDArray[np.float32]
+
+WORDS = tuple(words for group in DESCRIPTORS for words, _, _ in group if words != NO_ST)
+"""Descriptors in the order of the prompt; the tower does not know voltages."""
+MEASURES = (*QUANTITIES, "QTcF")
+DIGITS = 3
+PLAIN = 0.5  # probability from which a fact without a fitted threshold holds
+AROUND = 5  # bins around the most probable one whose mean is the estimate
+TOKENS = len(MEASURES) + 3
+_IDS = DIGITS * 10
+_BITS = _IDS + TOKENS
+TOKEN_WIDTH = _BITS + max(len(WORDS), len(FINDINGS))
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Estimates of one window.
+
+    Attributes
+    ----------
+    readable : bool
+        An ECG is there; without it the others are empty.
+    values : dict
+        HR (bpm), PR, QRS, QT, QTcF (ms); without those that cannot be measured.
+    descriptors : tuple of str
+        Of `WORDS`.
+    findings : tuple of str
+        Of `models.finding_names.FINDINGS`.
+    """
+
+    readable: bool
+    values: Mapping[str, int] = field(default_factory=dict)
+    descriptors: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Values in the order of a text; their place in the signal is not known."""
+        return tuple(Evidence(name, float(self.values[name]), (), 0, 1) for name in MEASURES if name in self.values)
+
+    def tokens(self) -> Floats:
+        """Tokens for the language model, [TOKENS, TOKEN_WIDTH]."""
+        out = np.zeros((TOKENS, TOKEN_WIDTH), np.float32)
+        out[np.arange(TOKENS), _IDS + np.arange(TOKENS)] = 1.0
+        for k, name in enumerate(MEASURES):
+            if self.readable and name in self.values:
+                for place, digit in enumerate(reversed(f"{self.values[name]:03d}"[-DIGITS:])):
+                    out[k, 10 * place + int(digit)] = 1.0
+        if self.readable:
+            for row, names, present in ((-3, WORDS, self.descriptors), (-2, FINDINGS, self.findings)):
+                out[row, _BITS : _BITS + len(names)] = [1.0 if name in present else -1.0 for name in names]
+        out[-1, _BITS] = 1.0 if self.readable else -1.0
+        return out
+
+
+UNREADABLE = Estimates(False)
+NOT_READABLE = "The ECG cannot be read."
+"""Whole answer where neither signal nor page can be read."""
+
+
+def with_limits(values: Mapping[str, int], learnt: Sequence[str], sex: str = "") -> tuple[str, ...]:
+    """Descriptors: the learnt ones, and those that follow from the values, in the order of the prompt."""
+    hr, pr, qrs, qtcf = (values.get(name) for name in ("HR", "PR", "QRS", "QTcF"))
+    there = set(learnt)
+    if hr is not None:
+        there.add("slow rate" if hr < HR_LOW_BPM else "fast rate" if hr > HR_HIGH_BPM else "normal rate")
+    if pr is not None:
+        there.add("long PR" if pr > PR_LONG_MS else "normal PR")
+    if qrs is not None:
+        there.add("wide QRS" if qrs >= QRS_WIDE_MS else "narrow QRS")
+    if qtcf is not None and is_qtc_long(float(qtcf), sex):
+        there.add("long QTcF")
+    return tuple(words for words in WORDS if words in there)
+
+
+def estimates_of(logits: Floats, thresholds: Mapping[str, float] | None = None) -> Estimates:
+    """Estimates of one window.
+
+    Parameters
+    ----------
+    logits : float32 [OUTPUTS]
+    thresholds : mapping, optional
+        Fact to the probability from which it holds; `PLAIN` for the others.
+    """
+    if logits.shape != (OUTPUTS,):
+        raise ValueError(f"a window has {OUTPUTS} outputs, not {logits.shape}")
+    limits = thresholds or {}
+    facts = dict(zip(FACTS, _sigmoid(logits[VALUE_OUTPUTS:]).tolist(), strict=True))
+
+    def holds(fact: str) -> bool:
+        return bool(facts[fact] >= limits.get(fact, PLAIN))
+
+    if not holds(READABLE):
+        return UNREADABLE
+    learnt = _decided(facts, holds)
+    measurable = _sigmoid(logits[VALUE_OUTPUTS - len(QUANTITIES) : VALUE_OUTPUTS])
+    values = {}
+    for k, name in enumerate(QUANTITIES):
+        if name == "HR" or measurable[k] >= PLAIN:
+            values[name] = round(expected_value(name, logits[k * BINS : (k + 1) * BINS]))
+    if "P waves" not in learnt:
+        values.pop("PR", None)
+    if "QT" in values:
+        values["QTcF"] = round(values["QT"] / np.cbrt(60.0 / values["HR"]))
+    descriptors = with_limits(values, learnt)
+    called = [f for f in FINDINGS if holds(f)]
+    evidence = Estimates(True, values).evidence
+    return Estimates(True, values, descriptors, tuple(consistent_findings(called, evidence, descriptors)))
+
+
+def expected_value(name: str, logits: Floats) -> float:
+    """Mean over the bins around the most probable one."""
+    p = np.exp(logits - logits.max())
+    top = int(p.argmax())
+    near = slice(max(0, top - AROUND), top + AROUND + 1)
+    return float((p[near] * bin_values(name)[near]).sum() / p[near].sum())
+
+
+def _decided(facts: Mapping[str, float], holds: Callable[[str], bool]) -> list[str]:
+    """Learnt descriptors: the most probable of each group, where it holds."""
+    out = []
+    for group in DESCRIPTORS:
+        names = [words for words, _, _ in group if words in LEARNT_DESCRIPTORS]
+        if names:
+            best = max(names, key=lambda name: facts[name])
+            if holds(best):
+                out.append(best)
+    return out
+
+
+def _sigmoid(x: Floats) -> Floats:
+    out: Floats = (1.0 / (1.0 + np.exp(-np.clip(x, -50, 50)))).astype(np.float32)
+    return out
