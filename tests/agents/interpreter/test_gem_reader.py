@@ -12,6 +12,7 @@ from agents.interpreter.gem_reader import EngineReader, load_gem
 from agents.settings import Settings
 from models.evidence import Evidence
 from models.gem.errors import GemUnavailable
+from models.gem.estimates import NOT_READABLE
 from models.gem.request import GemAnswer, GemRequest, ModelCard
 from models.training.simulate import simulate
 
@@ -58,12 +59,13 @@ class Records:
 
     card = ModelCard("gem", "sha256:0", "bf16", "cuda")
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "The rate is fast.") -> None:
         self.questions: list[str] = []
+        self.text = text
 
     async def answer(self, request: GemRequest) -> GemAnswer:
         self.questions.append(request.question_with_context)
-        return GemAnswer("The rate is fast.", 5, "stop", 0.1, 0.1)
+        return GemAnswer(self.text, 5, "stop", 0.1, 0.1)
 
 
 def test_the_question_names_the_alarm_and_its_evidence() -> None:
@@ -73,3 +75,11 @@ def test_the_question_names_the_alarm_and_its_evidence() -> None:
     for code, own in (("TACHY", given), ("INTERPRETATION", [])):
         asyncio.run(reader.read(ecg, own, deadline_s=30.0, priority="PM", tokens=256, code=code))
     assert engine.questions[0] == engine.questions[1] + "\nAlarm: Tachycardia; HR 131 bpm in II."
+
+
+def test_an_answer_that_finds_no_ecg_gives_way_to_the_rule_based_report() -> None:
+    reader = EngineReader(Records(NOT_READABLE))  # type: ignore[arg-type]
+    ecg = simulate(np.random.default_rng(7), rhythm="sinus", rate=80.0).ecg
+    with pytest.raises(GemUnavailable, match="finds no ECG") as rejected:
+        asyncio.run(reader.read(ecg, [], deadline_s=30.0, priority="PM", tokens=256))
+    assert not rejected.value.lasting

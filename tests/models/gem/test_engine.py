@@ -339,5 +339,5 @@ def test_a_gem_that_reads_pages_needs_torch_and_says_so(gem_folder: Path, tmp_pa
     folder = Path(shutil.copytree(gem_folder, tmp_path / "gem"))
     document = json.loads((folder / "config.json").read_text()) | {"vision_config": {"hidden_size": 32}}
     (folder / "config.json").write_text(json.dumps(document))
-    with pytest.raises(GemUnavailable, match="only a GEM that reads the ECG alone"):
+    with pytest.raises(GemUnavailable, match="only a GEM without a vision tower"):
         GemEngine.load(folder, "cpu", runtime="onnx")
