@@ -20,6 +20,7 @@ from scipy.signal import find_peaks
 from models.ecg import Millivolts
 from models.evidence import BeatSpan, Criterion, Evidence
 from models.signal.conditioning import fill_gaps, resample, without_baseline
+from models.signal.quantiles import quantile
 
 METHOD = "waves 1"  # name and version, as cited
 FS_HZ = 125.0  # everything below 40 Hz is kept
@@ -80,14 +81,17 @@ def regular_waves(leads: Sequence[str], mv: Millivolts, fs_hz: float, now: int) 
     if not len(mv) or mv.shape[1] < 2 * fs_hz or not np.isfinite(mv).any(axis=1).all():
         return None
     x = without_baseline(resample(fill_gaps(mv)[0], fs_hz, FS_HZ), FS_HZ).astype(np.float64)
-    smooth = uniform_filter1d(x, round(SMOOTH_S * FS_HZ), axis=1)
+    candidates = np.flatnonzero(~_rest(x))
+    if 2 * len(candidates) <= len(leads):
+        return None
+    smooth = uniform_filter1d(x[candidates], round(SMOOTH_S * FS_HZ), axis=1)
     smooth -= smooth.mean(axis=1, keepdims=True)
     each = []
-    for lead, raw, row in zip(leads, x, smooth, strict=True):
-        crests, height = max((_crests(sign * row) for sign in (1.0, -1.0)), key=lambda found: len(found[0]))
-        if len(crests) >= MIN_WAVES and not _rests(raw):
+    for k, row, period in zip(candidates.tolist(), smooth, _periods(smooth), strict=True):
+        crests, height = max((_crests(sign * row, period) for sign in (1.0, -1.0)), key=lambda found: len(found[0]))
+        if len(crests) >= MIN_WAVES:
             at = np.minimum(np.round(crests * (fs_hz / FS_HZ)).astype(np.int64), mv.shape[1] - 1)
-            each.append(RegularWaves(lead, now - mv.shape[1] + at, height))
+            each.append(RegularWaves(leads[k], now - mv.shape[1] + at, height))
     if not each:
         return None
     best = max(each, key=lambda waves: len(waves.crests))
@@ -95,10 +99,11 @@ def regular_waves(leads: Sequence[str], mv: Millivolts, fs_hz: float, now: int) 
     return best if 2 * len(same) > len(leads) else None
 
 
-def _rests(row: NDArray[np.float64]) -> bool:
-    """Whether a lead rests too much for waves that follow each other."""
-    slope = np.abs(np.diff(row))
-    return bool(np.mean(slope < RESTING * np.quantile(slope, 0.95)) > RESTS_TOO_MUCH)
+def _rest(x: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of [leads, samples] rest too much for waves that follow each other."""
+    slope = np.abs(np.diff(x, axis=1))
+    small = slope < RESTING * quantile(slope, 0.95)[:, None]
+    return np.asarray(np.count_nonzero(small, axis=1) / slope.shape[1] > RESTS_TOO_MUCH)
 
 
 def evidence(waves: RegularWaves, fs_hz: float, criterion: Criterion) -> Evidence:
@@ -116,19 +121,32 @@ def evidence(waves: RegularWaves, fs_hz: float, criterion: Criterion) -> Evidenc
     )
 
 
-def _crests(row: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
-    """Crests of the regular waves at the end of a lead, and their usual height."""
-    none = np.zeros(0, np.int64), 0.0
-    n = len(row)
-    spectrum = np.abs(np.fft.rfft(row, 2 * n)) ** 2
-    correlation = np.fft.irfft(spectrum)[:n] * n / np.maximum(1, n - np.arange(n))
-    correlation /= max(float(correlation[0]), 1e-12)
+def _periods(rows: NDArray[np.float64]) -> list[int | None]:
+    """Samples after which each of [leads, samples] repeats itself; None where it does not."""
+    n = rows.shape[1]
+    spectrum = np.abs(np.fft.rfft(rows, 2 * n, axis=1)) ** 2
+    correlation = np.fft.irfft(spectrum, axis=1)[:, :n] * n / np.maximum(1, n - np.arange(n))
+    correlation /= np.maximum(correlation[:, :1], 1e-12)
     low, high = round(PERIOD_S[0] * FS_HZ), min(round(PERIOD_S[1] * FS_HZ), n - 2)
-    peaks = low + find_peaks(correlation[low - 1 : high + 2])[0] - 1
-    if not len(peaks) or correlation[peaks].max() < MIN_CORRELATION:
+    return [_period(row, low) for row in correlation[:, low - 1 : high + 2]]
+
+
+def _period(correlation: NDArray[np.float64], low: int) -> int | None:
+    """The shortest lag of a high peak; ``correlation`` at the lags from ``low`` - 1 on."""
+    peaks = find_peaks(correlation)[0]
+    highest = float(correlation[peaks].max()) if len(peaks) else 0.0
+    if highest < MIN_CORRELATION:
+        return None
+    return low - 1 + int(peaks[correlation[peaks] >= max(MIN_CORRELATION, AS_HIGH * highest)][0])
+
+
+def _crests(row: NDArray[np.float64], period: int | None) -> tuple[NDArray[np.int64], float]:
+    """Crests of the regular waves at the end of a lead that repeats itself, and their usual height."""
+    none = np.zeros(0, np.int64), 0.0
+    if period is None:
         return none
-    period = int(peaks[correlation[peaks] >= max(MIN_CORRELATION, AS_HIGH * correlation[peaks].max())][0])
-    usual = float(np.percentile(row, 95) - np.percentile(row, 5))
+    n = len(row)
+    usual = float(quantile(row, 0.95) - quantile(row, 0.05))
     if usual < MIN_MV:
         return none
     crests = find_peaks(row, distance=max(1, round(APART * period)), prominence=MIN_SHARE * usual)[0]
