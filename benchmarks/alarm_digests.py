@@ -30,7 +30,13 @@ from models.arrhythmia.tier import RhythmTier  # noqa: E402
 from models.ecg import Ecg, EcgSource  # noqa: E402
 from models.records import open_record, read_record  # noqa: E402
 
-FOLDERS = {"mitdb": "mitdb/data", "cinc2015": "cinc2015/records", "vfdb": "vfdb/data", "cudb": "cudb", "ludb": "ludb/data"}
+FOLDERS = {
+    "mitdb": "mitdb/data",
+    "cinc2015": "cinc2015/records",
+    "vfdb": "vfdb/data",
+    "cudb": "cudb",
+    "ludb": "ludb/data",
+}
 REPEATED = 6
 
 

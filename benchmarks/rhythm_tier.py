@@ -45,7 +45,7 @@ from models.networks.delineator import DelineationNetwork
 from models.networks.rhythm import RhythmNetwork
 from models.records import read_record
 from streams import wire
-from streams.window import EcgWindow, window_of_ecg
+from streams.window import window_of_ecg
 
 HERE = Path(__file__).resolve().parent
 TABLE, HEADING = HERE / "capacity.md", "## Rhythm tier: CPU time of one bed and second"
@@ -58,8 +58,7 @@ RHYTHM_TIER = ("beats", "networks", "measurement", "fibrillation features", "cri
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("decode", wire, "decode_window"),
     ("reassembly", MessageReassembly, "add"),
-    ("conditioning", EcgWindow, "to_ecg"),
-    ("conditioning", analysis, "with_derived_leads"),
+    ("conditioning", analysis, "signal_of"),
     ("conditioning", analysis, "with_short_gaps_filled"),
     ("conditioning", SignalBuffer, "add"),
     ("beats", BeatStream, "push"),

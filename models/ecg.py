@@ -121,6 +121,12 @@ class Ecg:
         )
 
 
+def appended(mv: Millivolts, new: Millivolts, keep: int) -> Millivolts:
+    """The newest ``keep`` samples of [leads, samples] and those that follow, as an array of no more than these."""
+    old = max(0, keep - new.shape[1])
+    return np.concatenate([mv[:, max(0, mv.shape[1] - old) :], new[:, -keep:]], axis=1)
+
+
 def rows_of(mv: Millivolts, rows: Sequence[int]) -> Millivolts:
     """Rows of [leads, samples] in another order; NaN in those of number -1."""
     out = np.full((len(rows), mv.shape[1]), np.nan, np.float32)

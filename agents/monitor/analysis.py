@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.monitor.reassembly import FeedProblem, MessageReassembly, Piece
-from agents.monitor.signal_buffer import SignalBuffer
+from agents.monitor.signal_buffer import SignalBuffer, signal_of
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.limits import Limits, RhythmSettings
 from models.arrhythmia.tier import RhythmBaseline, RhythmResult, RhythmTier
 from models.ecg import Ecg
 from models.leads import lead_order
-from models.signal.derived_leads import with_derived_leads
 from models.signal.short_gaps import with_short_gaps_filled
 from streams.wire import EcgWindow
 
@@ -154,7 +153,7 @@ class Analysis:
         return steps, self.reassembly.problems()
 
     def _take(self, piece: Piece, now_ns: int) -> Step:
-        chunk = with_derived_leads(replace(piece.window.to_ecg(piece.device_ns), fs_hz=piece.fs_hz))
+        chunk = signal_of(piece.window, piece.fs_hz, piece.device_ns)
         fresh = piece.segment_index != self._segment_index
         if fresh:
             self._begin(piece, chunk)
@@ -164,7 +163,7 @@ class Analysis:
         ended: tuple[Episode, ...] = ()
         if piece.missing:
             ended = tuple(e for e in self._tier.gap(piece.missing).episodes if e.end is not None)
-        self.buffer.add(chunk, piece.missing, piece.device_ns + piece.clock_offset_ns)
+        self.buffer.add(piece.window, piece.fs_hz, piece.missing, piece.device_ns + piece.clock_offset_ns)
         rhythm = self._tier.push(self._with_leads_of_the_tier(chunk))
         if rhythm.last_judged is not None and rhythm.last_judged != self._last_judged:
             self._last_judged = rhythm.last_judged

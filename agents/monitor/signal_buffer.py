@@ -1,18 +1,23 @@
 """The last seconds of a signal segment at its original sampling rate, and the instant of each sample.
 
-Samples count from the first one of the segment, gaps included. Input: pieces in order. Output: intervals as `Ecg`
-(float32 [leads, samples] in mV, NaN in gaps) and instants as documents state them (UTC ns, whole microseconds).
+Samples count from the first one of the segment, gaps included. Input: messages in order, which are kept as they came:
+int16 takes half the memory of millivolts. Output: intervals as `Ecg` (float32 [leads, samples] in mV, NaN in gaps) and
+instants as documents state them (UTC ns, whole microseconds).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from models.ecg import Ecg
 from models.leads import lead_order
+from models.signal.derived_leads import with_derived_leads
+from streams.window import EcgWindow
 
 S = 1_000_000_000
 US = 1000
@@ -30,30 +35,41 @@ class SignalBuffer:
 
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s
-        self._chunks: deque[tuple[int, Ecg]] = deque()
+        self._windows: deque[tuple[int, EcgWindow]] = deque()
         self._samples: list[int] = []
         self._instants: list[int] = []
         self._fs_hz = 0.0
         self.end = 0  # samples so far: the number of the next one
 
-    def add(self, chunk: Ecg, missing: int, instant_ns: int) -> None:
-        """Append a chunk ``missing`` samples after the last one; its first sample was at ``instant_ns``."""
+    def add(self, window: EcgWindow, fs_hz: float, missing: int, instant_ns: int) -> None:
+        """Append a message ``missing`` samples after the last one.
+
+        Parameters
+        ----------
+        window : EcgWindow
+        fs_hz : float
+            Sampling rate of the segment.
+        missing : int
+            Samples between it and the message before.
+        instant_ns : int
+            Instant of its first sample.
+        """
         first = self.end + missing
-        self._fs_hz = chunk.fs_hz
-        self._chunks.append((first, chunk))
+        self._fs_hz = fs_hz
+        self._windows.append((first, window))
         self._samples.append(first)
         self._instants.append(instant_ns)
         if len(self._samples) > ANCHORS:
             del self._samples[: ANCHORS // 2], self._instants[: ANCHORS // 2]
-        self.end = first + chunk.n_samples
-        oldest = self.end - self._keep_s * chunk.fs_hz
-        while self._chunks[0][0] + self._chunks[0][1].n_samples <= oldest:
-            self._chunks.popleft()
+        self.end = first + window.n_samples
+        oldest = self.end - self._keep_s * fs_hz
+        while self._windows[0][0] + self._windows[0][1].n_samples <= oldest:
+            self._windows.popleft()
 
     @property
     def begin(self) -> int:
         """The oldest sample that is kept."""
-        return self._chunks[0][0] if self._chunks else self.end
+        return self._windows[0][0] if self._windows else self.end
 
     def instant_ns(self, sample: int) -> int:
         """Instant of a sample, by the device time of its message; it does not depend on where the segment begins."""
@@ -77,8 +93,8 @@ class SignalBuffer:
         derives it.
         """
         start, stop = max(start, self.begin), min(stop, self.end)
-        inside = [(first, chunk) for first, chunk in self._chunks if first < stop and start < first + chunk.n_samples]
-        newest = inside[-1][1] if inside else self._chunks[-1][1]
+        inside = list(self._between(start, stop))
+        newest = inside[-1][1] if inside else signal_of(self._windows[-1][1], self._fs_hz)
         names = list(newest.leads)
         names += dict.fromkeys(lead for _, chunk in inside for lead in chunk.leads if lead not in newest.leads)
         leads = tuple(lead_order(names))
@@ -105,3 +121,23 @@ class SignalBuffer:
             age_years=newest.age_years,
             sex=newest.sex,
         )
+
+    def _between(self, start: int, stop: int) -> Iterator[tuple[int, Ecg]]:
+        """Messages with samples in a span: the number of the first sample, and the signal."""
+        for first, window in self._windows:
+            if first < stop and start < first + window.n_samples:
+                yield first, signal_of(window, self._fs_hz)
+
+
+def signal_of(window: EcgWindow, fs_hz: float, start_ns: int = 0) -> Ecg:
+    """The signal of a message in mV, with the limb leads that follow from its own.
+
+    Parameters
+    ----------
+    window : EcgWindow
+    fs_hz : float
+        Sampling rate of the segment.
+    start_ns : int
+        UTC of the first sample.
+    """
+    return with_derived_leads(replace(window.to_ecg(start_ns), fs_hz=fs_hz))

@@ -31,7 +31,7 @@ from models.arrhythmia.wave_history import WaveHistory
 from models.beats.detector import UPDATE_INTERVAL_S, Beat, BeatStream
 from models.beats.series import BeatTrack, Span
 from models.beats.template import DominantBeatTemplate
-from models.ecg import Ecg, EcgSource, Millivolts, rows_of
+from models.ecg import Ecg, EcgSource, Millivolts, appended, rows_of
 from models.leads import lead_order
 from models.signal.quality import IMPLAUSIBLE, MIN_PRESENT
 
@@ -199,7 +199,7 @@ class RhythmTier:
         past_second = (update - (self._boundary - self._now)) % update  # the beat stream updates on the same grid
         self._new_beats += self._stream.push(replace(part, start_ns=round(past_second / self.fs_hz * 1e9)))
         keep = round(SIGNAL_KEPT_S * self.fs_hz)
-        self._signal = np.concatenate([self._signal, part.mv], axis=1)[:, -keep:]
+        self._signal = appended(self._signal, part.mv, keep)
         if self._now + part.n_samples == self._boundary and (n := self._stream.cleaned.shape[1]):
             self._signal[:, -n:] = self._stream.cleaned
         if len(part.pacer_marks):

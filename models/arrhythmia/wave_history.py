@@ -9,12 +9,12 @@ from __future__ import annotations
 import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
 
-from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, baseline_of, wave_beat
+from models.arrhythmia.baseline import BaselineBeats
+from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, wave_beat
 from models.beats.detector import UPDATE_INTERVAL_S, Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg
-from models.measurement.delineation import Fiducials, MeasuredBeat, delineate
+from models.measurement.delineation import delineate
 
 WAIT_S = 0.9  # a beat is measured this long after R, when its T wave is complete
 TOGETHER = 3  # beats measured in one call, which costs about the same for one as for three
@@ -48,7 +48,7 @@ class WaveHistory:
         self._fs = fs_hz
         self._done = -1
         self._usable_s = 0.0
-        self._first: list[WaveBeat] = []
+        self._first = BaselineBeats()
         self._now = 0
         self.beats: list[WaveBeat] = []
         self.baseline = baseline
@@ -56,7 +56,7 @@ class WaveHistory:
     def restart(self, baseline: RhythmBaseline | None) -> None:
         """Set the baseline; None starts a new one."""
         self.baseline = baseline
-        self._first, self._usable_s = [], 0.0
+        self._first, self._usable_s = BaselineBeats(), 0.0
 
     @property
     def newest(self) -> list[WaveBeat]:
@@ -95,7 +95,7 @@ class WaveHistory:
         if usable and self.baseline is None:
             self._usable_s += UPDATE_INTERVAL_S
             if self._usable_s >= BASELINE_S:
-                self.baseline, self._first = baseline_of(self._first), []
+                self.baseline, self._first = self._first.baseline(), BaselineBeats()
 
     def _measure(
         self, window: Ecg, now: int, beats: Sequence[Beat], due: Sequence[Beat], usable: Sequence[str]
@@ -103,15 +103,14 @@ class WaveHistory:
         start = now - window.n_samples
         first = max(start, due[0].sample - round(BEFORE_S * self._fs))
         part = window.select(usable).slice(first - start, window.n_samples)
-        inside = [replace(b, sample=b.sample - first) for b in beats if first <= b.sample < now]
-        wanted = {b.sample - first for b in due}
-        for measured in delineate(part, inside, fold=self._fold):
+        inside = [b for b in beats if first <= b.sample < now]
+        wanted = {b.sample for b in due}
+        for measured in delineate(part, inside, start=first, fold=self._fold):
             if measured.beat.sample in wanted:
-                found = wave_beat(part, measured)
-                moved = replace(found, beat=_moved(measured, first))
-                self.beats.append(moved)
+                found = wave_beat(part, measured, first)
+                self.beats.append(found)
                 if self.baseline is None:
-                    self._first.append(moved)
+                    self._first.add(found)
 
 
 def _sample(beat: WaveBeat) -> int:
@@ -120,14 +119,3 @@ def _sample(beat: WaveBeat) -> int:
 
 def _at(beat: Beat) -> int:
     return beat.sample
-
-
-def _moved(measured: MeasuredBeat, samples: int) -> MeasuredBeat:
-    def shift(marks: Fiducials) -> Fiducials:
-        return Fiducials(**{name: None if v is None else v + samples for name, v in marks.as_dict().items()})
-
-    return MeasuredBeat(
-        replace(measured.beat, sample=measured.beat.sample + samples),
-        shift(measured.overall),
-        {lead: shift(marks) for lead, marks in measured.leads.items()},
-    )

@@ -23,7 +23,7 @@ from models.beats.bursts_and_pulses import is_mains_burst, is_marked_pulse
 from models.beats.gain import is_small_ecg, small_signal
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.beats.single_lead_deflections import absent_in_a_live_lead, narrow_in_one_lead, quiet_leads
-from models.ecg import Ecg, Millivolts, rows_of
+from models.ecg import Ecg, Millivolts, appended, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
 from models.networks.segments import Segments, segments_of
@@ -237,8 +237,8 @@ class BeatStream:
         while at < chunk.n_samples:
             take = min(chunk.n_samples - at, self._next_update - self.end_sample)
             new = chunk.mv[:, at : at + take]
-            self._buffer = np.concatenate([self._buffer, new], axis=1)[:, -keep:]
-            self._raw = np.concatenate([self._raw, new], axis=1)[:, -keep_raw:]
+            self._buffer = appended(self._buffer, new, keep)
+            self._raw = appended(self._raw, new, keep_raw)
             self.end_sample += take
             at += take
             if self.end_sample == self._next_update:

@@ -12,7 +12,7 @@ instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from models.beats.detector import Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg, Millivolts
 from models.measurement.boundary_refiner import BeatMarks, refined
+from models.measurement.fiducials import COLUMNS, MARKS, Fiducials, FiducialTable
 from models.networks.delineator import NET_FS_HZ, QRS, DelineationNetwork, P, T
 from models.networks.scaling import net_input
 from models.networks.segments import Segments, merged, segments_of
@@ -35,32 +36,7 @@ P_BEFORE_S = 0.45  # longest time from P to R that counts as conduction
 T_AFTER_S = 0.75  # longest time from R to the middle of T
 MIN_LEAD_SHARE = 0.5  # of the leads that show the QRS: those that must show P or T for a global one
 
-
-@dataclass(frozen=True, slots=True)
-class Fiducials:
-    """Positions of one beat's waves, samples of the signal as given; None where a wave is absent."""
-
-    p_on: int | None = None
-    p_peak: int | None = None
-    p_off: int | None = None
-    qrs_on: int | None = None
-    qrs_off: int | None = None
-    t_on: int | None = None
-    t_peak: int | None = None
-    t_off: int | None = None
-
-    def as_dict(self) -> dict[str, int | None]:
-        """Mark to sample."""
-        return {name: getattr(self, name) for name in MARKS}
-
-    def span_ms(self, first: str, last: str, fs_hz: float) -> float | None:
-        """Milliseconds from one mark to another; None where either is absent."""
-        a, b = getattr(self, first), getattr(self, last)
-        return None if a is None or b is None else (b - a) * 1000.0 / fs_hz
-
-
-MARKS = tuple(f.name for f in fields(Fiducials))
-_COLUMNS = {name: k for k, name in enumerate(MARKS)}
+__all__ = ["MARKS", "Fiducials", "MeasuredBeat", "beat_marks", "delineate", "delineate_stretch", "over_leads"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +76,7 @@ def wave_probabilities(mv: Millivolts, fs_hz: float, *, fold: str | None = None)
     return out
 
 
-def delineate(ecg: Ecg, beats: Sequence[Beat], *, fold: str | None = None) -> list[MeasuredBeat]:
+def delineate(ecg: Ecg, beats: Sequence[Beat], *, start: int = 0, fold: str | None = None) -> list[MeasuredBeat]:
     """Measure the waves of the given beats.
 
     Parameters
@@ -109,6 +85,8 @@ def delineate(ecg: Ecg, beats: Sequence[Beat], *, fold: str | None = None) -> li
         The signal that holds them, best with 1 s on either side.
     beats : sequence of Beat
         Positions are samples of ``ecg``, ascending.
+    start : int
+        Number of the first sample of ``ecg``: positions are counted from it.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
 
@@ -125,8 +103,8 @@ def delineate(ecg: Ecg, beats: Sequence[Beat], *, fold: str | None = None) -> li
     if not beats or not leads or ecg.fs_hz < MORPHOLOGY_FS_HZ:
         return [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in leads}) for b in beats]
     around = round(AROUND_S * ecg.fs_hz)
-    first, last = max(0, beats[0].sample - around), beats[-1].sample + around
-    return delineate_stretch(ecg.select(leads).slice(first, last), first, beats, fold=fold)
+    first, last = max(0, beats[0].sample - start - around), beats[-1].sample - start + around
+    return delineate_stretch(ecg.select(leads).slice(first, last), start + first, beats, fold=fold)
 
 
 def delineate_stretch(
@@ -154,9 +132,7 @@ def delineate_stretch(
     overall = refined(marks, x, stretch.fs_hz, fold=fold) + first
     samples = marks.leads + first
     return [
-        MeasuredBeat(
-            b, _fiducials(overall[k]), {lead: _fiducials(samples[k, j]) for j, lead in enumerate(stretch.leads)}
-        )
+        MeasuredBeat(b, Fiducials.of_samples(overall[k]), FiducialTable(stretch.leads, samples[k].copy()))
         for k, b in enumerate(beats)
     ]
 
@@ -177,7 +153,7 @@ def beat_marks(stretch: Ecg, r: Sequence[int], *, fold: str | None = None) -> tu
     probabilities = wave_probabilities(mv, stretch.fs_hz, fold=fold)
     x = without_baseline(fill_gaps(mv)[0], stretch.fs_hz)
     samples = _in_samples(_marks(probabilities, np.array(r) / stretch.fs_hz), x, stretch.fs_hz)
-    return BeatMarks(overall=over_leads(samples), leads=samples, columns=_COLUMNS), x
+    return BeatMarks(overall=over_leads(samples), leads=samples, columns=COLUMNS), x
 
 
 def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -215,38 +191,34 @@ def _assign(
     """Write the segment of largest mass of each beat and lead."""
     order = np.argsort(segments.mass, kind="stable")  # the last one written has the largest mass
     order = order[fits[order]]
-    out[beat[order], segments.row[order], _COLUMNS[onset]] = segments.start[
+    out[beat[order], segments.row[order], COLUMNS[onset]] = segments.start[
         order
     ]  # the last one written has the largest mass
-    out[beat[order], segments.row[order], _COLUMNS[offset]] = segments.end[order]
+    out[beat[order], segments.row[order], COLUMNS[offset]] = segments.end[order]
 
 
 def _in_samples(marks: NDArray[np.float64], x: Millivolts, fs_hz: float) -> NDArray[np.float64]:
     """Seconds to samples, and the peaks of P and T: where the lead is farthest from the level of the wave's ends."""
     out = np.clip(np.round(marks * fs_hz), 0, x.shape[1] - 1)
     for onset, peak, offset in (("p_on", "p_peak", "p_off"), ("t_on", "t_peak", "t_off")):
-        on, off = out[:, :, _COLUMNS[onset]], out[:, :, _COLUMNS[offset]]
+        on, off = out[:, :, COLUMNS[onset]], out[:, :, COLUMNS[offset]]
         beat, lead = np.nonzero(on <= off)  # neither is NaN
         if len(beat):
             first, last = on[beat, lead].astype(int), off[beat, lead].astype(int)
             at = np.minimum(first[:, None] + np.arange((last - first).max() + 1), last[:, None])
             level = 0.5 * (x[lead, first] + x[lead, last])
             away = np.abs(x[lead[:, None], at] - level[:, None])
-            out[beat, lead, _COLUMNS[peak]] = first + np.argmax(away, axis=1)
+            out[beat, lead, COLUMNS[peak]] = first + np.argmax(away, axis=1)
     return out
 
 
 def over_leads(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     """Median of each mark over the leads, [beats, marks]; NaN where fewer than half of the leads with a QRS show it."""
     there = np.isfinite(samples)
-    with_qrs = np.maximum(there[:, :, _COLUMNS["qrs_on"]].sum(axis=1), 1)
+    with_qrs = np.maximum(there[:, :, COLUMNS["qrs_on"]].sum(axis=1), 1)
     enough = there.sum(axis=1) >= np.maximum(1, MIN_LEAD_SHARE * with_qrs)[:, None]
     ordered = np.sort(np.where(there, samples, np.inf), axis=1)
     count = there.sum(axis=1)
     low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[:, None, :], axis=1)[:, 0]
     high = np.take_along_axis(ordered, np.minimum(count // 2, samples.shape[1] - 1)[:, None, :], axis=1)[:, 0]
     return np.where(enough, np.floor((low + high) / 2), np.nan)
-
-
-def _fiducials(row: NDArray[np.float64]) -> Fiducials:
-    return Fiducials(*[None if v != v else int(v) for v in row.tolist()])  # NaN alone is not itself

@@ -55,13 +55,13 @@ def st_level(ecg: Ecg, lead: str, marks: Fiducials) -> float | None:
     return level if math.isfinite(level) else None
 
 
-def st_levels(ecg: Ecg, marks: Fiducials) -> list[float | None]:
-    """`st_level` of one beat in each lead."""
+def st_levels(ecg: Ecg, marks: Fiducials, start: int = 0) -> list[float | None]:
+    """`st_level` of one beat in each lead; ``marks`` are counted from ``start``, the number of the first sample."""
     if marks.qrs_on is None or marks.qrs_off is None:
         return [None] * len(ecg.leads)
-    at, half = marks.qrs_off + round(ST_AFTER_J_S * ecg.fs_hz), max(1, round(0.004 * ecg.fs_hz))
+    at, half = marks.qrs_off - start + round(ST_AFTER_J_S * ecg.fs_hz), max(1, round(0.004 * ecg.fs_hz))
     around = ecg.mv[:, at - half : at + half + 1].astype(np.float64)
-    levels = isoelectric_levels(ecg.mv, marks.qrs_on, ecg.fs_hz)
+    levels = isoelectric_levels(ecg.mv, marks.qrs_on - start, ecg.fs_hz)
     if at >= ecg.n_samples or levels is None or not around.size:
         return [None] * len(ecg.leads)
     st = around.sum(axis=1) / around.shape[1] - levels

@@ -24,7 +24,6 @@ from models.measurement.delineation import (
     delineate,
     delineate_stretch,
 )
-from models.measurement.fiducial_table import FiducialTable
 from models.signal.conditioning import fill_gaps, without_baseline
 from models.signal.mains import without_mains
 from models.signal.quality import ENOUGH_HZ, LeadQuality, lead_quality, with_einthoven
@@ -113,9 +112,7 @@ def delineate_record(
         near = beats[int(np.searchsorted(samples, start)) : int(np.searchsorted(samples, stop))]
         if near:
             stretch = ecg.slice(start, stop).select(leads)
-            for m in delineate_stretch(stretch, start, near, fold=fold):
-                if lo <= m.beat.sample < hi:
-                    out.append(MeasuredBeat(m.beat, m.overall, FiducialTable(m.leads, stretch.leads)))
+            out += [m for m in delineate_stretch(stretch, start, near, fold=fold) if lo <= m.beat.sample < hi]
     return out
 
 

@@ -17,7 +17,7 @@ from models.beats.detector import RECORDED, BeatStream
 from models.ecg import EcgSource
 from models.measurement.acquisition_notes import acquisition_notes
 from models.measurement.delineation import Fiducials, MeasuredBeat
-from models.measurement.fiducial_table import FiducialTable
+from models.measurement.fiducials import FiducialTable
 from models.measurement.long_records import blocks, delineate_record, record_quality
 from models.signal.quality import FLAT, IMPLAUSIBLE, LeadQuality
 

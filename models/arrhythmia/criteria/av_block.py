@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from models.arrhythmia.criteria.waves import WaveBeat
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import EventCountLimit, criterion_of
-from models.ecg import Ecg
+from models.ecg import Ecg, Millivolts
 from models.evidence import BeatSpan, Evidence
+from models.measurement.fiducials import mark_of
 
 HALF_S = 0.07  # half a template, which is 140 ms long (P waves last 80 to 120 ms)
 MIN_BEATS = 4  # least number of conducted beats with a P wave for a template
@@ -77,7 +79,7 @@ class AvBlockDetector:
         part = window.select(usable)
         templates = _templates(part, start, beats, self._fs)
         for k in wanted:
-            self._found += _between(part, start, beats, k, templates, self._fs)
+            self._found += _between(templates, start, beats, k, self._fs)
 
     def finding(self, now: int, limit: EventCountLimit) -> Finding | None:
         """AV_BLOCK where ``limit.beats`` such P waves are in the last ``limit.seconds``. Onset: the first of them."""
@@ -106,28 +108,44 @@ class AvBlockDetector:
         return Finding("AV_BLOCK", self._found[0][0], now, tuple(cited), self._found[-1][1])
 
 
-def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> dict[str, NDArray[np.float64]]:
-    """Mean P wave of each lead that has one, detrended, mV [2 half + 1]."""
+@dataclass(frozen=True, eq=False)
+class _Templates:
+    """Mean P wave of each lead that has one.
+
+    Attributes
+    ----------
+    leads : tuple of str
+    rows : float32 [leads, samples]
+        Their signal, mV.
+    waves : float64 [leads, 2 half + 1]
+        Detrended, mV.
+    """
+
+    leads: tuple[str, ...]
+    rows: Millivolts
+    waves: NDArray[np.float64]
+
+
+def _templates(part: Ecg, start: int, beats: Sequence[WaveBeat], fs: float) -> _Templates:
     half = round(HALF_S * fs)
     about = np.arange(-half, half + 1)
-    inside = [b.beat.leads for b in beats if b.conducted and b.sample > start]  # a P wave is before its R peak
-    out: dict[str, NDArray[np.float64]] = {}
-    for lead, row in zip(part.leads, part.mv, strict=True):
-        marks = [leads[lead].p_peak for leads in inside if lead in leads]
-        peaks = [peak - start for peak in marks if peak is not None and half <= peak - start < len(row) - half]
-        if len(peaks) >= MIN_BEATS:
-            mean = _detrended(row[np.array(peaks)[:, None] + about].mean(axis=0).astype(np.float64))
-            if np.ptp(mean) >= MIN_P_MV:
-                out[lead] = mean
-    return out
+    inside = [b for b in beats if b.conducted and b.sample > start]  # a P wave is before its R peak
+    peaks = np.array([mark_of(b.beat.leads, "p_peak", part.leads) for b in inside]).reshape(-1, len(part.leads)) - start
+    there = (peaks >= half) & (peaks < part.n_samples - half)  # NaN is neither
+    found = np.flatnonzero(there.sum(axis=0) >= MIN_BEATS)
+    means = [part.mv[k, peaks[there[:, k], k].astype(np.int64)[:, None] + about].mean(axis=0) for k in found]
+    waves = _detrended(np.array(means, np.float64).reshape(len(found), len(about)))
+    high = np.ptp(waves, axis=1) >= MIN_P_MV
+    found = found[high]
+    return _Templates(tuple(part.leads[k] for k in found), part.mv[found], waves[high])
 
 
 def _between(
-    part: Ecg, start: int, beats: Sequence[WaveBeat], k: int, templates: dict[str, NDArray[np.float64]], fs: float
+    templates: _Templates, start: int, beats: Sequence[WaveBeat], k: int, fs: float
 ) -> list[tuple[int, tuple[str, ...]]]:
     """P waves between beat ``k`` and the next one: absolute sample, and the leads with a match."""
     here, after = beats[k].beat.overall, beats[k + 1].beat.overall
-    if here.t_off is None or not templates:
+    if here.t_off is None or not templates.leads:
         return []
     own = after.p_peak if after.p_peak is not None else after.qrs_on
     if own is None:
@@ -135,9 +153,8 @@ def _between(
     first, last = here.t_off + round(AFTER_T_S * fs) - start, own - round(BEFORE_P_S * fs) - start
     if last - first < 3:
         return []
-    rows = part.mv[[part.leads.index(lead) for lead in templates]].astype(np.float64)
-    matches = _matches(rows, np.stack(list(templates.values())), first, last)
-    agreed = matches.sum(axis=0) * 2 > len(templates)
+    matches = _matches(templates, first, last)
+    agreed = matches.sum(axis=0) * 2 > len(templates.leads)
     if not agreed.any():
         return []
     runs = np.split(np.flatnonzero(agreed), np.flatnonzero(np.diff(np.flatnonzero(agreed)) > 1) + 1)
@@ -146,23 +163,22 @@ def _between(
     for run in runs:
         at = start + first + int(run[len(run) // 2])
         if before is not None and _in_rhythm(before, at, own, beats, fs):
-            leads = tuple(lead for lead, row in zip(templates, matches, strict=True) if row[run].any())
+            leads = tuple(lead for lead, row in zip(templates.leads, matches, strict=True) if row[run].any())
             out.append((at, leads))
     return out
 
 
-def _matches(rows: NDArray[np.float64], templates: NDArray[np.float64], first: int, last: int) -> NDArray[np.bool_]:
-    """Where most leads match their templates, which do so, [leads, last - first].
-
-    ``rows`` [leads, samples], ``templates`` [leads, 2 half + 1].
-    """
+def _matches(of: _Templates, first: int, last: int) -> NDArray[np.bool_]:
+    """Where most leads match their templates, which do so, [leads, last - first]."""
+    templates = of.waves
     width = templates.shape[1]
     low, high = first - width // 2, last + width // 2
-    out = np.zeros((len(rows), last - first), bool)
-    if low < 0 or high > rows.shape[1]:
+    out = np.zeros((len(templates), last - first), bool)
+    if low < 0 or high > of.rows.shape[1]:
         return out
-    pieces = np.lib.stride_tricks.sliding_window_view(rows[:, low:high], width, axis=1)[:, : last - first]
-    similar = _correlations(rows[:, low:high], templates)[:, : last - first] >= MIN_P_CORRELATION - ROUNDING
+    rows = of.rows[:, low:high].astype(np.float64)
+    pieces = np.lib.stride_tricks.sliding_window_view(rows, width, axis=1)[:, : last - first]
+    similar = _correlations(rows, templates)[:, : last - first] >= MIN_P_CORRELATION - ROUNDING
     at = np.flatnonzero(2 * similar.sum(axis=0) > len(rows))
     if not len(at):
         return out
@@ -193,10 +209,13 @@ def _correlations(rows: NDArray[np.float64], templates: NDArray[np.float64]) -> 
     return np.asarray(dot / size, np.float64)
 
 
-def _detrended(wave: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The wave without its linear trend and mean."""
-    flat = wave - np.linspace(wave[0], wave[-1], len(wave))
-    return np.asarray(flat - flat.mean(), np.float64)
+def _detrended(waves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[waves, samples] without the straight line through their ends, and without their mean."""
+    n = waves.shape[1]
+    line = np.arange(n) * ((waves[:, -1:] - waves[:, :1]) / (n - 1)) + waves[:, :1]
+    line[:, -1] = waves[:, -1]
+    flat = waves - line
+    return np.asarray(flat - flat.mean(axis=1, keepdims=True), np.float64)
 
 
 def _in_rhythm(before: int, at: int, after: int, beats: Sequence[WaveBeat], fs: float) -> bool:

@@ -2,7 +2,7 @@
 
 In: the measured beats of the last seconds (`WaveBeat`), the code's limit, and the bed's `RhythmBaseline`. Out: whether
 the condition is present (None where it cannot be evaluated now) and its evidence. The caller confirms over time.
-Also here: `wave_beat`, which measures one beat, and `baseline_of`, which makes the baseline.
+Also here: `wave_beat`, which measures one beat. `models.arrhythmia.baseline` makes the baseline.
 Sources: AHA/ACC/HRS 2009 (QRS, PR, QT), AHA practice standards 2017 (ST monitoring).
 """
 
@@ -83,10 +83,10 @@ class WaveBeat:
         return self.beat.beat.kind in ("N", "S")
 
 
-def wave_beat(ecg: Ecg, measured: MeasuredBeat) -> WaveBeat:
-    """Measure one beat of a window; positions stay those of the window."""
+def wave_beat(ecg: Ecg, measured: MeasuredBeat, start: int = 0) -> WaveBeat:
+    """Measure one beat of a window; its positions are counted from ``start``, the number of the first sample."""
     fs, marks = ecg.fs_hz, measured.overall
-    levels = zip(ecg.leads, st_levels(ecg, marks), strict=True)
+    levels = zip(ecg.leads, st_levels(ecg, marks, start), strict=True)
     st = {lead: v for lead, v in levels if v is not None and is_standard(lead)}
     return WaveBeat(
         measured,
@@ -276,21 +276,3 @@ def neighbours(a: str, b: str) -> bool:
         if a in order and b in order:
             return abs(order.index(a) - order.index(b)) == 1
     return False
-
-
-def baseline_of(beats: Sequence[WaveBeat]) -> RhythmBaseline:
-    """Medians over the conducted beats of the first five usable minutes."""
-    conducted = [b for b in beats if b.conducted] or list(beats)
-    leads = sorted({lead for b in conducted for lead in b.st_mv})
-    st = {lead: _median([b.st_mv.get(lead) for b in conducted], digits=4) for lead in leads}
-    return RhythmBaseline(
-        st_mv={lead: v for lead, v in st.items() if v is not None},
-        qrs_ms=_median([b.qrs_ms for b in conducted], digits=1),
-        pr_ms=_median([b.pr_ms for b in conducted], digits=1),
-    )
-
-
-def _median(values: Sequence[float | None], digits: int) -> float | None:
-    """Median of the known values; None with fewer than `MIN_BEATS`."""
-    known = [v for v in values if v is not None]
-    return round(statistics.median(known), digits) if len(known) >= MIN_BEATS else None

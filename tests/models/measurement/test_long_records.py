@@ -10,7 +10,7 @@ import pytest
 from models.ecg import Ecg
 from models.measurement import long_records
 from models.measurement.delineation import Fiducials
-from models.measurement.fiducial_table import FiducialTable
+from models.measurement.fiducials import FiducialTable
 from models.measurement.measure import Measurement, measure
 from models.signal.quality import INCONSISTENT, lead_quality
 
@@ -68,8 +68,10 @@ def test_quality_lead_by_lead_is_that_of_all_leads_together(monkeypatch: pytest.
 
 def test_a_fiducial_table_is_a_mapping_of_its_fiducials() -> None:
     leads = {"I": Fiducials(p_on=3, qrs_on=5, t_off=90), "II": Fiducials(qrs_on=4, qrs_off=14)}
-    table = FiducialTable(leads, ("I", "II"))
+    table = FiducialTable.of(leads)
     assert dict(table) == leads
     assert table.get("V1") is None
     assert table.without_p()["I"] == Fiducials(qrs_on=5, t_off=90)
     assert table["I"].p_on == 3
+    assert table.mark("p_on", ("I", "II"))[0] == table.mark("p_on", ("II", "I", "V1"))[1] == 3
+    assert np.isnan(table.mark("p_on", ("II", "V1"))).all()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.arrhythmia.baseline import baseline_of
 from models.arrhythmia.confirmation import Confirmation
 from models.arrhythmia.criteria.pacing import not_capturing, not_pacing
 from models.arrhythmia.criteria.waves import (
     RhythmBaseline,
     WaveBeat,
-    baseline_of,
     neighbours,
     pr_long,
     qt_long,
