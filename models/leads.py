@@ -8,6 +8,7 @@ Needs NumPy alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ INDEPENDENT_8 = ("I", "II", *CHEST)
 _ALIASES = {name.upper(): name for name in STANDARD_12} | {"MLII": "II"}  # modified lead II is read as II
 
 
+@lru_cache(maxsize=1024)
 def canonical_lead(label: str) -> str:
     """The canonical spelling of a lead label; a rhythm lead keeps its own name.
 

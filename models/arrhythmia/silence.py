@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
+from models.signal.quantiles import middle
+from models.signal.windows import windows
 
 KEPT_S = 90  # seconds kept
 TYPICAL_S = 60  # a lead's usual size and level are medians over this time
@@ -63,7 +65,7 @@ class AsystolePlausibility:
         """Take the newest second, mV [leads, samples]; NaN where a sample is missing."""
         known = np.asarray(np.isfinite(second).any(axis=1))
         filled = fill_gaps(second)[0].astype(np.float64)
-        self._level.append(np.where(known, _middle(filled), np.nan))
+        self._level.append(np.where(known, middle(filled), np.nan))
         self._range.append(np.where(known, np.ptp(filled, axis=1), np.nan))
         self._seconds += 1
         if self._seconds % USUAL_EVERY_S == 1:
@@ -83,7 +85,7 @@ class AsystolePlausibility:
         both: NDArray[np.bool_] = np.logical_and(still, away)
         if np.count_nonzero(both, axis=1).max() < run - 1:
             return np.zeros(len(filled), bool)
-        together = np.lib.stride_tricks.sliding_window_view(both, run - 1, axis=1)
+        together = windows(both, run - 1)
         return np.array([bool(row.all(axis=1).any()) for row in together])
 
     def leads(self, silent_s: float, usable: Sequence[str], arrest: bool = False) -> tuple[str, ...]:
@@ -150,15 +152,8 @@ class AsystolePlausibility:
         return np.asarray(np.array(self._rail)[:, k] | (ranges[:, k] > limit))
 
 
-def _middle(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of each row."""
-    low, high = (x.shape[1] - 1) // 2, x.shape[1] // 2
-    ordered = np.partition(x, (low, high), axis=1)
-    return np.asarray((ordered[:, low] + ordered[:, high]) / 2, np.float64)
-
-
 def _median(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Median of each lead's seconds that are there, [leads]; NaN of a lead without any."""
     if rows.size and np.isfinite(rows).all():
-        return _middle(rows.T)
+        return middle(rows.T)
     return np.array([np.median(there) if len(there := lead[np.isfinite(lead)]) else np.nan for lead in rows.T])

@@ -19,6 +19,7 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
 from models.signal.mains import burst_samples
+from models.signal.quantiles import middle
 from models.signal.span_quality import MOTION_MV, MOTION_S
 
 SMOOTH_S = 0.024  # a moving mean of this length keeps QRS complexes and removes pacing pulses
@@ -81,7 +82,7 @@ class Stillness:
         beside = BESIDE_R_S * self._fs
         there = self._r[self._r - beside >= self._start] - self._start
         each = [self._most(at - beside, at + beside + self._step) for at in there.tolist()]
-        return np.median(each, axis=0) if len(each) >= MIN_BEATS else np.full(len(self._steep), np.nan)
+        return middle(np.array(each).T) if len(each) >= MIN_BEATS else np.full(len(self._steep), np.nan)
 
     def still(self, since: int, until: int | None = None) -> bool:
         """Whether some lead with beats is flat between all of them; True where no lead has enough beats.

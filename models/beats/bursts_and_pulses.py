@@ -48,12 +48,17 @@ def is_mains_burst(flat: Millivolts, at: int, usual_mv: float | None) -> bool:
     near = round(NEAR_S * NET_FS_HZ) + len(MEAN) // 2
     part = flat[:, max(0, at - near) : at + near + 1]
     beyond = max(0, at + near + 1 - flat.shape[1])  # a beat that has half arrived keeps its size when mirrored
-    part = np.pad(part, ((0, 0), (0, min(beyond, part.shape[1] - 1))), mode="reflect")
+    if beyond:
+        part = np.pad(part, ((0, 0), (0, min(beyond, part.shape[1] - 1))), mode="reflect")
     size = np.ptp(part, axis=1)
-    kept = np.array([np.ptp(np.convolve(lead, MEAN, "valid")) for lead in part])
-    seen = size >= MIN_BURST_MV
     least_mv = UNKNOWN_MV if usual_mv is None else USUAL_SHARE * usual_mv
-    return bool(seen.any() and (kept < BURST_SHARE * size)[seen].all() and kept.max() < least_mv)
+    if size.max() < MIN_BURST_MV:
+        return False
+    for lead, size_mv in zip(part, size, strict=True):
+        kept_mv = np.ptp(np.convolve(lead, MEAN, "valid"))
+        if kept_mv >= least_mv or (size_mv >= MIN_BURST_MV and kept_mv >= BURST_SHARE * size_mv):
+            return False
+    return True
 
 
 def is_marked_pulse(flat: Millivolts, at: int, marks_s: NDArray[np.float64]) -> bool:

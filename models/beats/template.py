@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.beats.detector import LEAD_PREFERENCE, Beat
 from models.ecg import Millivolts
+from models.signal.windows import windows
 
 BEFORE_S, AFTER_S = 0.112, 0.184  # about R: QRS complex and ST segment
 TEMPLATE_FS_HZ = 250.0
@@ -50,6 +51,7 @@ class DominantBeatTemplate:
         offsets = np.arange(-round(BEFORE_S * TEMPLATE_FS_HZ), round(AFTER_S * TEMPLATE_FS_HZ))
         self._at = np.round(offsets * fs_hz / TEMPLATE_FS_HZ).astype(np.int64)
         self._beats: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)
+        self._sizes: deque[NDArray[np.float32]] = deque(maxlen=KEPT_BEATS)  # RMS of each lead of each beat
         self._weights: deque[float] = deque(maxlen=KEPT_BEATS)
         self._median: NDArray[np.float32] | None = None  # of the dominant class, each lead divided by its own RMS
         self._scale = np.ones((len(self._rows), 1), np.float32)
@@ -63,6 +65,7 @@ class DominantBeatTemplate:
         if [leads[row] for row in rows] == names:
             return
         self._beats.clear()
+        self._sizes.clear()
         self._weights.clear()
         self._median = None
         self._scale = np.ones((len(rows), 1), np.float32)
@@ -75,6 +78,7 @@ class DominantBeatTemplate:
             return float("nan")
         correlation = self._correlation(beat_mv)
         self._beats.append(beat_mv)
+        self._sizes.append(np.sqrt(np.square(beat_mv).mean(axis=1)))
         self._weights.append(VENTRICULAR_WEIGHT if beat.kind == "V" else 1.0)
         self._median = None
         return correlation
@@ -98,18 +102,20 @@ class DominantBeatTemplate:
         at = self._at + (beat.sample - start)
         if at[0] < 0 or at[-1] >= mv.shape[1]:
             return None
-        part = np.nan_to_num(mv[self._rows][:, at])
+        part = mv[np.array(self._rows)[:, None], at]
+        if not np.isfinite(part).all():
+            part = np.nan_to_num(part)
         return np.asarray(part - part.mean(axis=1, keepdims=True), np.float32)
 
     def _correlation(self, beat_mv: NDArray[np.float32]) -> float:
         if len(self._beats) < MIN_BEATS:
             return float("nan")
         if self._median is None:
-            kept = np.stack(self._beats)
-            kept = kept[_dominant_class(kept, np.array(self._weights))]
-            middle = _median(kept)
+            kept, sizes = np.array(self._beats), np.array(self._sizes)
+            dominant = _dominant_class(kept, _median(sizes), np.array(self._weights))
+            middle = _median(kept[dominant])
             self._active = np.ptp(middle, axis=1) >= NO_ACTIVITY_MV
-            size = _median(np.sqrt(np.square(kept).mean(axis=2)))
+            size = _median(sizes[dominant])
             self._scale = np.where(self._active, 1.0 / np.maximum(size, 1e-6), 0.0)[:, None].astype(np.float32)
             self._median = np.asarray(middle[:, MAX_LAG_SAMPLES:-MAX_LAG_SAMPLES] * self._scale, np.float32)
         active = self._active & (np.ptp(beat_mv, axis=1) >= NO_ACTIVITY_MV)  # a lead that is off now does not count
@@ -128,19 +134,22 @@ def _preferred(leads: Sequence[str]) -> list[int]:
     return sorted(sorted(range(len(leads)), key=rank)[:MAX_LEADS])
 
 
-def _dominant_class(beats: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _dominant_class(
+    beats: NDArray[np.float32], size: NDArray[np.float32], weights: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Which beats are of the dominant class; all of them where no class is large enough.
 
     Parameters
     ----------
     beats : float32 [beats, leads, samples]
         Beats, each lead about its mean, mV.
+    size : float32 [leads]
+        Usual RMS of each lead, mV.
     weights : float64 [beats]
         Weight of each beat in the choice of the dominant class.
     """
-    size = _median(np.sqrt(np.square(beats).mean(axis=2)))
     scaled = beats / np.maximum(size, NO_ACTIVITY_MV)[:, None]
-    shifted = np.moveaxis(_shifted(np.asarray(scaled, np.float32)), 1, 0)  # [lags, beats, leads, samples]
+    shifted = np.swapaxes(_shifted(np.asarray(scaled, np.float32)), 0, 1)  # [lags, beats, leads, samples]
     units = _units(shifted.reshape(-1, *shifted.shape[2:])).reshape(*shifted.shape[:2], -1)
     correlation = (units @ units[len(units) // 2].T).max(axis=0)  # [beats, beats]
     similar = np.maximum(correlation, correlation.T) >= MIN_CLASS_CORRELATION
@@ -167,8 +176,7 @@ def _units(beats: NDArray[np.float32]) -> NDArray[np.float32]:
 def _shifted(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """The signal at each lag, [..., lags, leads, samples] of [..., leads, lags more samples]."""
     width = x.shape[-1] - 2 * MAX_LAG_SAMPLES
-    windows = np.lib.stride_tricks.sliding_window_view(x, width, axis=-1)[..., ::LAG_STEP_SAMPLES, :]
-    return np.moveaxis(windows, -2, -3)
+    return np.swapaxes(windows(x, width, LAG_STEP_SAMPLES), -2, -3)
 
 
 def _median(x: NDArray[np.float32]) -> NDArray[np.float32]:

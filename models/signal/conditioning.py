@@ -16,6 +16,7 @@ from scipy.ndimage import uniform_filter1d
 
 from models.ecg import Ecg, Millivolts
 from models.leads import STANDARD_12, derive_limb_leads
+from models.signal.windows import windows
 
 BLOCK_OUT = 32  # smallest number of samples from one matrix product: fewer do not use a core fully
 MAX_BLOCK = 1 << 15  # entries of such a matrix; for larger ones the filter is faster
@@ -42,10 +43,11 @@ def fill_gaps(mv: Millivolts) -> tuple[Millivolts, NDArray[np.bool_]]:
     missing : bool [leads, samples]
         Where there was no sample.
     """
-    missing = ~np.isfinite(mv)
-    count = np.count_nonzero(missing, axis=1)
-    if not count.any():
+    there = np.isfinite(mv)
+    missing = ~there
+    if there.all():
         return mv, missing
+    count = np.count_nonzero(missing, axis=1)
     filled = mv.copy()
     filled[count == mv.shape[1]] = 0.0
     at = np.arange(mv.shape[1])
@@ -124,14 +126,19 @@ def _block(up: int, down: int) -> tuple[Millivolts, int, int] | None:
     return matrix.astype(np.float32), samples, reach
 
 
+@lru_cache(maxsize=16)
+def _ramp(n: int, step: float) -> Millivolts:
+    """The first ``n`` multiples of ``step``."""
+    return (np.arange(n) * step).astype(np.float32)
+
+
 def _by_blocks(x: Millivolts, n_out: int, matrix: Millivolts, samples: int, reach: int) -> Millivolts:
     """[leads, samples] that begin and end at zero, filtered by matrix products, in a third of the filter's time."""
     blocks = max(1, -(-n_out // matrix.shape[1]))
     padded = np.zeros((len(x), blocks * samples + 2 * reach), np.float32)
     fits = min(x.shape[1], padded.shape[1] - reach)
     padded[:, reach : reach + fits] = x[:, :fits]
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, len(matrix), axis=1)[:, ::samples]
-    rows = pieces.reshape(-1, len(matrix))
+    rows = windows(padded, len(matrix), samples).reshape(-1, len(matrix))
     out = np.empty((len(rows), matrix.shape[1]), np.float32)
     at_once = ONE_THREAD_PRODUCT // matrix.size
     for k in range(0, len(rows), at_once):
@@ -160,10 +167,13 @@ def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
         out = filled
     elif ratio is None or block is not None:
         first, rise = filled[:, :1], (filled[:, -1:] - filled[:, :1]) / np.float32(max(1, mv.shape[1] - 1))
-        from_line = np.asarray(filled - first - rise * np.arange(mv.shape[1], dtype=np.float32), np.float32)
+        from_line = filled - first
+        from_line -= rise * _ramp(mv.shape[1], 1.0)
         out = _interpolated(from_line, n, fs, to_fs) if block is None else _by_blocks(from_line, n, *block)
         per_sample = fs / to_fs if ratio is None else ratio[1] / ratio[0]
-        out += first + rise * (np.arange(n) * per_sample).astype(np.float32)
+        line = rise * _ramp(n, per_sample)
+        line += first
+        out += line
     else:
         up, down = ratio
         taps = _low_pass(up, down)
@@ -171,7 +181,7 @@ def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
     if out.shape[1] < n:
         out = np.pad(out, ((0, 0), (0, n - out.shape[1])), mode="edge")
     out = out[:, :n]
-    if missing.any():
+    if filled is not mv:
         source = np.minimum((np.arange(n) * (fs / to_fs)).round().astype(int), mv.shape[1] - 1)
         out[missing[:, source]] = np.nan
     return out
@@ -181,8 +191,7 @@ def without_baseline(filled: Millivolts, fs: float) -> Millivolts:
     """Minus its moving mean of 0.6 s, taken twice: a linear-phase high-pass at about 0.7 Hz."""
     width = max(3, round(0.6 * fs)) | 1
     slow = uniform_filter1d(uniform_filter1d(filled, width, axis=1, mode="nearest"), width, axis=1, mode="nearest")
-    out: Millivolts = (filled - slow).astype(np.float32)
-    return out
+    return np.asarray(filled - slow, np.float32)
 
 
 def to_twelve(ecg: Ecg, fs_hz: float = 500.0) -> tuple[Millivolts, NDArray[np.bool_]]:

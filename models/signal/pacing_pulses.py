@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
+from scipy.ndimage import correlate1d, gaussian_filter1d, maximum_filter1d, uniform_filter1d
 
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps
@@ -198,33 +199,59 @@ class PacingPulses:
 
 def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
     """Isolated spikes that smoothing removes, all leads together: a notched complex in one lead is no pulse."""
-    smooth = gaussian_filter1d(x, SMOOTH_S * fs, axis=1)
-    taken = np.abs(x - smooth).sum(axis=0, keepdims=True)
-    core = 2 * round(CORE_S * fs) + 1
-    near = maximum_filter1d(taken, core, axis=1)
-    tall = (taken >= near) & (2.0 * taken > (ONE_LEAD_MV if len(x) == 1 else SMALLEST_MV))
-    if not tall.any():
+    smooth = _smoothed(x, SMOOTH_S * fs)
+    taken = np.abs(x - smooth).sum(axis=0)
+    half = round(CORE_S * fs)
+    near = maximum_filter1d(taken, 2 * half + 1)
+    at = np.flatnonzero((taken >= near) & (2.0 * taken > (ONE_LEAD_MV if len(x) == 1 else SMALLEST_MV)))
+    left = np.ptp(_around(smooth, at, half), axis=2).sum(axis=0)
+    sharp = 2.0 * taken[at] / np.maximum(left, 1e-3)
+    isolated = taken[at] > ISOLATED * np.maximum(*_beside(taken, at, SIDE_S, fs))
+    chosen = isolated & (sharp >= CANDIDATE_SHARPNESS)
+    if chosen.any():
+        chosen &= taken[at] > ABOVE_NOISE * np.median(near)
+    at, sharp = at[chosen], sharp[chosen]
+    if not len(at):
         return []
-    height_mv = 2.0 * np.abs(x - smooth).max(axis=0)
-    left = (maximum_filter1d(smooth, core, axis=1) + maximum_filter1d(-smooth, core, axis=1)).sum(axis=0)
-    sharp = 2.0 * taken[0] / np.maximum(left, 1e-3)
-    isolated = taken > ISOLATED * np.maximum(*_beside(taken, SIDE_S, fs))
-    where = tall & isolated & (taken > ABOVE_NOISE * np.median(near)) & (sharp >= CANDIDATE_SHARPNESS)
-    if not where.any():
-        return []
-    fine = np.abs(x - gaussian_filter1d(x, RINGING_SMOOTH_S * fs, axis=1)).sum(axis=0, keepdims=True)
-    height = maximum_filter1d(fine, 2 * round(RINGING_S[0] / 2 * fs) + 1, axis=1)
-    ringing = np.minimum(*_beside(fine, RINGING_S, fs)) / np.maximum(height, 1e-3)
-    at = np.flatnonzero(where[0]).tolist()
-    return [_Spike(k, float(sharp[k]), float(ringing[0, k]), float(height_mv[k])) for k in at]
+    height_mv = 2.0 * np.abs(x[:, at] - smooth[:, at]).max(axis=0)
+    fine = np.abs(x - _smoothed(x, RINGING_SMOOTH_S * fs)).sum(axis=0)
+    height = _around(fine[None], at, round(RINGING_S[0] / 2 * fs))[0].max(axis=1)
+    ringing = np.minimum(*_beside(fine, at, RINGING_S, fs)) / np.maximum(height, 1e-3)
+    return [
+        _Spike(*each) for each in zip(at.tolist(), sharp.tolist(), ringing.tolist(), height_mv.tolist(), strict=True)
+    ]
 
 
-def _beside(x: Millivolts, away_s: tuple[float, float], fs: float) -> tuple[Millivolts, Millivolts]:
-    """The largest sample at this distance before and after each sample; zero beyond the ends."""
-    n, middle = x.shape[1], round(sum(away_s) / 2 * fs)
-    largest = maximum_filter1d(x, 2 * round((away_s[1] - away_s[0]) / 2 * fs) + 1, axis=1)
-    padded = np.pad(largest, ((0, 0), (middle, middle)))
-    return padded[:, :n], padded[:, 2 * middle :]
+@lru_cache(maxsize=64)
+def _gaussian(sigma: float) -> NDArray[np.float64]:
+    """A Gaussian of this standard deviation, up to four of them on either side; its sum is one."""
+    t = np.arange(-int(4.0 * sigma + 0.5), int(4.0 * sigma + 0.5) + 1)
+    weights = np.exp(-0.5 / (sigma * sigma) * t**2)
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
+def _smoothed(x: Millivolts, sigma: float) -> Millivolts:
+    """SciPy's ``gaussian_filter1d``, with its weights computed once."""
+    return np.asarray(correlate1d(x, _gaussian(sigma), axis=1), np.float32)
+
+
+def _around(x: Millivolts, at: NDArray[np.int64], half: int) -> Millivolts:
+    """The samples of [leads, samples] up to ``half`` from each place, [leads, places, samples]; ends are repeated."""
+    where = np.minimum(np.maximum(at[:, None] + np.arange(-half, half + 1), 0), x.shape[1] - 1)
+    return x[:, where]
+
+
+def _beside(
+    x: Millivolts, at: NDArray[np.int64], away_s: tuple[float, float], fs: float
+) -> tuple[Millivolts, Millivolts]:
+    """The largest of [samples] at this distance before and after each place; zero beyond the ends."""
+    middle, half = round(sum(away_s) / 2 * fs), round((away_s[1] - away_s[0]) / 2 * fs)
+    before, after = at - middle, at + middle
+    first, second = (
+        np.where((p >= 0) & (p < len(x)), _around(x[None], np.clip(p, 0, len(x) - 1), half)[0].max(axis=1), 0.0)
+        for p in (before, after)
+    )
+    return first, second
 
 
 def _without_recovery(mv: Millivolts, at: list[int], fs: float) -> Millivolts:

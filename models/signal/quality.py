@@ -19,6 +19,7 @@ from scipy import signal
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps, without_baseline
 from models.signal.quantiles import median, quantile
+from models.signal.windows import windows
 
 USABLE, FLAT, INCONSISTENT = "usable", "flat", "inconsistent"
 SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
@@ -163,15 +164,14 @@ def _rail_runs(filled: Millivolts, fs: float) -> Iterator[tuple[NDArray[np.int64
         rows = np.flatnonzero(at_rail.sum(axis=1) >= run)
         rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > 0.5]
         if len(rows):
-            windows = np.lib.stride_tricks.sliding_window_view(at_rail[rows], run, axis=1)
-            yield rows, np.asarray(windows.all(axis=2)), run
+            yield rows, np.asarray(windows(at_rail[rows], run).all(axis=2)), run
 
 
 def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
     """Share of samples that sit in long equal runs at the lead's extremes, away from its median."""
     share = np.zeros(len(filled))
-    for rows, windows, run in _rail_runs(filled, fs):
-        together = windows.sum(axis=1)
+    for rows, begins, run in _rail_runs(filled, fs):
+        together = begins.sum(axis=1)
         share[rows] += (together + (run - 1) * (together > 0)) / filled.shape[1]
     return share
 
@@ -179,9 +179,9 @@ def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
 def on_rail(filled: Millivolts, fs: float) -> NDArray[np.bool_]:
     """Samples in long equal runs at the lead's extremes, away from its median, [leads, samples]."""
     out = np.zeros(filled.shape, bool)
-    for rows, windows, run in _rail_runs(filled, fs):
-        padded = np.pad(windows, ((0, 0), (run - 1, run - 1)))
-        out[rows] |= np.lib.stride_tricks.sliding_window_view(padded, run, axis=1).any(axis=2)
+    for rows, begins, run in _rail_runs(filled, fs):
+        padded = np.pad(begins, ((0, 0), (run - 1, run - 1)))
+        out[rows] |= windows(padded, run).any(axis=2)
     return out
 
 

@@ -24,6 +24,14 @@ def quantile(x: NDArray[Any], q: float) -> NDArray[Any]:
     return between.astype(x.dtype, copy=False)
 
 
+def middle(x: NDArray[Any]) -> NDArray[Any]:
+    """The median of [..., n] finite values, n at least 1, as `numpy.median` computes it; [...]."""
+    low, high = (x.shape[-1] - 1) // 2, x.shape[-1] // 2
+    ordered = np.partition(x, (low, high), axis=-1)
+    out: NDArray[Any] = (ordered[..., low] + ordered[..., high]) / 2
+    return out
+
+
 def median(x: NDArray[Any]) -> NDArray[Any]:
     """The median of [..., n] finite values; [...]."""
     return quantile(x, 0.5)

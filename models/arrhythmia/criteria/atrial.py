@@ -10,6 +10,7 @@ Sources: AHA/ACC/HRS 2014 (irregular RR without P waves); weights: ``models/weig
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from models.arrhythmia.views import RhythmViews
 from models.beats.series import METHOD, BeatTrack
 from models.evidence import Criterion, Evidence
 from models.networks.loading import SmallNetwork
+from models.signal.quantiles import middle
 
 WINDOW_S = 30.0  # the decision is made over the beats of this time
 MIN_RRS = 8
@@ -153,27 +155,30 @@ def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:
     pairs = good[:-1] & good[1:]
     if good.sum() < MIN_RRS or pairs.sum() < MIN_RRS - 2:
         return None
-    middle, mean = float(np.median(rr[good])), float(np.mean(rr[good]))
-    change = np.diff(rr)[pairs] / middle
-    kept = rr[good] / mean - 1.0
-    turns = np.diff(rr)[:-1] * np.diff(rr)[1:]
+    used = rr[good]
+    usual, mean = float(middle(used)), float(np.mean(used))
+    steps = np.diff(rr)
+    change = steps[pairs] / usual
+    size = np.abs(change)
+    kept = used / mean - 1.0
+    turns = steps[:-1] * steps[1:]
     triples = pairs[:-1] & pairs[1:]
     power = float(np.mean(kept**2)) + 1e-6
     lag1 = float(np.mean(kept[1:] * kept[:-1])) / power
     lag2 = float(np.mean(kept[2:] * kept[:-2])) / power
-    near = np.abs(kept[:, None] - kept[None]) < 0.05
-    off_diagonal = (near.sum() - len(kept)) / (len(kept) * (len(kept) - 1))
+    near = int(np.count_nonzero(np.abs(kept[:, None] - kept[None]) < 0.05))
+    off_diagonal = (near - len(kept)) / (len(kept) * (len(kept) - 1))
     return np.array(
         [
-            np.median(np.abs(change)),
-            min(1.0, float(np.sqrt(np.mean(change**2)))),
+            middle(size),
+            min(1.0, math.sqrt(float(np.mean(change**2)))),
             min(1.0, float(np.std(kept))),
-            np.mean(np.abs(change) > 0.1),
-            np.mean(turns[triples] < 0) if triples.any() else 0.5,
+            np.count_nonzero(size > 0.1) / len(size),
+            np.count_nonzero(turns[triples] < 0) / np.count_nonzero(triples) if triples.any() else 0.5,
             lag1,
             lag2,
             off_diagonal,
-            1.0 / middle,
+            1.0 / usual,
         ]
     )
 

@@ -25,6 +25,7 @@ from models.arrhythmia.limits import EventCountLimit, criterion_of
 from models.ecg import Ecg, Millivolts
 from models.evidence import BeatSpan, Evidence
 from models.measurement.fiducials import mark_of
+from models.signal.windows import windows
 
 HALF_S = 0.07  # half a template, which is 140 ms long (P waves last 80 to 120 ms)
 MIN_BEATS = 4  # least number of conducted beats with a P wave for a template
@@ -177,7 +178,7 @@ def _matches(of: _Templates, first: int, last: int) -> NDArray[np.bool_]:
     if low < 0 or high > of.rows.shape[1]:
         return out
     rows = of.rows[:, low:high].astype(np.float64)
-    pieces = np.lib.stride_tricks.sliding_window_view(rows, width, axis=1)[:, : last - first]
+    pieces = windows(rows, width)[:, : last - first]
     similar = _correlations(rows, templates)[:, : last - first] >= MIN_P_CORRELATION - ROUNDING
     at = np.flatnonzero(2 * similar.sum(axis=0) > len(rows))
     if not len(at):

@@ -33,6 +33,7 @@ TACHY_NEWEST = 8  # number of newest RRs, as many as the heart rate is a mean of
 BRADY_WINDOW_RRS = 2  # least number of RRs in the last 8 s, the running one counted
 SUSTAINED_S = 10.0  # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
 MISSED_FACTOR = 1.8  # Philips IntelliVue: 1.8 times the mean RR
+QUICK_FACTOR = MISSED_FACTOR - 1e-6  # rounding of a mean is less
 
 
 def asystole(track: BeatTrack, limit: DurationLimit, plausible: tuple[str, ...]) -> Finding | None:
@@ -200,7 +201,7 @@ def missed_beats(track: BeatTrack, limit: BeatCountLimit) -> list[Finding]:
     for k in range(max(n, track.first_within(INSTANT_LOOKBACK_S)), len(rr)):
         before = rr[k - n : k]
         if (
-            seconds[k] > min(seconds[k - n : k])  # a quick check
+            seconds[k] > QUICK_FACTOR * min(seconds[k - n : k])  # a quick check: no mean is below the least
             and np.all(np.isfinite(before))
             and rr[k] > MISSED_FACTOR * np.mean(before)
             and not track.ventricular[k - 1 : k + 2].any()

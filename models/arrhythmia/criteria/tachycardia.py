@@ -25,7 +25,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from models.arrhythmia.criteria.rate import RATE_ACCURACY_BPM
@@ -35,6 +34,7 @@ from models.arrhythmia.limits import RunLimit, criterion_of
 from models.arrhythmia.views import RhythmViews
 from models.beats.regular_waves import evidence
 from models.beats.series import MIN_DOMINANT_CORRELATION, BeatTrack
+from models.signal.windows import windows
 
 FUSED_BPM = 110.0  # beats of a slower run do not fuse
 FUSED = 2  # beats of the limit's number that may be missing in a short run
@@ -63,6 +63,8 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
     faster = f"in a row faster than {limit.rate:g} bpm"
     least, one_less = max(RUN_BEATS, limit.beats - FUSED), max(RUN_BEATS, limit.beats - 1)
     non_dominant, certain = non_dominant_beats(track), certain_beats(track)
+    if not (non_dominant.any() or track.ventricular.any()):  # of which the certain ones are a part
+        return None
     by_network = "tachycardia by the rhythm network"
     run_rule = f"{limit.beats} ventricular beats {faster}"
     readings = (
@@ -183,13 +185,13 @@ def fast_run(
         In place of the reading's.
     """
     count = reading.count
-    starts = np.arange(max(0, len(track.r) - count + 1))
-    starts = starts[track.r[starts + count - 1] > track.now - LOOKBACK_S * track.fs_hz]
+    newest = int(np.searchsorted(track.r, track.now - LOOKBACK_S * track.fs_hz, side="right"))  # last beats of runs
+    starts = np.arange(max(0, newest - count + 1), len(track.r) - count + 1)
     if not len(starts) or not reading.ventricular[starts[0] :].any():
         return None
-    ventricular = sliding_window_view(reading.ventricular[starts[0] :], count)
+    ventricular = windows(reading.ventricular[starts[0] :], count)
     together = ventricular[:, 0] & ventricular[:, -1] & (ventricular.sum(axis=1) >= reading.least)
-    together &= np.isfinite(sliding_window_view(track.rr_s[starts[0] :], count - 1)).all(axis=1)
+    together &= np.isfinite(windows(track.rr_s[starts[0] :], count - 1)).all(axis=1)
     length_s = (track.r[starts + count - 1] - track.r[starts]) / track.fs_hz
     starts = starts[together & (length_s < 60.0 * (count - 1) / over_bpm)]
     if not len(starts):
