@@ -163,7 +163,7 @@ class Analysis:
         ended: tuple[Episode, ...] = ()
         if piece.missing:
             ended = tuple(e for e in self._tier.gap(piece.missing).episodes if e.end is not None)
-        self.buffer.add(piece.window, piece.fs_hz, piece.missing, piece.device_ns + piece.clock_offset_ns)
+        self.buffer.add(piece.window, chunk, piece.missing, piece.device_ns + piece.clock_offset_ns)
         rhythm = self._tier.push(self._with_leads_of_the_tier(chunk))
         if rhythm.last_judged is not None and rhythm.last_judged != self._last_judged:
             self._last_judged = rhythm.last_judged

@@ -36,33 +36,34 @@ class SignalBuffer:
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s
         self._windows: deque[tuple[int, EcgWindow]] = deque()
+        self._newest: tuple[EcgWindow, Ecg] | None = None
         self._samples: list[int] = []
         self._instants: list[int] = []
         self._fs_hz = 0.0
         self.end = 0  # samples so far: the number of the next one
 
-    def add(self, window: EcgWindow, fs_hz: float, missing: int, instant_ns: int) -> None:
+    def add(self, window: EcgWindow, signal: Ecg, missing: int, instant_ns: int) -> None:
         """Append a message ``missing`` samples after the last one.
 
         Parameters
         ----------
         window : EcgWindow
-        fs_hz : float
-            Sampling rate of the segment.
+        signal : Ecg
+            Its `signal_of`, which is kept until the next one comes.
         missing : int
             Samples between it and the message before.
         instant_ns : int
             Instant of its first sample.
         """
         first = self.end + missing
-        self._fs_hz = fs_hz
+        self._fs_hz, self._newest = signal.fs_hz, (window, signal)
         self._windows.append((first, window))
         self._samples.append(first)
         self._instants.append(instant_ns)
         if len(self._samples) > ANCHORS:
             del self._samples[: ANCHORS // 2], self._instants[: ANCHORS // 2]
         self.end = first + window.n_samples
-        oldest = self.end - self._keep_s * fs_hz
+        oldest = self.end - self._keep_s * signal.fs_hz
         while self._windows[0][0] + self._windows[0][1].n_samples <= oldest:
             self._windows.popleft()
 
@@ -94,7 +95,7 @@ class SignalBuffer:
         """
         start, stop = max(start, self.begin), min(stop, self.end)
         inside = list(self._between(start, stop))
-        newest = inside[-1][1] if inside else signal_of(self._windows[-1][1], self._fs_hz)
+        newest = inside[-1][1] if inside else self._signal(self._windows[-1][1])
         names = list(newest.leads)
         names += dict.fromkeys(lead for _, chunk in inside for lead in chunk.leads if lead not in newest.leads)
         leads = tuple(lead_order(names))
@@ -126,7 +127,12 @@ class SignalBuffer:
         """Messages with samples in a span: the number of the first sample, and the signal."""
         for first, window in self._windows:
             if first < stop and start < first + window.n_samples:
-                yield first, signal_of(window, self._fs_hz)
+                yield first, self._signal(window)
+
+    def _signal(self, window: EcgWindow) -> Ecg:
+        if self._newest is not None and self._newest[0] is window:
+            return self._newest[1]
+        return signal_of(window, self._fs_hz)
 
 
 def signal_of(window: EcgWindow, fs_hz: float, start_ns: int = 0) -> Ecg:

@@ -33,28 +33,53 @@ def may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
 
     This check costs little beside the features.
     """
-    return bool((_rest_share(mv, fs_hz) < RESTS_TOO_MUCH).any())
+    return bool((_rest_share(mv[:, :: _step(fs_hz)]) < RESTS_TOO_MUCH).any())
 
 
-def most_may_fibrillate(mv: Millivolts, fs_hz: float) -> bool:
-    """Whether half of the leads rest less than `RESTS_TOO_MUCH`; a lead with a missing sample counts as one of them.
+def most_may_fibrillate(shares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """In which windows half of the leads rest less than `RESTS_TOO_MUCH`, [windows], for [leads, windows].
 
-    The limit of the criterion is a lower one: what it accepts, in half of the leads, is never left out here.
+    A lead with a missing sample, whose share is NaN, counts as one of them. The limit of the criterion is a lower one:
+    what it accepts, in half of the leads, is never left out here.
     """
-    return bool(2 * np.count_nonzero(_rest_share(mv, fs_hz) >= RESTS_TOO_MUCH) <= len(mv))
+    return np.asarray(2 * np.count_nonzero(shares >= RESTS_TOO_MUCH, axis=0) <= len(shares))
 
 
-def _rest_share(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
-    """Share of the time that each lead rests, [leads]; NaN for a lead with a missing sample."""
-    step = max(1, int(fs_hz // FS_HZ))
-    slope = np.abs(np.diff(mv[:, ::step], axis=1))
-    out = np.full(len(mv), np.nan)
-    there = np.isfinite(slope).all(axis=1)
-    if not there.any() or not slope.shape[1]:
+def rest_shares(mv: Millivolts, fs_hz: float, seconds: float, ends_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the time that each lead rests in several windows, [leads, windows]; NaN where a sample is missing.
+
+    Parameters
+    ----------
+    mv : float32 [leads, samples]
+        Millivolts.
+    fs_hz : float
+        Samples a second.
+    seconds : float
+        Length of a window; shorter where the signal begins later.
+    ends_s : float64 [windows]
+        Their ends, s before that of the signal.
+    """
+    n, step = round(seconds * fs_hz), _step(fs_hz)
+    ends = mv.shape[1] - np.round(ends_s * fs_hz).astype(np.int64)
+    if ends.min() >= n:
+        return _rest_share(mv[:, (ends - n)[:, None] + np.arange(0, n, step)])
+    return np.stack([_rest_share(mv[:, max(0, end - n) : max(0, end) : step]) for end in ends.tolist()], axis=1)
+
+
+def _step(fs_hz: float) -> int:
+    return max(1, int(fs_hz // FS_HZ))
+
+
+def _rest_share(mv: Millivolts) -> NDArray[np.float64]:
+    """Share of the time that [..., samples] at `FS_HZ` or a little more rest, [...]; NaN where a sample is missing."""
+    slope = np.abs(np.diff(mv, axis=-1))
+    out = np.full(mv.shape[:-1], np.nan)
+    there = np.isfinite(slope).all(axis=-1)
+    if not there.any() or not slope.shape[-1]:
         return out
-    slope, at = slope[there], int(0.95 * slope.shape[1])
+    slope, at = slope[there], int(0.95 * slope.shape[-1])
     steep = np.partition(slope, at, axis=1)[:, at]
-    out[there] = np.count_nonzero(slope < RESTING * steep[:, None], axis=1) / slope.shape[1]
+    out[there] = (slope < RESTING * steep[:, None]).sum(axis=1) / slope.shape[1]
     return out
 
 

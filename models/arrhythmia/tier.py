@@ -209,7 +209,8 @@ class RhythmTier:
     def _analyse(self, leads_off: Sequence[str]) -> RhythmResult:
         """One update: the conditions on the signal up to now, which is a whole second."""
         now, fs = self._now, self.fs_hz
-        usable = self._usable(leads_off)
+        with_samples = self._leads_with_samples()
+        usable = self._usable(with_samples, leads_off)
         if not usable:
             start = now - round(UPDATE_INTERVAL_S * fs)
             if self._unusable and self._unusable[-1][1] >= start:
@@ -262,7 +263,7 @@ class RhythmTier:
             () if suspected_lead_artifact else usable,
             leads_off,
             self._stream.quality,
-            self._leads_with_samples(),
+            with_samples,
             window,
         )
         off = {code for code in {f.code for f in findings} if not self._limits.is_on(code)}
@@ -290,17 +291,10 @@ class RhythmTier:
             baseline=self._waves.baseline,
         )
 
-    def _usable(self, leads_off: Sequence[str]) -> tuple[str, ...]:
+    def _usable(self, with_samples: Sequence[str], leads_off: Sequence[str]) -> tuple[str, ...]:
         """Leads usable in the last second: attached, of sufficient quality, and with samples in it."""
-        return tuple(
-            lead_order(
-                [
-                    lead
-                    for lead in self._leads_with_samples()
-                    if lead not in leads_off and self._stream.quality[lead].usable
-                ]
-            )
-        )
+        quality = self._stream.quality
+        return tuple(lead_order([lead for lead in with_samples if lead not in leads_off and quality[lead].usable]))
 
     def _judged(self, usable: Sequence[str], suspected_lead_artifact: bool) -> bool:
         """Whether a standstill could have been seen in the uninterrupted usable signal up to now."""
@@ -313,11 +307,11 @@ class RhythmTier:
         recent = self._signal[:, -round(UPDATE_INTERVAL_S * self.fs_hz) :]
         if not recent.shape[1]:
             return ()
-        return tuple(
-            lead
-            for lead, share in zip(self.leads, np.isfinite(recent).mean(axis=1), strict=True)
-            if share > MIN_PRESENT
-        )
+        there = np.isfinite(recent)
+        if there.all():
+            return self.leads
+        shares = zip(self.leads, there.mean(axis=1).tolist(), strict=True)
+        return tuple(lead for lead, share in shares if share > MIN_PRESENT)
 
     def _track(self, usable: tuple[str, ...], signal: Millivolts) -> BeatTrack:
         start = self._now - signal.shape[1]

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrhythmia.fibrillation_features import (
+    RESTS_TOO_MUCH,
     WINDOW_S,
     fibrillation_features,
-    may_fibrillate,
     most_may_fibrillate,
+    rest_shares,
 )
 from models.arrhythmia.stillness import Stillness
 from models.beats.detector import UPDATE_INTERVAL_S
@@ -27,7 +28,8 @@ from models.signal.quality import lead_quality
 
 # Regular waves in a time without beats, as many in as long and higher than P waves, are beats that were not detected
 UNDETECTED_S, UNDETECTED_WAVES, UNDETECTED_MV = 5.0, 5, 0.4
-SLIDE_S = 0.25  # windows of fibrillation features are this far apart
+SLIDE_S = 0.25  # windows of fibrillation features are this far apart,
+WINDOWS = round(UPDATE_INTERVAL_S / SLIDE_S)  # so that so many end in an update
 
 
 class RhythmViews:
@@ -49,12 +51,20 @@ class RhythmViews:
         self._usable = usable
         self._rows = [window.leads.index(lead) for lead in usable]
         self._stillness: Stillness | None = None
+        self._shares: dict[float, NDArray[np.float64]] = {}
 
     @cached_property
     def may_fibrillate(self) -> bool:
         """Whether the fibrillation features are worth computing."""
-        n = round(WINDOW_S * self._window.fs_hz)
-        return may_fibrillate(self._window.mv[self._rows, -n:], self._window.fs_hz)
+        return bool((self._rest_shares(WINDOW_S)[:, 0] < RESTS_TOO_MUCH).any())
+
+    def _rest_shares(self, seconds: float) -> NDArray[np.float64]:
+        """Share of the time that each lead rests in each of the `sliding_waves`, [leads, windows]."""
+        if seconds not in self._shares:
+            fs, ends_s = self._window.fs_hz, np.arange(WINDOWS) * SLIDE_S
+            newest = self._window.mv[self._rows, -round((seconds + UPDATE_INTERVAL_S) * fs) :]
+            self._shares[seconds] = rest_shares(newest, fs, seconds, ends_s)
+        return self._shares[seconds]
 
     def sliding_waves(
         self, seconds: float, bounds: Mapping[str, float] | None = None
@@ -74,10 +84,9 @@ class RhythmViews:
             End of the window, s before now.
         float64 [usable leads, features]
         """
-        for k in range(round(UPDATE_INTERVAL_S / SLIDE_S)):
-            part = self._part(seconds, k * SLIDE_S)
-            if most_may_fibrillate(part, self._window.fs_hz):
-                yield k * SLIDE_S, fibrillation_features(part, self._window.fs_hz, bounds)
+        for k, may_be in enumerate(most_may_fibrillate(self._rest_shares(seconds)).tolist()):
+            if may_be:
+                yield k * SLIDE_S, fibrillation_features(self._part(seconds, k * SLIDE_S), self._window.fs_hz, bounds)
 
     def waves(self, seconds: float) -> NDArray[np.float64]:
         """Fibrillation features of the last ``seconds``, [usable leads, features]."""
@@ -109,10 +118,9 @@ class RhythmViews:
         """Probabilities of the rhythm network over the last 16 s."""
         return RhythmNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._rows)
 
-    @cached_property
-    def atrial(self) -> float:
-        """Log odds of atrial fibrillation, by the atrial network over all of the window."""
-        return AtrialNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._rows)
+    def atrial_bounds(self) -> Iterator[tuple[float, float]]:
+        """Bounds of the log odds of atrial fibrillation, by the atrial network; each pair costs more than the last."""
+        return AtrialNetwork.load(self._fold).bounds(self._window.mv, self._window.fs_hz, self._rows)
 
     def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
         """Steepness of the signal between the beats ``r``; computed once."""

@@ -6,12 +6,11 @@ measured once, median ST levels, and the `RhythmBaseline`.
 
 from __future__ import annotations
 
-import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from models.arrhythmia.baseline import BaselineBeats
-from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, wave_beat
+from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, st_medians, wave_beat
 from models.beats.detector import UPDATE_INTERVAL_S, Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg
 from models.measurement.delineation import delineate
@@ -66,9 +65,8 @@ class WaveHistory:
 
     def st(self, usable: Sequence[str]) -> dict[str, float]:
         """Median ST of each usable lead, mV."""
-        newest = [b for b in self.newest if b.conducted]
-        values = {lead: [b.st_mv[lead] for b in newest if lead in b.st_mv] for lead in usable}
-        return {lead: round(statistics.median(v), 3) for lead, v in values.items() if v}
+        levels = st_medians([b for b in self.newest if b.conducted], usable, least=1)
+        return {lead: round(mv, 3) for lead, mv in levels.items()}
 
     def update(self, window: Ecg, now: int, beats: Sequence[Beat], usable: Sequence[str]) -> None:
         """Measure the beats that have become old enough since the last update.
@@ -102,7 +100,7 @@ class WaveHistory:
     ) -> None:
         start = now - window.n_samples
         first = max(start, due[0].sample - round(BEFORE_S * self._fs))
-        part = window.select(usable).slice(first - start, window.n_samples)
+        part = window.slice(first - start, window.n_samples).select(usable)
         inside = [b for b in beats if first <= b.sample < now]
         wanted = {b.sample for b in due}
         for measured in delineate(part, inside, start=first, fold=self._fold):

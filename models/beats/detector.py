@@ -26,7 +26,7 @@ from models.beats.single_lead_deflections import absent_in_a_live_lead, narrow_i
 from models.ecg import Ecg, Millivolts, appended, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
-from models.networks.segments import Segments, segments_of
+from models.networks.segments import Segments, apart, segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 from models.signal.mains import without_mains
 from models.signal.pacing_pulses import PacingPulses
@@ -175,6 +175,10 @@ class BeatStream:
         self.final_before = start_sample
         self.pending: list[Beat] = []
         self.quality: dict[str, LeadQuality] = {lead: LeadQuality(0.0, ABSENT) for lead in self.leads}
+        self._rows: tuple[dict[str, LeadQuality], list[int]] = (
+            {},
+            [],
+        )  # analysis leads, with the quality they follow from
         self.pulses = PacingPulses(self.fs_hz)
         self._delineator = DelineationNetwork.load(fold)
         self._raw: Millivolts = np.zeros((len(self.leads), 0), np.float32)  # as it came, to measure the mains on
@@ -306,7 +310,7 @@ class BeatStream:
         elif is_small_ecg(small, self.fs_hz, self._delineator, rows, self._templates.beats):
             self._small_until = self.end_sample + round(SMALL_HELD_S * self.fs_hz)
         if self.end_sample < self._small_until:
-            self.quality |= {self.leads[k]: LeadQuality(0.0, IMPLAUSIBLE) for k in rows}
+            self.quality = self.quality | {self.leads[k]: LeadQuality(0.0, IMPLAUSIBLE) for k in rows}
 
     def _without_pulses(self) -> Millivolts:
         """The buffer without pacing pulses. The quality of the leads is that of this signal."""
@@ -339,6 +343,8 @@ class BeatStream:
 
     def _analysis_rows(self) -> list[int]:
         """Rows of the analysis leads: the best usable ones, or the best of all where none is usable."""
+        if self._rows[0] is self.quality:
+            return self._rows[1]
 
         def rank(k: int) -> tuple[float, int]:
             lead = self.leads[k]
@@ -348,7 +354,8 @@ class BeatStream:
             k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED, FLAT)
         ]
         good = [k for k in candidates if self.quality[self.leads[k]].usable]
-        return sorted(sorted(good or candidates, key=rank)[:MAX_LEADS])
+        self._rows = self.quality, sorted(sorted(good or candidates, key=rank)[:MAX_LEADS])
+        return self._rows[1]
 
     def _find(self, mv: Millivolts, earliest: int) -> list[Beat]:
         """Beats from about ``earliest`` on in the buffer without pacing pulses."""
@@ -361,7 +368,7 @@ class BeatStream:
         x, _ = scaled(flat, NET_FS_HZ)
         skipped = max(0, x.shape[1] - round(self._schedule.network_s * NET_FS_HZ))
         network = self._delineator(x[:, skipped:])
-        segments = _apart(segments_of(network.beat[None], MIN_BEAT_S))
+        segments = apart(segments_of(network.beat[None], MIN_BEAT_S), REFRACTORY_S)
         complexes = segments_of(network.waves[:, QRS], MIN_QRS_S)
         out: list[Beat] = []
         marks_s, usual_mv = (self._marks - start) / self.fs_hz, self._usual_mv()
@@ -449,18 +456,6 @@ class BeatStream:
     def _follows(self, pulses: NDArray[np.int64], beat: Beat) -> bool:
         since = beat.sample - PACED_WITHIN_S * self.fs_hz
         return bool(((pulses <= beat.sample) & (pulses > since)).any())
-
-
-def _apart(segments: Segments) -> Segments:
-    """The segments without those within the refractory time of one with a larger mass."""
-    keep = np.ones(len(segments.mass), bool)
-    middle = segments.middle
-    for k in np.argsort(-segments.mass, kind="stable"):
-        if keep[k]:
-            near = np.abs(middle - middle[k]) < REFRACTORY_S
-            near[k] = False
-            keep &= ~near
-    return Segments(segments.row[keep], segments.start[keep], segments.end[keep], segments.mass[keep])
 
 
 def _qrs_ms(complexes: Segments, at_s: float) -> float:

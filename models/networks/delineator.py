@@ -59,7 +59,7 @@ class DelineationNetwork(SmallNetwork):
             At 250 Hz, from `models.networks.scaling.net_input`.
         """
         n = x.shape[1]
-        padded = np.pad(x, ((0, 0), (0, -n % PAD_TO)), mode="edge")
+        padded = np.concatenate([x, np.repeat(x[:, -1:], -n % PAD_TO, axis=1)], axis=1) if n % PAD_TO else x
         waves, beats = self._session.run(None, {"x": padded[None]})
         cells = (n + 1) // 2
         return WaveProbabilities(waves[0, :, :, :cells], beats[0, 0, :cells], beats[0, 1, :cells])

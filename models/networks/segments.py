@@ -51,6 +51,20 @@ def merged(segments: Segments, gap_s: float) -> Segments:
     return Segments(segments.row[first], segments.start[first], segments.end[last], mass)
 
 
+def apart(segments: Segments, distance_s: float) -> Segments:
+    """The segments of one row without those whose middle is nearer than this to one with a larger mass."""
+    keep = np.ones(len(segments.mass), bool)
+    middle = segments.middle
+    if len(middle) < 2 or np.diff(middle).min() >= distance_s:
+        return segments
+    for k in np.argsort(-segments.mass, kind="stable"):
+        if keep[k]:
+            near = np.abs(middle - middle[k]) < distance_s
+            near[k] = False
+            keep &= ~near
+    return Segments(segments.row[keep], segments.start[keep], segments.end[keep], segments.mass[keep])
+
+
 def segments_of(probability: NDArray[np.float32], shortest_s: float) -> Segments:
     """Segments of [rows, cells] that last ``shortest_s`` at least, row by row.
 

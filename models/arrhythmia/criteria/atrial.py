@@ -106,8 +106,7 @@ class AtrialRhythm:
             if views.network["noise"] > NOISY_ABOVE:
                 return
             classifier, rhythm = min(max(odds, -MAX_LOG_ODDS), MAX_LOG_ODDS), logit(views.network["af"])
-            averaged = CLASSIFIER_SHARE * classifier + RHYTHM_SHARE * rhythm + ATRIAL_SHARE * views.atrial
-            self.fibrillating = averaged > LEVEL
+            self.fibrillating = _above_level(CLASSIFIER_SHARE * classifier + RHYTHM_SHARE * rhythm, views)
         else:
             self.fibrillating = False
         self.irregular = self.fibrillating or float(scatter[0]) > IRREGULAR_ABOVE
@@ -142,6 +141,16 @@ class AtrialRhythm:
             method=METHOD,
         )
         return regularity, absent
+
+
+def _above_level(others: float, views: RhythmViews) -> bool:
+    """Whether the average of the log odds is above `LEVEL`; ``others``: the share of the other two in it."""
+    above = False
+    for low, high in views.atrial_bounds():
+        above = others + ATRIAL_SHARE * low > LEVEL
+        if above == (others + ATRIAL_SHARE * high > LEVEL):
+            break
+    return above
 
 
 def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:

@@ -12,6 +12,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from models.arrhythmia.limits import IntervalCode, IntervalLimit, QtLimit, StCode, StLimit, criterion_of
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Criterion, Evidence
@@ -224,10 +226,17 @@ def _prolonged(
     return True, _evidence(interval.measure, value, leads, (start, end), beat.sample, criterion, limit.seconds)
 
 
-def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str]) -> dict[str, float]:
-    """Median ST level of each usable lead, mV; no lead with fewer than `MIN_BEATS`."""
-    levels = {lead: [v for b in conducted if (v := b.st_mv.get(lead)) is not None] for lead in usable}
-    return {lead: statistics.median(values) for lead, values in levels.items() if len(values) >= MIN_BEATS}
+def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str], least: int = MIN_BEATS) -> dict[str, float]:
+    """Median ST level of each usable lead, mV; no lead with fewer than ``least`` beats, which is 1 or more."""
+    if not conducted or not usable:
+        return {}
+    st = np.array([[b.st_mv.get(lead, np.nan) for lead in usable] for b in conducted], np.float64)
+    st.sort(axis=0)  # NaN last
+    count = np.isfinite(st).sum(axis=0)
+    lead = np.arange(len(usable))
+    middle = (st[(count - 1) // 2, lead] + st[np.minimum(count // 2, len(st) - 1), lead]) / 2
+    each = zip(usable, middle.tolist(), count.tolist(), strict=True)
+    return {name: level for name, level, beats in each if beats >= least}
 
 
 def st_change(

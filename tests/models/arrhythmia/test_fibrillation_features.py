@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from models.arrhythmia.criteria.fibrillation import LIKELY, waves_like_fibrillation
-from models.arrhythmia.fibrillation_features import fibrillation_features, may_fibrillate, most_may_fibrillate
+from models.arrhythmia.fibrillation_features import (
+    fibrillation_features,
+    may_fibrillate,
+    most_may_fibrillate,
+    rest_shares,
+)
 
 FS = 250.0
+NOW = np.zeros(1)
 T = np.arange(round(4.0 * FS)) / FS
 COARSE = (0.4 * np.sin(2 * np.pi * 4.6 * T + 0.4 * np.sin(2 * np.pi * 0.7 * T))).astype(np.float32)
 BEATS = np.exp(-0.5 * (((T % 0.8) - 0.4) / 0.012) ** 2).astype(np.float32)
@@ -19,7 +25,7 @@ BEATS = np.exp(-0.5 * (((T % 0.8) - 0.4) / 0.012) ** 2).astype(np.float32)
 )
 def test_half_of_the_leads_must_fibrillate(fibrillating: int, leads: int, expected: bool) -> None:
     mv = np.stack([COARSE] * fibrillating + [BEATS] * (leads - fibrillating))
-    assert most_may_fibrillate(mv, FS) is expected
+    assert most_may_fibrillate(rest_shares(mv, FS, 4.0, NOW)).tolist() == [expected]
     assert may_fibrillate(mv, FS) is (fibrillating > 0)
     assert int(waves_like_fibrillation(fibrillation_features(mv, FS), LIKELY).sum()) == fibrillating
 
@@ -27,7 +33,19 @@ def test_half_of_the_leads_must_fibrillate(fibrillating: int, leads: int, expect
 def test_a_lead_with_a_missing_sample_may_fibrillate() -> None:
     mv = np.stack([BEATS, BEATS])
     mv[0, 100] = np.nan
-    assert most_may_fibrillate(mv, FS)
+    assert most_may_fibrillate(rest_shares(mv, FS, 4.0, NOW)).all()
+
+
+@pytest.mark.parametrize("fs", [FS, 500.0])
+def test_windows_together_rest_like_each_alone(fs: float) -> None:
+    mv = np.random.default_rng(0).normal(0.0, 0.1, (3, round(6.0 * fs))).cumsum(axis=1).astype(np.float32)
+    mv[1, round(2.2 * fs) :][:4] = np.nan
+    ends_s = np.arange(4) * 0.25
+    together = rest_shares(mv, fs, 4.0, ends_s)
+    parts = [mv[:, : mv.shape[1] - round(end * fs)] for end in ends_s]
+    each = [rest_shares(part, fs, 4.0, NOW)[:, 0] for part in parts]
+    assert np.array_equal(together, np.stack(each, axis=1), equal_nan=True)
+    assert np.isnan(together[1]).tolist() == [True] * 4
 
 
 def test_features_that_cannot_change_the_decision_are_left_out() -> None:
