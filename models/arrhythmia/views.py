@@ -61,7 +61,7 @@ class RhythmViews:
     def _rest_shares(self, seconds: float) -> NDArray[np.float64]:
         """Share of the time that each lead rests in each of the `sliding_waves`, [leads, windows]."""
         if seconds not in self._shares:
-            fs, ends_s = self._window.fs_hz, np.arange(WINDOWS) * SLIDE_S
+            fs, ends_s = self._window.fs_hz, np.arange(WINDOWS, dtype=np.float64) * SLIDE_S
             newest = self._window.mv[self._rows, -round((seconds + UPDATE_INTERVAL_S) * fs) :]
             self._shares[seconds] = rest_shares(newest, fs, seconds, ends_s)
         return self._shares[seconds]
