@@ -105,8 +105,7 @@ class DeviceClock:
     @property
     def spread_s(self) -> float:
         """Range of the device times of the last 30 s about the samples counted, s; 0 of a perfect clock."""
-        last = self._marks[-1].sample
-        times = [self._moved_ns(mark, last) for mark in self._marks]
+        times = self._moved_ns(self._marks[-1].sample)
         return (max(times) - min(times)) / S
 
     def take(self, window: EcgWindow, sample: int, append_ns: int) -> MessageTime:
@@ -159,10 +158,11 @@ class DeviceClock:
                 self.offset_ns = min(self.offset_ns, whole_us(int(statistics.median_low(steady))))
 
     def _smoothed_ns(self, sample: int) -> int:
-        return _interquartile_mean(self._moved_ns(mark, sample) for mark in self._marks)
+        return _interquartile_mean(self._moved_ns(sample))
 
-    def _moved_ns(self, mark: _Mark, sample: int) -> int:
-        return mark.device_ns + self._ns(sample - mark.sample)
+    def _moved_ns(self, sample: int) -> list[int]:
+        """Device time of a sample by each message of the last 30 s."""
+        return [mark.device_ns + round((sample - mark.sample) * S / self._fs_hz) for mark in self._marks]
 
     def _ns(self, samples: int) -> int:
         return round(samples * S / self._fs_hz)

@@ -27,6 +27,7 @@ from models.ecg import Ecg, Millivolts, appended, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
 from models.networks.segments import Segments, apart, segments_of
+from models.networks.segments import rows_of as segments_rows
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 from models.signal.mains import without_mains
 from models.signal.pacing_pulses import PacingPulses
@@ -47,6 +48,7 @@ MIN_QRS_S = 0.024  # shortest QRS segment
 QRS_TO_SEGMENT_S = 0.05  # largest distance of a QRS segment from the middle of its beat segment
 QRS_HALF_S = 0.124  # a QRS complex is measured up to this far from the middle: 248 ms at most
 MAX_LEADS = 3  # analysis leads; more cost time and improve little
+SHORTEST_S = np.array([MIN_BEAT_S] + [MIN_QRS_S] * MAX_LEADS)  # of a beat segment, and of each lead's QRS segments
 LEAD_PREFERENCE = ("II", "V1", "V5", "I", "V2", "aVF", "V4", "V3", "V6", "III", "aVL", "aVR")
 _PREFERENCE = {lead: k for k, lead in enumerate(LEAD_PREFERENCE)}
 VENTRICULAR_FROM = 0.25  # probability of a ventricular beat; low, since the network is unsure of non-dominant beats
@@ -368,8 +370,8 @@ class BeatStream:
         x, _ = scaled(flat, NET_FS_HZ)
         skipped = max(0, x.shape[1] - round(self._schedule.network_s * NET_FS_HZ))
         network = self._delineator(x[:, skipped:])
-        segments = apart(segments_of(network.beat[None], MIN_BEAT_S), REFRACTORY_S)
-        complexes = segments_of(network.waves[:, QRS], MIN_QRS_S)
+        found = segments_of(np.concatenate([network.beat[None], network.waves[:, QRS]]), SHORTEST_S[: 1 + len(rows)])
+        segments, complexes = apart(segments_rows(found, 0, 1), REFRACTORY_S), segments_rows(found, 1, 1 + len(rows))
         out: list[Beat] = []
         marks_s, usual_mv = (self._marks - start) / self.fs_hz, self._usual_mv()
         still = [k for k, lead in enumerate(self.leads) if self.quality[lead].state == FLAT]

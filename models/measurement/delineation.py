@@ -23,7 +23,7 @@ from models.measurement.boundary_refiner import BeatMarks, refined
 from models.measurement.fiducials import COLUMNS, MARKS, Fiducials, FiducialTable
 from models.networks.delineator import NET_FS_HZ, QRS, DelineationNetwork, P, T
 from models.networks.scaling import net_input
-from models.networks.segments import Segments, merged, segments_of
+from models.networks.segments import Segments, merged, rows_of, segments_of
 from models.signal.conditioning import fill_gaps, resample, without_baseline
 from models.signal.mains import without_mains
 
@@ -158,16 +158,19 @@ def beat_marks(stretch: Ecg, r: Sequence[int], *, fold: str | None = None) -> tu
 
 def _marks(probabilities: NDArray[np.float32], r: NDArray[np.float64]) -> NDArray[np.float64]:
     """Segments assigned to beats: seconds, [beats, leads, marks], NaN where absent. Peaks are left NaN."""
-    out = np.full((len(r), len(probabilities), len(MARKS)), np.nan)
-    qrs = merged(segments_of(probabilities[:, QRS], MIN_WAVE_S[QRS]), QRS_GAP_S)
+    leads = len(probabilities)
+    out = np.full((len(r), leads, len(MARKS)), np.nan)
+    each = segments_of(
+        np.concatenate([probabilities[:, wave] for wave in MIN_WAVE_S]), np.repeat([*MIN_WAVE_S.values()], leads)
+    )
+    p, qrs, t = (rows_of(each, k * leads, (k + 1) * leads) for k in range(len(MIN_WAVE_S)))
+    qrs = merged(qrs, QRS_GAP_S)
     beat = _nearest(r, qrs.middle)
     outside = np.maximum(qrs.start - r[beat], r[beat] - qrs.end)
     _assign(out, qrs, beat, outside < QRS_NEAR_S, "qrs_on", "qrs_off")
-    t = segments_of(probabilities[:, T], MIN_WAVE_S[T])
     middle = t.middle
     beat = np.clip(np.searchsorted(r, middle) - 1, 0, len(r) - 1)
     _assign(out, t, beat, (middle > r[beat]) & (middle < r[beat] + T_AFTER_S), "t_on", "t_off")
-    p = segments_of(probabilities[:, P], MIN_WAVE_S[P])
     middle = p.middle
     beat = np.clip(np.searchsorted(r, middle), 0, len(r) - 1)
     _assign(out, p, beat, (middle < r[beat]) & (middle > r[beat] - P_BEFORE_S), "p_on", "p_off")

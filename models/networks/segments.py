@@ -40,6 +40,12 @@ class Segments:
         return (self.start + self.end) / 2
 
 
+def rows_of(segments: Segments, first: int, stop: int) -> Segments:
+    """The segments of the rows ``first`` to ``stop`` (exclusive), which are numbered from 0."""
+    a, b = np.searchsorted(segments.row, (first, stop)).tolist()
+    return Segments(segments.row[a:b] - first, segments.start[a:b], segments.end[a:b], segments.mass[a:b])
+
+
 def merged(segments: Segments, gap_s: float) -> Segments:
     """Segments of a row that are less than ``gap_s`` apart, as one."""
     if not len(segments.row):
@@ -65,8 +71,8 @@ def apart(segments: Segments, distance_s: float) -> Segments:
     return Segments(segments.row[keep], segments.start[keep], segments.end[keep], segments.mass[keep])
 
 
-def segments_of(probability: NDArray[np.float32], shortest_s: float) -> Segments:
-    """Segments of [rows, cells] that last ``shortest_s`` at least, row by row.
+def segments_of(probability: NDArray[np.float32], shortest_s: float | NDArray[np.float64]) -> Segments:
+    """Segments of [rows, cells] that last ``shortest_s`` at least, row by row; [rows] where it differs.
 
     >>> found = segments_of(np.array([[0, 0, 1, 1, 1, 1, 0.5, 0, 0]], np.float32), 0.02)
     >>> found.start / CELL_S, found.end / CELL_S
@@ -84,6 +90,6 @@ def segments_of(probability: NDArray[np.float32], shortest_s: float) -> Segments
     end = last + (inside - DECISION_LEVEL) / (inside - below) - 1.0
     ends = (row * (n + 2))[:, None] + np.stack([first, last], axis=1) + 1
     mass = np.add.reduceat(padded.ravel(), ends.ravel(), dtype=float)[::2] if len(row) else np.zeros(0)
-    keep = (end - start) * CELL_S >= shortest_s
+    keep = (end - start) * CELL_S >= (shortest_s if isinstance(shortest_s, float) else shortest_s[row])
     start, end = (np.minimum(np.maximum(x[keep], 0), n - 1) * CELL_S for x in (start, end))
     return Segments(row[keep], start, end, mass[keep])

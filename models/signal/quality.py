@@ -140,8 +140,8 @@ def with_einthoven(marks: list[LeadQuality], limb: Sequence[Millivolts], leads: 
     if any(marks[k].state != USABLE for k in rows):
         return marks
     one, two, three = limb
-    size = float(np.sqrt(np.mean([np.mean(x**2) for x in limb])))
-    if float(np.sqrt(np.mean((three - (two - one)) ** 2))) <= MAX_CONFLICT * size:
+    conflict, *each = (float(np.vdot(x, x)) for x in (three - (two - one), one, two, three))
+    if conflict <= MAX_CONFLICT**2 * sum(each) / len(each):
         return marks
     return [LeadQuality(m.score / 2, INCONSISTENT) if k in rows else m for k, m in enumerate(marks)]
 
