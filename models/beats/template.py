@@ -102,7 +102,7 @@ class DominantBeatTemplate:
         at = self._at + (beat.sample - start)
         if at[0] < 0 or at[-1] >= mv.shape[1]:
             return None
-        part = mv[np.array(self._rows)[:, None], at]
+        part = mv[self._rows, at[0] : at[-1] + 1][:, at - at[0]]
         if not np.isfinite(part).all():
             part = np.nan_to_num(part)
         return np.asarray(part - part.mean(axis=1, keepdims=True), np.float32)
