@@ -56,3 +56,11 @@ def test_recordings_outside_its_training_set_are_distinguished(data_home: Path, 
     a, n = np.array(odds["A"]), np.array(odds["N"])
     assert len(a) > 30 and len(n) > 30
     assert float(np.mean(a[:, None] > n[None])) > 0.97
+
+
+def test_bounds_close_on_the_answer_from_both_sides() -> None:
+    """Who stops at the first pair decides as the answer does."""
+    ecg = real_ecg(20.0)
+    answer = AtrialNetwork.load()(ecg.mv, ecg.fs_hz, [0])
+    first, last = AtrialNetwork.load().bounds(ecg.mv, ecg.fs_hz, [0])
+    assert first[0] < answer < first[1] and last == (answer, answer)

@@ -1,0 +1,54 @@
+"""The signal buffer keeps messages as they came, and a bed's memory is bounded."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+
+from agents.monitor.signal_buffer import SignalBuffer, signal_of
+from models.leads import STANDARD_12
+from streams.window import NO_SAMPLE
+from tests.agents.signals import T0_NS, S, ecg, messages
+from tests.agents.ward import BedUnderTest
+
+MAX_MB, MAX_GROWTH_MB = 2.0, 0.1
+
+
+def test_a_span_has_the_signal_of_its_messages_with_derived_leads() -> None:
+    sent = messages(ecg(6, leads=("I", "II", "V1"), fs_hz=250.0), message_s=1.0)
+    units = sent[2].samples.copy()
+    units[1, 100:110] = NO_SAMPLE
+    sent[2] = replace(sent[2], samples=units)
+    buffer = SignalBuffer(30.0)
+    for k, window in enumerate(sent):
+        buffer.add(window, signal_of(window, 250.0), 0, T0_NS + k * S)
+    got = buffer.span(125, 6 * 250)
+    whole = np.concatenate([signal_of(window, 250.0).mv for window in sent], axis=1)
+    assert got.leads == ("I", "II", "III", "aVR", "aVL", "aVF", "V1") and got.derived == ("III", "aVR", "aVL", "aVF")
+    assert np.array_equal(got.mv, whole[:, 125:], equal_nan=True)
+    assert np.isnan(got.lead("II")[475:485]).all() and np.isnan(got.lead("aVF")[475:485]).all()
+
+
+def test_the_memory_of_a_bed_is_bounded() -> None:
+    """Twelve leads at 500 Hz: what is kept of the last minute is all there after a minute."""
+    sent = messages(ecg(100, leads=STANDARD_12, fs_hz=500.0), message_s=1.0)
+    BedUnderTest().feed(sent[:3])  # networks and caches of the process
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        bed = BedUnderTest()
+        used_mb = []
+        for part in (sent[:65], sent[65:]):
+            bed.feed(part)
+            bed.outputs.clear()
+            bed.written.clear()
+            gc.collect()
+            used_mb.append((tracemalloc.get_traced_memory()[0] - before) / 1e6)
+    finally:
+        tracemalloc.stop()
+    assert used_mb[-1] < MAX_MB, used_mb
+    assert used_mb[-1] - used_mb[0] < MAX_GROWTH_MB, used_mb
