@@ -20,7 +20,7 @@ Samples = NDArray[np.float64]
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 SHARES = (0.25, 0.1, 0.45)  # of the usual peak, in energy: the thresholds of the views
 LEAST = 4e-3  # mV²: 0.06 mV in 20 ms, less than a QRS complex of 0.15 mV (IEC 60601-2-27: smaller ones are none)
-RISES_S, RESTS_S = (0.02, 0.06), (0.02, 0.03, 0.04)
+RISES_S, RESTS_S = (0.02, 0.06), (0.02, 0.03, 0.04, 0.06)
 NO_SAMPLE = -32768
 
 
@@ -85,7 +85,7 @@ class Signal:
 
     def _slope(self, leads: tuple[str, ...]) -> Samples:
         if leads not in self._slopes:
-            each = [np.abs(np.gradient(uniform_filter1d(self.mv[x], round(0.012 * self.fs) or 1))) for x in leads]
+            each = [np.abs(np.gradient(uniform_filter1d(self.mv[x], round(0.016 * self.fs) or 1))) for x in leads]
             self._slopes[leads] = np.sum([np.clip(s / max(np.percentile(s, 98), 1e-6), 0, 1) for s in each], axis=0)
         return self._slopes[leads]
 
