@@ -118,7 +118,7 @@ class ConditionEvaluator:
         silent = rate.asystole(context.track, context.limits["ASYSTOLE"], context.asystole_plausible)
         if silent and (
             fibrillation.fibrillation_starting(context.track, context.views, context.limits["ASYSTOLE"])
-            or not (context.on("ASYSTOLE") or _flat(context, silent.onset))
+            or not (context.on("ASYSTOLE") or _silent(context, silent))
         ):
             silent = None
         found = [fibrillating, silent, run]
@@ -235,6 +235,13 @@ class ConditionEvaluator:
 
     def _confirmation(self, code: str) -> Confirmation:
         return self._confirmations.setdefault(code, Confirmation(self._fs))
+
+
+def _silent(context: RhythmContext, silence: Finding) -> bool:
+    """Whether the line of a time without beats is flat, and shows nothing as steep as a small beat."""
+    until = silence.last_held if silence.last_held < context.track.now else None
+    line = context.views.stillness(context.track.r, context.track.now)
+    return line.still(silence.onset, until) and line.silent(silence.onset, until)
 
 
 def _flat(context: RhythmContext, since: int, until: int | None = None) -> bool:

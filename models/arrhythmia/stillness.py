@@ -29,6 +29,11 @@ MIN_STEEPNESS_MV = 0.05  # a lead whose beats are less steep does not count
 AFTER_BEAT_S = 0.45  # from here after a beat on nothing steep is its own (QRS and T wave are over)
 BEFORE_BEAT_S = 0.15  # and from here before the next one on it may be that one's
 STILL_BELOW = 0.6  # true bradycardia and asystole of CinC 2015: 0.55 and less; false ones 0.7 and more
+# In a silence nothing is as steep as a small beat: true asystole of CinC 2015 0.26 mV and less, missed beats 0.4 and
+# more. Where no beat is known, nothing is as steep as the smallest QRS complex (IEC 60601-2-27).
+SMALL_BEAT_MV, SMALLEST_BEAT_MV = 0.3, 0.15
+AFTER_T_S = 0.8  # from here after a beat on its T wave is over
+SILENCE_S = 4.0  # newest time of a silence that is looked at
 MIN_BEATS = 3  # least number of beats for their usual steepness
 
 
@@ -115,6 +120,22 @@ class Stillness:
             return bool((most[with_beats] < STILL_BELOW * self.own[with_beats]).any())
 
         return flat(self._steep) or (self._steep_beside_bursts is not None and flat(self._steep_beside_bursts))
+
+    def silent(self, since: int, until: int | None = None) -> bool:
+        """Whether in some lead nothing is as steep as a small beat, in the newest seconds of a time without beats.
+
+        Parameters
+        ----------
+        since, until : int
+            As in `still`.
+        """
+        with_beats = self.own >= MIN_STEEPNESS_MV
+        hi = self._n if until is None else until - self._start - BEFORE_BEAT_S * self._fs
+        lo = max(since - self._start + AFTER_T_S * self._fs, hi - SILENCE_S * self._fs)
+        known = bool(with_beats.any())
+        limit, leads = (SMALL_BEAT_MV, with_beats) if known else (SMALLEST_BEAT_MV, np.ones(len(with_beats), bool))
+        steeps = [self._steep] if self._steep_beside_bursts is None else [self._steep, self._steep_beside_bursts]
+        return any(bool((self._most_of(steep, lo, hi)[leads] < limit).any()) for steep in steeps)
 
     def level(self, since: int, until: int) -> bool:
         """Whether the baseline of some lead with beats keeps its level from one beat to the next.

@@ -271,7 +271,11 @@ class RhythmTier:
         episodes = self._tracker.update([f for f in findings if f.code not in off], now, unusable)
         on = [e.code for e in episodes if e.end is None]
         hr = self._rate(track, on)
-        judged = self._judged(usable, suspected_lead_artifact)
+        judged = self._judged(usable, suspected_lead_artifact) and (
+            any(code in on for code in ARREST)
+            or track.silent_s < self._limits["ASYSTOLE"].seconds
+            or views.stillness(track.r, now).silent(track.silent_from)  # else beats may be there that were not found
+        )
         if judged:
             self._last_judged = now
         recent = self._last_judged is not None and now - self._last_judged <= VERDICT_S * fs

@@ -24,6 +24,7 @@ from models.normal_limits import QRS_WIDE_MS
 TIME_ACCURACY_S = 0.5  # measuring accuracy: asystole is detected from 3.5 s on (docs/alarms.md#codes)
 RATE_ACCURACY_BPM = 5.0  # measuring accuracy of rates (docs/alarms.md#codes; IEC 60601-2-27)
 JUST_ENDED_S = 1.5  # a time without beats that ended since the last update, and the beats that came or moved since then
+HOLD_BPM = 5.0
 BRADY_MARGIN_BPM = 3.0  # of the mean of five beats, each of which may be `RATE_ACCURACY_BPM` faster than the limit;
 # once on, an extreme rate is over only when its mean is more than `RATE_ACCURACY_BPM` on the other side of the limit
 SLOW_BEAT_BPM = 10.0  # the one of five beats that is less slow is at most this much faster than the limit
@@ -73,7 +74,7 @@ def extreme_brady(track: BeatTrack, limit: RateLimit, on: bool = False) -> Findi
     if len(track.r) < 2 or not track.age_s(-1) <= limit.seconds:
         return None
     n, each_s = limit.beats - 1, 60.0 / (limit.rate + RATE_ACCURACY_BPM)
-    slow_s = each_s if on else 60.0 / (limit.rate + BRADY_MARGIN_BPM)
+    slow_s = 60.0 / (limit.rate + (HOLD_BPM if on else BRADY_MARGIN_BPM))
     rule = f"{limit.beats} beats in a row slower than {limit.rate:g} bpm"
     last = _newest_that(track, n, lambda rr: bool(np.mean(rr) >= slow_s and (on or np.min(rr) >= each_s)))
     if last is None:
@@ -118,7 +119,7 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
     if not track.running_s < 2.0:
         return None
     each_s, newest_s = 60.0 / (limit.rate - TACHY_MARGIN_BPM), 60.0 / limit.rate
-    mean_s = 60.0 / (limit.rate - (RATE_ACCURACY_BPM if on else TACHY_MEAN_MARGIN_BPM))
+    mean_s = 60.0 / (limit.rate - (HOLD_BPM if on else TACHY_MEAN_MARGIN_BPM))
     rule = f"{limit.beats} beats in a row faster than {limit.rate:g} bpm"
     last = _newest_that(track, n, lambda rr: float(np.max(rr)) < each_s)
     if last is None:

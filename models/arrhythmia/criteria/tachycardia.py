@@ -3,17 +3,19 @@
 In: a `BeatTrack`, the `RhythmViews` of the newest signal, and the code's limit. Out: a `Finding` where the condition is
 present now, else None. The rule has five readings; the evidence names the one that applied, and its beats satisfy it:
 
-1. the limit's number of non-dominant beats in a row, faster than its rate; without the network where each of them is
-   ventricular, clearly detected, and unlike the dominant beat (`certain_beats`);
+1. the limit's number of non-dominant beats in a row, faster than its rate and without a pause; without the network
+   where each of them is ventricular, clearly detected, and unlike the dominant beat (`certain_beats`);
 2. as many beats in a row, most of them non-dominant, on a higher network probability: the morphology correlation
    fails for single beats;
 3. up to `FUSED` beats fewer, three at least, faster than `FUSED_BPM`, on a higher network probability (lower for one
    beat fewer, each certainly ventricular): beats that fuse with their neighbours are not detected;
-4. as reading 1, of the morphology that all beats of the bed have (bundle-branch block, pacing), on the highest one;
+4. as reading 1, of the morphology that all beats of the bed have (bundle-branch block, pacing), on the highest one,
+   where the run is `MUCH_FASTER` than the limit or begins abruptly: the bed's own rhythm becomes fast by degrees;
 5. the limit's number of regular waves in a row, faster than its rate (`models.beats.regular_waves`), where the
    beats are fused and few of them detected (`fused_run`). Faster than `FLUTTER_BPM` they are flutter.
 
-Fibrillation gives way to regular waves, and to a regular run of beats that fills its time (`organised`).
+Fibrillation gives way to regular waves, and to regular beats, of a run or of the bed's own, that fill its time
+(`organised`).
 
 The network's probability is that of the last 12 s. A run is found by its beats, wherever the updates fall.
 Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT-BIH and CinC 2015.
@@ -44,10 +46,15 @@ CERTAIN_CORRELATION, CERTAIN_CONFIDENCE = 0.5, 0.3  # of each beat: at most, and
 MOST = 0.6  # share of the beats of reading 2 that are not dominant, the first and the last one among them
 NEW_BED_S = 8.0  # the network uses 16 s: within the first seconds of a bed the probability of reading 4 is needed
 MIN_DOMINANT_SHARE = 0.7  # share of dominant beats before a run, below which the correlation is not used
+PAUSE = 1.5  # times the mean RR that a run needs: no RR of a tachycardia is longer
+MUCH_FASTER = 1.2  # times the limit: ventricular tachycardia is mostly faster than 120 a minute
+ABRUPT = 0.8  # the RRs of a run that begins abruptly, as a share of those before it
+SLOW_SHARE = 0.9  # quantile of the RRs that are slow
 DOMINANCE_BEATS, MIN_DOMINANCE_BEATS = 20, 6  # that share is taken over up to 20 beats, and over 6 at least
 LOOKBACK_S = 9.0  # a run whose last beat is older is over
 WAVES, WAVES_HOLD = 0.7, 0.5  # network probability of tachycardia or fibrillation that waves need, and while on
 WAVES_S = 5.0  # time over which waves are sought, longer where the limit needs it
+SHORT_WAVES_S = 3.0  # and this much, where they have just begun
 FLUTTER_BPM = 200.0  # regular waves without QRS complexes are flutter above this (usual definitions: 200 and more)
 SEEN_SHARE = 0.7  # of the waves: with more beats detected than that they are not fused
 REGULAR = 0.15  # sd of the RRs of an organised run, as a share of their mean
@@ -76,6 +83,7 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
             math.ceil(MOST * limit.beats),
             NETWORK_RUN,
             f"{limit.beats} beats {faster}, {by_network}",
+            of_the_bed=True,
         ),
         _Reading(
             certain,
@@ -93,13 +101,14 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
             f"{least} ventricular beats {faster}, {by_network}, others fused",
             FUSED_BPM,
         ),
-        _Reading(track.ventricular, limit.beats, limit.beats, DOMINANT_RUN, run_rule),
+        _Reading(track.ventricular, limit.beats, limit.beats, DOMINANT_RUN, run_rule, of_the_bed=True),
     )
     new_bed = track.now - track.since < NEW_BED_S * track.fs_hz
     for reading in readings:
-        needed = min(HOLD, reading.needed) if on else DOMINANT_RUN if new_bed else reading.needed
+        whole = reading.least == limit.beats  # a shorter run, or one of few ventricular beats, is no continuation
+        needed = min(HOLD, reading.needed) if on and whole else DOMINANT_RUN if new_bed and not on else reading.needed
         run = fast_run(track, views, reading, max(limit.rate - RATE_ACCURACY_BPM, reading.over_bpm), needed)
-        if run is not None:
+        if run is not None and (not reading.of_the_bed or _not_of_the_bed(track, run, limit, on)):
             criterion = criterion_of("VTACH", reading.rule, limit.rate, RATE_ACCURACY_BPM)
             cited = track.rate_evidence(*run, criterion)
             return Finding("VTACH", int(track.r[run[0]]), int(track.r[run[1]]), (cited,), track.leads)
@@ -110,8 +119,10 @@ def fused_run(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -
     """``limit.beats`` regular waves in a row faster than ``limit.rate``, where beats are fused. Onset: the first."""
     if not views.may_fibrillate:
         return None
-    waves = views.regular_waves(max(WAVES_S, 60.0 / limit.rate * limit.beats + 1.0), track.now)
-    if waves is None or len(waves.crests) < limit.beats:
+    longest = max(WAVES_S, 60.0 / limit.rate * limit.beats + 1.0)
+    found = (views.regular_waves(seconds, track.now) for seconds in (longest, SHORT_WAVES_S))
+    waves = next((each for each in found if each is not None and len(each.crests) >= limit.beats), None)
+    if waves is None:
         return None
     r = waves.crests
     rate = waves.rate(track.fs_hz)
@@ -135,11 +146,18 @@ def _probability(track: BeatTrack, views: RhythmViews, first: int, last: int) ->
 
 
 def organised(track: BeatTrack, run: Finding | None, seconds: float) -> bool:
-    """Whether a run of beats is regular and fills the newest ``seconds``: then its waves are no fibrillation."""
-    if run is None:
-        return False
-    r = track.r[(track.r >= run.onset) & (track.r <= run.last_held)]
-    r = r[r > track.now - (seconds + 0.5) * track.fs_hz]
+    """Whether regular beats of a run, or of the bed's own, fill the newest ``seconds``: no fibrillation."""
+    of_a_run = np.zeros(len(track.r), bool)
+    if run is not None:
+        of_a_run = (track.r >= run.onset) & (track.r <= run.last_held)
+    own = track.correlation >= MIN_DOMINANT_CORRELATION  # False where it is NaN
+    return _fills(track, of_a_run, seconds) or _fills(track, own, seconds)
+
+
+def _fills(track: BeatTrack, counted: NDArray[np.bool_], seconds: float) -> bool:
+    """Whether the beats that count of the newest ``seconds`` are regular and fill that time."""
+    newest = track.r > track.now - (seconds + 0.5) * track.fs_hz
+    r = track.r[newest & counted]
     if len(r) < RUN_BEATS or r[-1] - r[0] < (seconds - 1.0) * track.fs_hz:
         return False
     rr = np.diff(r)
@@ -162,6 +180,8 @@ class _Reading:
         Its words.
     over_bpm : float
         The run is faster than this, too.
+    of_the_bed : bool
+        The beats may be of the bed's own morphology: the run must begin abruptly.
     """
 
     ventricular: NDArray[np.bool_]
@@ -170,6 +190,25 @@ class _Reading:
     needed: float
     rule: str
     over_bpm: float = 0.0
+    of_the_bed: bool = False
+
+
+def _not_of_the_bed(track: BeatTrack, run: tuple[int, int], limit: RunLimit, on: bool) -> bool:
+    """Whether a run of the bed's own morphology is more than its own rhythm: much faster than the limit, or abrupt."""
+    return run_rate(track, *run) > MUCH_FASTER * limit.rate or begins_abruptly(track, run[0], on)
+
+
+def begins_abruptly(track: BeatTrack, first: int, on: bool = False) -> bool:
+    """Whether the RRs from the beat ``first`` on are much shorter than those before; True without enough of either.
+
+    While ``on``, most of those before may be of the tachycardia: the slow ones of two minutes count.
+    """
+    before, after = track.rr_s[:first], track.rr_s[first : first + RUN_BEATS + 1]
+    before = before if on else before[-DOMINANCE_BEATS:]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if len(before) < MIN_DOMINANCE_BEATS or not len(after):
+        return True
+    return bool(np.mean(after) < ABRUPT * np.quantile(before, SLOW_SHARE if on else 0.5))
 
 
 def fast_run(
@@ -191,7 +230,8 @@ def fast_run(
         return None
     ventricular = windows(reading.ventricular[starts[0] :], count)
     together = ventricular[:, 0] & ventricular[:, -1] & (ventricular.sum(axis=1) >= reading.least)
-    together &= np.isfinite(windows(track.rr_s[starts[0] :], count - 1)).all(axis=1)
+    pause_s = PAUSE * 60.0 / over_bpm  # False where the RR is NaN
+    together &= (windows(track.rr_s[starts[0] :], count - 1) <= pause_s).all(axis=1)
     length_s = (track.r[starts + count - 1] - track.r[starts]) / track.fs_hz
     starts = starts[together & (length_s < 60.0 * (count - 1) / over_bpm)]
     if not len(starts):

@@ -61,6 +61,10 @@ class Views:
         """The line between the beats is flat."""
         return True
 
+    def silent(self, since: int, until: int | None = None) -> bool:
+        """Nothing is as steep as a small beat."""
+        return True
+
     def level(self, since: int, until: int) -> bool:
         """The baseline keeps its level."""
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from models.arrhythmia.stillness import Stillness
@@ -75,3 +76,43 @@ def test_the_baseline_keeps_its_level_unless_an_amplifier_recovers_from_an_excur
     for rows, level in ((steady, True), (drifting, True), (recovering, False)):
         assert Stillness(np.atleast_2d(rows), FS, 3000, r).level(since, until) is level
     assert Stillness(np.stack([recovering, steady]), FS, 3000, r).level(since, until), "one lead is enough"
+
+
+def silent(mv: NDArray[np.float32], beats_s: list[float], since_s: float, until_s: float | None = None) -> bool:
+    r = np.round(np.array(beats_s) * FS).astype(np.int64)
+    line_now = Stillness(np.atleast_2d(mv), FS, np.atleast_2d(mv).shape[1], r)
+    return line_now.silent(round(since_s * FS), None if until_s is None else round(until_s * FS))
+
+
+def test_a_time_without_beats_is_silent_though_its_t_wave_is_high_and_drift_and_p_waves_go_on() -> None:
+    beats = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    mv = line(beats, height_mv=3.0)
+    t = np.arange(len(mv)) / FS
+    mv += (0.4 * np.sin(2 * np.pi * 0.3 * t)).astype(np.float32)
+    for at in np.arange(7.8, 12.0, 0.8):
+        mv += (0.15 * np.exp(-(((t - at) / 0.03) ** 2))).astype(np.float32)
+    assert silent(mv, beats, 7.0)
+
+
+def test_beats_that_are_lower_and_wider_than_those_before_are_no_silence() -> None:
+    beats, lower = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], [8.2, 9.3, 10.4, 11.5]
+    mv = line(beats, height_mv=3.0)
+    t = np.arange(len(mv)) / FS
+    for at in lower:
+        mv += (1.2 * np.clip(1 - np.abs(t - at) / 0.08, 0, None)).astype(np.float32)
+    assert still(mv, beats, 7.0) and not silent(mv, beats, 7.0)
+    assert silent(np.stack([mv, line(beats)]), beats, 7.0)  # another lead shows that there are none
+
+
+@pytest.mark.parametrize(("height_mv", "found"), [(0.02, True), (0.7, False)])
+def test_where_no_beat_is_known_movement_is_no_silence(height_mv: float, found: bool) -> None:
+    t = np.arange(3000) / FS
+    moving = (height_mv * np.sin(2 * np.pi * 2.5 * t)).astype(np.float32)
+    assert silent(moving, [], 0.0) == found
+
+
+def test_a_silence_is_looked_at_up_to_the_beat_that_ends_it() -> None:
+    beats = [1.0, 2.0, 3.0, 4.0, 8.0]
+    assert silent(line(beats, seconds=8.5), beats, 4.0, until_s=8.0) and not silent(
+        line(beats, seconds=8.5), beats, 4.0
+    )

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.arrhythmia.criteria.tachycardia import fused_run, non_dominant_beats, organised, vtach
+from models.arrhythmia.criteria.tachycardia import WAVES_S, fused_run, non_dominant_beats, organised, vtach
 from models.arrhythmia.criteria.ventricular import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import Limits
+from models.arrhythmia.views import RhythmViews
 from models.beats.regular_waves import RegularWaves
 from models.beats.series import BeatTrack
+from models.ecg import Ecg
 from tests.models.arrhythmia.contexts import Views
 from tests.models.arrhythmia.tracks import FS, track
 
@@ -176,7 +178,7 @@ def test_couplets_between_dominant_beats_are_no_tachycardia_at_any_probability()
 
 @pytest.mark.parametrize(("network", "raised"), [(0.8, False), (0.9, True)])
 def test_where_all_beats_look_ventricular_the_network_probability_must_be_higher(network: float, raised: bool) -> None:
-    block = track([0.55] * 29, "V" * 30, correlation=[DOMINANT] * 30)
+    block = track([0.45] * 29, "V" * 30, correlation=[DOMINANT] * 30)
     assert (tachycardia(block, network) is not None) == raised
 
 
@@ -190,6 +192,35 @@ def test_a_tachycardia_that_lasts_goes_on_when_it_has_become_the_dominant_rhythm
     assert tachycardia(lasting, 0.4, on=True)
     over = track([0.8] * 29, correlation=[DOMINANT] * 30)
     assert tachycardia(over, 0.4, on=True) is None
+
+
+@pytest.mark.parametrize(("before_s", "run_s", "raised"), [(0.59, 0.55, False), (0.8, 0.55, True), (0.51, 0.45, True)])
+def test_a_beds_own_rhythm_is_a_tachycardia_where_it_is_much_faster_than_the_limit_or_begins_abruptly(
+    before_s: float, run_s: float, raised: bool
+) -> None:
+    t = track([before_s] * 30 + [run_s] * 8, "V" * 39, correlation=[DOMINANT] * 39)
+    assert (tachycardia(t, 0.95) is not None) == raised
+
+
+def test_a_tachycardia_of_the_beds_own_beats_goes_on_for_as_long_as_slower_ones_are_remembered() -> None:
+    slow, fast = [0.8] * 20, [0.55] * 60
+    lasting = track(slow + fast, "V" * 81, correlation=[DOMINANT] * 81)
+    assert tachycardia(lasting, 0.4, on=True) is not None and tachycardia(lasting, 0.95) is None
+    usual = track([0.58] * 20 + fast, "V" * 81, correlation=[DOMINANT] * 81)
+    assert tachycardia(usual, 0.9, on=True) is None
+
+
+def test_a_lower_probability_holds_a_whole_run_and_no_short_one() -> None:
+    assert tachycardia(run_of_others(5), 0.35, on=True) is not None
+    assert tachycardia(run_of_others(3, after_s=1.2), 0.6, on=True) is None
+
+
+@pytest.mark.parametrize(("longest_s", "raised"), [(0.7, True), (1.1, False)])
+def test_a_run_has_no_pause(longest_s: float, raised: bool) -> None:
+    rr = [0.8] * 19 + [0.5, longest_s, 0.35, 0.35, 0.35]
+    t = track(rr, correlation=[DOMINANT] * 20 + [OTHER] * 5)
+    found = tachycardia(t, 0.6)
+    assert (found is not None) == raised
 
 
 def test_ventricular_beats_are_no_couplets_where_all_beats_look_ventricular() -> None:
@@ -226,6 +257,19 @@ def test_waves_that_are_few_slow_flutter_or_visible_beats_are_no_fused_tachycard
     assert fused(8, 160, probability=0.6) is None
 
 
+def test_waves_that_have_just_begun_are_sought_in_a_shorter_time() -> None:
+    """Waves of two seconds after a rest: five seconds of signal rest too much."""
+    t = np.arange(round(20 * FS)) / FS
+    mv = np.where(t > 18.0, np.sin(2 * np.pi * t * 3.0) + 0.3 * np.sin(4 * np.pi * t * 3.0 + 0.7), 0.0)
+    mv += np.random.default_rng(0).normal(0, 0.01, len(t))
+    views = RhythmViews(Ecg(("II",), FS, mv[None].astype(np.float32)), ("II",))
+    views.__dict__["network"] = {"vtach": 0.9, "vfib": 0.0}
+    beats = replace(track([0.8] * 19), now=len(t))
+    found = fused_run(beats, views, LIMITS["VTACH"], on=False)
+    assert found is not None and found.evidence[0].value == pytest.approx(180, abs=5)
+    assert found.onset >= 17.9 * FS and views.regular_waves(WAVES_S, len(t)) is None
+
+
 def test_a_regular_run_that_fills_the_time_is_no_fibrillation() -> None:
     regular = run_of_others(12, bpm=180)
     assert organised(regular, tachycardia(regular, 0.95), 3.0)
@@ -234,6 +278,15 @@ def test_a_regular_run_that_fills_the_time_is_no_fibrillation() -> None:
     assert not organised(short, tachycardia(short, 0.95), 4.0)
     uneven = track([0.8] * 19 + [0.5] + [0.2, 0.5] * 6, "N" * 33, correlation=[0.98] * 20 + [0.4] * 13)
     assert not organised(uneven, tachycardia(uneven, 0.95), 3.0)
+
+
+def test_regular_beats_of_the_beds_own_morphology_are_no_fibrillation() -> None:
+    own = track([0.5] * 20, "V" * 21, correlation=[DOMINANT] * 21)
+    assert organised(own, None, 4.0)
+    assert not organised(replace(own, correlation=np.full(21, OTHER)), None, 4.0)
+    assert not organised(replace(own, now=own.now + round(2 * FS)), None, 4.0)  # they have stopped
+    uneven = track([0.3, 0.7] * 10, correlation=[DOMINANT] * 21)
+    assert not organised(uneven, None, 4.0)
 
 
 def test_beats_that_are_certainly_ventricular_need_no_network() -> None:
