@@ -4,7 +4,8 @@ In: a `BeatTrack`, the `RhythmViews` of the newest signal, and the code's limit.
 present now, else None. The rule has five readings; the evidence names the one that applied, and its beats satisfy it:
 
 1. the limit's number of non-dominant beats in a row, faster than its rate and without a pause; without the network
-   where each of them is ventricular, clearly detected, and unlike the dominant beat (`certain_beats`);
+   where each of them is ventricular, clearly detected, and unlike the dominant beat (`certain_beats`), and most beats
+   before them are dominant;
 2. as many beats in a row, most of them non-dominant, on a higher network probability: the morphology correlation
    fails for single beats;
 3. up to `FUSED` beats fewer, three at least, faster than `FUSED_BPM`, on a higher network probability (lower for one
@@ -75,7 +76,7 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
     by_network = "tachycardia by the rhythm network"
     run_rule = f"{limit.beats} ventricular beats {faster}"
     readings = (
-        _Reading(certain, limit.beats, limit.beats, CERTAIN_RUN, run_rule),
+        _Reading(certain & after_dominant_beats(track), limit.beats, limit.beats, CERTAIN_RUN, run_rule),
         _Reading(non_dominant, limit.beats, limit.beats, RUN, run_rule),
         _Reading(
             non_dominant,
@@ -256,8 +257,17 @@ def certain_beats(track: BeatTrack) -> NDArray[np.bool_]:
 def non_dominant_beats(track: BeatTrack) -> NDArray[np.bool_]:
     """Which beats are not of the dominant morphology, or are ventricular where there is no correlation, [beats].
 
-    A paced beat is never one of them. The correlation of a run is not used where the beats before it are not dominant
-    either, as in noise or in a rhythm of many morphologies. Beats from before the last seconds are not evaluated.
+    A paced beat is never one of them.
+    """
+    paced = np.array([kind == "P" for kind in track.kinds], bool)
+    return np.asarray((after_dominant_beats(track) & ~paced) | track.ectopic, bool)
+
+
+def after_dominant_beats(track: BeatTrack) -> NDArray[np.bool_]:
+    """Which beats are of a run that is not of the dominant morphology, where most beats before it are, [beats].
+
+    Elsewhere, as in noise or in a rhythm of many morphologies, the correlation says nothing. Beats from before the last
+    seconds are not evaluated.
     """
     differs = track.correlation < MIN_DOMINANT_CORRELATION  # False where it is NaN
     used = np.zeros(len(differs), bool)
@@ -268,5 +278,4 @@ def non_dominant_beats(track: BeatTrack) -> NDArray[np.bool_]:
         before = before[np.isfinite(before)]
         if len(before) >= MIN_DOMINANCE_BEATS and np.mean(before >= MIN_DOMINANT_CORRELATION) >= MIN_DOMINANT_SHARE:
             used[first : last + 1] = True
-    paced = np.array([kind == "P" for kind in track.kinds], bool)
-    return np.asarray((used & ~paced) | track.ectopic, bool)
+    return used

@@ -295,3 +295,5 @@ def test_beats_that_are_certainly_ventricular_need_no_network() -> None:
     assert tachycardia(certain, 0.0) is not None
     assert tachycardia(replace(certain, confidence=np.full(26, 0.2)), 0.0) is None
     assert tachycardia(track(rr, kinds, correlation=[0.98] * 20 + [0.7] * 6), 0.0) is None
+    of_none = track(rr, kinds, correlation=[0.98, 0.3] * 10 + [0.3] * 6)  # a template that fits half of the beats
+    assert tachycardia(of_none, 0.0) is None and tachycardia(of_none, 0.6) is not None
