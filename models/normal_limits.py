@@ -29,6 +29,7 @@ PR_LONG_MS = 200.0  # longer: first-degree AV block (Kusumoto 2018)
 
 # QRS
 QRS_SLIGHTLY_WIDE_MS = 110.0  # over 110 ms is abnormal in adults (Surawicz 2009); of global intervals
+QRS_INCOMPLETE_MS = 90.0  # shorter: no incomplete bundle branch block (Surawicz 2009: 110, of the widest lead)
 QRS_WIDE_MS = 120.0  # 120 ms and more: bundle branch block (Surawicz 2009)
 
 # Corrected QT

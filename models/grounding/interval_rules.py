@@ -23,6 +23,7 @@ from models.normal_limits import (
     LAFB_AXIS_DEG,
     PR_LONG_MS,
     PR_SHORT_MS,
+    QRS_INCOMPLETE_MS,
     QRS_WIDE_MS,
     QTC_SHORT_MS,
     qtc_long_ms,
@@ -136,11 +137,12 @@ def bundle_branch_block(claim: ExtractedClaim, measured: SegmentMeasurements) ->
 
 
 def incomplete_rbbb(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
-    """Incomplete RBBB: never confirmed; a wide QRS contradicts it."""
+    """Incomplete RBBB: never confirmed; a wide and a very narrow QRS contradict it."""
     qrs = measured.value("QRS")
+    contradicted = qrs is not None and not QRS_INCOMPLETE_MS <= qrs < QRS_WIDE_MS + MS_BAND
     return (
-        (False if qrs is not None and qrs >= QRS_WIDE_MS + MS_BAND else None),
-        "QRS under 120 ms; the shape is not decided",
+        (False if contradicted else None),
+        "QRS 90 to 120 ms; the shape is not decided",
         evidence_of(measured, "QRS"),
     )
 

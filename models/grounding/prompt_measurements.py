@@ -19,6 +19,7 @@ from models.normal_limits import (
     HR_HIGH_BPM,
     HR_LOW_BPM,
     PR_LONG_MS,
+    QRS_INCOMPLETE_MS,
     QRS_WIDE_MS,
     SINUS_BRADYCARDIA_BPM,
     ST_DEVIATION_MV,
@@ -114,7 +115,7 @@ def consistent_findings(
         "AVB1": pr is None or pr < PR_LONG_MS - CONSISTENT_WITHIN_MS,
         "LBBB": qrs is None or qrs < QRS_WIDE_MS - CONSISTENT_WITHIN_MS,
         "RBBB": qrs is None or qrs < QRS_WIDE_MS - CONSISTENT_WITHIN_MS,
-        "IRBBB": "wide QRS" in descriptors,
+        "IRBBB": "wide QRS" in descriptors or qrs is None or qrs < QRS_INCOMPLETE_MS,
         "NORM": any(word in descriptors for word in abnormal)
         or values.get("HR", SINUS_BRADYCARDIA_BPM) < SINUS_BRADYCARDIA_BPM
         or any(e.measure == "ST" for e in evidence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from models.evidence import Evidence
 from models.grounding.citations import without_repeats
 from models.grounding.claim_extraction import extract_claims
 from models.grounding.ground import ground, rejection_reason
+from models.grounding.prompt_measurements import consistent_findings
 from models.grounding.rule_based_report import rule_based_report
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.grounding.verdicts import judge_claim
@@ -117,6 +119,19 @@ def test_a_contradicted_claim_is_not_in_the_text_but_kept_and_counted() -> None:
     assert interpretation.text.startswith("Rate ") and interpretation.text.endswith("The rhythm is regular [2].")
     kept = [c for c in interpretation.claims if c.start is not None]
     assert len(kept) == 2 and all(interpretation.text[c.start : c.end] == c.text for c in kept)
+
+
+@pytest.mark.parametrize(
+    ("qrs_ms", "verdict"), [(84.0, "contradicted"), (104.0, "unsupported"), (130.0, "contradicted")]
+)
+def test_an_incomplete_bundle_branch_block_has_the_duration_of_one(qrs_ms: float, verdict: str) -> None:
+    measured = MEASURED[0]
+    qrs = replace(measured.evidence["QRS"], value=qrs_ms)
+    given = replace(measured, evidence={**measured.evidence, "QRS": qrs})
+    (claim,) = extract_claims("Incomplete right bundle branch block.")
+    assert judge_claim(claim, given).verdict == verdict
+    named = consistent_findings(["IRBBB"], [qrs], ["wide QRS"] if qrs_ms > 120 else ["narrow QRS"])
+    assert named == ([] if verdict == "contradicted" else ["IRBBB"])
 
 
 def test_a_lead_that_was_not_recorded_is_contradicted() -> None:
