@@ -11,6 +11,7 @@ Trained by ``python -m models.training.boundary_ridge``; accuracy: ``benchmarks/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,9 +103,9 @@ class BeatMarks:
 
 
 def boundary_features(
-    marks: BeatMarks, slopes: Slopes, fs_hz: float, boundary: Boundary
-) -> tuple[NDArray[np.int64], Floats]:
-    """Features of a boundary in the beats that have it in `MIN_LEADS` leads.
+    marks: BeatMarks, slopes: Slopes, fs_hz: float, boundaries: Sequence[Boundary] = BOUNDARIES
+) -> list[tuple[NDArray[np.int64], Floats]]:
+    """Features of each boundary in the beats that have it in `MIN_LEADS` leads.
 
     Parameters
     ----------
@@ -114,29 +115,61 @@ def boundary_features(
         Of the signal.
     fs_hz : float
         Sampling rate.
-    boundary : Boundary
+    boundaries : sequence of Boundary
 
     Returns
     -------
-    beats : int64 [found]
-    features : float64 [found, features]
+    list
+        For each boundary the beats, int64 [found], and their features, float64 [found, features].
     """
+    width = (marks.of("qrs_off") - marks.of("qrs_on")) / fs_hz
+    places = [_places(marks, width, fs_hz, boundary) for boundary in boundaries]
+    points = np.concatenate([place.points.ravel() for place in places])
+    smooth = np.repeat([b.smooth_s for b in boundaries], [place.points.size for place in places])
+    quantiles, mean = spread_features(np.concatenate([place.spread for place in places]))
+    steepness = slopes.steepness(points, smooth)
+    out, beat, point = [], 0, 0
+    for place in places:
+        n, size = len(place.beats), place.points.size
+        steep = steepness[:, point : point + size].reshape(2, *place.points.shape)
+        top = np.maximum(steep[:, :, :TOP_POINTS].max(axis=2, keepdims=True), 1e-3)
+        profile = np.log(steep[:, :, TOP_POINTS:] / top + FLOOR_SHARE)
+        own = slice(beat, beat + n)
+        parts = [quantiles[own], mean[own, None], width[place.beats, None] - USUAL_QRS_S, *profile]
+        out.append((place.beats, np.concatenate(parts, axis=1)))
+        beat, point = beat + n, point + size
+    return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Places:
+    """Where the features of a boundary are measured.
+
+    Attributes
+    ----------
+    beats : int64 [found]
+        Beats that have the boundary.
+    spread : float64 [found, leads]
+        Distance of the leads' boundaries from the global one, s.
+    points : float64 [found, points]
+        Where steepness is sampled: `TOP_POINTS` along the wave, and beside the boundary; samples.
+    """
+
+    beats: NDArray[np.int64]
+    spread: Floats
+    points: Floats
+
+
+def _places(marks: BeatMarks, width: Floats, fs_hz: float, boundary: Boundary) -> _Places:
     at, other = marks.of(boundary.mark), marks.of(boundary.other)
     own = marks.leads[:, :, marks.columns[boundary.mark]]
-    width = (marks.of("qrs_off") - marks.of("qrs_on")) / fs_hz
-    beats = np.flatnonzero(np.isfinite(at) & np.isfinite(other) & np.isfinite(width))
+    beats = np.flatnonzero(np.isfinite(at + other + width))
     beats = beats[np.isfinite(own[beats]).sum(axis=1) >= MIN_LEADS]
-    if not len(beats):
-        return beats, np.zeros((0, 0))
-    spread = np.clip((own[beats] - at[beats, None]) / fs_hz, -MAX_SPREAD_S, MAX_SPREAD_S)
-    quantiles, mean = spread_features(spread)
-    points = np.linspace(at[beats], other[beats], TOP_POINTS, axis=1)
-    beside = at[beats, None] + boundary.distances_s * fs_hz
-    steepness = slopes.steepness(np.concatenate([points, beside], axis=1), boundary.smooth_s)
-    top = np.maximum(steepness[:, :, :TOP_POINTS].max(axis=2, keepdims=True), 1e-3)
-    profile = np.log(steepness[:, :, TOP_POINTS:] / top + FLOOR_SHARE)
-    parts = [quantiles, mean[:, None], width[beats, None] - USUAL_QRS_S, *profile]
-    return beats, np.concatenate(parts, axis=1)
+    at, other = at[beats], other[beats]
+    spread = np.clip((own[beats] - at[:, None]) / fs_hz, -MAX_SPREAD_S, MAX_SPREAD_S)
+    along = np.linspace(at, other, TOP_POINTS, axis=1)
+    beside = at[:, None] + boundary.distances_s * fs_hz
+    return _Places(beats=beats, spread=spread, points=np.concatenate([along, beside], axis=1))
 
 
 class Slopes:
@@ -156,13 +189,16 @@ class Slopes:
         self._total = np.zeros((len(x), x.shape[1] + 1), np.float64)  # sum of all samples before each
         np.cumsum(x / unit, axis=1, dtype=np.float64, out=self._total[:, 1:])
 
-    def steepness(self, at: Floats, smooth_s: float) -> Floats:
-        """Root mean square and median over the leads of the smoothed slope, units a second, [2, beats, points]."""
-        half, n = max(0, round(smooth_s * self._fs / 2)), self._total.shape[1] - 1
-        middle = np.clip(np.round(at).astype(np.int64), half + 1, max(half + 1, n - half - 2))
-        ends = [np.minimum(middle + k, n) for k in (half + 2, 1 - half, half, -half - 1)]
-        late, early = (self._total[:, ends[k]] - self._total[:, ends[k + 1]] for k in (0, 2))
-        slope = np.abs(late - early) / (2 * half + 1) / 2 * self._fs  # of the means round the next and previous sample
+    def steepness(self, at: Floats, smooth_s: Floats) -> Floats:
+        """Root mean square and median over the leads of the smoothed slope, units a second, [2, points].
+
+        ``at`` [points]: samples. ``smooth_s`` [points]: length of the moving mean at each, s.
+        """
+        half, n = np.maximum(0, np.round(smooth_s * self._fs / 2)).astype(np.int64), self._total.shape[1] - 1
+        middle = np.clip(np.round(at).astype(np.int64), half + 1, np.maximum(half + 1, n - half - 2))
+        ends = (middle + half + 2, middle + 1 - half, middle + half, middle - half - 1)
+        a, b, c, d = (self._total[:, np.minimum(end, n)] for end in ends)
+        slope = np.abs((a - b) - (c - d)) / (2 * half + 1) / 2 * self._fs  # of means round the next and last sample
         rows, low = len(slope), (len(slope) - 1) // 2
         ordered = np.partition(slope, (low, rows // 2), axis=0)
         return np.stack([np.sqrt(np.mean(slope**2, axis=0)), (ordered[low] + ordered[rows // 2]) / 2])
@@ -203,8 +239,7 @@ def refined(marks: BeatMarks, x: Millivolts, fs_hz: float, *, fold: str | None =
     if marks.leads.shape[1] < MIN_LEADS:
         return out
     ridge, slopes = BoundaryRidge.load(fold), Slopes(x, fs_hz)
-    for boundary in BOUNDARIES:
-        beats, features = boundary_features(marks, slopes, fs_hz, boundary)
+    for boundary, (beats, features) in zip(BOUNDARIES, boundary_features(marks, slopes, fs_hz), strict=True):
         if len(beats):
             shift = np.round(ridge.shift_s(boundary.mark, features) * fs_hz)
             out[beats, marks.columns[boundary.mark]] += shift

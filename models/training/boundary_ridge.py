@@ -43,7 +43,7 @@ def rows_of(record: MarkedRecord, fold: str | None, rows: Rows) -> None:
     marks, x = beat_marks(stretch, [at - first for at in r], fold=fold)
     references = [record.reference(at) for at in r]
     for boundary in BOUNDARIES:
-        beats, features = boundary_features(marks, Slopes(x, fs_hz), fs_hz, boundary)
+        beats, features = boundary_features(marks, Slopes(x, fs_hz), fs_hz, [boundary])[0]
         there = np.array([references[k].get(boundary.mark, np.nan) for k in beats]) - first
         distance = (there - marks.of(boundary.mark)[beats]) / fs_hz
         good = np.abs(distance) < OUTLIER_S  # NaN: no reference

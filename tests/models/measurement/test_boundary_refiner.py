@@ -75,7 +75,7 @@ def test_boundaries_that_would_cross_stay_where_they_are() -> None:
 @pytest.mark.parametrize("fold", [None, "0", "1", "2", "3", "4"])
 def test_weights_fit_the_features(fold: str | None) -> None:
     for boundary in BOUNDARIES:
-        beats, features = boundary_features(marks_of(12), Slopes(signal(12), FS), FS, boundary)
+        beats, features = boundary_features(marks_of(12), Slopes(signal(12), FS), FS, [boundary])[0]
         shift = BoundaryRidge.load(fold).shift_s(boundary.mark, features)
         assert len(beats) == 1 and shift.shape == (1,) and np.isfinite(shift).all()
 
@@ -83,7 +83,7 @@ def test_weights_fit_the_features(fold: str | None) -> None:
 def test_features_do_not_depend_on_the_gain() -> None:
     for boundary in BOUNDARIES:
         slopes = (Slopes(gain * signal(12), FS) for gain in (1.0, 10.0))
-        once, ten = (boundary_features(marks_of(12), each, FS, boundary)[1] for each in slopes)
+        once, ten = (boundary_features(marks_of(12), each, FS, [boundary])[0][1] for each in slopes)
         assert np.allclose(once, ten, atol=1e-4)
 
 
