@@ -85,7 +85,9 @@ def _wave(ecg: Ecg, lead: str) -> Wave:
     mv = ecg.lead(lead)
     n = mv.size // step * step
     means = mv[:n].reshape(-1, step).mean(axis=1)  # the mean of each step is what keeps noise from folding down
-    values = [None if math.isnan(x) else round(x, 4) for x in means.astype(np.float64).tolist()]
+    there = means.astype(np.float64).tolist()
+    whole = math.isfinite(sum(there))
+    values = [round(x, 4) for x in there] if whole else [None if math.isnan(x) else round(x, 4) for x in there]
     return Wave(lead=lead, sampling_rate=ecg.fs_hz / step, start=time_of_ns(ecg.start_ns), mv=values)
 
 

@@ -222,7 +222,7 @@ class ConditionEvaluator:
             add("WIDE_QRS", c.wide_qrs(newest, limits["WIDE_QRS"], baseline, leads), limits["WIDE_QRS"].seconds)
             add("PR_LONG", c.pr_long(newest, limits["PR_LONG"], baseline, leads), limits["PR_LONG"].seconds)
             st_codes: tuple[StCode, ...] = ("ST_ELEVATION", "ST_DEPRESSION")
-            medians = c.st_medians([b for b in newest if b.conducted], leads) if baseline.st_mv else {}
+            medians = context.waves.st_medians(leads) if baseline.st_mv else {}
             for st_code in st_codes:
                 present, evidence = c.st_change(newest, st_code, limits[st_code], baseline, leads, self._fs, medians)
                 conditions.append((st_code, present, evidence, limits[st_code].seconds))

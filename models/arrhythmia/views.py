@@ -51,20 +51,21 @@ class RhythmViews:
         self._usable = usable
         self._rows = [window.leads.index(lead) for lead in usable]
         self._stillness: Stillness | None = None
-        self._shares: dict[float, NDArray[np.float64]] = {}
 
     @cached_property
     def may_fibrillate(self) -> bool:
         """Whether the fibrillation features are worth computing."""
-        return bool((self._rest_shares(WINDOW_S)[:, 0] < RESTS_TOO_MUCH).any())
+        return bool((self._newest_rest_share < RESTS_TOO_MUCH).any())
 
-    def _rest_shares(self, seconds: float) -> NDArray[np.float64]:
-        """Share of the time that each lead rests in each of the `sliding_waves`, [leads, windows]."""
-        if seconds not in self._shares:
-            fs, ends_s = self._window.fs_hz, np.arange(WINDOWS, dtype=np.float64) * SLIDE_S
-            newest = self._window.mv[self._rows, -round((seconds + UPDATE_INTERVAL_S) * fs) :]
-            self._shares[seconds] = rest_shares(newest, fs, seconds, ends_s)
-        return self._shares[seconds]
+    @cached_property
+    def _newest_rest_share(self) -> NDArray[np.float64]:
+        return self._rest_shares(WINDOW_S, 0, 1)
+
+    def _rest_shares(self, seconds: float, first: int, stop: int) -> NDArray[np.float64]:
+        """Share of the time that each lead rests in some of the `sliding_waves`, [leads, windows]."""
+        fs, ends_s = self._window.fs_hz, np.arange(first, stop, dtype=np.float64) * SLIDE_S
+        newest = self._window.mv[self._rows, -round((seconds + UPDATE_INTERVAL_S) * fs) :]
+        return rest_shares(newest, fs, seconds, ends_s)
 
     def sliding_waves(
         self, seconds: float, bounds: Mapping[str, float] | None = None
@@ -84,7 +85,9 @@ class RhythmViews:
             End of the window, s before now.
         float64 [usable leads, features]
         """
-        for k, may_be in enumerate(most_may_fibrillate(self._rest_shares(seconds)).tolist()):
+        known = [self._newest_rest_share] if seconds == WINDOW_S else []
+        shares = np.concatenate([*known, self._rest_shares(seconds, len(known), WINDOWS)], axis=1)
+        for k, may_be in enumerate(most_may_fibrillate(shares).tolist()):
             if may_be:
                 yield k * SLIDE_S, fibrillation_features(self._part(seconds, k * SLIDE_S), self._window.fs_hz, bounds)
 

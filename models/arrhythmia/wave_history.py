@@ -49,6 +49,8 @@ class WaveHistory:
         self._usable_s = 0.0
         self._first = BaselineBeats()
         self._now = 0
+        self._medians_of: tuple[int, Sequence[str]] | None = None
+        self._medians: dict[str, tuple[float, int]] = {}
         self.beats: list[WaveBeat] = []
         self.baseline = baseline
 
@@ -65,8 +67,14 @@ class WaveHistory:
 
     def st(self, usable: Sequence[str]) -> dict[str, float]:
         """Median ST of each usable lead, mV."""
-        levels = st_medians([b for b in self.newest if b.conducted], usable, least=1)
-        return {lead: round(mv, 3) for lead, mv in levels.items()}
+        return {lead: round(mv, 3) for lead, (mv, _) in self.st_medians(usable).items()}
+
+    def st_medians(self, usable: Sequence[str]) -> dict[str, tuple[float, int]]:
+        """`models.arrhythmia.criteria.waves.st_medians` of the newest conducted beats, computed once an update."""
+        if self._medians_of != (self._now, usable):
+            self._medians_of = self._now, usable
+            self._medians = st_medians([b for b in self.newest if b.conducted], usable)
+        return self._medians
 
     def update(self, window: Ecg, now: int, beats: Sequence[Beat], usable: Sequence[str]) -> None:
         """Measure the beats that have become old enough since the last update.

@@ -9,6 +9,7 @@ Sources: PhysioNet/CinC Challenge 2015 (asystole, extreme rates); Philips Intell
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -76,12 +77,12 @@ def extreme_brady(track: BeatTrack, limit: RateLimit, on: bool = False) -> Findi
     n, each_s = limit.beats - 1, 60.0 / (limit.rate + RATE_ACCURACY_BPM)
     slow_s = 60.0 / (limit.rate + (HOLD_BPM if on else BRADY_MARGIN_BPM))
     rule = f"{limit.beats} beats in a row slower than {limit.rate:g} bpm"
-    last = _newest_that(track, n, lambda rr: bool(np.mean(rr) >= slow_s and (on or np.min(rr) >= each_s)))
+    last = _newest_that(track, n, lambda rr: (on or min(rr) >= each_s) and float(np.mean(rr)) >= slow_s)
     if last is None:
         least_s = 60.0 / (limit.rate + SLOW_BEAT_BPM)
         rule = f"mean of {limit.beats} beats slower than {limit.rate:g} bpm, one of them less slow"
         last = _newest_that(
-            track, n, lambda rr: bool(np.mean(rr) >= slow_s and np.min(rr) >= least_s and np.sort(rr)[1] >= each_s)
+            track, n, lambda rr: min(rr) >= least_s and sorted(rr)[1] >= each_s and float(np.mean(rr)) >= slow_s
         )
     if last is not None:
         found = last - n, last, track.now if last == len(track.r) - 1 else int(track.r[last])
@@ -121,11 +122,13 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
     each_s, newest_s = 60.0 / (limit.rate - TACHY_MARGIN_BPM), 60.0 / limit.rate
     mean_s = 60.0 / (limit.rate - (HOLD_BPM if on else TACHY_MEAN_MARGIN_BPM))
     rule = f"{limit.beats} beats in a row faster than {limit.rate:g} bpm"
-    last = _newest_that(track, n, lambda rr: float(np.max(rr)) < each_s)
+    last = _newest_that(track, n, lambda rr: max(rr) < each_s)
     if last is None:
         rule = f"mean of {limit.beats} beats, and of the newest {TACHY_NEWEST}, faster than {limit.rate:g} bpm"
         last = _newest_that(
-            track, n, lambda rr: bool(np.mean(rr) < mean_s and (on or np.mean(rr[-TACHY_NEWEST:]) < newest_s))
+            track,
+            n,
+            lambda rr: float(np.mean(rr)) < mean_s and (on or float(np.mean(rr[-TACHY_NEWEST:])) < newest_s),
         )
     if last is None:
         return None
@@ -134,13 +137,13 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
     return Finding("EXTREME_TACHY", int(track.r[last - n]), int(track.r[last]), (evidence,), track.leads)
 
 
-def _newest_that(track: BeatTrack, n: int, holds: Callable[[NDArray[np.float64]], bool]) -> int | None:
+def _newest_that(track: BeatTrack, n: int, holds: Callable[[list[float]], bool]) -> int | None:
     """The newest beat since the last update at which ``holds`` the ``n`` RRs before it; NaN holds nothing."""
     for last in range(len(track.r) - 1, n - 1, -1):
         if track.age_s(last) > JUST_ENDED_S:
             return None
-        rr = track.rr_s[last - n : last]
-        if np.isfinite(rr).all() and holds(rr):
+        rr = track.rr_s[last - n : last].tolist()
+        if all(math.isfinite(seconds) for seconds in rr) and holds(rr):
             return last
     return None
 
@@ -169,7 +172,7 @@ def svt(track: BeatTrack, limit: RunLimit) -> Finding | None:
     n = limit.beats - 1
     if not track.running_s < 2.0:
         return None
-    last = _newest_that(track, n, lambda rr: float(np.max(rr)) < 60.0 / limit.rate)
+    last = _newest_that(track, n, lambda rr: max(rr) < 60.0 / limit.rate)
     if last is None:
         return None
     beats = slice(last - n, last + 1)

@@ -226,8 +226,8 @@ def _prolonged(
     return True, _evidence(interval.measure, value, leads, (start, end), beat.sample, criterion, limit.seconds)
 
 
-def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str], least: int = MIN_BEATS) -> dict[str, float]:
-    """Median ST level of each usable lead, mV; no lead with fewer than ``least`` beats, which is 1 or more."""
+def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """Median ST level of each usable lead that has one, mV, and of how many beats."""
     if not conducted or not usable:
         return {}
     st = np.array([[b.st_mv.get(lead, np.nan) for lead in usable] for b in conducted], np.float64)
@@ -236,7 +236,7 @@ def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str], least: int 
     lead = np.arange(len(usable))
     middle = (st[(count - 1) // 2, lead] + st[np.minimum(count // 2, len(st) - 1), lead]) / 2
     each = zip(usable, middle.tolist(), count.tolist(), strict=True)
-    return {name: level for name, level, beats in each if beats >= least}
+    return {name: (level, beats) for name, level, beats in each if beats}
 
 
 def st_change(
@@ -246,7 +246,7 @@ def st_change(
     baseline: RhythmBaseline,
     usable: Sequence[str],
     fs_hz: float,
-    medians: Mapping[str, float] | None = None,
+    medians: Mapping[str, tuple[float, int]] | None = None,
 ) -> tuple[bool | None, tuple[Evidence, ...]]:
     """ST level off the bed's baseline by the limit in two neighbouring leads, or by 0.2 mV in one.
 
@@ -256,7 +256,11 @@ def st_change(
     normal = [b for b in beats if b.conducted]
     if medians is None:
         medians = st_medians(normal, usable)
-    shifts = {lead: sign * (mv - baseline.st_mv[lead]) for lead, mv in medians.items() if lead in baseline.st_mv}
+    shifts = {
+        lead: sign * (mv - baseline.st_mv[lead])
+        for lead, (mv, n) in medians.items()
+        if n >= MIN_BEATS and lead in baseline.st_mv
+    }
     if not shifts:
         return None, ()
     over = [lead for lead, shift in shifts.items() if shift >= limit.mv]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrhythmia.criteria.fibrillation import LIKELY, LOWER_BOUNDS
-from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat
+from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, st_medians
 from models.arrhythmia.evaluate import RhythmContext
 from models.arrhythmia.fibrillation_features import FEATURES
 from models.arrhythmia.limits import Limits, RhythmSettings
@@ -87,6 +87,10 @@ class Waves:
     def __init__(self, newest: Sequence[WaveBeat] = (), baseline: RhythmBaseline | None = None) -> None:
         self.beats = self.newest = list(newest)
         self.baseline = baseline
+
+    def st_medians(self, usable: Sequence[str]) -> dict[str, tuple[float, int]]:
+        """Those of all beats."""
+        return st_medians([b for b in self.newest if b.conducted], usable)
 
 
 class NoBlock:
