@@ -16,6 +16,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,8 @@ def memory(options: Options, rows: PartRows) -> None:
     done = 0
     for mark in MEMORY_MARKS_S:
         for bed in beds:
-            _run_bed(bed, [dated(w, start_ns) for w in one[done:mark]], done)
+            own = (replace(w, samples=w.samples.copy()) for w in one[done:mark])  # a bed keeps its messages
+            _run_bed(bed, [dated(w, start_ns) for w in own], done)
         done = mark
         _give_back()
         rows.keep(
