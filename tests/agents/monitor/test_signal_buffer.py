@@ -43,7 +43,7 @@ def test_the_memory_of_a_bed_is_bounded() -> None:
         bed = BedUnderTest()
         used_mb = []
         for part in (sent[:65], sent[65:]):
-            bed.feed(part)
+            bed.feed([replace(window, samples=window.samples.copy()) for window in part])  # messages of its own
             bed.outputs.clear()
             bed.written.clear()
             gc.collect()
