@@ -17,7 +17,7 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.training.simulate import simulate
 from streams.wire import encode_window
-from tests.agents.signals import T0_NS, ecg, messages
+from tests.agents.signals import T0_NS, S, ecg, messages
 from tests.agents.ward import BedUnderTest
 from verification import read_strip, verify
 
@@ -47,8 +47,8 @@ def test_the_end_of_atrial_fibrillation_is_cited_by_its_own_rule_and_verified() 
 
 def test_strips_go_back_in_steps_as_far_as_the_condition_and_the_signal_reach() -> None:
     buffer = SignalBuffer(32.0)
-    for second in range(32):
-        buffer.add(ecg(1), 0, T0_NS + second * 1_000_000_000)
+    for second, window in enumerate(messages(ecg(32))):
+        buffer.add(window, window.to_ecg(T0_NS), 0, T0_NS + second * S)
     newest = (22 * 250, 32 * 250)
     spans = list(strips_back(buffer, 0, newest, 250.0))
     assert spans[0] == newest and spans[-1][0] == 2 * 250
