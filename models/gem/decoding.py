@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -24,12 +25,15 @@ from torch.nn import functional
 from models.encoder.safetensors_folder import tensor_shapes
 from models.encoder.weights_digest import checked_digest
 from models.gem.checkpoint import load_checkpoint
+from models.gem.ecg_window import ecg_window
 from models.gem.errors import DeviceLost, OutOfMemory
+from models.gem.estimates import NOT_READABLE, Sources
 from models.gem.fused_layer import FusedLayer, rotation
 from models.gem.modeling import GemForCausalLM
 from models.gem.page import REFERENCE_SIZE
+from models.gem.page_signal import page_window
 from models.gem.processing import GemProcessor
-from models.gem.request import GemRequest, ModelCard
+from models.gem.request import GemRequest, ModelCard, Prepared
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LARGE_PARAMETERS = 500_000_000  # from here a step in fp32 reads 2 GB or more: memory traffic is its cost
@@ -110,16 +114,29 @@ class TorchDecoder:
             card = ModelCard(folder.name, digest, precision, str(place), model.config.trained)
             return cls(model, GemProcessor.load(folder, model.config), card, slots=slots, longest=longest)
 
-    def prompt(self, request: GemRequest) -> dict[str, Any]:
+    def prompt(self, request: GemRequest) -> dict[str, Any] | Prepared:
         """Ids, ECG window and page of a request."""
         question = request.question
         if self.model.config.evidence_in_prompt:
             question = request.question_with_context
-        return self.processor([request.ecg], [question], pages=self._pages(request))
+        if self.model.config.measuring is None:
+            return self.processor([request.ecg], [question], pages=self._pages(request))
+        sources = self._sources(request)
+        if not sources.used.readable:
+            return Prepared(None, answer=NOT_READABLE)
+        question = question if request.measurements else sources.question(question)
+        return Prepared(self.processor([request.ecg], [question], pages=self._pages(request)), remark=sources.remark)
+
+    @torch.inference_mode()
+    def _sources(self, request: GemRequest) -> Sources:
+        """The measuring tower's estimates of the signal and of its page."""
+        page = page_window(request.ecg, request.page, blank=request.blank_page)
+        windows = torch.from_numpy(np.stack([ecg_window(request.ecg), page])).to(self.device)
+        return Sources(*self.model.model.estimates(windows))
 
     def _pages(self, request: GemRequest) -> list[Image.Image] | None:
         """The page that a request brings; None: the processor draws it."""
-        if self.model.config.vision is None and self.model.config.measuring is None:
+        if self.model.config.vision is None:
             return None
         if request.blank_page:
             return [Image.new("RGB", REFERENCE_SIZE, "white")]

@@ -26,7 +26,7 @@ from typing import Any, Protocol, Self
 from models.encoder.session import NVIDIA_DEVICE
 from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder, unsupported_reason
-from models.gem.request import GemAnswer, GemRequest, ModelCard
+from models.gem.request import GemAnswer, GemRequest, ModelCard, Prepared
 
 QUEUE_LIMIT = 32  # waiting segments; with more, the oldest would miss its deadline anyway
 CLOSE_S = 10.0  # a step of the largest model takes less; without the bound a hung driver would block the worker
@@ -41,7 +41,10 @@ class Decoder(Protocol):
     card: ModelCard
 
     def prompt(self, request: GemRequest) -> Any:
-        """Input of ``start``: ids, window and page of a request. Raises ValueError where the prompt cannot be built."""
+        """Ids, window and page of a request, for ``start``; a `Prepared` where there is more to say.
+
+        Raises ValueError where the prompt cannot be built.
+        """
 
     def start(self, slot: int, prompt: Any) -> tuple[int, int]:
         """Prefill a slot; returns the first new token and the length of the prompt."""
@@ -87,6 +90,7 @@ class _Waiting:
     ticket: GemTicket
     taken: bool = False  # its prompt is being built
     prompt: Any = None
+    remark: str = ""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,12 @@ class _Running:
     tokens: list[int]
     max_tokens: int
     first_token_at: float
+    remark: str = ""  # in front of the text
     emitted: int = field(default=0)  # characters given to ``on_text``
+
+    def text(self, decoded: str) -> str:
+        """Text so far, from that of the tokens."""
+        return f"{self.remark} {decoded.lstrip()}" if self.remark else decoded
 
 
 class GemEngine:
@@ -243,13 +252,24 @@ class GemEngine:
                 prompt = self._decoder.prompt(waiting.ticket.request)
             except Exception as error:  # an error of renderer or tokenizer fails this segment alone
                 rejected = GemUnavailable(f"GEM cannot be asked about this segment: {error}")
+            ready = prompt if isinstance(prompt, Prepared) else Prepared(prompt)
             with self._changed:
-                waiting.prompt = prompt
-                if rejected is not None and waiting in self._waiting:
+                waiting.prompt, waiting.remark = ready.prompt, ready.remark
+                done = (rejected is not None or bool(ready.answer)) and waiting in self._waiting
+                if done:
                     self._waiting.remove(waiting)
                 self._changed.notify_all()
             if rejected is not None:
                 _fail(waiting.ticket, rejected)
+            elif done:
+                self._resolve(waiting.ticket, ready.answer)
+
+    def _resolve(self, ticket: GemTicket, text: str) -> None:
+        """Answer a request without the model."""
+        if ticket.request.on_text is not None:
+            ticket.request.on_text(text)
+        seconds = self._clock() - ticket.submitted
+        ticket.future.set_result(GemAnswer(text, 0, "stop", seconds, seconds))
 
     def _serve(self) -> None:
         while True:
@@ -309,7 +329,7 @@ class GemEngine:
             _fail(ticket, GemUnavailable(f"the model failed: {error}", lasting=True))
             raise
         max_tokens = min(ticket.request.max_new_tokens, self._decoder.longest - length)
-        running = _Running(ticket, [token], max_tokens, self._clock())
+        running = _Running(ticket, [token], max_tokens, self._clock(), waiting.remark)
         if not self._finished(running):
             self._running.append(running)
 
@@ -341,7 +361,7 @@ class GemEngine:
         if finish is None:
             return False
         answer = GemAnswer(
-            self._decoder.text(tokens).strip(),
+            running.text(self._decoder.text(tokens)).strip(),
             len(tokens),
             finish,
             now - ticket.submitted,
@@ -355,7 +375,7 @@ class GemEngine:
         on_text = running.ticket.request.on_text
         if on_text is None:
             return
-        text = self._decoder.text(tokens)
+        text = running.text(self._decoder.text(tokens))
         whole = text if final else text.rstrip("\ufffd")
         if len(whole) > running.emitted:
             piece, running.emitted = whole[running.emitted :], len(whole)

@@ -1,8 +1,8 @@
-"""Estimates of the measuring tower: rate, intervals, descriptors and findings of one window, and their tokens.
+"""Estimates of the measuring tower: rate, intervals, descriptors and findings of one window.
 
-In: a row of the tower's outputs (`models.gem.measuring_layout`). Out: `Estimates`, and their tokens float32
-[`TOKENS`, `TOKEN_WIDTH`] for the language model: one token a quantity (its digits), one for the descriptors, one for
-the findings, one for readability. A window that cannot be read has neither values nor findings. NumPy alone.
+In: a row of the tower's outputs (`models.gem.measuring_layout`). Out: `Estimates`; of a signal and its page `Sources`,
+which give the prompt context of a question that comes without evidence. A window that cannot be read has neither values
+nor findings. NumPy alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evidence import Evidence
-from models.finding_names import FINDINGS
+from models.finding_names import FINDINGS, TITLES
+from models.gem.conversation import question_with_context
 from models.gem.measuring_layout import (
     BINS,
     FACTS,
@@ -33,13 +34,8 @@ Floats = NDArray[np.float32]
 WORDS = tuple(words for group in DESCRIPTORS for words, _, _ in group if words != NO_ST)
 """Descriptors in the order of the prompt; the tower does not know voltages."""
 MEASURES = (*QUANTITIES, "QTcF")
-DIGITS = 3
 PLAIN = 0.5  # probability from which a fact without a fitted threshold holds
 AROUND = 5  # bins around the most probable one whose mean is the estimate
-TOKENS = len(MEASURES) + 3
-_IDS = DIGITS * 10
-_BITS = _IDS + TOKENS
-TOKEN_WIDTH = _BITS + max(len(WORDS), len(FINDINGS))
 
 
 @dataclass(frozen=True)
@@ -68,24 +64,39 @@ class Estimates:
         """Values in the order of a text; their place in the signal is not known."""
         return tuple(Evidence(name, float(self.values[name]), (), 0, 1) for name in MEASURES if name in self.values)
 
-    def tokens(self) -> Floats:
-        """Tokens for the language model, [TOKENS, TOKEN_WIDTH]."""
-        out = np.zeros((TOKENS, TOKEN_WIDTH), np.float32)
-        out[np.arange(TOKENS), _IDS + np.arange(TOKENS)] = 1.0
-        for k, name in enumerate(MEASURES):
-            if self.readable and name in self.values:
-                for place, digit in enumerate(reversed(f"{self.values[name]:03d}"[-DIGITS:])):
-                    out[k, 10 * place + int(digit)] = 1.0
-        if self.readable:
-            for row, names, present in ((-3, WORDS, self.descriptors), (-2, FINDINGS, self.findings)):
-                out[row, _BITS : _BITS + len(names)] = [1.0 if name in present else -1.0 for name in names]
-        out[-1, _BITS] = 1.0 if self.readable else -1.0
-        return out
-
 
 UNREADABLE = Estimates(False)
+
+
 NOT_READABLE = "The ECG cannot be read."
 """Whole answer where neither signal nor page can be read."""
+SIGNAL_NOT_READABLE = "The signal cannot be read."
+PAGE_NOT_READABLE = "The page cannot be read."
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Estimates of the signal and of its page."""
+
+    signal: Estimates
+    page: Estimates
+
+    @property
+    def used(self) -> Estimates:
+        """Estimates that an answer rests on: those of the signal where it can be read, else the page's."""
+        return self.signal if self.signal.readable else self.page
+
+    @property
+    def remark(self) -> str:
+        """Sentence in front of an answer: which of both cannot be read."""
+        if self.signal.readable and self.page.readable:
+            return ""
+        return PAGE_NOT_READABLE if self.signal.readable else SIGNAL_NOT_READABLE
+
+    def question(self, question: str) -> str:
+        """Question followed by the estimates as prompt context."""
+        titles = tuple(TITLES[f] for f in self.used.findings)
+        return question_with_context(question, self.used.evidence, self.used.descriptors, titles)
 
 
 def with_limits(values: Mapping[str, int], learnt: Sequence[str], sex: str = "") -> tuple[str, ...]:
@@ -115,7 +126,7 @@ def estimates_of(logits: Floats, thresholds: Mapping[str, float] | None = None) 
     if logits.shape != (OUTPUTS,):
         raise ValueError(f"a window has {OUTPUTS} outputs, not {logits.shape}")
     limits = thresholds or {}
-    facts = dict(zip(FACTS, _sigmoid(logits[VALUE_OUTPUTS:]).tolist(), strict=True))
+    facts = dict(zip(FACTS, _sigmoid(logits[VALUE_OUTPUTS : VALUE_OUTPUTS + len(FACTS)]).tolist(), strict=True))
 
     def holds(fact: str) -> bool:
         return bool(facts[fact] >= limits.get(fact, PLAIN))
@@ -128,6 +139,8 @@ def estimates_of(logits: Floats, thresholds: Mapping[str, float] | None = None) 
     for k, name in enumerate(QUANTITIES):
         if name == "HR" or measurable[k] >= PLAIN:
             values[name] = round(expected_value(name, logits[k * BINS : (k + 1) * BINS]))
+    if "regular" not in learnt and logits[-1] > 0:
+        values["HR"] = round(float(logits[-1]))  # the correlation of the beats has no single peak
     if "P waves" not in learnt:
         values.pop("PR", None)
     if "QT" in values:

@@ -15,9 +15,11 @@ from models.encoder.configuration import LEADS, SAMPLES
 from models.encoder.graph import GraphBuilder, serialized
 from models.gem.measuring_layout import (
     AFTER,
+    BEAT_PEAK,
     BEFORE,
     DILATIONS,
     FLOOR,
+    FRAME_S,
     FRAMES,
     LAG_FIRST,
     LAG_LAST,
@@ -27,6 +29,7 @@ from models.gem.measuring_layout import (
     OUTPUTS,
     PATCH,
     PRESENT,
+    RATE_BEATS,
     STEM_KERNEL,
 )
 
@@ -74,11 +77,37 @@ def measuring_graph(state: State) -> bytes:
         build.linear(build.node("Gelu", [build.linear(inputs, state, f"{name}_in")]), state, f"{name}_out")
         for name, inputs in (("values", rhythm), ("facts", both))
     ]
+    outputs.append(_rate_of_beats(build, beat))
     build.node("Concat", outputs, output="logits", axis=1)
     value = helper.make_tensor_value_info
     ecg = value("ecg", TensorProto.FLOAT, ["batch", LEADS, SAMPLES])
     logits = value("logits", TensorProto.FLOAT, ["batch", OUTPUTS])
     return serialized(helper.make_graph(build.nodes, "measuring", [ecg], [logits], build.constants))
+
+
+def _rate_of_beats(build: GraphBuilder, beat: str) -> str:
+    """Rate over the local maxima of the beat probability [B, 1, FRAMES], bpm [B, 1]; 0 with too few."""
+    from onnx import TensorProto
+
+    top = build.node("MaxPool", [beat], kernel_shape=[3], strides=[1], pads=[1, 1])
+    high = build.node("Greater", [beat, build.const(np.array(BEAT_PEAK))])
+    rest = build.node("Slice", [beat, build.ints([1]), build.ints([FRAMES]), build.ints([2])])
+    following = build.node("Pad", [rest, build.ints([0, 0, 0, 0, 0, 1])])
+    highest = build.node("And", [build.node("GreaterOrEqual", [beat, top]), build.node("Greater", [beat, following])])
+    both = build.node("And", [highest, high])
+    peak = build.node("Cast", [both], to=TensorProto.FLOAT)
+    place, last_axis = np.arange(1.0, FRAMES + 1), build.ints([-1])
+    last, back = (
+        build.node("ReduceMax", [build.node("Mul", [peak, build.const(at)]), last_axis], keepdims=0)
+        for at in (place, place[::-1])
+    )
+    count = build.node("ReduceSum", [peak, last_axis], keepdims=0)
+    span = build.node("Sub", [build.node("Add", [last, back]), build.const(np.array(FRAMES + 1.0))])
+    span = build.node("Max", [span, build.const(np.array(1.0))])
+    intervals = build.node("Sub", [count, build.const(np.array(1.0))])
+    rate = build.node("Div", [build.node("Mul", [intervals, build.const(np.array(60.0 / FRAME_S))]), span])
+    enough = build.node("GreaterOrEqual", [count, build.const(np.array(float(RATE_BEATS)))])
+    return build.node("Where", [enough, rate, build.const(np.array(0.0))])
 
 
 def _channels(build: GraphBuilder, x: str, first: int, last: int) -> str:

@@ -21,10 +21,13 @@ from models.encoder.configuration import LEADS, SAMPLES
 from models.encoder.tower import LeadNorm
 from models.gem.measuring_layout import (
     AFTER,
+    BEAT_PEAK,
     BEFORE,
     DILATIONS,
     FACT_OUTPUTS,
     FLOOR,
+    FRAME_S,
+    FRAMES,
     LAG_FIRST,
     LAG_LAST,
     MARKS,
@@ -32,6 +35,7 @@ from models.gem.measuring_layout import (
     MORPHOLOGY_STEP,
     PATCH,
     PRESENT,
+    RATE_BEATS,
     STEM_KERNEL,
     VALUE_OUTPUTS,
     MeasuringSizes,
@@ -96,7 +100,8 @@ class MeasuringTower(nn.Module):
         rhythm, beat = rhythm.to(dtype), beat.to(dtype)
         values = self.values_out(self.drop(functional.gelu(self.values_in(rhythm))))
         facts = self.facts_out(self.drop(functional.gelu(self.facts_in(torch.cat([rhythm, self.drop(beat)], dim=1)))))
-        return MeasuringOutput(torch.cat([values, facts], dim=1).float(), marks.float())
+        rate = rate_of_beats(marks[:, -1].float().sigmoid())
+        return MeasuringOutput(torch.cat([values.float(), facts.float(), rate[:, None]], dim=1), marks.float())
 
     def correlations(self, x: Tensor, h: Tensor, marks: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Features of rhythm and intervals [batch, n], and of the average beat [batch, m]."""
@@ -114,3 +119,15 @@ class MeasuringTower(nn.Module):
         present = (x.square().mean(-1) > PRESENT).to(x.dtype)
         rhythm = torch.cat([rr, waves, mean, high, dense.mean(-1), count[:, :, 0] / 10.0, present], dim=1)
         return rhythm, around[:, MARKS:, ::MORPHOLOGY_STEP].reshape(B, -1)
+
+
+def rate_of_beats(probability: Tensor) -> Tensor:
+    """Rate over the local maxima of the beat probability [batch, FRAMES], bpm [batch]; 0 with too few."""
+    top = functional.max_pool1d(probability[:, None], 3, stride=1, padding=1)[:, 0]
+    following = functional.pad(probability[:, 1:], (0, 1))
+    peak = ((probability >= top) & (probability > following) & (probability > BEAT_PEAK)).float()
+    place = torch.arange(1, FRAMES + 1, device=peak.device, dtype=peak.dtype)
+    count, last = peak.sum(-1), (peak * place).amax(-1)
+    first = FRAMES + 1 - (peak * place.flip(0)).amax(-1)
+    rate = (count - 1) * (60.0 / FRAME_S) / (last - first).clamp(min=1.0)
+    return torch.where(count >= RATE_BEATS, rate, torch.zeros_like(rate))

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +25,7 @@ from transformers.models.llama.modeling_llama import LlamaPreTrainedModel
 from models.encoder.tower import EcgTower
 from models.gem.anyres import PINPOINTS, Size, crop_grid, unpadded
 from models.gem.configuration import PROJECTORS, GemConfig
-from models.gem.estimates import TOKEN_WIDTH, UNREADABLE, estimates_of
+from models.gem.estimates import Estimates, estimates_of
 from models.gem.measuring_tower import MeasuringTower
 from models.gem.merge import IGNORED, Merged, merge_features
 
@@ -135,9 +134,7 @@ class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped her
             self.vision_tower = VisionTower(config)
         if config.measuring is not None:
             self.measuring_tower = MeasuringTower(config.measuring)
-            self.measuring_projector = projector("mlp2x_gelu", TOKEN_WIDTH, config.hidden_size)
-        else:
-            self.mm_projector = projector(config.mm_projector_type, config.mm_hidden_size, config.hidden_size)
+        self.mm_projector = projector(config.mm_projector_type, config.mm_hidden_size, config.hidden_size)
         if config.unpads:
             self.image_newline = nn.Parameter(torch.zeros(config.hidden_size))
         self.post_init()
@@ -194,46 +191,16 @@ class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped her
         newline = self.image_newline.to(grid.dtype).expand(grid.shape[0], 1, D)
         return torch.cat([whole, torch.cat([grid, newline], dim=1).flatten(0, 1)])
 
-    def estimate_tokens(self, ecgs: Tensor | None, pages: Tensor | None) -> Tensor:
-        """Tokens of the measuring tower for signals and for pages' signals, [batch, 2 * TOKENS, TOKEN_WIDTH].
-
-        Parameters
-        ----------
-        ecgs, pages : float [batch, 12, 5000] mV, or None
-            A missing one counts as unreadable. The tower is frozen.
-        """
-        given = [x for x in (ecgs, pages) if x is not None]
+    def estimates(self, windows: Tensor) -> list[Estimates]:
+        """Estimates of the measuring tower for windows [n, 12, 5000] mV, of signals or of pages."""
         limits = self.config.measuring_config["thresholds"]
         self.measuring_tower.eval()
         with torch.no_grad():
-            rows = self.measuring_tower(torch.cat(given).to(self.measuring_dtype)).logits.float().cpu().numpy()
-        made = iter(estimates_of(row, limits).tokens() for row in rows)
-        none = UNREADABLE.tokens()
-        blocks = [[none if x is None else next(made) for _ in given[0]] for x in (ecgs, pages)]
-        tokens = np.concatenate([np.stack(block) for block in blocks], axis=1)
-        return torch.from_numpy(tokens).to(given[0].device)
+            rows = self.measuring_tower(windows).logits.float().cpu().numpy()
+        return [estimates_of(row, limits) for row in rows]
 
-    @property
-    def measuring_dtype(self) -> torch.dtype:
-        """Number format of the measuring tower and its projector."""
-        return next(self.measuring_projector.parameters()).dtype
-
-    def feature_blocks(
-        self,
-        ecgs: Tensor | None,
-        pages: Pages | None,
-        sizes: Sequence[Size] | None,
-        estimates: Tensor | None = None,
-    ) -> list[Tensor]:
-        """Feature block of each sample, [ECG tokens][page tokens, hidden]; either may be missing.
-
-        With a measuring tower ``pages`` are the pages' signals [batch, 12, 5000] mV; ``estimates`` are tokens of
-        `estimate_tokens` in place of both.
-        """
-        if self.config.measuring is not None:
-            if estimates is None:
-                estimates = self.estimate_tokens(ecgs, cast(Tensor | None, pages))
-            return list(self.measuring_projector(estimates.to(self.measuring_dtype)))
+    def feature_blocks(self, ecgs: Tensor | None, pages: Pages | None, sizes: Sequence[Size] | None) -> list[Tensor]:
+        """Feature block of each sample, [ECG tokens][page tokens, hidden]; either may be missing."""
         parts: list[list[Tensor]] = []
         if ecgs is not None:
             parts.append(list(self.ecg_features(ecgs if ecgs.ndim == 3 else ecgs[None])))
@@ -273,16 +240,15 @@ class GemForCausalLM(LlamaPreTrainedModel, GenerationMixin):  # type: ignore[mis
         ecgs: Tensor | None = None,
         pages: Pages | None = None,
         page_sizes: Sequence[Size] | None = None,
-        estimates: Tensor | None = None,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         padding_side: str = "right",
     ) -> Merged:
         """Merge the prompt's embeddings with the features of its ECG and page; see `merge_features`."""
-        if ecgs is None and pages is None and estimates is None:
+        if ecgs is None and pages is None:
             blocks = [self.model.embed_tokens.weight.new_zeros(0, self.config.hidden_size)] * input_ids.shape[0]
         else:
-            blocks = self.model.feature_blocks(ecgs, pages, page_sizes, estimates)
+            blocks = self.model.feature_blocks(ecgs, pages, page_sizes)
         return merge_features(
             input_ids,
             blocks,
@@ -305,26 +271,18 @@ class GemForCausalLM(LlamaPreTrainedModel, GenerationMixin):  # type: ignore[mis
         ecgs: Tensor | None = None,
         pages: Pages | None = None,
         page_sizes: Sequence[Size] | None = None,
-        estimates: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
         **kwargs: Any,
     ) -> GemOutput:
         """Logits, and the loss where labels are given.
 
-        With ``ecgs``, ``pages`` or ``estimates`` the ids are merged with their features first (right padding, as in
-        training).
+        With ``ecgs`` or ``pages`` the ids are merged with their features first (right padding, as in training).
         """
-        if ecgs is not None or pages is not None or estimates is not None:
+        if ecgs is not None or pages is not None:
             if input_ids is None:
                 raise ValueError("ecgs and pages need input_ids that say where they go")
             merged = self.merge(
-                input_ids,
-                ecgs=ecgs,
-                pages=pages,
-                page_sizes=page_sizes,
-                estimates=estimates,
-                attention_mask=attention_mask,
-                labels=labels,
+                input_ids, ecgs=ecgs, pages=pages, page_sizes=page_sizes, attention_mask=attention_mask, labels=labels
             )
             input_ids, inputs_embeds, labels = None, merged.inputs_embeds, merged.labels
             attention_mask = merged.attention_mask

@@ -1,6 +1,6 @@
 """Greedy decoding of a compact GEM with ONNX Runtime, for the run-time without torch.
 
-It reads an ECG tower's tokens, or with a measuring tower those of the signal and of its page; no vision tower.
+It reads the tokens of an ECG tower, and with a measuring tower the estimates of signal and page; no vision tower.
 
 The checkpoint folder is the one of the torch decoder (``config.json``, ``model.safetensors``, ``tokenizer.model``). The
 ONNX graph of the language model is built from its tensors at load time, a second or two at the compact size. Each slot
@@ -27,10 +27,10 @@ from models.encoder.tower_checkpoint import GEM_TOWER
 from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
 from models.gem.ecg_window import ecg_window
-from models.gem.estimates import estimates_of
+from models.gem.estimates import NOT_READABLE, Sources, estimates_of
 from models.gem.measuring_graph import measuring_graph
 from models.gem.page_signal import page_window
-from models.gem.request import GemRequest, ModelCard
+from models.gem.request import GemRequest, ModelCard, Prepared
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
 from models.networks.loading import open_session
@@ -163,14 +163,14 @@ class OnnxDecoder:
         self._context_in_prompt = bool(document.get("evidence_in_prompt", False))
         self._embeds = state["model.embed_tokens.weight"]
         self._projectors = {name: array for name, array in state.items() if "_projector." in name}
-        self._measuring = document.get("measuring_config")
-        if self._measuring:
-            graph = measuring_graph(_own(state, MEASURING_TOWER))
-        else:
-            tower = TowerConfig(**document["tower_config"])
-            self._samples = tower.samples
-            graph = tower_graph(_own(state, GEM_TOWER), tower)
-        self._tower = open_session(graph, threads=threads)
+        tower = TowerConfig(**document["tower_config"])
+        self._samples = tower.samples
+        self._tower = open_session(tower_graph(_own(state, GEM_TOWER), tower), threads=threads)
+        measuring = document.get("measuring_config")
+        self._limits = measuring["thresholds"] if measuring else {}
+        self._measuring: Any = (
+            open_session(measuring_graph(_own(state, MEASURING_TOWER)), threads=threads) if measuring else None
+        )
         self._llama = open_session(llama_graph(state, self.sizes), threads=threads)
         none = np.zeros((1, self.sizes.kv_heads, 0, self.sizes.head), np.float32)
         self._past = [f"{kind}{n}" for n in range(self.sizes.layers) for kind in ("key", "value")]
@@ -203,29 +203,28 @@ class OnnxDecoder:
             threads=threads,
         )
 
-    def prompt(self, request: GemRequest) -> Floats:
-        """Embeddings of a prompt with its ECG, [1, T, hidden]."""
+    def prompt(self, request: GemRequest) -> Floats | Prepared:
+        """Embeddings of a prompt with its ECG, [1, T, hidden]; without evidence it has the tower's estimates."""
         question = request.question_with_context if self._context_in_prompt else request.question
-        features = self._measured(request) if self._measuring else self._encoded(request)
+        sources = self._sources(request) if self._measuring else None
+        if sources is not None and not sources.used.readable:
+            return Prepared(None, answer=NOT_READABLE)
+        if sources is not None and not request.measurements:
+            question = sources.question(request.question)
+        window = ecg_window(request.ecg, samples=self._samples)[None]
+        (tokens,) = self._tower.run(["tokens"], {"ecg": window})
+        features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
         ids = np.array(self.tokenizer.encode_prompt(gem_prompt(question)))
         place = int(np.flatnonzero(ids == IMAGE_TOKEN)[0])
         parts = [self._embeds[ids[:place]], features, self._embeds[ids[place + 1 :]]]
-        return np.concatenate(parts)[None].astype(np.float32)
+        embeds = np.concatenate(parts)[None].astype(np.float32)
+        return embeds if sources is None else Prepared(embeds, remark=sources.remark)
 
-    def _encoded(self, request: GemRequest) -> Floats:
-        """Features of the ECG tower's tokens, [tokens, hidden]."""
-        window = ecg_window(request.ecg, samples=self._samples)[None]
-        (tokens,) = self._tower.run(["tokens"], {"ecg": window})
-        return self._project("mm_projector", self._project("ecg_projector", tokens[0]))
-
-    def _measured(self, request: GemRequest) -> Floats:
-        """Features of the measuring tower's tokens of signal and page, [2 * TOKENS, hidden]."""
+    def _sources(self, request: GemRequest) -> Sources:
+        """The measuring tower's estimates of the signal and of its page."""
         page = page_window(request.ecg, request.page, blank=request.blank_page)
-        (rows,) = self._tower.run(["logits"], {"ecg": np.stack([ecg_window(request.ecg), page])})
-        limits = self._measuring["thresholds"] if self._measuring else {}
-        return self._project(
-            "measuring_projector", np.concatenate([estimates_of(row, limits).tokens() for row in rows])
-        )
+        (rows,) = self._measuring.run(["logits"], {"ecg": np.stack([ecg_window(request.ecg), page])})
+        return Sources(estimates_of(rows[0], self._limits), estimates_of(rows[1], self._limits))
 
     def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
         """Prefill a slot with embeddings [1, T, hidden]; returns the first token and the length T."""
@@ -286,7 +285,7 @@ def unsupported_reason(folder: Path) -> str:
     if not path.is_file() or not weights.is_file():
         return f"{folder} holds no config.json with one model.safetensors"
     document = json.loads(path.read_text())
-    if document.get("vision_config") or not (document.get("tower_config") or document.get("measuring_config")):
+    if document.get("vision_config") or not document.get("tower_config"):
         return "without torch only a GEM without a vision tower can be run, from a folder that this project wrote"
     if weights.stat().st_size > LARGEST_BYTES:
         found = weights.stat().st_size >> 20

@@ -2,8 +2,7 @@
 
 Out: keyword arguments of ``GemForCausalLM.generate`` and ``forward``: ``input_ids`` int [batch, tokens],
 ``attention_mask`` bool [batch, tokens], ``ecgs`` float [batch, 12, 5000] mV, ``pages`` float [batch, 3, s, s] or a list
-of [crops, 3, s, s], ``page_sizes``; with a measuring tower ``pages`` are the pages' signals [batch, 12, 5000] mV.
-CLIP's own preprocessing of the page; the window is `models.gem.ecg_window`.
+of [crops, 3, s, s], ``page_sizes``. CLIP's own preprocessing of the page; the window is `models.gem.ecg_window`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from models.gem.conversation import TEMPLATES, gem_prompt
 from models.gem.ecg_window import ecg_window
 from models.gem.merge import IGNORED
 from models.gem.page import as_image, reference_page
-from models.gem.page_signal import page_window, signal_of_image
 from models.gem.special_tokens import IMAGE_MARK
 from models.gem.tokenizer import GemTokenizer
 
@@ -154,17 +152,13 @@ class GemProcessor:
         ecgs : sequence of Ecg
         questions : sequence of str
         pages : sequence of images or None
-            None: pages are drawn from the ECGs, where the model reads pages.
+            None: pages are drawn from the ECGs, where the model has a vision tower.
         """
         ids = [self.tokenizer.encode_prompt(gem_prompt(question)) for question in questions]
         out: dict[str, Any] = {}
         if self.config.tower is not None:
             samples = self.config.tower.samples
             out["ecgs"] = torch.from_numpy(np.stack([ecg_window(e, parity=parity, samples=samples) for e in ecgs]))
-        if self.config.measuring is not None:
-            out["ecgs"] = torch.from_numpy(np.stack([ecg_window(e, parity=parity) for e in ecgs]))
-            read = [page_window(e) for e in ecgs] if pages is None else [signal_of_image(page) for page in pages]
-            out["pages"] = torch.from_numpy(np.stack(read))
         if self.config.vision is not None:
             drawn = list(pages) if pages is not None else [as_image(reference_page(e)) for e in ecgs]
             views = [torch.from_numpy(self.pages(page)) for page in drawn]

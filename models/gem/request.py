@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from models.ecg import Ecg
 from models.evidence import Evidence
@@ -58,6 +59,25 @@ class GemRequest:
     def question_with_context(self) -> str:
         """Question followed by the prompt context."""
         return question_with_context(self.question, self.measurements, self.descriptors, self.findings)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A request as a decoder starts it.
+
+    Attributes
+    ----------
+    prompt : object
+        Input of the decoder's ``start``.
+    remark : str
+        Sentence in front of the answer; may be empty.
+    answer : str
+        The whole answer, where none is generated.
+    """
+
+    prompt: Any
+    remark: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

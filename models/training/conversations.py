@@ -1,8 +1,7 @@
 """Conversations as training data of GEM: examples, batches, and the training loop of all language stages.
 
-An `Example` holds token ids with labels (the loss is taken on the answers alone) and, from alignment on, the measuring
-tower's tokens of signal and page. The batch of a step is drawn from the step's number, so that a resumed run sees the
-same batches.
+An `Example` holds token ids with labels (the loss is taken on the answers alone) and, from alignment on, an ECG window
+[12, 5000] mV. The batch of a step is drawn from the step's number, so that a resumed run sees the same batches.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Example:
 
     ids: list[int]
     labels: list[int]
-    estimates: NDArray[np.float32] | None = None  # [2 * TOKENS, TOKEN_WIDTH] of signal and page
+    ecg: NDArray[np.float32] | None = None  # [12, 5000] mV
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,12 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor | None]:
     """Keyword arguments of ``GemForCausalLM.forward``, padded on the right."""
     longest = max(len(e.ids) for e in examples)
     pad = [longest - len(e.ids) for e in examples]
-    estimates = [e.estimates for e in examples if e.estimates is not None]
+    ecgs = [e.ecg for e in examples if e.ecg is not None]
     return {
         "input_ids": torch.tensor([e.ids + [0] * n for e, n in zip(examples, pad, strict=True)]),
         "labels": torch.tensor([e.labels + [IGNORED] * n for e, n in zip(examples, pad, strict=True)]),
         "attention_mask": torch.tensor([[True] * len(e.ids) + [False] * n for e, n in zip(examples, pad, strict=True)]),
-        "estimates": torch.from_numpy(np.stack(estimates)) if estimates else None,
+        "ecgs": torch.from_numpy(np.stack(ecgs)) if ecgs else None,
     }
 
 

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from models.encoder.configuration import COMPACT
 from models.finding_names import TITLES
 from models.gem.checkpoint import load_checkpoint, save_checkpoint
 from models.gem.configuration import GemConfig
 from models.gem.conversation import GROUNDED_QUESTION, TEMPLATES
-from models.gem.measuring_layout import MeasuringSizes
 from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor, PagePreprocessor
 from models.gem.tokenizer import GemTokenizer
@@ -42,12 +42,10 @@ EMBED_SPREAD = 0.5
 DRILL_SHARE = 0.1  # share of copy exercises in the language stage
 CHECK_CONVERSATIONS = 48  # unseen ones, at every save: share of numbers copied correctly
 CONTEXT = 1024
-LANGUAGE = ("model.layers.", "model.embed_tokens.", "model.norm.", "lm_head.")
-"""Names of the language model's tensors."""
 
 
 def compact_config(vocabulary: int) -> GemConfig:
-    """The compact GEM: the published language model's classes at a small size, behind the measuring tower."""
+    """The compact GEM: the published classes at a small size, ECG-only."""
     return GemConfig(
         vocab_size=vocabulary,
         hidden_size=HIDDEN,
@@ -60,7 +58,10 @@ def compact_config(vocabulary: int) -> GemConfig:
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=None,
-        measuring_config={"sizes": MeasuringSizes().to_dict(), "thresholds": {}},
+        tower_config=COMPACT.to_dict(),
+        mm_hidden_size=HIDDEN,
+        ecg_projector_type="linear",
+        mm_projector_type="mlp2x_gelu",
         tokenizer_model_max_length=CONTEXT,
         evidence_in_prompt=True,
         independent_leads=1,  # leads are masked in training
@@ -179,12 +180,9 @@ def digit_embeddings(embeds: torch.Tensor, pieces: GemTokenizer) -> torch.Tensor
     return out
 
 
-def load_language(model: GemForCausalLM, folder: Path) -> None:
-    """Load the language model of a folder; towers and projectors of the model stay as they are."""
-    state = {k: v for k, v in load_file(folder / "model.safetensors").items() if k.startswith(LANGUAGE)}
-    missing = [k for k in model.load_state_dict(state, strict=False).missing_keys if k.startswith(LANGUAGE)]
-    if missing:
-        raise ValueError(f"{folder} lacks {', '.join(missing)}")
+def load_tower(model: GemForCausalLM, path: Path) -> None:
+    """Load the pre-trained ECG tower into the model."""
+    model.model.ecg_tower.ecg_tower.load_state_dict(load_file(path))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -204,7 +202,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     model, processor = open_stage(options.work, options.seed)
     model.to(options.device)
-    named = [p for n, p in model.named_parameters() if n.startswith(LANGUAGE)]
+    named = [p for n, p in model.named_parameters() if "ecg_tower" not in n and "projector" not in n]
     stages = (
         ("drill", options.drills, 1.0, 0.5),
         ("lookup", options.lookups, 1.0, 1.0),

@@ -195,8 +195,17 @@ def _conclusion(context: ReportContext, rng: np.random.Generator) -> list[Senten
     return [Sentence(f"{start}: {', '.join(context.titles)}.", tuple(f"label {f}" for f in findings))]
 
 
-def question_and_answer(context: ReportContext, rng: np.random.Generator) -> tuple[str, str]:
-    """Question without context, and answer: the whole interpretation, or a short one about one topic."""
+def report_conversation(
+    context: ReportContext, rng: np.random.Generator, *, with_findings: bool | None = None
+) -> tuple[str, str]:
+    """Question with its prompt context, and answer; a share of them are short questions about one topic.
+
+    Parameters
+    ----------
+    with_findings : bool, optional
+        The prompt names the findings, as it will where the encoder has heads. Drawn at random by default, so that the
+        model copies findings from the prompt where they are there, and predicts them from the ECG where not.
+    """
     sentences = report_sentences(context, rng)
     question, answer = GROUNDED_QUESTION, " ".join(s.text for s in sentences)
     if rng.random() < SHORT_QUESTIONS:
@@ -207,24 +216,11 @@ def question_and_answer(context: ReportContext, rng: np.random.Generator) -> tup
         asked = [(q, a) for q, a in asked if a]
         if asked:
             question, answer = asked[int(rng.integers(len(asked)))]
-    return question, answer
-
-
-def report_conversation(
-    context: ReportContext, rng: np.random.Generator, *, with_findings: bool | None = None
-) -> tuple[str, str]:
-    """Question with its prompt context, and answer; a share of them are short questions about one topic.
-
-    Parameters
-    ----------
-    with_findings : bool, optional
-        The prompt names the findings, as it will where the encoder has heads. Drawn at random by default.
-    """
-    question, answer = question_and_answer(context, rng)
     if with_findings is None:
         with_findings = bool(rng.random() < FINDINGS_SHARE)
-    titles = context.titles if with_findings else None
-    return question_with_context(question, context.measurements, context.descriptors, titles), answer
+    return question_with_context(
+        question, context.measurements, context.descriptors, context.titles if with_findings else None
+    ), answer
 
 
 DRILL = "Repeat what is stated."

@@ -40,7 +40,7 @@ def _of_input(shown: Shown, k: int, evidence: bool) -> str:
 
 
 def test_a_text_of_its_input_is_right_on_it_and_wrong_on_another(records: list[Judged]) -> None:
-    rows = ablation_rows(records, _of_input, ["SINUS"])
+    rows = ablation_rows(records, _of_input, ["SINUS"], replaced_every=1)
     assert set(rows) == {f"{mode} evidence, {name}" for mode in ("with", "without") for name in INPUTS}
     own = rows["without evidence, signal and page"]
     assert own["HR"] == own["QRS"] == own["QT"] == own["rhythm"] == own["macro_f1"] == 1.0 and own["stating"] == 1.0
@@ -52,7 +52,9 @@ def test_a_text_of_its_input_is_right_on_it_and_wrong_on_another(records: list[J
 
 
 def test_a_text_that_ignores_its_input_is_found_out(records: list[Judged]) -> None:
-    rows = ablation_rows(records, lambda shown, k, evidence: f"Sinus rhythm. HR {RATES[k]:.0f} bpm.", ["SINUS"])
+    rows = ablation_rows(
+        records, lambda shown, k, evidence: f"Sinus rhythm. HR {RATES[k]:.0f} bpm.", ["SINUS"], replaced_every=1
+    )
     for name in ("another patient's ECG", "zero ECG"):
         row = rows[f"with evidence, {name}"]
         assert row["HR"] == 1.0 and row["stating"] == 1.0 and row["cannot_be_read"] == 0.0 and row["QRS"] == 0.0

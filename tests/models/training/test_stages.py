@@ -10,20 +10,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.gem.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from models.gem.estimates import MEASURES, NOT_READABLE, UNREADABLE  # noqa: E402
-from models.grounding.claim_extraction import extract_claims  # noqa: E402
+from models.training.align import diagnosis_example, projectors, sampling_weights  # noqa: E402
 from models.training.conversations import Example, StageConfig, collate, fit_stage  # noqa: E402
-from models.training.estimate_conversations import (  # noqa: E402
-    PAGE_NOT_READABLE,
-    SIGNAL_NOT_READABLE,
-    Sources,
-    example_with_evidence,
-    example_without_evidence,
-    random_example,
-    synthetic_estimates,
-)
 from models.training.labelled_records import LabelledRecord, simulated_labelled_records  # noqa: E402
-from models.training.language import load_language, number_accuracy, open_stage, text_examples  # noqa: E402
+from models.training.language import number_accuracy, open_stage, text_examples  # noqa: E402
 from models.training.simulate import simulate  # noqa: E402
 
 
@@ -70,56 +60,21 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledRecord]:
     return simulated_labelled_records(6, 4, tmp_path_factory.mktemp("measured") / "measured.json")
 
 
-def _answer(processor: object, example: Example) -> str:
-    return processor.tokenizer.decode([t for t in example.labels if t >= 0]).strip()  # type: ignore[attr-defined]
-
-
-def test_without_evidence_the_answer_states_the_estimates(stage: tuple) -> None:
-    processor = stage[1]
-    for seed in range(30):
-        found = synthetic_estimates(np.random.default_rng(seed))
-        example = example_without_evidence(processor, Sources(found, found), np.random.default_rng(seed))
-        prompt = processor.tokenizer.decode([t for t, y in zip(example.ids, example.labels, strict=True) if y < 0 < t])
-        assert "Measured" not in prompt and "Found" not in prompt
-        stated = {c.subject: c.value for c in extract_claims(_answer(processor, example)) if c.kind == "number"}
-        assert all(found.values[name] == value for name, value in stated.items()), (found, stated)
-        assert set(stated) <= set(MEASURES)
-
-
-def test_an_unreadable_input_is_named_and_nothing_is_invented(stage: tuple, records: list[LabelledRecord]) -> None:
-    processor, rng = stage[1], np.random.default_rng(0)
-    found = synthetic_estimates(rng)
-    neither = Sources(UNREADABLE, UNREADABLE)
-    assert _answer(processor, example_without_evidence(processor, neither, rng)) == NOT_READABLE
-    context = next(r.context for r in records if r.context.measurements)
-    assert _answer(processor, example_with_evidence(processor, neither, context, rng)) == NOT_READABLE
-    page = _answer(processor, example_without_evidence(processor, Sources(UNREADABLE, found), rng))
-    signal = _answer(processor, example_without_evidence(processor, Sources(found, UNREADABLE), rng))
-    assert page.startswith(SIGNAL_NOT_READABLE) and signal.startswith(PAGE_NOT_READABLE)
-    assert len(page) > len(SIGNAL_NOT_READABLE) + 10
-
-
-def test_alignment_moves_the_projector_and_nothing_else(stage: tuple) -> None:
+def test_alignment_moves_the_projectors_and_nothing_else(stage: tuple, records: list[LabelledRecord]) -> None:
     model, processor, work = stage
+    record = next(t for t in records if diagnosis_example(processor, t, np.random.default_rng(0)) is not None)
     before = {k: v.clone() for k, v in model.state_dict().items()}
 
     def draw(rng: np.random.Generator, n: int) -> list[Example]:
-        return [random_example(processor, [], rng, 0.0) for _ in range(n)]
+        examples = [diagnosis_example(processor, record, rng) for _ in range(n)]
+        assert all(e is not None and e.ecg is not None and e.ecg.shape == (12, 5000) for e in examples)
+        return [e for e in examples if e is not None]
 
-    trained = list(model.model.measuring_projector.parameters())
-    fit_stage(model, StageConfig("align", 2, 2, lr=1e-2, warm_up=1), draw, work, trained, lambda m: {"x": 0.0})
+    fit_stage(
+        model, StageConfig("align", 2, 2, lr=1e-2, warm_up=1), draw, work, projectors(model), lambda m: {"x": 0.0}
+    )
     moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
-    assert moved and all("measuring_projector" in name for name in moved)
-
-
-def test_the_language_model_of_a_folder_is_taken_without_its_towers(stage: tuple, tmp_path: Path) -> None:
-    model, _, work = stage
-    save_checkpoint(tmp_path, model, work / "tokenizer.model")
-    other, _ = open_stage(work, 2)
-    before = other.model.measuring_projector[0].weight.clone()
-    load_language(other, tmp_path)
-    assert torch.equal(other.lm_head.weight, model.lm_head.weight)
-    assert torch.equal(other.model.measuring_projector[0].weight, before)
+    assert moved and all("projector" in name for name in moved)
 
 
 def test_the_folder_written_is_a_gem_that_answers(stage: tuple, tmp_path: Path) -> None:
@@ -142,3 +97,7 @@ def test_measurements_are_cached(records: list[LabelledRecord], tmp_path: Path) 
     assert [[round(e.value, 4) for e in t.context.measurements] for t in first] == [
         [e.value for e in t.context.measurements] for t in again
     ]
+
+
+def test_rare_findings_are_drawn_more_often(records: list[LabelledRecord]) -> None:
+    assert sampling_weights(records).sum() == pytest.approx(1.0) and len(sampling_weights(records)) == 6
