@@ -34,6 +34,8 @@ STILL_BELOW = 0.6  # true bradycardia and asystole of CinC 2015: 0.55 and less; 
 SMALL_BEAT_MV, SMALLEST_BEAT_MV = 0.3, 0.15
 AFTER_T_S = 0.8  # from here after a beat on its T wave is over
 SILENCE_S = 4.0  # newest time of a silence that is looked at
+BEFORE_MARK_S, AFTER_MARK_S = 0.04, 0.08  # about a mark: a pulse behind a filter of 30 Hz; a captured beat goes on
+NO_MARKS = np.zeros(0, np.int64)
 MIN_BEATS = 3  # least number of beats for their usual steepness
 
 
@@ -50,9 +52,13 @@ class Stillness:
         Absolute sample number after the last sample of ``mv``.
     r : int64 [beats]
         R peaks, absolute samples; those within the signal are used.
+    marks : int64 [marks]
+        Pacing marks of the device, absolute samples: what is steep there alone is the pulse, which a filter made wide.
     """
 
-    def __init__(self, mv: Millivolts, fs_hz: float, now: int, r: NDArray[np.int64]) -> None:
+    def __init__(
+        self, mv: Millivolts, fs_hz: float, now: int, r: NDArray[np.int64], marks: NDArray[np.int64] = NO_MARKS
+    ) -> None:
         self._step = max(1, round(STEP_S * fs_hz))
         self._filled = fill_gaps(mv)[0]
         self._smooth = smooth = uniform_filter1d(self._filled, max(1, round(SMOOTH_S * fs_hz)), axis=1)
@@ -61,6 +67,7 @@ class Stillness:
         self._n = mv.shape[1]
         self._start = now - self._n
         self._r = r
+        self._marks = marks
 
     def _most(self, start: float, stop: float) -> NDArray[np.float64]:
         """Steepest change of each lead between two places, samples after the first."""
@@ -79,6 +86,18 @@ class Stillness:
         if not burst.any():
             return None
         steep: Millivolts = np.where(burst[:, : -self._step] | burst[:, self._step :], np.float32(0.0), self._steep)
+        return steep
+
+    def _beside_marks(self, steep: Millivolts) -> Millivolts:
+        """Steepness without the places of marked pacing pulses."""
+        places = self._marks - self._start
+        places = places[(places >= 0) & (places < self._n)]
+        if not len(places):
+            return steep
+        steep = steep.copy()
+        for at in places.tolist():
+            first = at - round(BEFORE_MARK_S * self._fs) - self._step
+            steep[:, max(0, first) : max(0, at + round(AFTER_MARK_S * self._fs))] = 0.0
         return steep
 
     @cached_property
@@ -135,7 +154,7 @@ class Stillness:
         known = bool(with_beats.any())
         limit, leads = (SMALL_BEAT_MV, with_beats) if known else (SMALLEST_BEAT_MV, np.ones(len(with_beats), bool))
         steeps = [self._steep] if self._steep_beside_bursts is None else [self._steep, self._steep_beside_bursts]
-        return any(bool((self._most_of(steep, lo, hi)[leads] < limit).any()) for steep in steeps)
+        return any(bool((self._most_of(self._beside_marks(s), lo, hi)[leads] < limit).any()) for s in steeps)
 
     def level(self, since: int, until: int) -> bool:
         """Whether the baseline of some lead with beats keeps its level from one beat to the next.

@@ -233,7 +233,7 @@ class RhythmTier:
             track = replace(track, unusable=(*track.unusable, (track.silent_from, quiet_from)))
             silent_s = track.silent_s
         asystole_plausible = self._plausibility.leads(silent_s, usable, arrest) if checked else usable
-        views = RhythmViews(window, track.leads, self._fold)
+        views = RhythmViews(window, track.leads, self._fold, self._marks)
         suspected_lead_artifact = track.silent_s >= PLAUSIBILITY_FROM_S and (
             not asystole_plausible or views.beats_undetected(now)
         )

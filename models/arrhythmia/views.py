@@ -18,7 +18,7 @@ from models.arrhythmia.fibrillation_features import (
     most_may_fibrillate,
     rest_shares,
 )
-from models.arrhythmia.stillness import Stillness
+from models.arrhythmia.stillness import NO_MARKS, Stillness
 from models.beats.detector import UPDATE_INTERVAL_S
 from models.beats.regular_waves import RegularWaves, regular_waves
 from models.ecg import Ecg, Millivolts
@@ -43,12 +43,17 @@ class RhythmViews:
         Usable leads.
     fold : str, optional
         Use network weights trained without this fold.
+    marks : int64 [marks]
+        Pacing marks of the device, absolute samples.
     """
 
-    def __init__(self, window: Ecg, usable: tuple[str, ...], fold: str | None = None) -> None:
+    def __init__(
+        self, window: Ecg, usable: tuple[str, ...], fold: str | None = None, marks: NDArray[np.int64] = NO_MARKS
+    ) -> None:
         self._fold = fold
         self._window = window
         self._usable = usable
+        self._marks = marks
         self._rows = [window.leads.index(lead) for lead in usable]
         self._stillness: Stillness | None = None
 
@@ -128,5 +133,5 @@ class RhythmViews:
     def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
         """Steepness of the signal between the beats ``r``; computed once."""
         if self._stillness is None:
-            self._stillness = Stillness(self._window.mv[self._rows], self._window.fs_hz, now, r)
+            self._stillness = Stillness(self._window.mv[self._rows], self._window.fs_hz, now, r, self._marks)
         return self._stillness
