@@ -91,7 +91,7 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
             one_less,
             one_less,
             CERTAIN_SHORT_RUN,
-            f"{one_less} ventricular beats {faster}, {by_network}, others fused",
+            f"{one_less} ventricular beats {faster}, {by_network}",
             FUSED_BPM,
         ),
         _Reading(
@@ -99,7 +99,7 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
             least,
             least,
             SHORT_RUN,
-            f"{least} ventricular beats {faster}, {by_network}, others fused",
+            f"{least} ventricular beats {faster}, {by_network}",
             FUSED_BPM,
         ),
         _Reading(track.ventricular, limit.beats, limit.beats, DOMINANT_RUN, run_rule, of_the_bed=True),

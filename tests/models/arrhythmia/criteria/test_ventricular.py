@@ -158,7 +158,7 @@ def test_a_shorter_run_needs_a_higher_network_probability_and_its_rule_says_so(
     if found is not None and beats < 5:
         criterion = found.evidence[0].criterion
         assert criterion is not None and criterion.rule.startswith("3 ventricular beats in a row faster than 100 bpm, ")
-        assert "fused" in criterion.rule and len(found.evidence[0].beats) == 2
+        assert "by the rhythm network" in criterion.rule and len(found.evidence[0].beats) == 2
 
 
 def test_a_beat_that_looks_dominant_does_not_hide_a_run_that_the_network_sees() -> None:
