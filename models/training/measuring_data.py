@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ from models.gem.page import reference_page
 from models.gem.page_signal import signal_of_page
 from models.leads import STANDARD_12
 from models.measurement.delineation import wave_probabilities
-from models.training.window_pool import MICROVOLT, disturbed, shifted
+from models.training.window_pool import MICROVOLT, StoredWindows, disturbed, shifted
 
 Floats = NDArray[np.float32]
 
@@ -60,28 +59,17 @@ class MeasuringBatch(NamedTuple):
 
 
 @dataclass(eq=False)
-class MeasuringPool:
-    """Windows with their targets; arrays have one row per window."""
+class MeasuringPool(StoredWindows):
+    """Windows with the targets of the measuring tower."""
 
-    mv: NDArray[np.int16]  # [n, 12, 5000]
-    present: NDArray[np.bool_]  # [n, 12]
     marks: NDArray[np.uint8]  # [n, MARKS, FRAMES]
     values: Floats  # [n, QUANTITIES] bpm, ms; NaN unknown or not measurable
     measurable: Floats  # [n, QUANTITIES] 0, 1, NaN unknown
     facts: Floats  # [n, FACTS]
-    weight: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.mv)
-
-    def window(self, k: int) -> Floats:
-        """Window ``k`` unchanged, [12, 5000] mV."""
-        mv: Floats = self.mv[k].astype(np.float32) / MICROVOLT
-        return mv
 
     def draw(self, rng: np.random.Generator, n: int) -> MeasuringBatch:
         """Augmented batch."""
-        rows = rng.choice(len(self), n, p=self.weight / self.weight.sum())
+        rows = self.drawn(rng, n)
         windows, marks = [], []
         for k in rows:
             mv, mark = self.window(k), self.marks[k].astype(np.float32) / MARK_UNIT
@@ -97,17 +85,6 @@ class MeasuringPool:
             self.measurable[rows],
             self.facts[rows],
         )
-
-    def save(self, path: Path) -> None:
-        """Keep the pool, so that a resumed run need not read the recordings again."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a pool that `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            return cls(**{field.name: file[field.name] for field in fields(cls)})
 
 
 def distributions(values: Floats) -> Floats:
@@ -148,7 +125,7 @@ def measuring_pool(
         for r in track(rows, description="delineating", console=Console(stderr=True))
     ]
     mv, present, marks, values, measurable, facts = (np.stack(column) for column in zip(*parts, strict=True))
-    return MeasuringPool(mv, present, marks, values, measurable, facts, weight)
+    return MeasuringPool(mv, present, weight, marks, values, measurable, facts)
 
 
 def _targets(record: CorpusRecord, measured: RecordMeasurements | None, rate: float | None) -> tuple:  # type: ignore[type-arg]

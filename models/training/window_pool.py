@@ -45,14 +45,11 @@ _BASIS = wander_basis(SAMPLES)
 
 
 @dataclass(eq=False)
-class WindowPool:
-    """Windows with their training targets; arrays have one row per window."""
+class StoredWindows:
+    """Windows that training draws from; a subclass adds the targets, arrays with one row per window."""
 
     mv: NDArray[np.int16]  # [n, 12, 5000]
     present: NDArray[np.bool_]  # [n, 12]
-    findings: Floats  # [n, FINDINGS], NaN unknown
-    beat: Floats  # [n, 12, BEAT_POINTS]
-    intervals: Floats  # [n, INTERVALS] standardized, NaN unknown
     weight: NDArray[np.float64]  # how often a window is drawn
 
     def __len__(self) -> int:
@@ -62,6 +59,30 @@ class WindowPool:
         """Window ``k`` unchanged, [12, 5000] mV."""
         mv: Floats = self.mv[k].astype(np.float32) / MICROVOLT
         return mv
+
+    def drawn(self, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+        """Rows of ``n`` windows by their weight, with repetition."""
+        return rng.choice(len(self), n, p=self.weight / self.weight.sum())
+
+    def save(self, path: Path) -> None:
+        """Keep the windows, so that a resumed run need not read the recordings again."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the windows that `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(**{field.name: file[field.name] for field in fields(cls)})
+
+
+@dataclass(eq=False)
+class WindowPool(StoredWindows):
+    """Windows with the targets of pre-training."""
+
+    findings: Floats  # [n, FINDINGS], NaN unknown
+    beat: Floats  # [n, 12, BEAT_POINTS]
+    intervals: Floats  # [n, INTERVALS] standardized, NaN unknown
 
     def labels(self, k: int) -> FindingLabels:
         """Known findings of window ``k``."""
@@ -78,22 +99,11 @@ class WindowPool:
 
     def draw(self, rng: np.random.Generator, n: int) -> tuple[Floats, NDArray[np.int64], Floats, Floats, Floats]:
         """Augmented batch: ECG, caption words, findings, average beats, intervals, as of `PretrainBatch`."""
-        rows = rng.choice(len(self), n, p=self.weight / self.weight.sum())
+        rows = self.drawn(rng, n)
         ecg = np.stack([augment(rng, self.window(k), self.present[k]) for k in rows])
         texts = [caption(self.labels(k), self.known_intervals(k), rng) for k in rows]
         beat = np.where(np.abs(ecg).max(axis=2, keepdims=True) > 0, self.beat[rows], np.nan).astype(np.float32)
         return ecg, tokens(texts), self.findings[rows], beat, self.intervals[rows]
-
-    def save(self, path: Path) -> None:
-        """Keep the pool, so that a resumed run need not read the recordings again."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a pool that `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            return cls(**{field.name: file[field.name] for field in fields(cls)})
 
 
 def augment(rng: np.random.Generator, mv: Floats, present: NDArray[np.bool_]) -> Floats:
@@ -185,7 +195,7 @@ def _pool(
         for name, value in (measured | known).items():
             centre, spread = INTERVAL_SCALE[name]
             intervals[k, INTERVALS.index(name)] = (value - centre) / spread
-    return WindowPool(mv, np.array([present for _, present, _ in parts]), labels, beat, intervals, weight)
+    return WindowPool(mv, np.array([present for _, present, _ in parts]), weight, labels, beat, intervals)
 
 
 def average_beat(mv: Floats, present: NDArray[np.bool_]) -> tuple[Floats, dict[str, float]]:
