@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -25,15 +26,14 @@ from torch.nn import functional
 from models.encoder.safetensors_folder import tensor_shapes
 from models.encoder.weights_digest import checked_digest
 from models.gem.checkpoint import load_checkpoint
-from models.gem.ecg_window import ecg_window
 from models.gem.errors import DeviceLost, OutOfMemory
-from models.gem.estimates import NOT_READABLE, Sources
+from models.gem.estimates import NOT_READABLE, Estimates
 from models.gem.fused_layer import FusedLayer, rotation
 from models.gem.modeling import GemForCausalLM
 from models.gem.page import REFERENCE_SIZE
-from models.gem.page_signal import page_window
 from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard, Prepared
+from models.gem.sources import read_sources
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LARGE_PARAMETERS = 500_000_000  # from here a step in fp32 reads 2 GB or more: memory traffic is its cost
@@ -121,18 +121,17 @@ class TorchDecoder:
             question = request.question_with_context
         if self.model.config.measuring is None:
             return self.processor([request.ecg], [question], pages=self._pages(request))
-        sources = self._sources(request)
+        sources = read_sources(request, self._estimate)
         if not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
         question = question if request.measurements else sources.question(question)
         return Prepared(self.processor([request.ecg], [question], pages=self._pages(request)), remark=sources.remark)
 
     @torch.inference_mode()
-    def _sources(self, request: GemRequest) -> Sources:
-        """The measuring tower's estimates of the signal and of its page."""
-        page = page_window(request.ecg, request.page, blank=request.blank_page)
-        windows = torch.from_numpy(np.stack([ecg_window(request.ecg), page])).to(self.device)
-        return Sources(*self.model.model.estimates(windows))
+    def _estimate(self, window: NDArray[np.float32]) -> Estimates:
+        """The measuring tower's estimates of a window [12, 5000] mV."""
+        (estimates,) = self.model.model.estimates(torch.from_numpy(window[None]).to(self.device))
+        return estimates
 
     def _pages(self, request: GemRequest) -> list[Image.Image] | None:
         """The page that a request brings; None: the processor draws it."""

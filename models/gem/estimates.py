@@ -76,7 +76,7 @@ PAGE_NOT_READABLE = "The page cannot be read."
 
 @dataclass(frozen=True)
 class Sources:
-    """Estimates of the signal and of its page."""
+    """Estimates of the signal and of its page; both are the same where the page was not read."""
 
     signal: Estimates
     page: Estimates

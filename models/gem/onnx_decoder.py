@@ -27,10 +27,10 @@ from models.encoder.tower_checkpoint import GEM_TOWER
 from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
 from models.gem.ecg_window import ecg_window
-from models.gem.estimates import NOT_READABLE, Sources, estimates_of
+from models.gem.estimates import NOT_READABLE, Estimates, estimates_of
 from models.gem.measuring_graph import measuring_graph
-from models.gem.page_signal import page_window
 from models.gem.request import GemRequest, ModelCard, Prepared
+from models.gem.sources import read_sources
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
 from models.networks.loading import open_session
@@ -206,7 +206,7 @@ class OnnxDecoder:
     def prompt(self, request: GemRequest) -> Floats | Prepared:
         """Embeddings of a prompt with its ECG, [1, T, hidden]; without evidence it has the tower's estimates."""
         question = request.question_with_context if self._context_in_prompt else request.question
-        sources = self._sources(request) if self._measuring else None
+        sources = read_sources(request, self._estimate) if self._measuring else None
         if sources is not None and not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
         if sources is not None and not request.measurements:
@@ -220,11 +220,10 @@ class OnnxDecoder:
         embeds = np.concatenate(parts)[None].astype(np.float32)
         return embeds if sources is None else Prepared(embeds, remark=sources.remark)
 
-    def _sources(self, request: GemRequest) -> Sources:
-        """The measuring tower's estimates of the signal and of its page."""
-        page = page_window(request.ecg, request.page, blank=request.blank_page)
-        (rows,) = self._measuring.run(["logits"], {"ecg": np.stack([ecg_window(request.ecg), page])})
-        return Sources(estimates_of(rows[0], self._limits), estimates_of(rows[1], self._limits))
+    def _estimate(self, window: Floats) -> Estimates:
+        """The measuring tower's estimates of a window [12, 5000] mV."""
+        (rows,) = self._measuring.run(["logits"], {"ecg": window[None]})
+        return estimates_of(rows[0], self._limits)
 
     def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
         """Prefill a slot with embeddings [1, T, hidden]; returns the first token and the length T."""

@@ -39,6 +39,7 @@ from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.page import REFERENCE_SIZE, reference_page
 from models.gem.page_signal import page_window, signal_of_image, signal_of_page
 from models.gem.request import GemRequest
+from models.gem.sources import read_sources
 from models.networks.loading import open_session
 from models.training.measuring import put_tower, save_tower
 from models.training.simulate import simulate
@@ -197,10 +198,25 @@ def test_an_input_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
             (Sources(readable, UNREADABLE), PAGE_NOT_READABLE),
             (Sources(UNREADABLE, readable), SIGNAL_NOT_READABLE),
         ):
-            monkeypatch.setattr(decoder, "_sources", lambda request, found=sources: found)
+            read = iter((sources.signal, sources.page))
+            monkeypatch.setattr(decoder, "_estimate", lambda window, read=read: next(read))
             pieces.clear()
-            answer = engine.submit(GemRequest(ECG, deadline_s=60.0, max_new_tokens=9, on_text=pieces.append)).result()
+            request = GemRequest(ECG, blank_page=True, deadline_s=60.0, max_new_tokens=9, on_text=pieces.append)
+            answer = engine.submit(request).result()
             assert answer.text.startswith(start) and "".join(pieces).strip() == answer.text
             assert (answer.text == NOT_READABLE) == (answer.tokens == 0)
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_page_drawn_from_the_signal_is_read_only_where_the_signal_cannot_be(readable: bool) -> None:
+    page, windows = Estimates(True, {"HR": 140}), []
+
+    def estimate(window: np.ndarray) -> Estimates:
+        windows.append(window)
+        return page if len(windows) == 2 else Estimates(True, {"HR": 72}) if readable else UNREADABLE
+
+    sources = read_sources(GemRequest(ECG), estimate)
+    assert len(windows) == (1 if readable else 2) and sources.used.values["HR"] == (72 if readable else 140)
+    assert sources.remark == ("" if readable else SIGNAL_NOT_READABLE)
