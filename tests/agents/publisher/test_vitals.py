@@ -102,18 +102,19 @@ async def test_while_redis_is_away_the_newest_wait_and_the_oldest_are_dropped(
     publisher: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "WAIT_S", 0.01)
-    plain, away = publisher.bus.publish_each, asyncio.Event()
+    plain, tried, back = publisher.bus.publish_each, asyncio.Event(), asyncio.Event()
 
     async def publish(entries: Sequence[Any]) -> Any:
-        if not away.is_set():
+        if not back.is_set():
+            tried.set()
             raise RedisConnectionError("away")
         return await plain(entries)
 
     monkeypatch.setattr(publisher.bus, "publish_each", publish)
     await publisher._queue_vitals(vitals(0))
-    await asyncio.sleep(0.2)  # it is tried, in vain
+    await tried.wait()  # in vain
     publisher.clock.advance_s(VITALS_S + 1.0)
     await publisher._queue_vitals(vitals(1, publisher.clock.now_ns()))
-    away.set()
+    back.set()
 
     assert await held(publisher, 1) == {1}
