@@ -72,7 +72,8 @@ def conditions(load: tuple[float, float], others: float | None) -> Row:
 def nice() -> int:
     """Niceness of this process, or of its session where Linux schedules by sessions; negative: preferred."""
     own, group = os.getpriority(os.PRIO_PROCESS, 0), Path("/proc/self/autogroup")
-    return own or (int(group.read_text().split()[-1]) if group.is_file() else 0)
+    words = group.read_text().split() if group.is_file() else []  # the file is empty in a control group
+    return own or (int(words[-1]) if words else 0)
 
 
 class Rows:
