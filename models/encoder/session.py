@@ -242,7 +242,7 @@ def reject_fallback(asked: str, given: Sequence[str]) -> None:
     """
     if not given or given[0] != asked:
         raise EncoderUnavailable(
-            f"asked for {asked}, but ONNX Runtime fell back to {', '.join(given) or 'nothing'}: "
+            f"asked for {asked}, but ONNX Runtime gives {', '.join(given) or 'nothing'}: "
             "see its warning above (driver, CUDA and cuDNN versions), or set the device to cpu"
         )
 

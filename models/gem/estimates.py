@@ -17,8 +17,8 @@ from models.evidence import Evidence
 from models.finding_names import FINDINGS, TITLES
 from models.gem.conversation import question_with_context
 from models.gem.measuring_layout import (
+    ATTRIBUTES,
     BINS,
-    FACTS,
     LEARNT_DESCRIPTORS,
     OUTPUTS,
     QUANTITIES,
@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 WORDS = tuple(words for group in DESCRIPTORS for words, _, _ in group if words != NO_ST)
 """Descriptors in the order of the prompt; the tower does not know voltages."""
 MEASURES = (*QUANTITIES, "QTcF")
-PLAIN = 0.5  # probability from which a fact without a fitted threshold holds
+PLAIN = 0.5  # probability from which an attribute without a fitted threshold holds
 AROUND = 5  # bins around the most probable one whose mean is the estimate
 
 
@@ -121,19 +121,21 @@ def estimates_of(logits: Floats, thresholds: Mapping[str, float] | None = None) 
     ----------
     logits : float32 [OUTPUTS]
     thresholds : mapping, optional
-        Fact to the probability from which it holds; `PLAIN` for the others.
+        Attribute to the probability from which it holds; `PLAIN` for the others.
     """
     if logits.shape != (OUTPUTS,):
         raise ValueError(f"a window has {OUTPUTS} outputs, not {logits.shape}")
     limits = thresholds or {}
-    facts = dict(zip(FACTS, _sigmoid(logits[VALUE_OUTPUTS : VALUE_OUTPUTS + len(FACTS)]).tolist(), strict=True))
+    attributes = dict(
+        zip(ATTRIBUTES, _sigmoid(logits[VALUE_OUTPUTS : VALUE_OUTPUTS + len(ATTRIBUTES)]).tolist(), strict=True)
+    )
 
-    def holds(fact: str) -> bool:
-        return bool(facts[fact] >= limits.get(fact, PLAIN))
+    def holds(attribute: str) -> bool:
+        return bool(attributes[attribute] >= limits.get(attribute, PLAIN))
 
     if not holds(READABLE):
         return UNREADABLE
-    learnt = _decided(facts, holds)
+    learnt = _decided(attributes, holds)
     measurable = _sigmoid(logits[VALUE_OUTPUTS - len(QUANTITIES) : VALUE_OUTPUTS])
     values = {}
     for k, name in enumerate(QUANTITIES):
@@ -159,13 +161,13 @@ def expected_value(name: str, logits: Floats) -> float:
     return float((p[near] * bin_values(name)[near]).sum() / p[near].sum())
 
 
-def _decided(facts: Mapping[str, float], holds: Callable[[str], bool]) -> list[str]:
+def _decided(attributes: Mapping[str, float], holds: Callable[[str], bool]) -> list[str]:
     """Learnt descriptors: the most probable of each group, where it holds."""
     out = []
     for group in DESCRIPTORS:
         names = [words for words, _, _ in group if words in LEARNT_DESCRIPTORS]
         if names:
-            best = max(names, key=lambda name: facts[name])
+            best = max(names, key=lambda name: attributes[name])
             if holds(best):
                 out.append(best)
     return out

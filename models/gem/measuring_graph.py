@@ -75,7 +75,7 @@ def measuring_graph(state: State) -> bytes:
     both = build.node("Concat", [rhythm, average_beat], axis=1)
     outputs = [
         build.linear(build.node("Gelu", [build.linear(inputs, state, f"{name}_in")]), state, f"{name}_out")
-        for name, inputs in (("values", rhythm), ("facts", both))
+        for name, inputs in (("values", rhythm), ("attributes", both))
     ]
     outputs.append(_rate_of_beats(build, beat))
     build.node("Concat", outputs, output="logits", axis=1)

@@ -1,8 +1,8 @@
 """Sizes of the measuring tower, and the meaning of its outputs. NumPy alone.
 
 The outputs of a window are, in order: for each of `QUANTITIES` the logits of `BINS` values, then a logit for each
-quantity (it can be measured), then a logit for each of `FACTS`, then the rate over the detected beats in bpm (0 with
-fewer than `RATE_BEATS`).
+quantity (it can be measured), then a logit for each of `ATTRIBUTES`, then the rate over the detected beats in bpm (0
+with fewer than `RATE_BEATS`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ LEARNT_DESCRIPTORS = (
 )
 """Descriptors of `models.grounding.prompt_measurements` that do not follow from a quantity."""
 READABLE = "readable"
-FACTS = (READABLE, *LEARNT_DESCRIPTORS, *FINDINGS)
+ATTRIBUTES = (READABLE, *LEARNT_DESCRIPTORS, *FINDINGS)
 VALUE_OUTPUTS = len(QUANTITIES) * (BINS + 1)
-FACT_OUTPUTS = len(FACTS)
-OUTPUTS = VALUE_OUTPUTS + FACT_OUTPUTS + 1
+ATTRIBUTE_OUTPUTS = len(ATTRIBUTES)
+OUTPUTS = VALUE_OUTPUTS + ATTRIBUTE_OUTPUTS + 1
 BEAT_PEAK = 0.3  # probability from which a local maximum is a beat; searched from 0.1 to 0.4 on the tuning records
 RATE_BEATS = 3
 

@@ -21,10 +21,10 @@ from models.encoder.configuration import LEADS, SAMPLES
 from models.encoder.tower import LeadNorm
 from models.gem.measuring_layout import (
     AFTER,
+    ATTRIBUTE_OUTPUTS,
     BEAT_PEAK,
     BEFORE,
     DILATIONS,
-    FACT_OUTPUTS,
     FLOOR,
     FRAME_S,
     FRAMES,
@@ -81,8 +81,8 @@ class MeasuringTower(nn.Module):
         self.shape = nn.Conv1d(c, MORPHOLOGY, 1)
         self.values_in = nn.Linear(feature_count(sizes)[0], sizes.hidden)
         self.values_out = nn.Linear(sizes.hidden, VALUE_OUTPUTS)
-        self.facts_in = nn.Linear(sum(feature_count(sizes)), sizes.hidden)
-        self.facts_out = nn.Linear(sizes.hidden, FACT_OUTPUTS)
+        self.attributes_in = nn.Linear(sum(feature_count(sizes)), sizes.hidden)
+        self.attributes_out = nn.Linear(sizes.hidden, ATTRIBUTE_OUTPUTS)
         self.drop = nn.Dropout(sizes.dropout)
         for layer in self.outer:
             assert isinstance(layer, nn.Conv1d)
@@ -99,9 +99,11 @@ class MeasuringTower(nn.Module):
             rhythm, beat = self.correlations(x, h.float(), marks.float(), shape.float())
         rhythm, beat = rhythm.to(dtype), beat.to(dtype)
         values = self.values_out(self.drop(functional.gelu(self.values_in(rhythm))))
-        facts = self.facts_out(self.drop(functional.gelu(self.facts_in(torch.cat([rhythm, self.drop(beat)], dim=1)))))
+        attributes = self.attributes_out(
+            self.drop(functional.gelu(self.attributes_in(torch.cat([rhythm, self.drop(beat)], dim=1))))
+        )
         rate = rate_of_beats(marks[:, -1].float().sigmoid())
-        return MeasuringOutput(torch.cat([values.float(), facts.float(), rate[:, None]], dim=1), marks.float())
+        return MeasuringOutput(torch.cat([values.float(), attributes.float(), rate[:, None]], dim=1), marks.float())
 
     def correlations(self, x: Tensor, h: Tensor, marks: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Features of rhythm and intervals [batch, n], and of the average beat [batch, m]."""

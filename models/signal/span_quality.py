@@ -1,4 +1,4 @@
-"""Signal quality from moment to moment: which leads may be cited over a span.
+"""Signal quality over time: which leads may be cited over a span.
 
 In: a segment of ECG, [leads, samples] in mV. Out: `SpanQuality`, which tells for each lead and span whether the signal
 there is low in quality. `models.signal.quality` judges a lead over its whole segment; here each cell of `CELL_S` is

@@ -30,7 +30,7 @@ from models.encoder.weights_digest import weights_digest
 from models.evaluation.binary_scores import MIN_EXAMPLES, best_threshold, macro_auc
 from models.finding_names import FINDINGS
 from models.gem.estimates import expected_value
-from models.gem.measuring_layout import BINS, FACTS, QUANTITIES, READABLE, VALUE_OUTPUTS, MeasuringSizes
+from models.gem.measuring_layout import ATTRIBUTES, BINS, QUANTITIES, READABLE, VALUE_OUTPUTS, MeasuringSizes
 from models.gem.measuring_tower import MeasuringOutput, MeasuringTower
 from models.gem.onnx_decoder import MEASURING_TOWER
 from models.training import checkpoints
@@ -51,7 +51,7 @@ Floats = NDArray[np.float32]
 
 WORK = Path(".gem-bedside/training")
 WEIGHTS_FILE, CONFIG_FILE = "measuring.safetensors", "measuring.json"
-MARK_WEIGHT, VALUE_WEIGHT, MEASURABLE_WEIGHT, FACT_WEIGHT = 4.0, 1.0, 0.5, 3.0
+MARK_WEIGHT, VALUE_WEIGHT, MEASURABLE_WEIGHT, ATTRIBUTE_WEIGHT = 4.0, 1.0, 0.5, 3.0
 WITHIN = {"HR": 5.0, "PR": 30.0, "QRS": 20.0, "QT": 40.0}  # of the measurement, bpm and ms: the scores of the log
 PAGES, DRAWN = "pages", 500  # pool of windows read from drawn pages, and their number
 
@@ -109,9 +109,9 @@ def losses(out: MeasuringOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Every loss by name, with its weight."""
     n = len(QUANTITIES)
     logits = out.logits[:, : n * BINS].view(-1, n, BINS).log_softmax(-1)
-    measurable, facts = (
+    measurable, attributes = (
         out.logits[:, n * BINS : VALUE_OUTPUTS],
-        out.logits[:, VALUE_OUTPUTS : VALUE_OUTPUTS + len(FACTS)],
+        out.logits[:, VALUE_OUTPUTS : VALUE_OUTPUTS + len(ATTRIBUTES)],
     )
     known = batch["values"].isfinite().all(-1)
     each = -(batch["values"].nan_to_num(0.0) * logits).sum(-1)
@@ -119,7 +119,7 @@ def losses(out: MeasuringOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         "marks": MARK_WEIGHT * functional.binary_cross_entropy_with_logits(out.marks, batch["marks"].clamp(0, 1)),
         "values": VALUE_WEIGHT * (each * known).sum() / known.sum().clamp(min=1),
         "measurable": MEASURABLE_WEIGHT * masked_bce(measurable, batch["measurable"]),
-        "facts": FACT_WEIGHT * masked_bce(facts, batch["facts"]),
+        "attributes": ATTRIBUTE_WEIGHT * masked_bce(attributes, batch["attributes"]),
     }
 
 
@@ -199,9 +199,11 @@ def scores(logits: Floats, pool: MeasuringPool) -> dict[str, float]:
         known = np.flatnonzero(np.isfinite(pool.values[:, k]))
         found = [expected_value(name, logits[i, k * BINS : (k + 1) * BINS]) for i in known]
         out[name] = float(np.mean(np.abs(np.array(found) - pool.values[known, k]) <= limit))
-    first = VALUE_OUTPUTS + len(FACTS) - len(FINDINGS)
-    out["auc"] = macro_auc(logits[:, first : first + len(FINDINGS)], pool.facts[:, len(FACTS) - len(FINDINGS) :])[0]
-    readable = logits[:, VALUE_OUTPUTS + FACTS.index(READABLE)]
+    first = VALUE_OUTPUTS + len(ATTRIBUTES) - len(FINDINGS)
+    out["auc"] = macro_auc(
+        logits[:, first : first + len(FINDINGS)], pool.attributes[:, len(ATTRIBUTES) - len(FINDINGS) :]
+    )[0]
+    readable = logits[:, VALUE_OUTPUTS + ATTRIBUTES.index(READABLE)]
     out["readable"] = float((readable > 0).mean())
     return out
 
@@ -210,8 +212,8 @@ def thresholds(logits: Floats, pool: MeasuringPool) -> dict[str, float]:
     """Probability from which each finding is called: the best F1 on the tuning windows; never without training."""
     out = {}
     for name in FINDINGS:
-        column = VALUE_OUTPUTS + FACTS.index(name)
-        y = pool.facts[:, FACTS.index(name)]
+        column = VALUE_OUTPUTS + ATTRIBUTES.index(name)
+        y = pool.attributes[:, ATTRIBUTES.index(name)]
         known = np.isfinite(y)
         if min((y[known] == 1).sum(), (y[known] == 0).sum()) >= MIN_EXAMPLES:
             p = 1 / (1 + np.exp(-logits[known, column].astype(np.float64)))

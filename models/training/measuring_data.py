@@ -23,8 +23,8 @@ from models.ecg import Ecg
 from models.encoder.configuration import wander_basis
 from models.finding_names import FINDINGS
 from models.gem.measuring_layout import (
+    ATTRIBUTES,
     BINS,
-    FACTS,
     FRAMES,
     LEARNT_DESCRIPTORS,
     MARKS,
@@ -55,7 +55,7 @@ class MeasuringBatch(NamedTuple):
     marks: Floats  # [B, MARKS, FRAMES]
     values: Floats  # [B, QUANTITIES, BINS], each a distribution
     measurable: Floats  # [B, QUANTITIES]
-    facts: Floats  # [B, FACTS]
+    attributes: Floats  # [B, ATTRIBUTES]
 
 
 @dataclass(eq=False)
@@ -65,7 +65,7 @@ class MeasuringPool(StoredWindows):
     marks: NDArray[np.uint8]  # [n, MARKS, FRAMES]
     values: Floats  # [n, QUANTITIES] bpm, ms; NaN unknown or not measurable
     measurable: Floats  # [n, QUANTITIES] 0, 1, NaN unknown
-    facts: Floats  # [n, FACTS]
+    attributes: Floats  # [n, ATTRIBUTES]
 
     def draw(self, rng: np.random.Generator, n: int) -> MeasuringBatch:
         """Augmented batch."""
@@ -83,7 +83,7 @@ class MeasuringPool(StoredWindows):
             np.stack(marks),
             np.stack([distributions(v) for v in self.values[rows]]),
             self.measurable[rows],
-            self.facts[rows],
+            self.attributes[rows],
         )
 
 
@@ -124,8 +124,8 @@ def measuring_pool(
         _targets(r, measured.get(r.key), (rates or {}).get(r.key))
         for r in track(rows, description="delineating", console=Console(stderr=True))
     ]
-    mv, present, marks, values, measurable, facts = (np.stack(column) for column in zip(*parts, strict=True))
-    return MeasuringPool(mv, present, weight, marks, values, measurable, facts)
+    mv, present, marks, values, measurable, attributes = (np.stack(column) for column in zip(*parts, strict=True))
+    return MeasuringPool(mv, present, weight, marks, values, measurable, attributes)
 
 
 def _targets(record: CorpusRecord, measured: RecordMeasurements | None, rate: float | None) -> tuple:  # type: ignore[type-arg]
@@ -133,21 +133,21 @@ def _targets(record: CorpusRecord, measured: RecordMeasurements | None, rate: fl
     ecg = Ecg(tuple(x for x, there in zip(STANDARD_12, present, strict=True) if there), FS_HZ, mv[present])
     values = np.full(len(QUANTITIES), np.nan, np.float32)
     measurable = np.full(len(QUANTITIES), np.nan, np.float32)
-    facts = np.full(len(FACTS), np.nan, np.float32)
+    attributes = np.full(len(ATTRIBUTES), np.nan, np.float32)
     if measured is not None:
         found = {e.measure: e.value for e in measured.prompt_measurements}
         values[:] = [found.get(name, np.nan) for name in QUANTITIES]
         measurable[:] = np.isfinite(values)
         if found:
-            facts[[FACTS.index(d) for d in LEARNT_DESCRIPTORS]] = [
+            attributes[[ATTRIBUTES.index(d) for d in LEARNT_DESCRIPTORS]] = [
                 d in measured.prompt_descriptors for d in LEARNT_DESCRIPTORS
             ]
     elif rate is not None:
         values[0], measurable[0] = rate, 1.0
-    facts[FACTS.index(READABLE)] = 1.0 if measured is None or np.isfinite(values[0]) else np.nan
-    facts[len(FACTS) - len(FINDINGS) :] = [record.labels.get(f, np.nan) for f in FINDINGS]
+    attributes[ATTRIBUTES.index(READABLE)] = 1.0 if measured is None or np.isfinite(values[0]) else np.nan
+    attributes[len(ATTRIBUTES) - len(FINDINGS) :] = [record.labels.get(f, np.nan) for f in FINDINGS]
     stored = np.clip(np.round(mv * MICROVOLT), -32767, 32767).astype(np.int16)
-    return stored, present, frame_marks(ecg), values, measurable, facts
+    return stored, present, frame_marks(ecg), values, measurable, attributes
 
 
 def frame_marks(ecg: Ecg) -> NDArray[np.uint8]:
@@ -175,14 +175,14 @@ def pages_of(pool: MeasuringPool, n: int, seed: int) -> MeasuringPool:
 
 def unreadable_batch(rng: np.random.Generator, n: int) -> MeasuringBatch:
     """Windows without an ECG: flat, noise of many colours, mains, wander, single artefacts."""
-    facts = np.full((n, len(FACTS)), np.nan, np.float32)
-    facts[:, FACTS.index(READABLE)] = 0.0
+    attributes = np.full((n, len(ATTRIBUTES)), np.nan, np.float32)
+    attributes[:, ATTRIBUTES.index(READABLE)] = 0.0
     return MeasuringBatch(
         np.stack([unreadable_window(rng) for _ in range(n)]),
         np.zeros((n, MARKS, FRAMES), np.float32),
         np.full((n, len(QUANTITIES), BINS), np.nan, np.float32),
         np.zeros((n, len(QUANTITIES)), np.float32),
-        facts,
+        attributes,
     )
 
 

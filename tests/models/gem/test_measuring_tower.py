@@ -24,8 +24,8 @@ from models.gem.estimates import (
 )
 from models.gem.measuring_graph import measuring_graph
 from models.gem.measuring_layout import (
+    ATTRIBUTES,
     BINS,
-    FACTS,
     FRAME_S,
     FRAMES,
     OUTPUTS,
@@ -83,14 +83,14 @@ def _outputs(readable: float, **values: float) -> np.ndarray:
             away = np.arange(BINS) - share * (BINS - 1)
             logits[k * BINS : (k + 1) * BINS] = -0.5 * (away / 1.5) ** 2
             logits[VALUE_OUTPUTS - len(QUANTITIES) + k] = 8.0
-    logits[VALUE_OUTPUTS + FACTS.index(READABLE)] = readable
+    logits[VALUE_OUTPUTS + ATTRIBUTES.index(READABLE)] = readable
     return logits
 
 
 def test_estimates_follow_from_the_outputs_and_their_limits() -> None:
     logits = _outputs(8.0, HR=118.0, PR=230.0, QRS=134.0, QT=372.0)
-    for fact in ("P waves", "regular", "SINUS", "AVB1", "LBBB"):
-        logits[VALUE_OUTPUTS + FACTS.index(fact)] = 3.0
+    for attribute in ("P waves", "regular", "SINUS", "AVB1", "LBBB"):
+        logits[VALUE_OUTPUTS + ATTRIBUTES.index(attribute)] = 3.0
     found = estimates_of(logits)
     assert {name: pytest.approx(v, abs=2) for name, v in found.values.items()} == {
         "HR": 118, "PR": 230, "QRS": 134, "QT": 372, "QTcF": 466,
@@ -98,9 +98,9 @@ def test_estimates_follow_from_the_outputs_and_their_limits() -> None:
     assert found.descriptors == ("P waves", "regular", "fast rate", "long PR", "wide QRS", "long QTcF")
     assert found.findings == ("SINUS", "AVB1", "LBBB")
     assert estimates_of(logits, {"LBBB": 0.99}).findings == ("SINUS", "AVB1")
-    logits[VALUE_OUTPUTS + FACTS.index("irregular")] = 4.0
+    logits[VALUE_OUTPUTS + ATTRIBUTES.index("irregular")] = 4.0
     assert estimates_of(logits).values["HR"] == 60 and abs(found.values["HR"] - 118) <= 2
-    logits[VALUE_OUTPUTS + FACTS.index("no P waves")] = 4.0  # more probable than P waves: no PR, no sinus rhythm
+    logits[VALUE_OUTPUTS + ATTRIBUTES.index("no P waves")] = 4.0  # more probable than P waves: no PR, no sinus rhythm
     without = estimates_of(logits)
     assert "PR" not in without.values and without.findings == ("LBBB",)
 
@@ -167,9 +167,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, gem_folder: Path) -> Path:
     torch.manual_seed(5)
     tower = MeasuringTower(MeasuringSizes())
     with torch.no_grad():
-        readable = FACTS.index(READABLE)
-        tower.facts_out.weight[readable] = 0.0
-        tower.facts_out.bias[readable] = 9.0
+        readable = ATTRIBUTES.index(READABLE)
+        tower.attributes_out.weight[readable] = 0.0
+        tower.attributes_out.bias[readable] = 9.0
     save_tower(work, tower, {"NORM": 0.4})
     put_tower(gem_folder, work, out)
     return out

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from models.corpus.datasets import TRAIN, TUNE, CorpusRecord  # noqa: E402
 from models.corpus.measurement_cache import RecordMeasurements  # noqa: E402
 from models.finding_names import FINDINGS  # noqa: E402
-from models.gem.measuring_layout import BINS, FACTS, FRAMES, MARKS, PATCH, QUANTITIES, READABLE, MeasuringSizes  # noqa: E402
+from models.gem.measuring_layout import ATTRIBUTES, BINS, FRAMES, MARKS, PATCH, QUANTITIES, READABLE, MeasuringSizes  # noqa: E402
 from models.grounding.segment_measurements import measure_segment  # noqa: E402
 from models.training.measuring import (  # noqa: E402
     PAGES,
@@ -47,15 +47,15 @@ def pool() -> MeasuringPool:
 
 
 def test_targets_are_those_of_measurement_detector_and_label(pool: MeasuringPool) -> None:
-    assert pool.marks.shape == (6, MARKS, FRAMES) and pool.facts.shape == (6, len(FACTS))
+    assert pool.marks.shape == (6, MARKS, FRAMES) and pool.attributes.shape == (6, len(ATTRIBUTES))
     assert (
         np.isfinite(pool.values[:4, 0]).all() and pool.values[4].tolist()[0] == 88.0 and np.isnan(pool.values[5]).all()
     )
     rate = (pool.marks[1, -1] > 150).sum()  # about two frames a beat
-    assert 6 * 1.5 < rate < 6 * 10 and pool.facts[1, FACTS.index("SINUS")] == 1.0
-    assert (pool.facts[:, FACTS.index(READABLE)] == 1.0).all()
-    p_waves, none = FACTS.index("P waves"), FACTS.index("no P waves")
-    assert pool.facts[1, p_waves] == 1.0 and pool.facts[1, none] == 0.0
+    assert 6 * 1.5 < rate < 6 * 10 and pool.attributes[1, ATTRIBUTES.index("SINUS")] == 1.0
+    assert (pool.attributes[:, ATTRIBUTES.index(READABLE)] == 1.0).all()
+    p_waves, none = ATTRIBUTES.index("P waves"), ATTRIBUTES.index("no P waves")
+    assert pool.attributes[1, p_waves] == 1.0 and pool.attributes[1, none] == 0.0
 
 
 def test_marks_move_with_the_window(pool: MeasuringPool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_marks_move_with_the_window(pool: MeasuringPool, monkeypatch: pytest.Mon
     moved = 0
     for seed in range(8):
         batch = pool.draw(np.random.default_rng(seed), 1)
-        k = next(k for k in range(len(pool)) if np.array_equal(pool.facts[k], batch.facts[0], equal_nan=True))
+        k = next(k for k in range(len(pool)) if np.array_equal(pool.attributes[k], batch.attributes[0], equal_nan=True))
         lead = batch.ecg[0, 1] - batch.ecg[0, 1].mean(), pool.window(k)[1] - pool.window(k)[1].mean()
         of_ecg = int(np.correlate(*lead, mode="full").argmax()) - 4999
         marks = batch.marks[0, 3], pool.marks[k, 3].astype(float)
@@ -81,7 +81,7 @@ def test_a_value_is_a_distribution_around_it() -> None:
 
 def test_windows_without_an_ecg_teach_readability_alone() -> None:
     batch = unreadable_batch(np.random.default_rng(0), 20)
-    assert (batch.facts[:, FACTS.index(READABLE)] == 0).all() and np.isnan(batch.facts[:, 1:]).all()
+    assert (batch.attributes[:, ATTRIBUTES.index(READABLE)] == 0).all() and np.isnan(batch.attributes[:, 1:]).all()
     assert not batch.marks.any() and not batch.measurable.any() and np.isfinite(batch.ecg).all()
     assert any(not w.any() for w in batch.ecg) and coloured_noise(np.random.default_rng(1), 1.0).std() == pytest.approx(
         1.0, rel=0.1
@@ -90,7 +90,7 @@ def test_windows_without_an_ecg_teach_readability_alone() -> None:
 
 def test_pages_hold_what_was_drawn(pool: MeasuringPool) -> None:
     drawn = pages_of(pool, 2, 1)
-    assert len(drawn) == 2 and drawn.facts.shape == (2, len(FACTS))
+    assert len(drawn) == 2 and drawn.attributes.shape == (2, len(ATTRIBUTES))
     rows = [k for k in range(6) if any(np.array_equal(pool.marks[k], m) for m in drawn.marks)]
     assert len(rows) == 2
 
@@ -125,4 +125,4 @@ def test_unknown_targets_cost_nothing(pool: MeasuringPool) -> None:
     batch = {k: torch.from_numpy(v) for k, v in pool.draw(np.random.default_rng(0), 1)._asdict().items()}
     batch = {k: torch.full_like(v, float("nan")) if k not in ("ecg", "marks") else v for k, v in batch.items()}
     parts = losses(out, batch)
-    assert all(parts[name].item() == 0.0 for name in ("values", "measurable", "facts"))
+    assert all(parts[name].item() == 0.0 for name in ("values", "measurable", "attributes"))
