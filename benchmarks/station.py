@@ -15,10 +15,12 @@ import statistics
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
+from redis import RedisError
 
 from deploy.local import LocalRedis
 from tests.station.conftest import CHROMIUM_ARGUMENTS, Station
@@ -46,18 +48,18 @@ def heap_mb(session: Any) -> float:
     return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
 
-def alarms(ward: WardInRedis, beds: list[str], ended: threading.Event) -> None:
-    """Alarms that come, and go after ten more have come."""
+def alarms(ward: WardInRedis, beds: list[str], ended: threading.Event, raised: list[str]) -> None:
+    """Alarms that come, and go after ten more have come; a write that fails on a busy machine is left out."""
     open_alerts = []
     k = 0
     while not ended.wait(ALARM_S):
-        priority = ("PH", "PM", "PL")[k % 3]
-        open_alerts.append(
-            ward.other(f"VTACH{k}", "Ventricular tachycardia", priority, -k, bed_stream=beds[k % len(beds)])
-        )
-        if len(open_alerts) > 10:
-            ward.change(open_alerts.pop(0), state="off", phase="end", sounding=False)
         k += 1
+        priority, bed = ("PH", "PM", "PL")[k % 3], beds[k % len(beds)]
+        with suppress(RedisError):
+            open_alerts.append(ward.other(f"VTACH{k}", "Ventricular tachycardia", priority, -k, bed_stream=bed))
+            raised.append(bed)
+            if len(open_alerts) > 10:
+                ward.change(open_alerts.pop(0), state="off", phase="end", sounding=False)
 
 
 def main() -> None:
@@ -71,7 +73,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, LocalRedis(Path(folder)) as server:
         station, ward, ended = Station(server.url), WardInRedis(server.url), threading.Event()
         ward.beds(beds)
-        thread = threading.Thread(target=alarms, args=(ward, beds, ended), daemon=True)
+        raised: list[str] = []
+        thread = threading.Thread(target=alarms, args=(ward, beds, ended, raised), daemon=True)
         with ward.vitals_every_second(beds), sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
             page = browser.new_page(viewport={"width": 1920, "height": 1080})
@@ -94,7 +97,8 @@ def main() -> None:
     slow = sorted(gaps)[int(0.99 * len(gaps))]
     growth = (heaps[-1] - heaps[len(heaps) // 2]) / max(1e-9, (len(heaps) - 1 - len(heaps) // 2) * SAMPLE_S / 60)
     row = {
-        "beds": asked.beds, "minutes": asked.minutes, "frames_per_s": round(frames, 1), "p99_frame_ms": round(slow, 1),
+        "beds": asked.beds, "minutes": asked.minutes, "alarms": len(raised),
+        "frames_per_s": round(frames, 1), "p99_frame_ms": round(slow, 1),
         "heap_first_mb": round(heaps[0], 1), "heap_last_mb": round(heaps[-1], 1), "growth_mb_per_min": round(growth, 3),
     }  # fmt: skip
     print(json.dumps(row))
