@@ -13,12 +13,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
 from kafka.admin import UserScramCredentialUpsertion as ScramUser
 
 from deploy.local import free_port
 from streams.access import KafkaGrant
 from streams.kafka_security import KafkaSecurity, Mechanism
+from tests.agents.stack import until
 from tests.brokers import ApacheKafka
 from tests.certificates import Authority
 
@@ -67,13 +77,14 @@ class SecuredKafka(ApacheKafka):
         """Create a user, or give it a new password; the file with the password."""
         with KafkaAdminClient(bootstrap_servers=self.address) as admin:
             answer = admin.alter_user_scram_credentials([ScramUser(name, mechanism, password)])
-        assert not any(answer.values()), answer
+            assert not any(answer.values()), answer
+            until(lambda: admin.describe_user_scram_credentials([name])[name]["credential_infos"], 10, f"user {name}")
         file = self.folder / f"{name}.password"
         file.write_text(f"{password}\n")
         return file
 
     def allow(self, principal: str, grants: Iterable[KafkaGrant]) -> None:
-        """Add ACLs."""
+        """Add ACLs, and wait until the broker's authorizer has them: the answer comes from the controller, before."""
         acls = []
         for grant in grants:
             kind = ResourceType.TOPIC if grant.resource == "topic" else ResourceType.GROUP
@@ -82,9 +93,14 @@ class SecuredKafka(ApacheKafka):
                 ACL(f"User:{principal}", "*", OPERATIONS[grant.operation], ACLPermissionType.ALLOW,
                     ResourcePattern(kind, grant.name, how))
             )  # fmt: skip
+        every = ACLFilter(
+            f"User:{principal}", None, ACLOperation.ANY, ACLPermissionType.ANY,
+            ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+        )  # fmt: skip
         with KafkaAdminClient(bootstrap_servers=self.address) as admin:
             answer = admin.create_acls(acls)
-        assert not answer["failed"], answer
+            assert not answer["failed"], answer
+            until(lambda: set(acls) <= set(admin.describe_acls(every)[0]), 10, f"ACLs of {principal}")
 
     def login(self, user: str, password: Path, mechanism: Mechanism = "SCRAM-SHA-512") -> KafkaSecurity:
         """Login of a user over TLS."""
