@@ -32,6 +32,7 @@ from models.measurement.window_evidence import interval_evidence
 
 HERE = Path(__file__).resolve().parent
 MEASURES = ("PR", "QRS", "QT")
+KEPT = "## What limits it"  # this section of the table is written by hand
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
         head = "# Single beats\n\nMade by `python benchmarks/single_beat.py` on the 120 records of LUDB, each measured "
         head += "with weights that never saw its fold.\n\n"
         notes = (__doc__ or "").split("What is compared:")[1].strip()
-        options.out.write_text(f"{head}{text}\n\n{notes}\n")
+        kept = options.out.read_text().partition(KEPT) if options.out.is_file() else ("", "", "")
+        options.out.write_text(f"{head}{text}\n\n{notes}\n" + (f"\n{kept[1]}{kept[2]}" if kept[1] else ""))
 
 
 if __name__ == "__main__":
