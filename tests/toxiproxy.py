@@ -25,7 +25,9 @@ class Toxiproxy(LocalServer):
 
     def __init__(self, program: Path, folder: Path) -> None:
         port = free_port()
-        super().__init__("toxiproxy", [str(program), "-host", "127.0.0.1", "-port", str(port)], port, folder)
+        super().__init__(
+            "toxiproxy", ["env", "LOG_LEVEL=warn", str(program), "-host", "127.0.0.1", "-port", str(port)], port, folder
+        )
         self._routes: dict[str, dict[str, Any]] = {}
 
     def route(self, name: str, upstream: str, listen_port: int | None = None) -> str:

@@ -1,7 +1,8 @@
 """`python -m tests.history`: seeded schedules by hand, resumable; ``--write`` makes benchmarks/history.md.
 
 Outcomes are kept in ``.gem-bedside/history-<digest>.jsonl``, where the digest is that of the code under test: a run
-that was stopped goes on where it was. ``--write`` adds the rows of this digest to the committed table.
+that was stopped goes on where it was, and several processes may run different seeds side by side. ``--write`` puts the
+rows of this digest into the committed table, each in the place of an earlier row of the same seed and brokers.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def main() -> int:
     seeds = range(arguments.seed, arguments.seed + arguments.schedules)
     violated = _run([s for s in seeds if (s, arguments.nodes) not in done], arguments.nodes, store)
     if arguments.write:
-        rows = {(row["seed"], row["nodes"], row["code"]): row for row in rows_of(TABLE)}
-        rows |= {(row["seed"], row["nodes"], digest()): row | {"code": digest()} for row in _rows(store)}
+        rows = {(row["nodes"], row["seed"]): row for row in rows_of(TABLE)}
+        rows |= {(row["nodes"], row["seed"]): row | {"code": digest()} for row in _rows(store)}
         TABLE.write_text(markdown([rows[key] for key in sorted(rows)]), encoding="utf-8")
     return 1 if violated else 0
 

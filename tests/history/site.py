@@ -8,18 +8,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, Self
 
-from kafka import KafkaConsumer, TopicPartition
-
 from deploy.local import LocalRedis, free_port
-from streams.alert import Alert
 from streams.telemetry import TelemetryProducer
 from streams.topics import Topics, ensure_topics
 from tests.agents.stack import READY_S, WorkerProcess
 from tests.brokers import ApacheKafka
+from tests.history.log import UnitLog
 from tests.history.plan import PlannedWard
 from tests.toxiproxy import Toxiproxy
 
@@ -152,25 +149,9 @@ class Site:
         thread.start()
         return thread
 
-    def alert_log(self, unit: str) -> dict[str, list[Alert]]:
-        """The versions of each alert of a unit, as they were written."""
-        consumer = KafkaConsumer(bootstrap_servers=self.kafka_address, enable_auto_commit=False)
-        out: dict[str, list[Alert]] = defaultdict(list)
-        try:
-            places = [TopicPartition(self.topics.alerts, p) for p in range(PARTITIONS)]
-            consumer.assign(places)
-            ends = consumer.end_offsets(places)
-            consumer.seek_to_beginning(*places)
-            deadline = time.monotonic() + READY_S
-            while any(consumer.position(p) < ends[p] for p in places) and time.monotonic() < deadline:
-                for batch in consumer.poll(timeout_ms=500).values():
-                    for record in batch:
-                        alert = Alert.from_json(record.value)
-                        if alert.unit == unit:
-                            out[alert.id].append(alert)
-            return dict(out)
-        finally:
-            consumer.close()
+    def log(self, unit: str) -> UnitLog:
+        """What is written about a unit."""
+        return UnitLog(self.kafka_address, self.topics, unit, f"{self.topics.prefix}main-monitor")
 
     # ---- processes -----------------------------------------------------------------------------------------------
 

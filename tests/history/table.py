@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,17 @@ Written by `python -m tests.history --schedules N --seed S [--nodes 3] --write`:
 two publishers as processes, six beds whose hearts stand still several times. The checker (`tests/history/checker.py`)
 proves for each schedule that every planted asystole was delivered, sounded once and in time, that versions never went
 backwards and that nothing late sounded. *Held back*: onsets inside a fault that keeps every alert from the station
-(no broker, no Redis, no monitor); they must be delivered when it is over.""".splitlines()
+(no broker, no Redis, no monitor); they must be delivered when it is over. *Code*: a digest of the product's sources; a
+seed that runs again on later code replaces its row.""".splitlines()
+KINDS = {
+    "lost, or a version of it": r": 0 alerts|not delivered|was read after|the log holds|^not finished",
+    "sounded other than once": r": [2-9] alerts were delivered|: sounded \d+ times$",
+    "late, and sounded": r"late, and sounded|though late",
+    "delivered too late": r"delivered after|notwithstanding",
+    "not planted": r"was not planted",
+    "two authors": r"says two things",
+}
+"""What a violation is; each is of the first kind whose pattern it has."""
 HEAD = ("seed", "brokers", "code", "faults", "conditions", "in time", "worst, s", "held back", "late", "violations")
 
 
@@ -21,6 +33,9 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table."""
     delays = [delay for row in rows for delay in row["delays_s"]]
     violations = [text for row in rows for text in row["violations"]]
+    kinds = Counter(kind_of(text) for text in violations)
+    held_back = [delay for row in rows for delay in row["held_back_s"]]
+    faults = Counter(fault.partition("[")[0] for row in rows for fault in row["faults"])
     lines = [
         "# Histories under faults",
         "",
@@ -28,13 +43,19 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| schedules | {len(rows)} |",
+        f"| schedules, of these with three brokers | {len(rows)}, {sum(row['nodes'] > 1 for row in rows)} |",
+        f"| faults | {sum(faults.values())} |",
         f"| planted asystoles | {sum(row['conditions'] for row in rows)} |",
         f"| onset to station without an outage, p50, s | {percentile(delays, 50):.2f} |",
         f"| p99, s | {percentile(delays, 99):.2f} |",
         f"| longest, s | {max(delays, default=0.0):.2f} |",
         f"| of these over {IN_TIME_S:g} s | {sum(delay > IN_TIME_S for delay in delays)} of {len(delays)} |",
-        f"| violations | {len(violations)} |",
+        f"| held back by an outage, and delivered after it | {len(held_back)} |",
+        f"| recorded late, and silent | {sum(row['late'] for row in rows)} |",
+        *(f"| {kind} | {kinds[kind]} |" for kind in KINDS),
+        f"| violations | {len(violations)} in {sum(bool(row['violations']) for row in rows)} schedules |",
+        "",
+        f"Faults by kind: {', '.join(f'{kind} {n}' for kind, n in faults.most_common()) or 'none'}.",
         "",
         f"| {' | '.join(HEAD)} |",
         f"|{'---|' * len(HEAD)}",
@@ -47,6 +68,11 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         ]
     delays_of = [f"{row['seed']} {row['nodes']} {row['code']}: {_joined(row)}" for row in rows]
     return "\n".join([*lines, "", "## Delays, s (in time; held back)", "", "```", *delays_of, "```", ""])
+
+
+def kind_of(violation: str) -> str:
+    """Of `KINDS`; "other" where no pattern is in it."""
+    return next((kind for kind, pattern in KINDS.items() if re.search(pattern, violation)), "other")
 
 
 def _line(row: dict[str, Any]) -> str:

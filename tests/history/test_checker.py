@@ -17,7 +17,7 @@ from tests.history.plan import STANDSTILL_S, Condition, planned_ward
 from tests.history.run import run
 from tests.history.site import Site
 from tests.history.station import Delivery
-from tests.history.table import markdown, rows_of
+from tests.history.table import KINDS, kind_of, markdown, rows_of
 from tests.streams.documents import alert
 
 S = 1_000_000_000
@@ -89,7 +89,16 @@ VIOLATIONS: dict[str, tuple[Callable[[History], History], str]] = {
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_a_planted_violation_is_found(name: str) -> None:
     plant, expected = VIOLATIONS[name]
-    assert expected in violations(plant(history()))
+    found = check(plant(history())).violations
+    assert expected in "; ".join(found)
+    assert all(kind_of(text) in KINDS for text in found)
+
+
+def test_the_table_counts_each_kind_of_violation() -> None:
+    assert kind_of("ASYSTOLE of u1/00 at 20.0 s: 0 alerts were delivered instead of one") == "lost, or a version of it"
+    assert kind_of("ASYSTOLE of u1/00 at 20.0 s: sounded 2 times") == "sounded other than once"
+    assert kind_of("ASYSTOLE of u1/00 at 20.0 s: sounded 1 times, though late") == "late, and sounded"
+    assert kind_of("ASYSTOLE of u1/00 at 20.0 s: delivered after 11.0 s") == "delivered too late"
 
 
 def test_what_a_worker_without_its_partition_wrote_is_dropped_as_readers_drop_it() -> None:
