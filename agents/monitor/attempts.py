@@ -3,11 +3,13 @@
 The metadata of each committed offset of the group says whether a worker holds the partition, which message it has begun
 since it took a partition over that was not released, and which messages are rejected (docs/delivery.md, "A message that
 ends the worker"). Every commit carries it; a worker writes it by itself once when it takes a partition, once when it
-ends, and, after a worker that did not release the partition, before each message that was in the log by then.
+ends, and, after a worker that did not release the partition, before each message that was in the log by then, and when
+it gives partitions away.
 
 =========  ================================================================================================
 held       a worker has taken the partition and has not released it
 begun      offsets that a worker has begun after a worker that did not release it: the second time at least
+by         that worker, where ``begun`` names any: it has not ended when it takes the partition again itself
 rejected    offsets begun twice by workers that then ended: they are dead-lettered, and skipped by each replay
 =========  ================================================================================================
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -40,6 +43,7 @@ class _Partition:
     """State of one partition of one topic; ``text`` is its metadata."""
 
     offset: int  # the last one committed here
+    by: str  # this worker
     careful_until: int = 0  # messages below this offset are recorded before they are begun
     held: bool = True
     begun: set[int] = field(default_factory=set)
@@ -47,7 +51,12 @@ class _Partition:
     text: str = ""
 
     def write(self) -> None:
-        state = {"held": self.held, "begun": sorted(self.begun), "rejected": self.rejected[-REJECTED_KEPT:]}
+        state = {
+            "held": self.held,
+            "begun": sorted(self.begun),
+            "by": self.by if self.begun else "",
+            "rejected": self.rejected[-REJECTED_KEPT:],
+        }
         self.text = json.dumps({name: value for name, value in state.items() if value}, separators=(",", ":"))
 
 
@@ -62,6 +71,7 @@ class Attempts:
 
     def __init__(self, commit: Commit | None = None) -> None:
         self._commit = commit or _no_commit
+        self._by = secrets.token_hex(4)
         self._partitions: dict[Place, _Partition] = {}
         self._one = asyncio.Lock()  # of recorded messages one is processed at a time: only that one is rejected
         self._finished: set[Place] = set()  # whose committed metadata still names a message that is finished
@@ -74,13 +84,13 @@ class Attempts:
     async def take(self, found: Mapping[Place, Committed]) -> None:
         """Take partitions over, and record that they are held."""
         for place, committed in found.items():
-            state = self._partitions[place] = _Partition(committed.offset)
+            state = self._partitions[place] = _Partition(committed.offset, self._by)
             self._finished.discard(place)
             before = _parsed(committed.metadata)
             state.rejected = list(before.rejected)
             if before.held:
                 state.careful_until = committed.end
-                new = sorted(set(before.begun) - set(before.rejected))
+                new = sorted(set(before.begun) - set(before.rejected)) if before.by != self._by else []
                 state.rejected += new
                 if committed.end > committed.offset:
                     log.warning("%s/%d was not released: messages to offset %d are recorded", *place, committed.end - 1)
@@ -88,6 +98,12 @@ class Attempts:
                     log.error("%s/%d: workers ended twice on offsets %s: they are rejected", *place, new)
             state.write()
         await self._commit({place: committed.offset for place, committed in found.items()})
+
+    async def hand_over(self) -> None:
+        """Before partitions are given away: the messages that were finished did not end this worker."""
+        finished = {place: self._partitions[place].offset for place in self._finished}
+        self._finished.clear()
+        await self._commit(finished)
 
     async def release(self, positions: Mapping[Place, int]) -> None:
         """Record that the partitions were left with nothing in progress."""
@@ -148,6 +164,7 @@ class _Before(NamedTuple):
     held: bool = False
     begun: tuple[int, ...] = ()
     rejected: tuple[int, ...] = ()
+    by: str = ""
 
 
 def _parsed(metadata: str) -> _Before:
@@ -155,6 +172,6 @@ def _parsed(metadata: str) -> _Before:
     try:
         found = json.loads(metadata or "{}")
         begun, rejected = (tuple(int(offset) for offset in found.get(name, ())) for name in ("begun", "rejected"))
-        return _Before(bool(found.get("held")), begun, rejected)
+        return _Before(bool(found.get("held")), begun, rejected, str(found.get("by", "")))
     except (ValueError, TypeError, AttributeError):
         return _Before()

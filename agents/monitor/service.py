@@ -141,6 +141,8 @@ class Monitor(Worker):
             await asyncio.Future()  # the group is not joined again
         for processor in self.processors.values():
             await processor.revoke()
+        if not self.lease.removed:  # else Kafka takes no commit of it
+            await self.attempts.hand_over()
 
     async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
         """Take the partitions. Faust sends no heartbeat before this returns, so the restore runs in a task.

@@ -117,6 +117,35 @@ async def test_new_messages_after_a_crash_are_not_recorded_and_foreign_metadata_
     assert group.commits == 0
 
 
+async def test_a_worker_that_takes_its_partition_again_has_not_ended_on_a_message() -> None:
+    group = Group(110)
+    await group.owner()
+    second = await group.owner()
+    async with second.attempt(window(101)):  # revoked and assigned again meanwhile, as in two quick rebalances
+        assert '"begun":[101]' in group.metadata
+        await second.take({WINDOWS: Committed(group.offset, group.metadata, group.end)})
+    assert second.marked(window(101)) == window(101)
+    await run(group, 105, second)  # it ends on this one
+    third = await group.owner()
+    assert [o for o in range(100, 110) if third.marked(window(o)).batch_error] == [105]
+
+
+async def test_a_message_that_was_finished_before_a_rebalance_is_no_reason_to_refuse_it() -> None:
+    group = Group(110)
+    await group.owner()
+    second = await group.owner()
+    async with second.attempt(window(101)):
+        pass
+    assert '"begun":[101]' in group.metadata  # until a commit
+    await second.hand_over()
+    assert group.metadata == '{"held":true}'
+    third = await group.owner()
+    assert third.marked(window(101)) == window(101)
+    await run(group, 104, third)  # which takes the backlog with the same care
+    fourth = await group.owner()
+    assert fourth.marked(window(104)).batch_error == REASON
+
+
 async def test_a_backfill_never_moves_the_offset_back() -> None:
     group = Group(110)
     await group.owner()
