@@ -66,8 +66,25 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         lines += [
             f"* seed {row['seed']}, {row['nodes']}, {row['code']}: {text}" for row in rows for text in row["violations"]
         ]
+    again = [f"* {row['seed']}, {row['nodes']}: {row['before']}" for row in rows if row.get("before")]
+    if again:
+        lines += [
+            "",
+            "## Run more than once",
+            "",
+            "What the earlier run of a seed had, and why it ran again.",
+            "",
+            *again,
+        ]
     delays_of = [f"{row['seed']} {row['nodes']} {row['code']}: {_joined(row)}" for row in rows]
     return "\n".join([*lines, "", "## Delays, s (in time; held back)", "", "```", *delays_of, "```", ""])
+
+
+def before(row: dict[str, Any], why: str) -> str:
+    """What a row says that is replaced by another run of its seed."""
+    kinds = Counter(map(kind_of, row["violations"]))
+    found = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "no violation"
+    return "; ".join(filter(None, (row.get("before", ""), f"{found} ({why})" if why else found)))
 
 
 def kind_of(violation: str) -> str:
@@ -111,6 +128,7 @@ def rows_of(table: Path) -> list[dict[str, Any]]:
             nodes, _, rest = rest.partition(", ")
             code, _, what = rest.partition(": ")
             found.setdefault(f"{seed} {nodes} {code}", []).append(what)
+    again = dict(line[2:].split(": ", 1) for line in text.splitlines() if re.match(r"\* \d+, \d+: ", line))
     rows = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -128,6 +146,7 @@ def rows_of(table: Path) -> list[dict[str, Any]]:
                 "held_back_s": held_back,
                 "late": int(cells[8]),
                 "violations": found.get(f"{cells[0]} {cells[1]} {cells[2]}", []),
+                "before": again.get(f"{cells[0]}, {cells[1]}", ""),
             }
         )
     return rows
