@@ -259,10 +259,14 @@ def schedule(seed: int, seconds: float, nodes: int, proxied: bool) -> list[Fault
 def run_schedule(
     faults: list[Fault], site: Site, station: Station, start_ns: int, log: Callable[[str], None]
 ) -> list[Fault]:
-    """Apply the faults at their times; they are returned with the times at which they began and ended."""
+    """Apply the faults at their times; they are returned with the times at which they began and ended.
+
+    A fault waits until what the one before it ended works again: on a busy machine that takes longer than `RESTART_S`.
+    """
     happened = []
     for fault in faults:
         time.sleep(max(0.0, start_ns / 1e9 + fault.at_s - time.time()))
+        site.wait_until_ready()
         began_s = time.time() - start_ns / 1e9
         log(str(fault))
         with applied(fault, site, station):
