@@ -15,6 +15,7 @@ import faust
 
 from agents.settings import Settings
 from agents.worker.bounded_batches import bound_batches
+from agents.worker.log_reader import METADATA_AGE_MS
 from streams.embedded import shorten_fetch_wait
 
 FETCH_MIN_BYTES = 64 * 1024
@@ -41,6 +42,7 @@ def faust_app(settings: Settings, worker: str) -> Any:
         broker_request_timeout=max(REQUEST_TIMEOUT_S, settings.session_timeout_s),
         broker_commit_interval=settings.commit_interval_s,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_AGE_MS,
         processing_guarantee="at_least_once",
         key_serializer="raw",
         value_serializer="raw",

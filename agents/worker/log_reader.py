@@ -18,6 +18,7 @@ from agents.worker.bounded_batches import bound_batches
 from agents.worker.sender import Incoming
 
 POLL_MS = 200  # an answer of the broker is awaited this long before it is asked again
+METADATA_AGE_MS = 3000  # aiokafka keeps asking an old leader for offsets until it asks who leads; it would after 5 min
 FETCH_MS = 20
 """A broker holds an answer without records back this long, and answers nothing else on the connection meanwhile: with
 aiokafka's 500 ms the restore of eight partitions at their ends would take seconds."""
@@ -38,6 +39,7 @@ async def plain_consumer(
         auto_offset_reset="earliest",
         max_poll_records=BATCH,
         fetch_max_wait_ms=fetch_ms,
+        metadata_max_age_ms=METADATA_AGE_MS,
         **settings.kafka_security.client_options(),
     )
     await consumer.start()
