@@ -50,13 +50,12 @@ class Signal:
     @cached_property
     def likely(self) -> list[NDArray[np.int64]]:
         """The views that have about as many beats as most of them: without those that count T waves, or miss beats."""
-        counts = [len(w) for w in self.views]
-        return [w for w in self.views if abs(len(w) - np.median(counts)) <= max(1, 0.1 * len(w))] or self.views
+        middle = np.median([len(w) for w in self.views])
+        return [w for w in self.views if abs(len(w) - middle) <= max(1, 0.1 * len(w))] or self.views
 
     def _energy(self, row: Samples, rise_s: float) -> Samples | None:
         k, block = max(1, round(rise_s * self.fs)), round(1.5 * self.fs)
-        rise = np.pad(row[k:] - row[:-k], (k // 2, k - k // 2))
-        e = uniform_filter1d(rise**2, max(1, round(0.08 * self.fs)))
+        e = uniform_filter1d(np.pad(row[k:] - row[:-k], (k // 2, k - k // 2)) ** 2, max(1, round(0.08 * self.fs)))
         tops = [x for s in range(0, len(e), block) if (x := float(e[s : s + block].max())) > LEAST * rise_s / 0.02]
         return np.clip(e / np.percentile(tops, 75), 0, 4) if tops else None  # silence has the noise's own peaks
 
@@ -65,7 +64,8 @@ class Signal:
 
         The floor lasts ``rest_s``: a notch of a ventricular complex is a floor of 20 ms, a short PR segment one of 40.
         """
-        for beats in (np.concatenate(self.likely), np.concatenate(self.views)):
+        usual = [w for w in self.views if len(w) <= 1.5 * len(self.likely[0])]  # the others count T waves
+        for beats in (np.concatenate(self.likely), np.concatenate(usual)):
             if len(beats) and abs((beat := int(beats[np.abs(beats - near).argmin()])) - near) <= 0.15 * self.fs:
                 return self._boundaries(leads, beat, rest_s)
         return None

@@ -92,3 +92,30 @@ def test_a_missed_beat_of_a_fast_rhythm_is_shorter_than_a_second() -> None:
     document["interpretation"] = {"text": text, "claims": [], "counts": {}}
     report = verify(document, signal(beats))
     assert report["ok"], report
+
+
+def seen(s: Signal, views: list[NDArray[np.int64]]) -> Signal:
+    """A signal whose detectors see these beats, samples."""
+    s.__dict__["views"] = views
+    return s
+
+
+def test_views_that_miss_beats_make_no_regular_rhythm_irregular() -> None:
+    s = signal({k + 0.5: NARROW_S for k in range(9)})
+    beats = s.views[0]
+    seen(s, [beats] * 7 + [np.delete(beats, [2, 5])] * 5)
+    a, b = int(beats[0]), int(beats[-1])
+    faults = {}
+    for value in (0.0, 0.37):
+        document = alert("INTERPRETATION", "ECG interpretation", "PN", "REGULARITY", value, a, b, "")
+        document["citations"][0] |= {"unit": "", "criterion": None}
+        faults[value] = verify(document, s)["citations"][0]["why"]
+    assert faults == {0.0: "", 0.37: "REGULARITY measured 0"}
+
+
+def test_a_t_wave_that_few_views_count_has_no_qrs_complex() -> None:
+    s = signal({k + 0.5: NARROW_S for k in range(9)})
+    beats, after = s.views[0], round(0.33 * FS)
+    seen(s, [beats] * 10 + [np.sort(np.concatenate([beats, beats + after]))] * 3)
+    assert s.qrs(("II",), int(beats[3])) is not None
+    assert s.qrs(("II",), int(beats[3]) + after) is None
