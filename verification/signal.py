@@ -64,7 +64,7 @@ class Signal:
 
         The floor lasts ``rest_s``: a notch of a ventricular complex is a floor of 20 ms, a short PR segment one of 40.
         """
-        usual = [w for w in self.views if len(w) <= 1.5 * len(self.likely[0])]  # the others count T waves
+        usual = sorted(self.views, key=len)[: 3 * len(self.views) // 4 + 1]  # the others may count T waves
         for beats in (np.concatenate(self.likely), np.concatenate(usual)):
             if len(beats) and abs((beat := int(beats[np.abs(beats - near).argmin()])) - near) <= 0.15 * self.fs:
                 return self._boundaries(leads, beat, rest_s)
