@@ -36,8 +36,8 @@ from models.evaluation.baselines import LogisticBaseline
 from models.evaluation.binary_scores import MIN_EXAMPLES, best_threshold, macro_auc
 from models.evaluation.code_judge import ReportScores, judge_text
 from models.finding_names import FINDINGS
+from models.gem.ecg_window import ecg_window
 from models.gem.engine import GemEngine
-from models.gem.finding_heads import FindingHeads
 from models.gem.prompt_context import OF_ANY_LEAD, FindingPredictor, PromptContext, build_prompt_context
 from models.gem.request import GemRequest
 from models.grounding.rule_based_report import rule_based_report
@@ -111,9 +111,13 @@ def findings_table(records: list[MeasuredRecord], encoder: Path | None = None) -
         return out
     pooled = session.pooled(np.stack([twelve(m.record.ecg)[0] for m in report]))
     out["heads"] = _head_row(heads.labels, heads.probabilities(pooled), heads.threshold, labels, columns)
-    both = FindingHeads.read(session.folder, heads)
-    if both is not None:
-        predicted = both.probabilities(numbers, pooled)
+    predictor = FindingPredictor.load(encoder)
+    if predictor is not None:
+        both, tower = predictor.heads, predictor.tower
+        read = (
+            None if tower is None else np.concatenate([tower.findings(ecg_window(m.record.ecg)[None]) for m in report])
+        )
+        predicted = both.probabilities(numbers, pooled, read)
         out["heads with measurements"] = _head_row(both.labels, predicted, both.threshold, labels, columns)
     return out
 

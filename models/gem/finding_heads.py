@@ -1,10 +1,11 @@
-"""Finding heads: findings of an ECG from its measurements and the encoder's pooled feature together.
+"""Finding heads: findings of an ECG from its measurements, the encoder's pooled feature and the measuring tower.
 
-In: measurements float32 [n, NAMES] (`models.grounding.feature_vector`) and pooled features float32 [n, features]. Out:
-probabilities [n, labels] and called findings. The logit of a finding is a linear function of the expanded measurements,
-plus a share of the logit of the feature's own head. Beside ``heads.npz`` (the feature alone, for every window of every
-bed) an encoder folder holds ``finding_heads.npz``: measuring costs more than encoding, so these heads are evaluated
-once per flagged segment, for the prompt of a compact GEM. NumPy alone.
+In: measurements float32 [n, NAMES] (`models.grounding.feature_vector`), pooled features float32 [n, features], and
+logits of a GEM's measuring tower float32 [n, FINDINGS]. Out: probabilities [n, labels] and called findings. The logit
+of a finding is a linear function of the expanded measurements, plus a share of the logit of the feature's own head; a
+weighted mean of this and of the tower's logit counts. Beside ``heads.npz`` (the feature alone, for every window of
+every bed) an encoder folder holds ``finding_heads.npz``: measuring costs more than encoding, so these heads are
+evaluated once per flagged segment, for the prompt of a compact GEM. No torch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder.heads import Heads
+from models.finding_names import FINDINGS
 from models.grounding.feature_vector import expand_features
 from models.networks.shipped_files import check_shipped
 
@@ -43,6 +45,10 @@ class FindingHeads:
         Probability from which a finding is called.
     heads : Heads
         Those of the feature alone.
+    tower_share : float
+        Weight of the measuring tower's logit, 0 to 1; 0 where the heads were fitted without a tower.
+    tower : str
+        Digest of the GEM whose measuring tower it is.
     """
 
     labels: tuple[str, ...]
@@ -54,6 +60,8 @@ class FindingHeads:
     share: Floats
     threshold: Floats
     heads: Heads
+    tower_share: float = 0.0
+    tower: str = ""
 
     def standardised(self, numbers: Floats) -> Floats:
         """[n, NAMES] measured numbers, NaN where nothing was measured, to [n, numbers]."""
@@ -62,9 +70,18 @@ class FindingHeads:
         out: Floats = np.clip(z, -FAR, FAR).astype(np.float32)
         return out
 
-    def probabilities(self, numbers: Floats, pooled: Floats) -> Floats:
-        """[n, NAMES] numbers and [n, features] pooled features to [n, labels]."""
+    def logits(self, numbers: Floats, pooled: Floats, tower: Floats | None = None) -> Floats:
+        """[n, NAMES] numbers, [n, features] pooled features and [n, FINDINGS] of the tower to [n, labels]."""
         logits = self.standardised(numbers) @ self.weight.T + self.bias + self.share * self.own(pooled)
+        if tower is not None:
+            places = [FINDINGS.index(label) for label in self.labels]
+            logits = (1.0 - self.tower_share) * logits + self.tower_share * tower[:, places]
+        out: Floats = logits.astype(np.float32)
+        return out
+
+    def probabilities(self, numbers: Floats, pooled: Floats, tower: Floats | None = None) -> Floats:
+        """[n, NAMES] numbers, [n, features] pooled features and [n, FINDINGS] of the tower to [n, labels]."""
+        logits = self.logits(numbers, pooled, tower)
         out: Floats = (1.0 / (1.0 + np.exp(-np.clip(logits, -50, 50)))).astype(np.float32)
         return out
 
@@ -78,11 +95,11 @@ class FindingHeads:
                 out[:, k] = np.log(p / (1 - p))
         return out
 
-    def called(self, numbers: Floats, pooled: Floats) -> list[dict[str, float]]:
+    def called(self, numbers: Floats, pooled: Floats, tower: Floats | None = None) -> list[dict[str, float]]:
         """A window's findings at or over their threshold with their probabilities, one table a window."""
         return [
             {label: float(p) for label, p, limit in zip(self.labels, row, self.threshold, strict=True) if p >= limit}
-            for row in self.probabilities(numbers, pooled)
+            for row in self.probabilities(numbers, pooled, tower)
         ]
 
     def save(self, folder: Path) -> None:
@@ -98,6 +115,8 @@ class FindingHeads:
             share=self.share,
             threshold=self.threshold,
             weights=np.array(self.heads.weights),
+            tower_share=np.float32(self.tower_share),
+            tower=np.array(self.tower),
         )
 
     @classmethod
@@ -120,4 +139,6 @@ class FindingHeads:
                 file["share"],
                 file["threshold"],
                 heads,
+                float(file["tower_share"]),
+                str(file["tower"]),
             )

@@ -28,7 +28,7 @@ from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
 from models.gem.ecg_window import ecg_window
 from models.gem.estimates import NOT_READABLE, Estimates, estimates_of
-from models.gem.measuring_graph import measuring_graph
+from models.gem.measuring_session import MeasuringSession
 from models.gem.request import GemRequest, ModelCard, Prepared
 from models.gem.sources import read_sources
 from models.gem.special_tokens import IMAGE_TOKEN
@@ -40,7 +40,6 @@ State = Mapping[str, Floats]
 
 SLOTS = 4
 LONGEST = 2048
-MEASURING_TOWER = "model.measuring_tower."
 LARGEST_BYTES = 800 << 20  # a larger graph exceeds one Protobuf message, and a CPU would be too slow
 
 
@@ -168,9 +167,7 @@ class OnnxDecoder:
         self._tower = open_session(tower_graph(_own(state, GEM_TOWER), tower), threads=threads)
         measuring = document.get("measuring_config")
         self._limits = measuring["thresholds"] if measuring else {}
-        self._measuring: Any = (
-            open_session(measuring_graph(_own(state, MEASURING_TOWER)), threads=threads) if measuring else None
-        )
+        self._measuring = MeasuringSession(state, card.weights, threads) if measuring else None
         self._llama = open_session(llama_graph(state, self.sizes), threads=threads)
         none = np.zeros((1, self.sizes.kv_heads, 0, self.sizes.head), np.float32)
         self._past = [f"{kind}{n}" for n in range(self.sizes.layers) for kind in ("key", "value")]
@@ -222,8 +219,8 @@ class OnnxDecoder:
 
     def _estimate(self, window: Floats) -> Estimates:
         """The measuring tower's estimates of a window [12, 5000] mV."""
-        (rows,) = self._measuring.run(["logits"], {"ecg": window[None]})
-        return estimates_of(rows[0], self._limits)
+        assert self._measuring is not None
+        return estimates_of(self._measuring.logits(window[None])[0], self._limits)
 
     def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
         """Prefill a slot with embeddings [1, T, hidden]; returns the first token and the length T."""

@@ -21,6 +21,7 @@ from models.evidence import Evidence
 from models.finding_names import RHYTHM, TITLES
 from models.gem.ecg_window import ecg_window
 from models.gem.finding_heads import FindingHeads
+from models.gem.measuring_session import MeasuringSession
 from models.grounding.feature_vector import feature_vector
 from models.grounding.prompt_measurements import consistent_findings, prompt_descriptors, prompt_measurements
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
@@ -55,30 +56,49 @@ class PromptContext:
 
 @dataclass(frozen=True, eq=False)
 class FindingPredictor:
-    """Encoder with heads on its pooled feature and on the feature vector of the measurements.
+    """Encoder with heads on its pooled feature, on the feature vector of the measurements and on the measuring tower.
 
     Parameters
     ----------
     session : EncoderSession
     heads : FindingHeads
+    tower : MeasuringSession or None
+        None where the heads were fitted without one.
     """
 
     session: EncoderSession
     heads: FindingHeads
+    tower: MeasuringSession | None = None
 
     @classmethod
     def load(cls, folder: Path | None = None, device: str = "cpu", threads: int | None = 1) -> Self | None:
-        """Load from an encoder folder (None: the shipped one); None where no such heads were trained."""
+        """Load from an encoder folder (None: the shipped one); None where no such heads were trained.
+
+        Raises
+        ------
+        ValueError
+            The heads were fitted with the measuring tower of another GEM than the shipped one.
+        """
         session = EncoderSession.load(folder, device, threads=threads)
         heads = load_heads(session.folder, session.weights) if session.trained else None
         read = None if heads is None else FindingHeads.read(session.folder, heads)
-        return None if read is None else cls(session, read)
+        if read is None or not read.tower_share:
+            return None if read is None else cls(session, read)
+        tower = MeasuringSession.load(threads=threads)
+        if tower is None or tower.weights != read.tower:
+            found = "the shipped GEM has none" if tower is None else f"the shipped one is {tower.weights}"
+            raise ValueError(
+                f"the finding heads of {session.folder} were fitted with the measuring tower of {read.tower}, {found}: "
+                "python -m models.training.fit_finding_heads fits them anew"
+            )
+        return cls(session, read, tower)
 
     def predict(self, ecg: Ecg, measured: SegmentMeasurements) -> dict[str, float]:
         """Findings (keys of `TITLES`) in the first 10 s of a segment, with their probabilities."""
         window = ecg_window(ecg)[None]
         numbers: NDArray[np.float32] = feature_vector(measured)[None]
-        (found,) = self.heads.called(numbers, self.session.pooled(window))
+        tower = None if self.tower is None else self.tower.findings(window)
+        (found,) = self.heads.called(numbers, self.session.pooled(window), tower)
         return found
 
 

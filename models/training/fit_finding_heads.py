@@ -7,13 +7,16 @@ Method: a logistic regression on the expanded measurements, fitted on the traini
 them too, so the share of its own logit is chosen on the tuning fold, one share for all findings (185 records support
 no more). The threshold of a finding is where F1 is best over the tuning records and the training records, the latter
 scored by cross-validation.
+
+``--tower`` adds the measuring tower of the shipped GEM, with one weight for all findings; ``--keep`` leaves what was
+fitted as it is, and chooses that weight alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,9 @@ from models.encoder.session import EncoderSession
 from models.evaluation.binary_scores import best_threshold, macro_auc
 from models.evaluation.logistic_regression import logistic
 from models.finding_names import FINDINGS
+from models.gem.ecg_window import ecg_window
 from models.gem.finding_heads import FAR, FindingHeads
+from models.gem.measuring_session import MeasuringSession
 from models.grounding.feature_vector import expand_features
 from models.training.linear_heads import MIN_POSITIVE
 from models.training.pretrain import ENCODER, WORK
@@ -48,13 +53,21 @@ class Rows:
     numbers: Floats  # [n, NAMES]
     pooled: Floats  # [n, features]
     findings: Floats  # [n, FINDINGS] 0, 1, NaN unknown
+    tower: Floats | None = None  # [n, FINDINGS] logits of the measuring tower
 
 
-def rows_of(records: list[CorpusRecord], measured: dict[str, Any], session: EncoderSession) -> Rows:
-    """Numbers, pooled features and labels of records."""
+def rows_of(
+    records: list[CorpusRecord],
+    measured: dict[str, Any],
+    session: EncoderSession,
+    tower: MeasuringSession | None = None,
+) -> Rows:
+    """Numbers, pooled features, labels and logits of the measuring tower of records."""
     pooled = session.pooled(np.stack([twelve(r.ecg)[0] for r in records]))
     labels = [[float(r.labels[f]) if f in r.labels else np.nan for f in FINDINGS] for r in records]
-    return Rows(np.stack([measured[r.key].numbers for r in records]), pooled, np.array(labels, np.float32))
+    numbers = np.stack([measured[r.key].numbers for r in records])
+    read = None if tower is None else np.concatenate([tower.findings(ecg_window(r.ecg)[None]) for r in records])
+    return Rows(numbers, pooled, np.array(labels, np.float32), read)
 
 
 def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHeads, dict[str, float]]:
@@ -113,6 +126,20 @@ def fit_finding_heads(train: Rows, tune: Rows, heads: Heads) -> tuple[FindingHea
     return out, {name: round(value, 4) for name, value in scores.items()}
 
 
+def with_tower(fitted: FindingHeads, tune: Rows, weights: str) -> tuple[FindingHeads, float]:
+    """The heads with the measuring tower of the GEM ``weights``, and their loss on the tuning records.
+
+    Its weight alone is chosen, on the tuning records, which the tower was not trained on. The thresholds stay: they
+    came from training records that the heads had not seen, and the tower has seen all of those.
+    """
+    assert tune.tower is not None
+    y = tune.findings[:, [FINDINGS.index(label) for label in fitted.labels]]
+    tried = [replace(fitted, tower_share=share, tower=weights) for share in SHARES]
+    losses = [_loss(heads.logits(tune.numbers, tune.pooled, tune.tower), y) for heads in tried]
+    best = int(np.argmin(losses))
+    return tried[best], losses[best]
+
+
 def _lines(z: Doubles, y: Floats, rows: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
     weight, bias = np.zeros((y.shape[1], z.shape[1])), np.zeros(y.shape[1])
     for k in range(y.shape[1]):
@@ -141,6 +168,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--folds", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=WORK, help="folder of the measurement cache")
     parser.add_argument("--encoder", type=Path, default=ENCODER)
+    parser.add_argument("--tower", action="store_true", help="with the measuring tower of the shipped GEM")
+    parser.add_argument("--keep", action="store_true", help="keep the fitted lines and choose the tower's weight alone")
     options = parser.parse_args(argv)
     session = EncoderSession.load(options.encoder, "cpu", threads=1)
     heads = load_heads(options.encoder, session.weights)
@@ -148,8 +177,16 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"{options.encoder} has no heads.npz: python -m models.training.pretrain writes it")
     records = [r for r in real_records(options.data, options.folds) if r.source in SETS]
     measured = measure_records(records, options.work / MEASURED)
-    train, tune = (rows_of([r for r in records if r.split == s], measured, session) for s in (TRAIN, TUNE))
-    fitted, scores = fit_finding_heads(train, tune, heads)
+    tower = MeasuringSession.load() if options.tower else None
+    tune = rows_of([r for r in records if r.split == TUNE], measured, session, tower)
+    scores: dict[str, float] = {}
+    fitted = FindingHeads.read(options.encoder, heads) if options.keep else None
+    if fitted is None:
+        train = rows_of([r for r in records if r.split == TRAIN], measured, session)
+        fitted, scores = fit_finding_heads(train, tune, heads)
+    if tower is not None:
+        fitted, loss = with_tower(fitted, tune, tower.weights)
+        scores |= {"tower_share": fitted.tower_share, "loss": round(loss, 4)}
     fitted.save(options.encoder)
     print(json.dumps(scores))
 

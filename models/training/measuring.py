@@ -31,8 +31,8 @@ from models.evaluation.binary_scores import MIN_EXAMPLES, best_threshold, macro_
 from models.finding_names import FINDINGS
 from models.gem.estimates import expected_value
 from models.gem.measuring_layout import ATTRIBUTES, BINS, QUANTITIES, READABLE, VALUE_OUTPUTS, MeasuringSizes
+from models.gem.measuring_session import MEASURING_TOWER
 from models.gem.measuring_tower import MeasuringOutput, MeasuringTower
-from models.gem.onnx_decoder import MEASURING_TOWER
 from models.training import checkpoints
 from models.training.labelled_records import simulated_records
 from models.training.measuring_data import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 
 from models.encoder.heads import Heads, load_heads
 from models.encoder.session import EncoderSession
-from models.finding_names import RHYTHM, TITLES
+from models.finding_names import FINDINGS, RHYTHM, TITLES
 from models.gem.finding_heads import FindingHeads
 from models.gem.prompt_context import FindingPredictor, build_prompt_context
 from models.grounding.feature_vector import NAMES, expand_features, feature_vector
 from models.grounding.segment_measurements import measure_segment
+from models.training.fit_finding_heads import Rows, with_tower
 from models.training.simulate import simulate
 
 NORMAL = {"conduction": "normal", "repolarisation": "normal"}
@@ -23,7 +25,7 @@ def _simulated(seed: int = 3, **how: object) -> object:
     return simulate(np.random.default_rng(seed), **{**NORMAL, **how}).ecg  # type: ignore[arg-type]
 
 
-def test_numbers_are_those_of_the_facts_and_nothing_is_filled_in() -> None:
+def test_numbers_are_those_of_the_measurements_and_nothing_is_filled_in() -> None:
     measured = measure_segment(_simulated(rhythm="sinus", rate=80.0))
     numbers = dict(zip(NAMES, feature_vector(measured).tolist(), strict=True))
     assert numbers["HR"] == pytest.approx(measured.value("HR")) and numbers["QRS"] == pytest.approx(
@@ -63,8 +65,15 @@ def test_the_features_share_decides_where_the_numbers_do_not() -> None:
         np.full(2, 0.6, np.float32),
         own,
     )
-    (found,) = heads.called(np.full((1, len(NAMES)), np.nan, np.float32), np.full((1, 2), 2.0, np.float32))
+    numbers, pooled = np.full((1, len(NAMES)), np.nan, np.float32), np.full((1, 2), 2.0, np.float32)
+    (found,) = heads.called(numbers, pooled)
     assert set(found) == {"MI"} and found["MI"] == pytest.approx(1 / (1 + np.exp(-2.0)), abs=0.01)
+
+    # Given the logits of a measuring tower that sees a sinus rhythm, and no infarction, with a weight of 0.5
+    tower = np.zeros((1, len(FINDINGS)), np.float32)
+    tower[0, FINDINGS.index("MI")], tower[0, FINDINGS.index("SINUS")] = -3.0, 2.0
+    averaged = replace(heads, tower_share=0.5).probabilities(numbers, pooled, tower)
+    assert averaged[0] == pytest.approx(1 / (1 + np.exp([0.5, -1.0])), abs=0.01)
 
 
 def test_heads_of_another_encoder_are_refused(tmp_path: Path) -> None:
@@ -77,6 +86,38 @@ def test_heads_of_another_encoder_are_refused(tmp_path: Path) -> None:
     other = Heads(heads.labels, heads.weight, heads.bias, heads.mean, heads.scale, heads.threshold, "sha256:other")
     with pytest.raises(ValueError, match="was trained on an encoder"):
         FindingHeads.read(tmp_path, other)
+
+
+def test_heads_that_were_fitted_with_another_measuring_tower_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = FindingPredictor.load()
+    assert predictor is not None and predictor.tower is not None
+    assert predictor.heads.tower_share > 0.0 and predictor.heads.tower == predictor.tower.weights
+    changed = replace(predictor.heads, tower="sha256:other")
+    monkeypatch.setattr(FindingHeads, "read", lambda folder, heads: changed)
+    with pytest.raises(ValueError, match="were fitted with the measuring tower of sha256:other, the shipped one is"):
+        FindingPredictor.load()
+
+
+def test_the_towers_weight_is_chosen_on_the_tuning_records() -> None:
+    # Given heads that know nothing of AF, and a tower that knows it
+    predictor = FindingPredictor.load()
+    assert predictor is not None
+    labels = predictor.heads.labels
+    blind = replace(
+        predictor.heads, weight=np.zeros_like(predictor.heads.weight), share=np.zeros(len(labels), np.float32)
+    )
+    truth = np.zeros((40, len(FINDINGS)), np.float32)
+    truth[::2] = 1.0
+    rows = Rows(
+        numbers=np.full((40, len(NAMES)), np.nan, np.float32),
+        pooled=np.zeros((40, predictor.heads.heads.mean.shape[0]), np.float32),
+        findings=truth,
+        tower=np.where(truth > 0, 3.0, -3.0).astype(np.float32),
+    )
+    fitted, loss = with_tower(blind, rows, "sha256:tower")
+    assert fitted.tower_share == 1.0 and fitted.tower == "sha256:tower" and loss < 0.1
+    # When the tower is wrong, its weight is 0
+    assert with_tower(blind, replace(rows, tower=-rows.tower), "sha256:tower")[0].tower_share < 0.3
 
 
 def test_the_prompt_context_of_one_lead_has_rhythm_findings_alone() -> None:
