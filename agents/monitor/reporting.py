@@ -5,7 +5,7 @@ Citations are made once, for the report that begins an alert; later reports of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -15,8 +15,10 @@ from agents.lifecycle.outputs import Strip
 from agents.monitor.analysis import Analysis
 from agents.monitor.citations import choose_span, citations_of, evidence_on_strip, segment_of, strips_back
 from agents.monitor.encoder_flags import Raised
+from agents.monitor.signal_buffer import SignalBuffer
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
+from models.evidence import Evidence
 from models.grounding.recitation import evidence_in_window, with_measured_qrs
 from streams.alert import Alert, EncoderInfo, Provenance, WindowRange
 from streams.bed import Bed
@@ -54,6 +56,7 @@ class Reporter:
         self.encoder = encoder
         self._version = monitor_version()
         self._windows: dict[tuple[str, int], EcgWindow] = {}
+        self._shows_nothing: dict[str, tuple[int, set[Hashable]]] = {}  # by code: onset, strips without evidence
 
     def provenance(self, windows: WindowRange | None = None) -> Provenance:
         """Versions and models behind a report, with the range of its windows."""
@@ -137,7 +140,7 @@ class Reporter:
         else:  # a rule over a longer time than the strip: an instance is measured on the newest strip that shows one
             spans = strips_back(buffer, max(episode.onset, buffer.begin), (start, stop), fs_hz)
             for first, last in spans:
-                if evidence := evidence_in_window(episode, first, buffer.span(first, last)):
+                if evidence := self._measured(episode, buffer, first, last):
                     start, stop = first, last
                     break
         window, derived = self.window(bed, analysis, start, stop)
@@ -152,6 +155,21 @@ class Reporter:
             segment=segment,
             provenance=self.provenance(WindowRange(epoch=epoch, first=first_message, last=last_message)),
         )
+
+    def _measured(self, episode: Episode, buffer: SignalBuffer, first: int, last: int) -> tuple[Evidence, ...]:
+        """The evidence that a strip shows. A strip that showed none is not measured again at the next update."""
+        onset_ns = buffer.instant_ns(episode.onset)
+        before, tried = self._shows_nothing.get(episode.code, (onset_ns, set()))
+        if before != onset_ns:
+            tried = set()
+        self._shows_nothing[episode.code] = onset_ns, tried
+        strip = buffer.instant_ns(first), buffer.instant_ns(last), min(episode.last_held, last), episode.evidence
+        if strip in tried:
+            return ()
+        evidence = evidence_in_window(episode, first, buffer.span(first, last))
+        if not evidence:
+            tried.add(strip)
+        return evidence
 
     def window(self, bed: Bed, analysis: Analysis, start: int, stop: int) -> tuple[EcgWindow, tuple[str, ...]]:
         """Samples ``start`` to ``stop`` of the buffer as a message, as recorded, and the derived leads."""

@@ -155,3 +155,9 @@ ON_RECORDINGS = [
 def test_no_rule_is_violated_on_recordings(data_home: Path, schedule: Schedule) -> None:
     _, _, wrong = Fuzzer(data_home, icu=False).run(schedule)
     assert not wrong, "; ".join(map(str, wrong))
+
+
+def test_strips_that_showed_nothing_were_measured_again_at_each_update_after_a_backlog(fuzzer: Fuzzer) -> None:
+    assert_nothing_is_violated(
+        fuzzer, Flood(seed=448892004, kind="numbers", at_s=3.5, count=166), SamplingRate(fs_hz=939.0, declared_hz=939.0)
+    )

@@ -70,3 +70,5 @@ def test_a_condition_that_no_strip_shows_is_not_published(monkeypatch: pytest.Mo
     raised = [alert for alert in bed.of("AFIB") if alert.version == 1]
     assert bool(raised) == (shown != "never")
     assert all(alert.citations for alert in raised)
+    assert len(set(newest)) == len(newest), "a strip that shows nothing is measured once"
+    assert shown != "never" or len(newest) > 1
