@@ -5,7 +5,7 @@ passwords and certificates of the workers are replaced, and the publisher's conn
 broker is restarted, so that every connection logs in with the newest secrets. A worker that ends is started again and
 counted.
 
-    python -m benchmarks.secured --seconds 3600 --kafka-home ../shared/kafka [--out benchmarks/secured.md]
+    python -m benchmarks.secured --seconds 3600 --kafka-home $KAFKA_HOME [--out benchmarks/secured.md]
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, SecuredSite(asked.kafka_home.resolve(), Path(folder)) as site:
         found = run(site, asked.seconds)
-    command = f"`python -m benchmarks.secured --seconds {asked.seconds} --kafka-home ../shared/kafka`"
+    command = f"`python -m benchmarks.secured --seconds {asked.seconds} --kafka-home $KAFKA_HOME`"
     lines = ["# A site on TLS, logins and ACLs alone", "", f"{command}", "", "| | |", "|---|---|"]
     lines += [
         f"| {name} | {value:.1f} |" if isinstance(value, float) else f"| {name} | {value} |"

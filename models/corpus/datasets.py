@@ -1,6 +1,6 @@
 """The corpora: real 12-lead and single-lead records with their labels, split by patient, as 10-s windows at 500 Hz.
 
-In: the folder of recordings (`../shared/data` in this project's own set-up) and LUDB's folds. Out: `CorpusRecord`s.
+In: the folder of recordings (see the model card) and LUDB's folds. Out: `CorpusRecord`s.
 
 Splits, respected by every command of this package:
 

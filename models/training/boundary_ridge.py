@@ -82,8 +82,8 @@ def train(records: Sequence[MarkedRecord], fold: str | None, path: Path) -> None
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with ludb")
-    parser.add_argument("--folds", type=Path, default=Path("../shared/score/folds/ludb.csv"), help="record, fold")
+    parser.add_argument("--data", type=Path, required=True, help="folder with ludb")
+    parser.add_argument("--folds", type=Path, required=True, help="record, fold")
     parser.add_argument("--fold", action="append", default=None, help="leave this fold out; may be repeated")
     options = parser.parse_args(arguments)
     records = list(marked_records(options.data, options.folds))

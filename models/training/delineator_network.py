@@ -129,8 +129,8 @@ def records_of_fold(folds: Path, fold: str) -> dict[str, frozenset[str]]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with ludb, mitdb and noise")
-    parser.add_argument("--folds", type=Path, default=Path("../shared/score/folds"), help="ludb.csv and mitdb.csv")
+    parser.add_argument("--data", type=Path, required=True, help="folder with ludb, mitdb and noise")
+    parser.add_argument("--folds", type=Path, required=True, help="ludb.csv and mitdb.csv")
     parser.add_argument("--fold", default=None, help="leave this fold out")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=None, help="default: models/weights/")
