@@ -124,8 +124,9 @@ async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[st
     try:
         window = target.decode(message)
     except RejectedMessage as rejected:
-        skipped = [r for bed in target.beds.values() for r in bed.bed.skipped]
-        if any(r.first <= message.offset <= r.last for r in skipped):
+        # A message whose key names no bed was opened, and dead-lettered, while the partition caught up.
+        keyed = target.beds.get((message.key or b"").decode(errors="replace"))
+        if keyed is not None and any(r.first <= message.offset <= r.last for r in keyed.bed.skipped):
             await target.reject(message, rejected.reason)
         return
     bed = target.beds.get(window.bed_stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,18 @@ async def test_the_backfill_records_what_happened_in_the_gap_as_late() -> None:
     now, late = partition.starts()
     assert seconds(now) > 130 and now.sounding
     assert 39 < seconds(late) < 45 and late.late and not late.sounded
+    assert partition.bed.skipped == []
+
+
+async def test_unreadable_windows_of_the_gap_are_dead_lettered_once() -> None:
+    partition = await after_outage()
+    windows = partition.log.windows
+    # Given unreadable windows: of the bed, of a key that names no bed, and of the bed among the latest
+    for offset, key in ((60, b"icu-3/07"), (70, b"icu-3/99"), (71, b"\xff"), (147, b"icu-3/07")):
+        windows[offset] = replace(windows[offset], key=key, value=b"\xff")
+    await partition.feed(windows[20:])
+    await partition.backfilled()
+    assert len(partition.sender.rejected) == 4
     assert partition.bed.skipped == []
 
 
