@@ -266,7 +266,9 @@ def _without_recovery(mv: Millivolts, at: list[int], fs: float) -> Millivolts:
         before, after = out[:, max(0, k - level) : max(0, k - round(LEVEL_S[1] * fs))], smooth[:, k + first : k + last]
         if not before.shape[1] or after.shape[1] < len(t) or k + first < 0:
             continue
-        y = np.nan_to_num(after - np.nan_to_num(np.nanmedian(before, axis=1))[:, None])  # [leads, samples]
+        known, baseline = np.isfinite(before).any(axis=1), np.zeros(len(before), before.dtype)
+        baseline[known] = np.nanmedian(before[known], axis=1)
+        y = np.nan_to_num(after - baseline[:, None])  # [leads, samples]
         gain = (y * weight) @ decays.T / (weight * np.square(decays)).sum(axis=1)  # [leads, time constants]
         error = (weight * np.square(y[:, None] - gain[:, :, None] * decays[None])).sum(axis=2)
         best = error.argmin(axis=1)
