@@ -177,8 +177,11 @@ def _interference(mv: Millivolts, fs_hz: float) -> Millivolts | None:
     if best is None:
         return None
     _, line_hz, rows = best
+    fitted = _fitted(filled[rows], fs_hz, line_hz)
+    if fitted is None:
+        return None
     out = np.zeros(filled.shape, np.float32)
-    out[rows] = _fitted(filled[rows], fs_hz, line_hz)
+    out[rows] = fitted
     return out
 
 
@@ -235,10 +238,14 @@ def _block_fit(
     return pairs * np.exp(-1j * omega * (centres / fs_hz)[:, None]), centres
 
 
-def _fitted(x: Millivolts, fs_hz: float, line_hz: float) -> Millivolts:
-    """The interference in gap-free leads [leads, samples], interpolated between the centres of the blocks."""
+def _fitted(x: Millivolts, fs_hz: float, line_hz: float) -> Millivolts | None:
+    """The interference in gap-free leads [leads, samples], interpolated between the centres of the blocks.
+
+    None where the signal is a few samples too short for its blocks, which the coarser rate may still have room for.
+    """
     fit = _block_fit(x, fs_hz, line_hz, harmonics=HARMONICS)
-    assert fit is not None
+    if fit is None:
+        return None
     coefficients, centres = fit
     at = np.arange(x.shape[1])
     k = np.clip(np.searchsorted(centres, at) - 1, 0, len(centres) - 2)

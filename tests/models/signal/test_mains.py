@@ -125,3 +125,10 @@ def test_asystole_under_mains_is_raised_and_no_phantom_beat_ends_it(
     assert abs(found.onset - expected.onset) < 0.06 * clean.fs_hz
     beats, with_mains = ([b.sample for b in find_beats(ecg)] for ecg in (clean, noisy))
     assert same_beats(with_mains, beats, clean.fs_hz)
+
+
+@pytest.mark.parametrize("fs_hz", [939.0, 1019.0, 777.0])
+def test_a_signal_as_short_as_the_blocks_is_no_error(fs_hz: float) -> None:
+    for n in range(round(1.97 * fs_hz), round(2.01 * fs_hz)):
+        hum = 0.3 * np.sin(2 * np.pi * 50.2 * np.arange(n) / fs_hz).astype(np.float32)[None]
+        assert without_mains(hum, fs_hz).shape == hum.shape
