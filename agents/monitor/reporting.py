@@ -30,6 +30,7 @@ CLEARED_S = {"AFIB": 90.0, "IRREGULAR": 90.0, "QT_LONG": 90.0, "ST_ELEVATION": 9
 CLEARED_DEFAULT_S = 20.0
 """A new signal segment with usable signal for this long and no report of a condition shows that it is absent: the time
 that its rule needs for detection, and a margin. Until then an alert of the segment before goes on."""
+STRIPS_REMEMBERED = 64  # without evidence, of one episode; a bed's memory stays bounded
 
 
 def monitor_version() -> str:
@@ -160,7 +161,7 @@ class Reporter:
         """The evidence that a strip shows. A strip that showed none is not measured again at the next update."""
         onset_ns = buffer.instant_ns(episode.onset)
         before, tried = self._shows_nothing.get(episode.code, (onset_ns, set()))
-        if before != onset_ns:
+        if before != onset_ns or len(tried) >= STRIPS_REMEMBERED:
             tried = set()
         self._shows_nothing[episode.code] = onset_ns, tried
         strip = buffer.instant_ns(first), buffer.instant_ns(last), min(episode.last_held, last), episode.evidence
