@@ -64,26 +64,33 @@ export class AlertList {
     const byAlertId = new Map(this.alerts.map((alert) => [alert.id, alert]));
     const wanted = this.alerts.map((alert) => alert.id);
     const held = this.held && this.order.length > 0;
-    const kept = held ? this.order.filter((id) => byAlertId.has(id)) : wanted;
-    const gone = held ? [] : this.order.filter((id) => !byAlertId.has(id));
+    const kept = held ? this.order : wanted;
+    const gone = this.order.filter((id) => !byAlertId.has(id));
+    const nNew = wanted.filter((id) => !kept.includes(id)).length;
     this.waiting = held && (kept.length !== wanted.length || kept.some((id, k) => id !== wanted[k]));
-    const nNew = wanted.length - kept.length;
     byId("new-alerts").hidden = nNew === 0;
     byId("new-alerts").textContent = `${nNew} new ${nNew === 1 ? "alarm" : "alarms"} ↑`;
     const focused = document.activeElement?.dataset?.key;
-    for (const id of gone) this.remove(id);
-    const cards = kept.map((id) => this.card(byAlertId.get(id)));
+    for (const id of gone) held ? this.close(id) : this.remove(id);
+    const cards = kept.map((id) => (byAlertId.has(id) ? this.card(byAlertId.get(id)) : this.cards.get(id).card));
     cards.forEach((card, k) => {
       const displaced = this.root.children[k] ?? null;
       if (displaced !== card) this.root.insertBefore(card, displaced);
     });
     while (this.root.children.length > cards.length) this.root.lastChild.remove();
     this.order = kept;
-    for (const id of this.cards.keys()) if (!byAlertId.has(id)) this.remove(id); // those that went while it was held
     if (focused && document.activeElement?.dataset?.key !== focused) {
       this.root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     }
     this.roving.update();
+  }
+
+  // An alert that went while the list is held: its card keeps the place, and its buttons do nothing.
+  close(id) {
+    const known = this.cards.get(id);
+    known.key = null; // should it come back, it is built anew
+    known.card.classList.add("gone");
+    for (const button of known.card.querySelectorAll("button")) button.disabled = true;
   }
 
   remove(id) {
