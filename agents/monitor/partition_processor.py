@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
@@ -28,6 +28,7 @@ from agents.monitor.attempts import Attempts
 from agents.monitor.backfill import backfill
 from agents.monitor.bed import BedMonitor, new_bed, system_bed
 from agents.monitor.delivery import Delivery
+from agents.monitor.exclusive_steps import ExclusiveSteps
 from agents.monitor.feed_problems import SERVICE_CODES, service_report
 from agents.monitor.isolation import Isolation, Step, logged_step, reason_of_failure
 from agents.monitor.messages import MessageReader, no_bed
@@ -38,6 +39,7 @@ from agents.monitor.skip import Skip
 from agents.monitor.standby import Replica
 from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
+from agents.worker.lease import SessionLost
 from agents.worker.sender import Incoming
 from models.ecg import Ecg
 from streams.alert import EncoderInfo, InterpretationMessage
@@ -49,9 +51,7 @@ from streams.wire import EcgWindow, RejectedMessage
 log = logging.getLogger(__name__)
 
 SKIP_FROM = 12  # waiting windows a bed from which windows are skipped: fewer are processed faster than skipped
-BACKLOG_S = 3.0
-"""A worker that has taken the partition over gives the beds whose backlog it reads this time for a verdict. Without it
-each fail-over, which takes about 10 s, would raise CANNOT_ANALYZE on every bed for a second."""
+BACKLOG_S = 3.0  # for a verdict on a backlog: else each fail-over, of about 10 s, would raise CANNOT_ANALYZE briefly
 D = TypeVar("D", Action, InterpretationMessage)
 
 
@@ -85,6 +85,8 @@ class PartitionProcessor:
         Called after each replayed window, for the watch over progress.
     fail : callable
         Called with the exception that ended the backfill.
+    session_lost : callable
+        Called where a step ended because the group does not know this worker any more.
 
     Attributes
     ----------
@@ -111,6 +113,7 @@ class PartitionProcessor:
         worker_lag_s: Callable[[], float] | None = None,
         progressed: Callable[[], None] = lambda: None,
         fail: Callable[[BaseException], None] = lambda error: None,
+        session_lost: Callable[[SessionLost], None] = lambda error: None,
         attempts: Attempts | None = None,
     ) -> None:
         self.number = number
@@ -132,13 +135,12 @@ class PartitionProcessor:
         self._worker_lag_s = worker_lag_s
         self._progressed = progressed
         self._fail = fail
+        self._session_lost = session_lost
         self.attempts = Attempts() if attempts is None else attempts
-        self._lock = asyncio.Lock()  # held for one step and its delivery
-        self.available = asyncio.Event()  # restored and held, or discarded
+        self._steps = ExclusiveSteps(self.attempts, self._lost)
         self._documents_restored = False
         self._watch_from_ns = 0  # the watchdog speaks from this time on, also while the backlog is read
         self._restored = False
-        self._discarded = False
         self._skip: Skip | None = None
         self._replica: Replica | None = None  # until the signal state is restored
         self._tick_left_out = False
@@ -147,23 +149,17 @@ class PartitionProcessor:
 
     @property
     def restored(self) -> bool:
-        """The beds have their state back."""
-        return self._restored
+        """The beds have their state back, and it is still valid."""
+        return self._restored and not self._steps.discarded
 
-    @asynccontextmanager
-    async def exclusive(self, message: Incoming | None = None) -> AsyncIterator[bool]:
+    @property
+    def available(self) -> asyncio.Event:
+        """The partition is restored and held, or discarded."""
+        return self._steps.available
+
+    def exclusive(self, message: Incoming | None = None) -> AbstractAsyncContextManager[bool]:
         """One step (of a message) at a time, only while the partition is restored and held; False: discarded."""
-        while True:
-            await self.available.wait()
-            await self._lock.acquire()
-            if self.available.is_set():
-                break
-            self._lock.release()  # it was revoked while this waited for the lock
-        try:
-            async with self.attempts.attempt(message):
-                yield not self._discarded
-        finally:
-            self._lock.release()
+        return self._steps.held(message)
 
     async def restore_beds(self, reader: LogReader, replica: Replica | None = None) -> None:
         """Restore the bed documents, and publish their alerts again; with the signal state of ``replica``."""
@@ -189,7 +185,7 @@ class PartitionProcessor:
         beds : int
             In all partitions of the worker that are not restored yet.
         """
-        async with self._lock:
+        async with self._steps.lock:
             self.next_offset = committed
             await self._replay(reader, committed, state_replay, beds)  # restore 4
             for bed in self.beds.values():
@@ -202,9 +198,7 @@ class PartitionProcessor:
     async def revoke(self) -> None:
         """Write nothing any more; returns when the step in progress is finished."""
         self.state = PartitionState.REVOKED
-        self.available.clear()
-        async with self._lock:
-            pass
+        await self._steps.revoke()
 
     def reassign(self, generation: int) -> None:
         """Held again in the generation after the last one: nobody else held it, so the state is still valid."""
@@ -215,10 +209,13 @@ class PartitionProcessor:
     def discard(self) -> None:
         """Another worker may have held the partition: this state is not used any more."""
         self.state = PartitionState.REVOKED
-        self._discarded = True
         if self.backfill_task is not None:
             self.backfill_task.cancel()
-        self.available.set()  # the steps that wait end
+        self._steps.discard()
+
+    def _lost(self, error: SessionLost) -> None:
+        self.discard()
+        self._session_lost(error)
 
     def _set_generation(self, generation: int, written: int) -> None:
         """Hold the partition in ``generation``; ``written`` is the highest generation in its documents.
@@ -260,6 +257,7 @@ class PartitionProcessor:
                 await self._skip_window(self._skip, message)
             self.next_offset = message.offset + 1
             return True
+        return False  # the session was lost
 
     async def _attempt_window(self, message: Incoming) -> None:
         async with self.attempts.attempt(message):
@@ -340,6 +338,7 @@ class PartitionProcessor:
             if held and (action := await self._read(message, self._messages.action)) is not None:
                 await self._apply_action(action, message)
             return held
+        return False
 
     async def _apply_action(self, action: Action, message: Incoming) -> None:
         bed = self.beds.get(action.bed_stream)
@@ -361,6 +360,7 @@ class PartitionProcessor:
             if held and (document := await self._read(message, self._messages.interpretation)) is not None:
                 await self._apply_interpretation(document, message)
             return held
+        return False
 
     async def _apply_interpretation(self, document: InterpretationMessage, message: Incoming) -> None:
         if document.bed_stream == SYSTEM:
@@ -403,13 +403,13 @@ class PartitionProcessor:
         In LIVE both halves of a bed's tick run; in CATCHING_UP and RESTORING only the half of the watchdog. A tick that
         would wait for a step in progress is left out, but not twice in a row: the watchdog must not starve under load.
         """
-        if self._lock.locked() and not self._tick_left_out:
+        if self._steps.lock.locked() and not self._tick_left_out:
             self._tick_left_out = True
             return
         self._tick_left_out = False
         if self.state is PartitionState.RESTORING:
-            if self._documents_restored and not self._lock.locked():  # during its replay, the replay watches
-                async with self._lock:
+            if self._documents_restored and not self._steps.lock.locked():  # during its replay, the replay watches
+                async with self._steps.locked():
                     await self.watch_beds(caught_up=False)
         elif self.state in (PartitionState.LIVE, PartitionState.CATCHING_UP):
             async with self.exclusive() as held:

@@ -144,6 +144,12 @@ class Monitor(Worker):
         if not self.lease.removed:  # else Kafka takes no commit of it
             await self.attempts.hand_over()
 
+    def _session_lost(self, error: SessionLost) -> None:
+        """Messages wait for the next assignment: the consumer joins the group again when it reaches Kafka."""
+        if self._assignment.is_set():
+            log.warning("%s; the partitions wait to be assigned again", error)
+        self._assignment.clear()
+
     async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
         """Take the partitions. Faust sends no heartbeat before this returns, so the restore runs in a task.
 
@@ -191,6 +197,7 @@ class Monitor(Worker):
             worker_lag_s=lambda: self.lag_s,
             progressed=self.progressed,
             fail=self.fail,
+            session_lost=self._session_lost,
             attempts=self.attempts,
         )
 
@@ -220,7 +227,8 @@ class Monitor(Worker):
                         beds = sum(len(p.beds) for p in self.processors.values() if not p.restored)
                         reader = KafkaLogReader(consumer, self.topics, processor.number, self.attempts.marked)
                         state = states[self.topics.windows, processor.number]
-                        done = finished[processor.number]  # beyond the end: a log that lost its last records
+                        own = self.positions.get((self.topics.windows, processor.number), 0)  # held before as well
+                        done = max(finished[processor.number], own)  # beyond the end: a log that lost its last records
                         offset = max(state.offset, done) if done <= state.end else state.offset
                         await processor.restore_signal(reader, offset, self.state_replay, beds)
                 self.metrics.restore.observe(time.monotonic() - began)
@@ -228,6 +236,8 @@ class Monitor(Worker):
             self.ready.set()
         except asyncio.CancelledError:
             raise
+        except SessionLost as error:
+            self._session_lost(error)
         except Exception as error:
             self.fail(error)
 

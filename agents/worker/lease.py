@@ -4,7 +4,7 @@ Kafka gives a partition to another worker when this one's session has ended, or 
 removed it from the group (`agents.worker.beacons`): the process was stopped (a paused container, a suspended machine),
 or its messages do not arrive. A worker calls `hold` before it writes. The lease lasts for a part of the time after
 which a peer may remove it, from the sending of its last acknowledged beacon. Where it has run out, the worker first
-gets a new beacon acknowledged and then asks the group whether it is still a member; where it is not, it ends.
+gets a new beacon acknowledged and then asks the group whether it is still a member; where it is not, the step ends.
 
 The generation and the member are read from private attributes of Faust and aiokafka, whose versions are pinned in
 pyproject.toml.
@@ -23,8 +23,8 @@ LEASE_SHARE = 0.7  # of the time without beacons after which a peer may remove t
 RETRY_S = 0.05
 
 
-class SessionLost(RuntimeError):  # noqa: N818  (what happened; the worker ends on it)
-    """The partitions belong to another worker by now."""
+class SessionLost(RuntimeError):  # noqa: N818  (what happened)
+    """The partitions may belong to another worker by now; one that nobody else replaced joins its group again."""
 
 
 class Lease:

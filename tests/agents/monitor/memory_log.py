@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from agents.clock import ManualClock
@@ -106,21 +106,29 @@ class MemorySender(Sender):
 class PartitionUnderTest:
     """A `PartitionProcessor` with real delivery and beds; log, sender and clock are in memory."""
 
-    def __init__(self, log: MemoryLog | None = None, now_ns: int = T0_NS, generation: int = 1) -> None:
+    def __init__(
+        self,
+        log: MemoryLog | None = None,
+        now_ns: int = T0_NS,
+        generation: int = 1,
+        may_write: Callable[[], Awaitable[None]] = may_always_write,
+    ) -> None:
         self.log = log or MemoryLog()
         self.clock = ManualClock(now_ns)
         self.sender = MemorySender(self.clock, self.log)
         self.failures: list[BaseException] = []
+        self.sessions_lost: list[BaseException] = []
         metrics = self.metrics = Metrics()
         self.processor = PartitionProcessor(
             0,
             settings=SETTINGS,
             clock=self.clock,
             log=self.log,
-            delivery=Delivery(SETTINGS, self.clock, self.sender, metrics, may_always_write, lambda bed, ecg: None),
+            delivery=Delivery(SETTINGS, self.clock, self.sender, metrics, may_write, lambda bed, ecg: None),
             metrics=metrics,
             generation=generation,
             fail=self.failures.append,
+            session_lost=self.sessions_lost.append,
         )
 
     async def restore(self, committed: int = 0, replica: Replica | None = None) -> PartitionUnderTest:

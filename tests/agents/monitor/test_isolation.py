@@ -318,7 +318,7 @@ async def test_steps_in_progress_do_not_starve_the_watchdog() -> None:
     log.append(messages(ecg(20)))
     partition = await PartitionUnderTest(log).restore()
     await partition.feed(log.windows)
-    lock = partition.processor._lock
+    lock = partition.processor._steps.lock
     ticks = len(partition.vitals())
     await lock.acquire()
     partition.clock.advance_s(5)

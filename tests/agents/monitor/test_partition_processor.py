@@ -9,6 +9,7 @@ import pytest
 
 from agents.monitor.partition_processor import PartitionState
 from agents.monitor.skip import TAIL_S
+from agents.worker.lease import SessionLost
 from agents.worker.sender import Incoming
 from streams.bed import Action, Skipped
 from streams.document import time_of_ns
@@ -181,6 +182,33 @@ async def test_revoke_returns_when_the_step_in_progress_is_delivered() -> None:
     partition.processor.discard()
     await step
     assert partition.processor.next_offset == 0, "a discarded partition takes nothing"
+
+
+async def test_a_step_without_a_session_discards_the_partition_and_ends_no_worker() -> None:
+    """The next assignment finds in Kafka what was written, and the alarm goes on in it."""
+    lost = False
+
+    async def may_write() -> None:
+        if lost:
+            raise SessionLost("partitions were held in generation 1 of the group, which is in -1 by now")
+
+    log = MemoryLog()
+    log.append(messages(ecg(30, silent=[(10.0, 30.0)])))
+    partition = await PartitionUnderTest(log, may_write=may_write).restore()
+    await partition.feed(log.windows[:12])
+    sent, lost = len(partition.sender.sent), True
+    taken = [await partition.processor.on_window(window) for window in log.windows[12:20]]
+    written = [message for message in partition.sender.sent[sent:] if message.topic != TOPICS.vitals]
+    assert written == [] and partition.failures == []
+    k = taken.index(False)  # the step that had something to write
+    assert taken[k:] == [False] * len(taken[k:]) and len(partition.sessions_lost) == 1
+    assert not partition.processor.restored and partition.processor.state is PartitionState.REVOKED
+    # When it is held again, from the window that was not processed
+    later = PartitionUnderTest(log, now_ns=partition.clock.now_ns(), generation=3)
+    await later.restore(committed=12 + k)
+    await later.feed(log.windows[12 + k :])
+    (alert,) = later.starts()
+    assert 9 < seconds(alert) < 11 and alert.sounding
 
 
 @pytest.mark.parametrize(
