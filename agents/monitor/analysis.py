@@ -142,6 +142,16 @@ class Analysis:
         """Instant up to which the signal has been analysed."""
         return 0 if self.last is None else self.buffer.instant_ns(self.last.rhythm.now)
 
+    def age_s(self, now_ns: int) -> float:
+        """Age of the newest signal: by its instants, and by append times where it came as it was measured.
+
+        A gateway's clock that is slow dates live signal into the past, and that is no backlog.
+        """
+        age_ns = now_ns - self.buffer.instant_ns(self.buffer.end)
+        if self.last is not None and self.last.piece.live:
+            age_ns -= max(0, self.last.piece.delay_ns)
+        return age_ns / S
+
     def add(self, window: EcgWindow, append_ns: int) -> tuple[list[Step], list[FeedProblem]]:
         """Take one message."""
         steps = [self._take(piece, append_ns) for piece in self.reassembly.add(window, append_ns)]

@@ -124,8 +124,8 @@ class BedMonitor:
         outputs = self._identify_patient()
         first = silence_ended(self.bed, append_ns, self._reporter.provenance())
         outputs += self._transitions(steps, first, self._moved_bed(window))
-        if steps and self.bed.status is Status.MONITORED and not self._signal_is_old:
-            outputs += self._vitals_and_encoder_window()
+        if steps and self.bed.status is Status.MONITORED:
+            outputs += self._vitals_by_the_clock() if self._signal_is_old else self._vitals_and_encoder_window()
         return outputs
 
     def tick(self, *, caught_up: bool) -> list[Outputs]:
@@ -172,10 +172,7 @@ class BedMonitor:
         """
         now_ns = self._clock.now_ns()
         outputs = self._watch(now_ns) if watch else []
-        if self.watched:
-            vitals = self._vitals.without_signal(self.live, now_ns)
-            outputs += [] if vitals is None else [Outputs(vitals=[vitals])]
-        return outputs
+        return outputs + (self._vitals_by_the_clock() if self.watched else [])
 
     def _watch(self, now_ns: int) -> list[Outputs]:
         live = self.live
@@ -349,7 +346,7 @@ class BedMonitor:
         now_ns, live = self._clock.now_ns(), self.live
         reports, last_append_ns = list(first), live.reassembly.last_append_ns or now_ns
         for k, step in enumerate(steps):
-            self._signal_is_old = now_ns - live.buffer.instant_ns(live.buffer.end) > OLD_S * S
+            self._signal_is_old = live.age_s(now_ns) > OLD_S
             provenance = self._reporter.provenance()
             reports += self._problems.reports(self.bed, last_append_ns, provenance, live=not self._signal_is_old)
             reports += self._reporter.reports(self.bed, live, step.rhythm.episodes, live=not self._signal_is_old)
@@ -434,6 +431,10 @@ class BedMonitor:
         if bed.baseline is None and before.baseline is not None:
             self.live.baseline = None
         self.live.reassembly.patient = bed.patient
+
+    def _vitals_by_the_clock(self) -> list[Outputs]:
+        vitals = self._vitals.without_signal(self.live, self._clock.now_ns(), says_why=watchdog.says_why(self.bed))
+        return [] if vitals is None else [Outputs(vitals=[vitals])]
 
     def _vitals_and_encoder_window(self) -> list[Outputs]:
         vitals = self._vitals.of(self.live, self._clock.now_ns())

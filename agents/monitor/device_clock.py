@@ -34,6 +34,7 @@ AHEAD_S = 5.0  # samples that arrive this much before they were measured lower t
 ALIKE = 3  # messages that must agree on it: one message alone may carry a wrong gateway time
 FALLING_S = 1.0  # a backlog drains: the delays to gateway and broker fall by more in 30 s; drift of 100 ppm: by 3 ms
 STABLE_S, STABLE_RANGE_S = 3.0, 0.5  # a backlog has drained when the delays of this time lie within this range
+LIVE_S, LIVE_RANGE_S = 10.0, 5.0  # signal of this time whose delays lie within this range was sent as it was measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,15 @@ class MessageTime:
         Change of the offset that also holds for the samples before this message.
     delay_ns : int
         Usual append time less the time of documents; a gateway's clock may be wrong. 0 while a backlog drains.
+    live : bool
+        The messages came as fast as their signal was measured: they are no backlog, whatever the gateway's clock says.
     """
 
     device_ns: int
     offset_ns: int
     shift_ns: int
     delay_ns: int
+    live: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,15 @@ class DeviceClock:
         delay_ns, arrival_ns = window.gateway_time_ns - end_ns, append_ns - end_ns
         self._marks[-1] = _Mark(sample, window.device_time_ns, window.n_samples, delay_ns, arrival_ns)
         self._keep_causal()
-        return MessageTime(device_ns, self.offset_ns, self.offset_ns - offset_ns, self._usual_delay_ns())
+        return MessageTime(device_ns, self.offset_ns, self.offset_ns - offset_ns, self._usual_delay_ns(), self._live())
+
+    def _live(self) -> bool:
+        newest = self._marks[-1]
+        since = newest.sample + newest.n_samples - LIVE_S * self._fs_hz
+        if self._marks[0].sample > since:
+            return False
+        arrivals = [mark.arrival_ns for mark in self._marks if mark.sample + mark.n_samples > since]
+        return max(arrivals) - min(arrivals) <= LIVE_RANGE_S * S
 
     def _usual_delay_ns(self) -> int:
         arrivals = [mark.arrival_ns for mark in self._marks]

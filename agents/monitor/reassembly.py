@@ -70,6 +70,8 @@ class Piece:
         Added to device time, gives the time of documents.
     delay_ns : int
         Usual append time of a sample less its time in documents; 0 while a backlog drains.
+    live : bool
+        The messages of the last seconds came as fast as their signal was measured.
     shift_ns : int
         Change of the offset that also holds for the earlier samples of the segment.
     """
@@ -81,6 +83,7 @@ class Piece:
     device_ns: int
     clock_offset_ns: int
     delay_ns: int
+    live: bool
     shift_ns: int
 
 
@@ -266,6 +269,7 @@ class MessageReassembly:
             device_ns=time.device_ns,
             clock_offset_ns=time.offset_ns,
             delay_ns=time.delay_ns,
+            live=time.live,
             shift_ns=time.shift_ns if index == self.segment_index else 0,
         )
 

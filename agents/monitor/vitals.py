@@ -1,7 +1,8 @@
 """A bed's numbers of one second, with a piece of one lead for the station's live trace.
 
 Each second of signal gives one `Vitals` with its trace. A monitored bed without signal gets one a second without a
-trace, from the clock of the beds: readers see by ``judged_at`` how old the newest verdict is.
+trace, from the clock of the beds: readers see by ``judged_at`` how old the newest verdict is. Without a verdict on
+signal of the last 10 s no number of the rhythm is in them, whatever signal has come.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class VitalsMaker:
         self._buffer: object = None
         self._sent = 0
         self._due_ns = 0  # by the clock: one without signal is written then
+        self._says_why = False  # an alarm said why there is no verdict, when the last ones were due
 
     def of(self, analysis: Analysis, now_ns: int) -> Vitals | None:
         """The vitals of new signal; None where less than a second of it has come since the last ones."""
@@ -45,33 +47,40 @@ class VitalsMaker:
         trace = buffer.span(max(self._sent, buffer.end - round(WAVE_S * fs_hz)), buffer.end)
         self._sent, self._due_ns = buffer.end, now_ns + round(AFTER_SIGNAL_S * S)
         wave = _wave(trace, _lead(trace, dict(analysis.last.rhythm.quality)))
-        return self._vitals(buffer.instant_ns(buffer.end), analysis.judged_at_ns, analysis.last, wave)
+        vitals = self._vitals(buffer.instant_ns(buffer.end), analysis, now_ns)
+        return vitals.changed(quality=_quality(analysis.last), wave=wave)
 
-    def without_signal(self, analysis: Analysis, now_ns: int) -> Vitals | None:
-        """The vitals of a second in which no signal made any; None where they are not due."""
-        if now_ns < self._due_ns:
+    def without_signal(self, analysis: Analysis, now_ns: int, *, says_why: bool) -> Vitals | None:
+        """The vitals of a second in which no signal made any; None where they are not due.
+
+        ``says_why``: an alarm says why there is no verdict. They are due when it ends: readers learn with its end of
+        the verdict that ended it.
+        """
+        ended, self._says_why = self._says_why and not says_why, says_why
+        if now_ns < self._due_ns and not ended:
             return None
         self._due_ns = now_ns + round(WITHOUT_SIGNAL_S * S)
-        judged_at_ns = analysis.judged_at_ns
-        recent = judged_at_ns is not None and now_ns - judged_at_ns <= VERDICT_S * S
-        return self._vitals(now_ns, judged_at_ns, analysis.last if recent else None, None)
+        return self._vitals(now_ns, analysis, now_ns)
 
-    def _vitals(self, at_ns: int, judged_at_ns: int | None, step: Step | None, wave: Wave | None) -> Vitals:
+    def _vitals(self, at_ns: int, analysis: Analysis, now_ns: int) -> Vitals:
+        judged_at_ns, step = analysis.judged_at_ns, analysis.last
         judged_at = None if judged_at_ns is None else time_of_ns(judged_at_ns)
-        if step is None:
-            return Vitals(bed_stream=self._bed_stream, at=time_of_ns(at_ns), judged_at=judged_at, wave=wave)
+        vitals = Vitals(bed_stream=self._bed_stream, at=time_of_ns(at_ns), judged_at=judged_at)
+        if step is None or judged_at_ns is None or now_ns - judged_at_ns > VERDICT_S * S:
+            return vitals
         rhythm = step.rhythm
-        return Vitals(
-            bed_stream=self._bed_stream,
-            at=time_of_ns(at_ns),
-            judged_at=judged_at,
+        return vitals.changed(
             hr=_finite(rhythm.hr),
             rhythm=rhythm.rhythm,
             pvc_per_min=_finite(rhythm.pvc_per_min),
             st={lead: round(mv, 3) for lead, mv in rhythm.st.items() if math.isfinite(mv)},
-            quality={lead: round(min(1.0, max(0.0, q)), 3) for lead, q in rhythm.quality.items() if math.isfinite(q)},
-            wave=wave,
+            quality=_quality(step),
         )
+
+
+def _quality(step: Step) -> dict[str, float]:
+    found = step.rhythm.quality
+    return {lead: round(min(1.0, max(0.0, q)), 3) for lead, q in found.items() if math.isfinite(q)}
 
 
 def _lead(ecg: Ecg, quality: dict[str, float]) -> str:

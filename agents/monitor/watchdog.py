@@ -43,6 +43,11 @@ def explained(bed: Bed) -> bool:
     return leads_off is not None and leads_off.priority == ALL_LEADS_OFF_PRIORITY
 
 
+def says_why(bed: Bed) -> bool:
+    """A technical alarm says why there is no verdict."""
+    return open_alert(bed, CODE) is not None or explained(bed)
+
+
 def watch(
     bed: Bed, judged_at_ns: int | None, limit_s: float, now_ns: int, provenance: Provenance
 ) -> ConditionReport | None:

@@ -67,14 +67,23 @@ def violations(built: Built, found: Run) -> list[Violation]:
     return list(_violations(built, found))
 
 
-def raised(found: Run, code: str, by_ns: int, bed_stream: str = BED_STREAM) -> bool:
-    """An alarm that stands for the code was raised by a time, and had not ended then."""
-    newest: dict[str, Alert] = {}
+def raised(found: Run, code: str, by_ns: int, bed_stream: str = BED_STREAM, held_ns: int | None = None) -> bool:
+    """An alarm that stands for the code was raised by a time, and had not ended before ``held_ns``, or else that time.
+
+    The signal up to ``held_ns`` shows the condition. A later message may rightly end the alarm: one of another patient
+    ends the alarms of the one before.
+    """
+    held_ns = by_ns if held_ns is None else held_ns
+    stands: set[str] = set()
     for at_ns, value in found.of(bed_stream, TOPICS.alerts):
-        if at_ns <= by_ns:
-            alert = Alert.from_json(value)
-            newest[alert.id] = alert
-    return any(a.code in ACCEPTED[code] and a.state is not State.OFF for a in newest.values())
+        alert = Alert.from_json(value)
+        if alert.code not in ACCEPTED[code]:
+            continue
+        if alert.state is not State.OFF and at_ns <= by_ns:
+            stands.add(alert.id)
+        elif alert.state is State.OFF and at_ns <= held_ns:
+            stands.discard(alert.id)
+    return bool(stands)
 
 
 def _violations(built: Built, found: Run) -> Iterator[Violation]:
@@ -86,7 +95,8 @@ def _violations(built: Built, found: Run) -> Iterator[Violation]:
     yield from _law_and_vitals(built, found)
     if built.must_raise and built.episode is not None:
         by_s = built.deadline_s + SLACK_S
-        if not raised(found, built.episode.code, T0_NS + round(by_s * S)):
+        held_ns = T0_NS + round(built.deadline_s * S)
+        if not raised(found, built.episode.code, T0_NS + round(by_s * S), held_ns=held_ns):
             text = f"{built.episode.code} from {built.episode.onset_s:.1f} s, not raised by {by_s:.1f} s"
             yield Violation("episode not raised", text)
     if built.schedule.timing_only:

@@ -139,6 +139,21 @@ def test_what_holds_in_the_newest_signal_sounds_however_old_that_is() -> None:
     assert first.sounding and not first.late
 
 
+@pytest.mark.parametrize("behind_s", [12.0, 42.9])
+def test_live_signal_is_no_backlog_where_the_gateways_clock_is_slow(behind_s: float) -> None:
+    bed = BedUnderTest()
+    for window in messages(ecg(40, silent=[(20.4, 40.0)]), message_s=5.0):  # sent as it is measured
+        arrival_ns = window.gateway_time_ns + S // 20
+        bed.clock.set_ns(arrival_ns)
+        slow = replace(window, gateway_time_ns=window.gateway_time_ns - round(behind_s * S))
+        bed.offset += 1
+        bed.keep(bed.monitor.apply_window(slow, bed.offset, arrival_ns))
+        if bed.of("ASYSTOLE"):
+            break
+    assert bed.of("ASYSTOLE")[0].sounding, "with the message that shows it, not after a wait for a newer one"
+    assert bed.clock.now_ns() == pytest.approx(T0_NS + 25 * S, abs=S)
+
+
 def test_the_gap_that_live_first_leaves_is_recorded_then_analysed_behind() -> None:
     windows = messages(ecg(200, silent=[(60.0, 72.0)]))
     bed = BedUnderTest().feed(windows[:30])

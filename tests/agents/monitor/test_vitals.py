@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from agents.monitor.bed import system_bed
+from streams.alert import State
 from streams.bed import Action, Vitals
 from streams.document import ns_of_time
 from streams.wire import EcgWindow
@@ -68,6 +69,30 @@ def test_without_signal_there_is_no_trace_and_after_ten_seconds_no_number_of_the
     assert {v.judged_at for v in old} == {recent[-1].judged_at}
 
 
+def test_signal_without_a_verdict_for_ten_seconds_has_a_trace_and_no_number_of_the_rhythm() -> None:
+    bed = BedUnderTest().feed(WINDOWS[:20]).wait(12)
+    for k in range(20, 24):  # four messages late, all at once, without a sample to judge
+        bed.keep(bed.monitor.apply_window(unreadable(WINDOWS[k]), k, bed.clock.now_ns()))
+    late = bed.vitals[-1]
+    assert late.wave is not None and late.judged_at is not None
+    assert bed.clock.now_ns() - ns_of_time(late.judged_at) > 10 * S
+    assert (late.rhythm, late.hr, late.pvc_per_min, late.st) == (None, None, None, {})
+
+
+def test_the_end_of_the_alarm_that_said_why_comes_with_the_verdict_that_ended_it() -> None:
+    first, second, *_ = messages(ecg(60), message_s=10.0)
+    bed = BedUnderTest().feed([first])
+    bed.clock.advance_s(0.3)  # so that nothing else is due when the message comes
+    bed.wait(22)
+    assert bed.of("SILENT_FEED")
+    bed.clock.advance_s(0.1)
+    bed.keep(bed.monitor.apply_window(second, 1, bed.clock.now_ns()))
+    assert bed.of("SILENT_FEED")[-1].state is State.OFF
+    newest = bed.vitals[-1]
+    assert newest.at == bed.clock_time and newest.judged_at is not None
+    assert ns_of_time(newest.judged_at) == pytest.approx(T0_NS + 20 * S, abs=S)
+
+
 def test_a_bed_in_standby_and_the_bed_of_the_workers_have_none() -> None:
     bed = BedUnderTest().feed(WINDOWS[:10])
     standby = Action(id="s1", action="standby", bed_stream="icu-3/07", by="rn-12", at=bed.clock_time)
@@ -83,5 +108,5 @@ def test_old_signal_makes_no_vitals_of_its_own_time() -> None:
     for k, window in enumerate(WINDOWS[:30]):  # five minutes old, all at once
         bed.keep(bed.monitor.apply_window(window, k, T0_NS + 300 * S))
     bed.wait(1)
-    (vitals,) = bed.vitals
-    assert ns_of_time(vitals.at) == T0_NS + 301 * S and vitals.wave is None and vitals.rhythm is None
+    assert [ns_of_time(vitals.at) - T0_NS for vitals in bed.vitals] == [300 * S, 301 * S]
+    assert all(vitals.wave is None and vitals.rhythm is None for vitals in bed.vitals)
