@@ -147,25 +147,23 @@ class EcgWindow:
         """Gateway time less device time of the last sample, ns; device time plus this is the time of documents."""
         return self.gateway_time_ns - self.last_sample_ns
 
-    def to_ecg(self, start_ns: int | None = None) -> Ecg:
+    def to_ecg(self, start_ns: int | None = None, fs_hz: float | None = None) -> Ecg:
         """The signal [leads, samples] in mV, leads in canonical order, NaN for missing samples.
 
         Parameters
         ----------
         start_ns : int, optional
             UTC of the first sample; the device time by default.
+        fs_hz : float, optional
+            Nominal rate of the bed's signal; that of the message by default.
         """
         order = lead_order(self.leads)
         rows = [self.leads.index(lead) for lead in order]
         units = self.samples if rows == list(range(len(rows))) else self.samples[rows]
-        mv = units * (self.lsb_uv[rows, None] * np.float32(1e-3))
-        gaps = units == NO_SAMPLE
-        if gaps.any():
-            mv[gaps] = np.nan
         return Ecg(
             leads=tuple(order),
-            fs_hz=self.fs_hz,
-            mv=mv,
+            fs_hz=self.fs_hz if fs_hz is None else fs_hz,
+            mv=millivolts(units, self.lsb_uv[rows]),
             start_ns=self.device_time_ns if start_ns is None else start_ns,
             leads_off=self.leads_off,
             pacer_marks=self.pacer_marks,
@@ -173,6 +171,15 @@ class EcgWindow:
             age_years=self.age_years,
             sex=self.sex,
         )
+
+
+def millivolts(units: Units, lsb_uv: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Units [leads, samples] in mV, NaN where there is no sample; ``lsb_uv``: microvolts per unit, [leads]."""
+    mv: NDArray[np.float32] = units * (lsb_uv[:, None] * np.float32(1e-3))
+    gaps = units == NO_SAMPLE
+    if gaps.any():
+        mv[gaps] = np.nan
+    return mv
 
 
 def window_of_ecg(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from agents.lifecycle.condition import MONITOR_CODES, ConditionReport, priority_of
@@ -33,6 +34,7 @@ that its rule needs for detection, and a margin. Until then an alert of the segm
 STRIPS_REMEMBERED = 64  # without evidence, of one episode; a bed's memory stays bounded
 
 
+@cache
 def monitor_version() -> str:
     """Version of this program, for the provenance."""
     try:

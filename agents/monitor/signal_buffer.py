@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from models.ecg import Ecg
 from models.leads import lead_order
 from models.signal.derived_leads import with_derived_leads
-from streams.window import EcgWindow
+from streams.window import NO_SAMPLE, EcgWindow, millivolts
 
 S = 1_000_000_000
 US = 1000
@@ -94,8 +94,11 @@ class SignalBuffer:
         derives it.
         """
         start, stop = max(start, self.begin), min(stop, self.end)
-        inside = list(self._between(start, stop))
-        newest = inside[-1][1] if inside else self._signal(self._windows[-1][1])
+        messages = [(n, w) for n, w in self._windows if n < stop and start < n + w.n_samples]
+        newest = self._signal((messages or self._windows)[-1][1])
+        if len(messages) > 1 and not newest.derived and _of_one_kind([w for _, w in messages]):
+            return self._converted_together(messages, newest, start, stop)
+        inside = [(n, self._signal(w)) for n, w in messages]
         names = list(newest.leads)
         names += dict.fromkeys(lead for _, chunk in inside for lead in chunk.leads if lead not in newest.leads)
         leads = tuple(lead_order(names))
@@ -123,16 +126,35 @@ class SignalBuffer:
             sex=newest.sex,
         )
 
-    def _between(self, start: int, stop: int) -> Iterator[tuple[int, Ecg]]:
-        """Messages with samples in a span: the number of the first sample, and the signal."""
-        for first, window in self._windows:
-            if first < stop and start < first + window.n_samples:
-                yield first, self._signal(window)
+    def _converted_together(self, messages: Sequence[tuple[int, EcgWindow]], newest: Ecg, start: int, stop: int) -> Ecg:
+        """`span` of messages `_of_one_kind` without derived leads; each comes with the number of its first sample."""
+        window = messages[-1][1]
+        rows = [window.leads.index(lead) for lead in newest.leads]
+        units = np.full((len(rows), stop - start), NO_SAMPLE, np.int16)
+        for first, each in messages:
+            a, b = max(start, first), min(stop, first + each.n_samples)
+            units[:, a - start : b - start] = each.samples[rows, a - first : b - first]
+        marks = [first + m - start for first, each in messages for m in each.pacer_marks.tolist()]
+        off = {lead for _, each in messages for lead in each.leads_off}
+        return replace(
+            newest,
+            mv=millivolts(units, window.lsb_uv[rows]),
+            start_ns=self.instant_ns(start),
+            leads_off=tuple(lead for lead in newest.leads if lead in off),
+            pacer_marks=np.array([m for m in marks if 0 <= m < stop - start], np.int64),
+        )
 
     def _signal(self, window: EcgWindow) -> Ecg:
         if self._newest is not None and self._newest[0] is window:
             return self._newest[1]
         return signal_of(window, self._fs_hz)
+
+
+def _of_one_kind(windows: Sequence[EcgWindow]) -> bool:
+    """Whether all have the leads and gains of the last one."""
+    last = windows[-1]
+    gains = last.lsb_uv.tobytes()
+    return all(w is last or (w.leads == last.leads and w.lsb_uv.tobytes() == gains) for w in windows)
 
 
 def signal_of(window: EcgWindow, fs_hz: float, start_ns: int = 0) -> Ecg:
@@ -146,4 +168,4 @@ def signal_of(window: EcgWindow, fs_hz: float, start_ns: int = 0) -> Ecg:
     start_ns : int
         UTC of the first sample.
     """
-    return with_derived_leads(replace(window.to_ecg(start_ns), fs_hz=fs_hz))
+    return with_derived_leads(window.to_ecg(start_ns, fs_hz))

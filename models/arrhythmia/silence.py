@@ -64,8 +64,11 @@ class AsystolePlausibility:
     def update(self, second: Millivolts) -> None:
         """Take the newest second, mV [leads, samples]; NaN where a sample is missing."""
         known = np.asarray(np.isfinite(second).any(axis=1))
-        filled = fill_gaps(second)[0].astype(np.float64)
-        self._level.append(np.where(known, middle(filled), np.nan))
+        single = fill_gaps(second)[0]
+        filled = single.astype(np.float64)
+        low, high = ((single.shape[1] - 1) // 2, single.shape[1] // 2)
+        ordered = np.partition(single, (low, high), axis=1)[:, [low, high]].astype(np.float64)  # faster than in double
+        self._level.append(np.where(known, (ordered[:, 0] + ordered[:, 1]) / 2, np.nan))
         self._range.append(np.where(known, np.ptp(filled, axis=1), np.nan))
         self._seconds += 1
         if self._seconds % USUAL_EVERY_S == 1:

@@ -108,7 +108,10 @@ class RhythmViews:
     def regular_waves(self, seconds: float, now: int) -> RegularWaves | None:
         """The regular waves at the end of the newest ``seconds``; ``now``: absolute sample after the last one."""
         n = round(seconds * self._window.fs_hz)
-        return regular_waves(self._usable, self._window.mv[self._rows, -n:], self._window.fs_hz, now)
+        order = np.argsort(-self._newest_rest_share[:, 0]).tolist()
+        return regular_waves(
+            self._usable, self._window.mv[self._rows, -n:], self._window.fs_hz, now, resting_first=order
+        )
 
     def beats_undetected(self, now: int) -> bool:
         """Whether the newest seconds show regular waves of the size of beats: a time without beats is no standstill."""

@@ -110,13 +110,13 @@ class WaveHistory:
         first = max(start, due[0].sample - round(BEFORE_S * self._fs))
         part = window.slice(first - start, window.n_samples).select(usable)
         inside = [b for b in beats if first <= b.sample < now]
-        wanted = {b.sample for b in due}
-        for measured in delineate(part, inside, start=first, fold=self._fold):
-            if measured.beat.sample in wanted:
-                found = wave_beat(part, measured, first)
-                self.beats.append(found)
-                if self.baseline is None:
-                    self._first.add(found)
+        samples = {b.sample for b in due}
+        wanted = [k for k, b in enumerate(inside) if b.sample in samples]
+        for measured in delineate(part, inside, start=first, wanted=wanted, fold=self._fold):
+            found = wave_beat(part, measured, first)
+            self.beats.append(found)
+            if self.baseline is None:
+                self._first.add(found)
 
 
 def _sample(beat: WaveBeat) -> int:

@@ -62,7 +62,9 @@ class RegularWaves:
         return 60.0 * (len(self.crests) - 1) * fs_hz / float(self.crests[-1] - self.crests[0])
 
 
-def regular_waves(leads: Sequence[str], mv: Millivolts, fs_hz: float, now: int) -> RegularWaves | None:
+def regular_waves(
+    leads: Sequence[str], mv: Millivolts, fs_hz: float, now: int, *, resting_first: Sequence[int] | None = None
+) -> RegularWaves | None:
     """The longest row of regular waves that goes on at the end of a signal, of the lead that shows it.
 
     Most leads show three waves or more at this rate: those of one lead alone are its artefact. None where none are.
@@ -77,11 +79,24 @@ def regular_waves(leads: Sequence[str], mv: Millivolts, fs_hz: float, now: int) 
         Samples a second.
     now : int
         Absolute sample number after the last sample of ``mv``.
+    resting_first : sequence of int, optional
+        All rows of ``mv``, those first that probably rest most. The result does not depend on it: where the first half
+        of the leads rest, no majority is left, and the others are not looked at.
     """
     if not len(mv) or mv.shape[1] < 2 * fs_hz or not np.isfinite(mv).any(axis=1).all():
         return None
-    x = without_baseline(resample(fill_gaps(mv)[0], fs_hz, FS_HZ), FS_HZ).astype(np.float64)
-    candidates = np.flatnonzero(~_rest(x))
+    filled = fill_gaps(mv)[0]
+    order = np.arange(len(mv)) if resting_first is None else np.asarray(resting_first)
+    x = np.empty((len(mv), round(mv.shape[1] * FS_HZ / fs_hz)), np.float64)
+    rest = np.ones(len(mv), bool)
+    half = -(-len(mv) // 2)
+    for rows in (order[:half], order[half:]):
+        if len(rows):
+            x[rows] = without_baseline(resample(filled[rows], fs_hz, FS_HZ), FS_HZ)
+            rest[rows] = _rest(x[rows])
+        if rest[order[:half]].all():
+            return None
+    candidates = np.flatnonzero(~rest)
     if 2 * len(candidates) <= len(leads):
         return None
     smooth = uniform_filter1d(x[candidates], round(SMOOTH_S * FS_HZ), axis=1)

@@ -76,7 +76,14 @@ def wave_probabilities(mv: Millivolts, fs_hz: float, *, fold: str | None = None)
     return out
 
 
-def delineate(ecg: Ecg, beats: Sequence[Beat], *, start: int = 0, fold: str | None = None) -> list[MeasuredBeat]:
+def delineate(
+    ecg: Ecg,
+    beats: Sequence[Beat],
+    *,
+    start: int = 0,
+    wanted: Sequence[int] | None = None,
+    fold: str | None = None,
+) -> list[MeasuredBeat]:
     """Measure the waves of the given beats.
 
     Parameters
@@ -87,28 +94,36 @@ def delineate(ecg: Ecg, beats: Sequence[Beat], *, start: int = 0, fold: str | No
         Positions are samples of ``ecg``, ascending.
     start : int
         Number of the first sample of ``ecg``: positions are counted from it.
+    wanted : sequence of int, optional
+        Which of ``beats``, by number, are measured; the others only tell whose a wave is. All by default.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
 
     Returns
     -------
     list of MeasuredBeat
-        One a beat, in order. Below 100 Hz nothing is delineated.
+        One a wanted beat, in order. Below 100 Hz nothing is delineated.
     """
+    wanted = range(len(beats)) if wanted is None else wanted
     leads = [
         lead
         for lead, row in zip(ecg.leads, ecg.mv, strict=True)
         if lead not in ecg.leads_off and np.isfinite(row).any()
     ]
     if not beats or not leads or ecg.fs_hz < MORPHOLOGY_FS_HZ:
-        return [MeasuredBeat(b, Fiducials(), {lead: Fiducials() for lead in leads}) for b in beats]
+        return [MeasuredBeat(beats[k], Fiducials(), {lead: Fiducials() for lead in leads}) for k in wanted]
     around = round(AROUND_S * ecg.fs_hz)
     first, last = max(0, beats[0].sample - start - around), beats[-1].sample - start + around
-    return delineate_stretch(ecg.select(leads).slice(first, last), start + first, beats, fold=fold)
+    return delineate_stretch(ecg.select(leads).slice(first, last), start + first, beats, wanted=wanted, fold=fold)
 
 
 def delineate_stretch(
-    stretch: Ecg, first: int, beats: Sequence[Beat], *, fold: str | None = None
+    stretch: Ecg,
+    first: int,
+    beats: Sequence[Beat],
+    *,
+    wanted: Sequence[int] | None = None,
+    fold: str | None = None,
 ) -> list[MeasuredBeat]:
     """Measure the waves of the given beats in a stretch that is delineated as a whole.
 
@@ -120,24 +135,29 @@ def delineate_stretch(
         Position of the stretch's first sample.
     beats : sequence of Beat
         Those inside the stretch, ascending; positions are counted like ``first``.
+    wanted : sequence of int, optional
+        As in `delineate`.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
 
     Returns
     -------
     list of MeasuredBeat
-        One a beat, in order.
+        One a wanted beat, in order.
     """
-    marks, x = beat_marks(stretch, [b.sample - first for b in beats], fold=fold)
+    wanted = range(len(beats)) if wanted is None else wanted
+    marks, x = beat_marks(stretch, [b.sample - first for b in beats], wanted=wanted, fold=fold)
     overall = refined(marks, x, stretch.fs_hz, fold=fold) + first
     samples = marks.leads + first
     return [
-        MeasuredBeat(b, Fiducials.of_samples(overall[k]), FiducialTable(stretch.leads, samples[k].copy()))
-        for k, b in enumerate(beats)
+        MeasuredBeat(beats[k], Fiducials.of_samples(overall[at]), FiducialTable(stretch.leads, samples[at].copy()))
+        for at, k in enumerate(wanted)
     ]
 
 
-def beat_marks(stretch: Ecg, r: Sequence[int], *, fold: str | None = None) -> tuple[BeatMarks, Millivolts]:
+def beat_marks(
+    stretch: Ecg, r: Sequence[int], *, wanted: Sequence[int] | None = None, fold: str | None = None
+) -> tuple[BeatMarks, Millivolts]:
     """Fiducials as the network gives them, before refinement, and the signal without mains, gaps and baseline.
 
     Parameters
@@ -146,13 +166,16 @@ def beat_marks(stretch: Ecg, r: Sequence[int], *, fold: str | None = None) -> tu
         Delineated as a whole.
     r : sequence of int
         R peaks, samples of ``stretch``, ascending.
+    wanted : sequence of int, optional
+        Which of them, by number, have their fiducials in the result. All by default.
     fold : str, optional
         Use network weights trained without this fold (evaluation).
     """
     mv = without_mains(stretch.mv, stretch.fs_hz)
     probabilities = wave_probabilities(mv, stretch.fs_hz, fold=fold)
     x = without_baseline(fill_gaps(mv)[0], stretch.fs_hz)
-    samples = _in_samples(_marks(probabilities, np.array(r) / stretch.fs_hz), x, stretch.fs_hz)
+    marks = _marks(probabilities, np.array(r) / stretch.fs_hz)
+    samples = _in_samples(marks if wanted is None else marks[list(wanted)], x, stretch.fs_hz)
     return BeatMarks(overall=over_leads(samples), leads=samples, columns=COLUMNS), x
 
 

@@ -206,8 +206,10 @@ def _spikes(x: Millivolts, fs: float) -> list[_Spike]:
     at = np.flatnonzero((taken >= near) & (2.0 * taken > (ONE_LEAD_MV if len(x) == 1 else SMALLEST_MV)))
     left = np.ptp(_around(smooth, at, half), axis=2).sum(axis=0)
     sharp = 2.0 * taken[at] / np.maximum(left, 1e-3)
-    isolated = taken[at] > ISOLATED * np.maximum(*_beside(taken, at, SIDE_S, fs))
-    chosen = isolated & (sharp >= CANDIDATE_SHARPNESS)
+    at, sharp = (each[sharp >= CANDIDATE_SHARPNESS] for each in (at, sharp))
+    if not len(at):  # mostly: QRS complexes are blunt
+        return []
+    chosen = taken[at] > ISOLATED * np.maximum(*_beside(taken, at, SIDE_S, fs))
     if chosen.any():
         chosen &= taken[at] > ABOVE_NOISE * np.median(near)
     at, sharp = at[chosen], sharp[chosen]

@@ -91,16 +91,17 @@ def lead_quality(
     if n == 0:
         return [LeadQuality(0.0, ABSENT)] * n_leads
     step = max(1, int(fs / ENOUGH_HZ))  # every second sample of 500 Hz is as informative
-    filled, missing = fill_gaps(np.ascontiguousarray(mv[:, ::step]))
+    enough = np.ascontiguousarray(mv[:, ::step])
+    filled, missing = fill_gaps(enough)
     fs = fs / step
-    present = 1.0 - missing.mean(axis=1)
+    present = np.ones(n_leads) if filled is enough else 1.0 - missing.mean(axis=1)
     x = without_baseline(filled, fs)
     peak_to_peak = filled.max(axis=1) - filled.min(axis=1)
     largest = np.abs(x).max(axis=1)
     typical = _typical_mv(x, fs) if largest.max() > MAX_TYPICAL_MV else largest
     rails = _rail_share(filled, fs)
     clean = [1.0 / (1.0 + (ratio / NOISE_HALF) ** 2) for ratio in _noise_ratio(x, fs).tolist()]
-    score = np.round(present * np.array(clean), 3)  # missing samples are no noise
+    score = np.round(present * np.array(clean), 3).tolist()  # missing samples are no noise
     absent, flat = (present < MIN_PRESENT).tolist(), (peak_to_peak < FLAT_MV).tolist()
     implausible = (typical > MAX_TYPICAL_MV).tolist()
     saturated = ((largest > MAX_ECG_MV) | (rails > SATURATED_SHARE)).tolist()

@@ -8,6 +8,7 @@ Sources: AHA/ACC/HRS 2009 (QRS, PR, QT), AHA practice standards 2017 (ST monitor
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -230,7 +231,8 @@ def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str]) -> dict[str
     """Median ST level of each usable lead that has one, mV, and of how many beats."""
     if not conducted or not usable:
         return {}
-    st = np.array([[b.st_mv.get(lead, np.nan) for lead in usable] for b in conducted], np.float64)
+    unknown = [math.nan] * len(usable)
+    st = np.array([list(map(b.st_mv.get, usable, unknown)) for b in conducted], np.float64)
     st.sort(axis=0)  # NaN last
     count = np.isfinite(st).sum(axis=0)
     lead = np.arange(len(usable))

@@ -32,6 +32,26 @@ def test_a_span_has_the_signal_of_its_messages_with_derived_leads() -> None:
     assert np.isnan(got.lead("II")[475:485]).all() and np.isnan(got.lead("aVF")[475:485]).all()
 
 
+def test_a_span_of_messages_of_one_kind_has_the_signal_of_each() -> None:
+    """They are converted together; a message with other leads or another gain among them changes no sample."""
+    sent = messages(ecg(6, leads=STANDARD_12[::-1], fs_hz=500.0), message_s=1.0)
+    units = sent[3].samples.copy()
+    units[1, 100:110] = NO_SAMPLE
+    sent[3] = replace(sent[3], samples=units, leads_off=("V2",), pacer_marks=np.array([7, 480]))
+    for changed in (sent[4], replace(sent[4], lsb_uv=2 * sent[4].lsb_uv)):
+        buffer, missing = SignalBuffer(30.0), 50
+        given = [*sent[:4], changed, sent[5]]
+        for k, window in enumerate(given):
+            buffer.add(window, signal_of(window, 500.0), missing * (k == 2), T0_NS + k * S)
+        got = buffer.span(250, buffer.end - 100)
+        each = [signal_of(window, 500.0).mv for window in given]
+        whole = np.concatenate([*each[:2], np.full((12, missing), np.nan, np.float32), *each[2:]], axis=1)
+        assert got.leads == STANDARD_12 and got.leads_off == ("V2",) and not got.derived
+        assert np.array_equal(got.mv, whole[:, 250:-100], equal_nan=True)
+        assert got.pacer_marks.tolist() == [1500 + missing + 7 - 250, 1500 + missing + 480 - 250]
+        assert got.start_ns == T0_NS + S // 2
+
+
 def test_the_memory_of_a_bed_is_bounded() -> None:
     """Twelve leads at 500 Hz: what is kept of the last minute is all there after a minute."""
     sent = messages(ecg(100, leads=STANDARD_12, fs_hz=500.0), message_s=1.0)

@@ -41,6 +41,19 @@ def test_waves_are_found_at_their_rate(bpm: float, sign: int) -> None:
     assert len(found.crests) >= 0.85 * 6.0 * bpm / 60 and 10_000 - 1500 <= found.crests[0] < found.crests[-1] < 10_000
 
 
+def test_the_order_in_which_leads_are_looked_at_changes_nothing() -> None:
+    mv = np.stack([wave(150), 0.4 * wave(150), np.zeros(1500, np.float32), wave(150, noise_mv=0.1)])
+    mv[2, ::250] = 1.0  # single beats: this lead rests
+    plain = regular_waves(("I", "II", "III", "V1"), mv, FS, 1500)
+    assert plain is not None
+    for order in ((3, 2, 1, 0), (2, 0, 3, 1), (1, 3, 2, 0)):
+        found = regular_waves(("I", "II", "III", "V1"), mv, FS, 1500, resting_first=order)
+        assert found is not None and (found.lead, found.height_mv) == (plain.lead, plain.height_mv)
+        assert np.array_equal(found.crests, plain.crests)
+    mv[:2] = mv[2]
+    assert regular_waves(("I", "II", "III", "V1"), mv, FS, 1500, resting_first=(3, 0, 1, 2)) is None
+
+
 def test_their_citation_is_measured_again_and_verified() -> None:
     mv = wave(160)[None]
     found = regular_waves(("II",), mv, FS, 1500)

@@ -39,6 +39,15 @@ def test_the_global_mark_is_the_median_of_the_leads_that_show_it() -> None:
     assert np.isnan(overall["p_on"])
 
 
+def test_a_beat_that_is_wanted_alone_has_the_same_marks() -> None:
+    ecg = recording(12)
+    beats = find_beats(ecg)
+    every = delineate(ecg, beats)
+    some = delineate(ecg, beats, wanted=(2, 3, 7))
+    assert [m.beat for m in some] == [beats[k] for k in (2, 3, 7)]
+    assert [(m.overall, dict(m.leads)) for m in some] == [(every[k].overall, dict(every[k].leads)) for k in (2, 3, 7)]
+
+
 def test_marks_follow_the_signal_when_it_is_moved() -> None:
     ecg = recording(20)
     moved = Ecg(ecg.leads, ecg.fs_hz, np.roll(ecg.mv, 37, axis=1))
