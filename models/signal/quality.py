@@ -28,6 +28,9 @@ IMPLAUSIBLE = "implausible"  # the amplitude is not that of an ECG: the gain is 
 FLAT_MV = 0.03  # peak to peak of a line without electrical activity; IEC 60601-2-27 noise limit is 30 µV
 SATURATED_SHARE = 0.08  # of samples on a rail
 RAIL_RUN_S = 0.04  # equal samples at an extreme for this long are a rail
+RAIL_SHARE = 1e-3  # of the lead's extent: samples that differ by less are equal
+RAIL_MV, CLIPPED_MV = 0.5, 0.4  # least distance from the lead's median, of a saturated lead and of a clipped span
+RINGING = 0.12  # of the lead's extent: overshoot of a filter where a rail begins (9 % for a step), with a margin
 MAX_TYPICAL_MV = 6.0  # typical QRS amplitude against the baseline; IEC 60601-2-27: QRS complexes of 0.5 to 5 mV
 TYPICAL_QUANTILE = 0.97  # of the samples of a second: QRS complexes are longer than 30 ms, pacing pulses are not
 MAX_ECG_MV = 12.0  # larger: wrong gain or an amplifier at its rail (IEC 60601-2-27 input: ±5 mV)
@@ -160,10 +163,10 @@ def _rail_runs(filled: Millivolts, fs: float) -> Iterator[tuple[NDArray[np.int64
     """Rows with long equal runs at an extreme away from the median, where windows of one begin, and their length."""
     run = max(3, round(RAIL_RUN_S * fs))
     top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
-    tolerance = 1e-3 * np.maximum(top - bottom, 1e-6)
+    tolerance = RAIL_SHARE * np.maximum(top - bottom, 1e-6)
     for extreme, at_rail in ((top, filled >= top - tolerance), (bottom, filled <= bottom + tolerance)):
         rows = np.flatnonzero(at_rail.sum(axis=1) >= run)
-        rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > 0.5]
+        rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > RAIL_MV]
         if len(rows):
             yield rows, np.asarray(windows(at_rail[rows], run).all(axis=2)), run
 
@@ -178,12 +181,20 @@ def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
 
 
 def on_rail(filled: Millivolts, fs: float) -> NDArray[np.bool_]:
-    """Samples in long equal runs at the lead's extremes, away from its median, [leads, samples]."""
-    out = np.zeros(filled.shape, bool)
-    for rows, begins, run in _rail_runs(filled, fs):
-        padded = np.pad(begins, ((0, 0), (run - 1, run - 1)))
-        out[rows] |= windows(padded, run).any(axis=2)
-    return out
+    """Samples in long equal runs near the lead's extremes, away from its median, [leads, samples].
+
+    A filter behind the amplifier rings where a rail begins, so that the rail is not the extreme itself.
+    """
+    run = max(3, round(RAIL_RUN_S * fs))
+    if filled.shape[1] < run:
+        return np.zeros(filled.shape, bool)
+    top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
+    extent = np.maximum(top - bottom, 1e-6)
+    outer = (filled > top - RINGING * extent) | (filled < bottom + RINGING * extent)
+    outer &= np.abs(filled - median(filled)[:, None]) > CLIPPED_MV
+    steps = np.abs(np.diff(filled, axis=1)) <= RAIL_SHARE * extent
+    equal = np.pad(windows(steps, run - 1).all(axis=2), ((0, 0), (run - 1, run - 1)))
+    return np.asarray(outer & windows(equal, run).any(axis=2))
 
 
 def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sleepecg
+from scipy.signal import butter, sosfiltfilt
 
 from models.ecg import Ecg
+from models.signal.quality import on_rail
 from models.signal.span_quality import SpanQuality
 
 FROM_S, TO_S = 4.0, 5.0  # where the artefact is
@@ -65,3 +67,16 @@ def test_a_pause_is_not_noise() -> None:
 def test_any_length_is_judged(samples: int) -> None:
     ecg = recording().slice(0, samples)
     assert SpanQuality(ecg).low.shape[0] == 2
+
+
+def test_a_rail_behind_a_filter_that_rings_is_found() -> None:
+    ecg = recording()
+    a, b = round(FROM_S * ecg.fs_hz), round(TO_S * ecg.fs_hz)
+    low = float(ecg.mv[0].min()) - 1.0
+    ecg.mv[0, a:b] = low
+    ecg.mv[0] = sosfiltfilt(butter(2, 40.0, fs=ecg.fs_hz, output="sos"), ecg.mv[0])
+    assert ecg.mv[0].min() < low - 0.05  # the overshoot lies beyond the rail
+    found = on_rail(ecg.mv, ecg.fs_hz)
+    assert found[0, a + 50 : b - 50].all()
+    assert not found[0, : a - 50].any()
+    assert not found[1].any()
