@@ -227,6 +227,8 @@ class Analysis:
         self._tier.set_leads(leads)
         self._seen = {lead: self._seen[lead] for lead in leads}
         mv = with_short_gaps_filled(chunk.mv, self.fs_hz)
+        if leads == chunk.leads and mv is chunk.mv:
+            return chunk
         if leads != chunk.leads:
             rows = mv
             mv = np.full((len(leads), chunk.n_samples), np.nan, np.float32)

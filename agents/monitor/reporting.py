@@ -58,12 +58,16 @@ class Reporter:
         self._strip_s = strip_s
         self.encoder = encoder
         self._version = monitor_version()
+        self._plain: Provenance | None = None  # of reports without windows
         self._windows: dict[tuple[str, int], EcgWindow] = {}
         self._shows_nothing: dict[str, tuple[int, set[Hashable]]] = {}  # by code: onset, strips without evidence
 
     def provenance(self, windows: WindowRange | None = None) -> Provenance:
         """Versions and models behind a report, with the range of its windows."""
-        return Provenance(monitor=self._version, encoder=self.encoder, windows=windows)
+        plain = self._plain
+        if plain is None or plain.encoder is not self.encoder:
+            plain = self._plain = Provenance(monitor=self._version, encoder=self.encoder)
+        return plain if windows is None else plain.changed(windows=windows)
 
     def reports(
         self, bed: Bed, analysis: Analysis, episodes: Iterable[Episode], *, live: bool

@@ -62,7 +62,7 @@ def rest_shares(mv: Millivolts, fs_hz: float, seconds: float, ends_s: NDArray[np
     n, step = round(seconds * fs_hz), _step(fs_hz)
     ends = mv.shape[1] - np.round(ends_s * fs_hz).astype(np.int64)
     if ends.min() >= n:
-        return _rest_share(mv[:, (ends - n)[:, None] + np.arange(0, n, step)])
+        return _rest_share(np.stack([mv[:, end - n : end : step] for end in ends.tolist()], axis=1))
     return np.stack([_rest_share(mv[:, max(0, end - n) : max(0, end) : step]) for end in ends.tolist()], axis=1)
 
 
@@ -79,7 +79,7 @@ def _rest_share(mv: Millivolts) -> NDArray[np.float64]:
         return out
     slope, at = slope[there], int(0.95 * slope.shape[-1])
     steep = np.partition(slope, at, axis=1)[:, at]
-    out[there] = (slope < RESTING * steep[:, None]).sum(axis=1) / slope.shape[1]
+    out[there] = np.count_nonzero(slope < RESTING * steep[:, None], axis=1) / slope.shape[1]
     return out
 
 

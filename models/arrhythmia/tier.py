@@ -197,7 +197,9 @@ class RhythmTier:
         update = round(UPDATE_INTERVAL_S * self.fs_hz)
         assert self._boundary is not None
         past_second = (update - (self._boundary - self._now)) % update  # the beat stream updates on the same grid
-        self._new_beats += self._stream.push(replace(part, start_ns=round(past_second / self.fs_hz * 1e9)))
+        if not self._stream.aligned:
+            part = replace(part, start_ns=round(past_second / self.fs_hz * 1e9))
+        self._new_beats += self._stream.push(part)
         keep = round(SIGNAL_KEPT_S * self.fs_hz)
         self._signal = appended(self._signal, part.mv, keep)
         if self._now + part.n_samples == self._boundary and (n := self._stream.cleaned.shape[1]):

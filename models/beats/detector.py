@@ -177,10 +177,8 @@ class BeatStream:
         self.final_before = start_sample
         self.pending: list[Beat] = []
         self.quality: dict[str, LeadQuality] = {lead: LeadQuality(0.0, ABSENT) for lead in self.leads}
-        self._rows: tuple[dict[str, LeadQuality], list[int]] = (
-            {},
-            [],
-        )  # analysis leads, with the quality they follow from
+        # Analysis leads, with the quality that they follow from.
+        self._rows: tuple[dict[str, LeadQuality], list[int]] = ({}, [])
         self.pulses = PacingPulses(self.fs_hz)
         self._delineator = DelineationNetwork.load(fold)
         self._raw: Millivolts = np.zeros((len(self.leads), 0), np.float32)  # as it came, to measure the mains on
@@ -195,6 +193,11 @@ class BeatStream:
         self._templates = TemplateCache()
         self._morphologies: dict[int, BeatMorphology] = {}
         self._recent: list[Beat] = []
+
+    @property
+    def aligned(self) -> bool:
+        """The grid of updates is known, from the start time of the first chunk; that of later ones is not used."""
+        return self._next_update is not None
 
     @property
     def usable_leads(self) -> tuple[str, ...]:
@@ -417,11 +420,10 @@ class BeatStream:
                     round(size, 3),
                 )
             )
-        every = list(self._morphologies.values())
-        return [
-            replace(b, ventricular=round(self._templates.probability(self._morphologies[b.sample], every), 3))
-            for b in out
-        ]
+        probabilities = self._templates.probabilities(
+            [self._morphologies[b.sample] for b in out], list(self._morphologies.values())
+        )
+        return [replace(b, ventricular=round(p, 3)) for b, p in zip(out, probabilities, strict=True)]
 
     def _r_peak(self, filled: Millivolts, x: Millivolts, at_s: float) -> int:
         """Sample of the largest deflection, all leads together, near ``at_s``: at 250 Hz, then at the signal's rate."""

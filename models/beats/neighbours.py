@@ -120,24 +120,35 @@ class TemplateCache:
         self._beats = deque((beat for beat in moved if list(beat.rows) == sorted(beat.rows)), maxlen=KEPT_BEATS)
 
     def probability(self, beat: BeatMorphology, same_update: Sequence[BeatMorphology] = ()) -> float:
-        """Probability that the beat is ventricular, by its own log odds and those of beats that correlate with it.
+        """The probability of one of the beats of an update, as `probabilities` gives it."""
+        return self.probabilities([beat], same_update)[0]
+
+    def probabilities(self, beats: Sequence[BeatMorphology], same_update: Sequence[BeatMorphology] = ()) -> list[float]:
+        """Probability that each beat is ventricular, by its own log odds and those of beats that correlate with it.
 
         Parameters
         ----------
-        beat : BeatMorphology
-            The beat to classify.
+        beats : sequence of BeatMorphology
+            The beats to classify, all of the same leads.
         same_update : sequence of BeatMorphology
             Beats of the same update of the stream. Those that are in the cache already count once.
         """
+        if not beats:
+            return []
         last_s = self._beats[-1].at_s if self._beats else -np.inf
         newer = [b for b in same_update if b.at_s > last_s + SAME_BEAT_S]
-        known = [
-            b for b in (*self._beats, *newer) if b.rows == beat.rows and SAME_BEAT_S < abs(beat.at_s - b.at_s) < KEPT_S
-        ]
-        if not known:
-            return 1.0 / (1.0 + math.exp(-beat.log_odds))
-        above = (morphology_correlation(beat, known) - MIN_CORRELATION) / (1.0 - MIN_CORRELATION)
-        weight = WEIGHT * np.minimum(np.maximum(above, 0.0), 1.0)
-        odds = np.array([b.log_odds for b in known])
-        averaged = (beat.log_odds + float(weight @ odds)) / (1.0 + float(weight.sum()))
-        return 1.0 / (1.0 + math.exp(-averaged))
+        others = [b for b in (*self._beats, *newer) if b.rows == beats[0].rows]
+        shifted = np.stack([b.shifted for b in others]) if others else None
+        odds, at_s = (np.array([getattr(b, name) for b in others]) for name in ("log_odds", "at_s"))
+        out = []
+        for beat in beats:
+            away_s = np.abs(beat.at_s - at_s)
+            known = (away_s > SAME_BEAT_S) & (away_s < KEPT_S)
+            averaged = beat.log_odds
+            if shifted is not None and known.any():
+                correlation = (shifted @ beat.shifted[ZERO_LAG]).max(axis=1)[known]
+                above = (correlation - MIN_CORRELATION) / (1.0 - MIN_CORRELATION)
+                weight = WEIGHT * np.minimum(np.maximum(above, 0.0), 1.0)
+                averaged = (beat.log_odds + float(weight @ odds[known])) / (1.0 + float(weight.sum()))
+            out.append(1.0 / (1.0 + math.exp(-averaged)))
+        return out

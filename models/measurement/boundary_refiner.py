@@ -167,9 +167,19 @@ def _places(marks: BeatMarks, width: Floats, fs_hz: float, boundary: Boundary) -
     beats = beats[np.isfinite(own[beats]).sum(axis=1) >= MIN_LEADS]
     at, other = at[beats], other[beats]
     spread = np.clip((own[beats] - at[:, None]) / fs_hz, -MAX_SPREAD_S, MAX_SPREAD_S)
-    along = np.linspace(at, other, TOP_POINTS, axis=1)
+    along = evenly(at, other)
     beside = at[:, None] + boundary.distances_s * fs_hz
     return _Places(beats=beats, spread=spread, points=np.concatenate([along, beside], axis=1))
+
+
+def evenly(first: Floats, last: Floats) -> Floats:
+    """`TOP_POINTS` from each first to each last, [found, points]: NumPy's ``linspace`` in a quarter of its time."""
+    step = (last - first) / (TOP_POINTS - 1)
+    if not step.all():  # NumPy computes these in another order
+        return np.linspace(first, last, TOP_POINTS, axis=1)
+    out: Floats = step[:, None] * np.arange(TOP_POINTS) + first[:, None]
+    out[:, -1] = last
+    return out
 
 
 class Slopes:

@@ -136,7 +136,8 @@ def may_have_mains(mv: Millivolts, fs_hz: float) -> bool:
     if seconds == 0:
         return False
     x = mv[:, ::step][:, : seconds * parts * size].reshape(len(mv), seconds, parts, size)
-    squares = np.square(x @ projection)  # [leads, seconds, parts, cosine and sine of each frequency]
+    waves = x.reshape(-1, size) @ projection
+    squares = np.square(waves).reshape(*x.shape[:3], -1)  # [leads, seconds, parts, cosine and sine of each frequency]
     power = squares[..., 0::2] + squares[..., 1::2]
     with np.errstate(invalid="ignore"):
         quieter = np.partition(power, parts // 2, axis=2)[:, :, parts // 2]

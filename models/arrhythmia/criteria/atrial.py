@@ -11,6 +11,7 @@ Sources: AHA/ACC/HRS 2014 (irregular RR without P waves); weights: ``models/weig
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,7 +96,7 @@ class AtrialRhythm:
         scatter = rr_features(track, self._first)
         if scatter is None:
             return
-        conducted = [b for b in waves if b.sample >= self.onset and b.conducted]
+        conducted = [b for b in waves[bisect_left(waves, self.onset, key=_sample) :] if b.conducted]
         self._absent_p = float(np.mean([b.beat.overall.p_on is None for b in conducted])) if conducted else float("nan")
         if scatter[0] < REGULAR_BELOW:
             self.irregular = self.fibrillating = False
@@ -141,6 +142,10 @@ class AtrialRhythm:
             method=METHOD,
         )
         return regularity, absent
+
+
+def _sample(beat: WaveBeat) -> int:
+    return beat.sample
 
 
 def _above_level(others: float, views: RhythmViews) -> bool:

@@ -37,3 +37,12 @@ def test_beats_of_more_than_30_s_ago_do_not_count() -> None:
 def test_a_beat_is_not_compared_with_itself() -> None:
     one = bump(3.0, at_s=5.0, probability=0.6)
     assert TemplateCache().probability(one, [one]) == pytest.approx(0.6)
+
+
+def test_the_beats_of_an_update_have_the_probabilities_that_each_has_alone() -> None:
+    cache = TemplateCache()
+    for k in range(8):
+        cache.add(bump(3.0 + k % 3, at_s=float(k), probability=0.01 + 0.1 * k))
+    update = [bump(width, at_s=at_s, probability=0.6) for width, at_s in ((3.0, 7.0), (14.0, 7.9), (4.0, 30.5))]
+    assert cache.probabilities(update, update) == [cache.probability(beat, update) for beat in update]
+    assert len(set(cache.probabilities(update, update))) == 3 and cache.probabilities([], update) == []

@@ -10,10 +10,12 @@ from models.measurement.boundary_refiner import (
     MAX_SHIFT_S,
     MIN_LEADS,
     SPREAD,
+    TOP_POINTS,
     BeatMarks,
     BoundaryRidge,
     Slopes,
     boundary_features,
+    evenly,
     refined,
     spread_features,
 )
@@ -93,3 +95,12 @@ def test_quantiles_and_mean_of_the_leads_are_those_of_numpy() -> None:
     quantiles, mean = spread_features(spread)
     assert np.array_equal(quantiles, np.nanquantile(spread, SPREAD, axis=1).T)
     assert np.array_equal(mean, np.nanmean(spread, axis=1))
+
+
+def test_points_along_a_wave_are_those_of_linspace_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    first, last = rng.uniform(0, 5000, 400), rng.uniform(0, 5000, 400)
+    assert np.array_equal(evenly(first, last), np.linspace(first, last, TOP_POINTS, axis=1))
+    last[7] = first[7]  # a wave without length
+    assert np.array_equal(evenly(first, last), np.linspace(first, last, TOP_POINTS, axis=1))
+    assert evenly(first[:0], last[:0]).shape == (0, TOP_POINTS)
