@@ -50,6 +50,9 @@ class Metrics:
             "Times that windows were skipped to reach the latest signal.",
             registry=monitor,
         )
+        self.backfilled = Counter(
+            "gem_bedside_windows_backfilled", "Skipped windows analysed after the newest signal.", registry=monitor
+        )
         self.lag = Histogram(
             "gem_bedside_window_delay_seconds", "From append to processing.", buckets=DELAY_BUCKETS, registry=monitor
         )

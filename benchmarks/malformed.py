@@ -2,7 +2,7 @@
 
 Random bytes, and valid windows with bits turned, parts cut out, doubled or replaced, go to ``ecg.windows`` as fast as
 Kafka takes them, while one bed sends good windows in real time and its heart stands still. Each message must be a dead
-letter or a processed window.
+letter or a window that was processed, live or by the backfill.
 
     python -m benchmarks.malformed [--messages 1000000] [--seed 0] [--write]
 """
@@ -31,6 +31,7 @@ TABLE = ROOT / "benchmarks" / "malformed.md"
 CHUNK = 2000  # messages between two looks at the monitor
 WAITING_MOST = 20_000  # messages that the monitor may be behind before the sender waits
 REST_S = 3600.0
+WINDOWS = ("gem_bedside_windows_total", "gem_bedside_windows_backfilled_total")
 
 
 def malformed(rng: random.Random, valid: bytes) -> bytes:
@@ -87,7 +88,8 @@ def _measure(stack: Stack, number: int, seed: int) -> dict[str, object]:
         "seed": seed,
         "broker": "embedded" if stack.settings.embedded else "Apache Kafka",
         "dead letters": round(_metric(port, "gem_bedside_dead_letters_total")),
-        "windows processed": round(_metric(port, "gem_bedside_windows_total")),
+        "windows processed": round(_metric(port, WINDOWS[0])),
+        "windows backfilled": round(_metric(port, WINDOWS[1])),
         "unaccounted": sent - round(_accounted(port)),
         "monitor ended": monitor.process.poll() is not None,
         "asystole beside them, onset to alert, s": round(delay_s, 2),
@@ -96,7 +98,7 @@ def _measure(stack: Stack, number: int, seed: int) -> dict[str, object]:
 
 
 def _accounted(port: int) -> float:
-    return _metric(port, "gem_bedside_dead_letters_total") + _metric(port, "gem_bedside_windows_total")
+    return sum(_metric(port, name) for name in ("gem_bedside_dead_letters_total", *WINDOWS))
 
 
 def _metric(port: int, name: str) -> float:

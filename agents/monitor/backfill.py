@@ -16,6 +16,7 @@ from typing import Protocol
 
 from agents.clock import Clock
 from agents.lifecycle.outputs import Outputs
+from agents.metrics import Metrics
 from agents.monitor.attempts import Attempts
 from agents.monitor.bed import BedMonitor
 from agents.monitor.partition_log import LogReader, PartitionLog
@@ -41,6 +42,7 @@ class BackfillTarget(Protocol):
     clock: Clock
     log: PartitionLog
     attempts: Attempts
+    metrics: Metrics
 
     def exclusive(self) -> AbstractAsyncContextManager[bool]:
         """One step at a time; False where the partition is not held any more."""
@@ -126,7 +128,7 @@ async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[st
     except RejectedMessage as rejected:
         # A message whose key names no bed was opened, and dead-lettered, while the partition caught up.
         keyed = target.beds.get((message.key or b"").decode(errors="replace"))
-        if keyed is not None and any(r.first <= message.offset <= r.last for r in keyed.bed.skipped):
+        if keyed is not None and _is_skipped(keyed, message):
             await target.reject(message, rejected.reason)
         return
     bed = target.beds.get(window.bed_stream)
@@ -135,8 +137,14 @@ async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[st
     replay = message.offset < bed.bed.skipped[0].first
     if replay and window.bed_stream in at_the_gap:
         return
+    skipped = _is_skipped(bed, message)
     step = partial(bed.backfill_window, window, message.append_ns, replay=replay)
-    await target.take("backfill", bed, step, None if replay else message)
+    if await target.take("backfill", bed, step, None if replay else message) and skipped:
+        target.metrics.backfilled.inc()
+
+
+def _is_skipped(bed: BedMonitor, message: Incoming) -> bool:
+    return any(r.first <= message.offset <= r.last for r in bed.bed.skipped)
 
 
 async def _record_progress(target: BackfillTarget, up_to: int) -> None:

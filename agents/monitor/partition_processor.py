@@ -128,7 +128,7 @@ class PartitionProcessor:
         self._settings = settings
         self._topics = Topics(settings.topic_prefix, settings.partitions)
         self._delivery = delivery
-        self._metrics = metrics
+        self.metrics = metrics
         self._messages = MessageReader(settings)
         self._isolation = Isolation(delivery, metrics, self._topics.windows, self._repair)
         self._encoder = encoder
@@ -266,17 +266,17 @@ class PartitionProcessor:
     async def process_window(self, message: Incoming) -> None:
         """Process one window under the lock."""
         self.lag_s = self._lag_s(message)
-        self._metrics.lag.observe(self.lag_s)
+        self.metrics.lag.observe(self.lag_s)
         opened = await self._open(message)
         if opened is None:
             return
         window, bed = opened
         apply = partial(bed.apply_window, window, message.offset, message.append_ns)
-        with self._metrics.step.time():
+        with self.metrics.step.time():
             prepared = await self._isolation.prepare("message", bed, apply, message)
         if prepared is None:
             return
-        self._metrics.windows.inc()
+        self.metrics.windows.inc()
         await self._delivery.send(prepared)
 
     async def _catch_up_if_lagging(self, message: Incoming) -> None:
@@ -291,7 +291,7 @@ class PartitionProcessor:
         log.warning("partition %d lags %.1f s: %d windows are left to the backfill", self.number, lag_s, waiting)
         self._skip = Skip(end)
         self.state = PartitionState.CATCHING_UP
-        self._metrics.skips_to_latest.inc()
+        self.metrics.skips_to_latest.inc()
 
     async def _skip_window(self, skip: Skip, message: Incoming) -> None:
         bed = self.beds.get((message.key or b"").decode(errors="replace"))

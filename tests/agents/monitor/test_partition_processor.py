@@ -90,6 +90,10 @@ async def test_the_backfill_records_what_happened_in_the_gap_as_late() -> None:
     assert seconds(now) > 130 and now.sounding
     assert 39 < seconds(late) < 45 and late.late and not late.sounded
     assert partition.bed.skipped == []
+    # Then each window is counted once, as live or as backfilled
+    windows, metrics = len(partition.log.windows) - 20, partition.processor.metrics
+    counted = [metrics.registry.get_sample_value(f"gem_bedside_windows{kind}_total") for kind in ("", "_backfilled")]
+    assert sum(filter(None, counted)) == windows and counted[1] == windows - round(TAIL_S)
 
 
 async def test_unreadable_windows_of_the_gap_are_dead_lettered_once() -> None:
