@@ -80,6 +80,8 @@ def step(
     alerts : list of Alert
         New versions, in the order in which their alerts were raised.
     """
+    if not reports and _is_quiet(bed):
+        return bed, []
     book = AlertBook(bed, now_ns)
     if bed.status is Status.MONITORED:
         for report in sorted(reports, key=lambda r: (r.onset_ns, rank(r.code), r.code, r.last_ns)):
@@ -89,7 +91,12 @@ def step(
 
 def tick(bed: Bed, now_ns: int, *, rules: Rules = DEFAULT_RULES) -> tuple[Bed, list[Alert]]:
     """One transition in which only time has passed; needed at least once a second."""
-    return finalize(AlertBook(bed, now_ns), rules)
+    return (bed, []) if _is_quiet(bed) else finalize(AlertBook(bed, now_ns), rules)
+
+
+def _is_quiet(bed: Bed) -> bool:
+    """A bed without alerts and audio pause, as most beds are: time alone changes nothing."""
+    return not bed.alerts and bed.audio_paused_until is None
 
 
 def apply_interpretation(

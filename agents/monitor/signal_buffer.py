@@ -96,6 +96,9 @@ class SignalBuffer:
         start, stop = max(start, self.begin), min(stop, self.end)
         messages = [(n, w) for n, w in self._windows if n < stop and start < n + w.n_samples]
         newest = self._signal((messages or self._windows)[-1][1])
+        if len(messages) == 1 and (start, stop) == (messages[0][0], messages[0][0] + newest.n_samples):
+            in_order = tuple(lead for lead in newest.leads if lead in newest.leads_off)
+            return replace(newest, start_ns=self.instant_ns(start), leads_off=in_order)
         if len(messages) > 1 and not newest.derived and _of_one_kind([w for _, w in messages]):
             return self._converted_together(messages, newest, start, stop)
         inside = [(n, self._signal(w)) for n, w in messages]

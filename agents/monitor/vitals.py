@@ -47,8 +47,8 @@ class VitalsMaker:
         trace = buffer.span(max(self._sent, buffer.end - round(WAVE_S * fs_hz)), buffer.end)
         self._sent, self._due_ns = buffer.end, now_ns + round(AFTER_SIGNAL_S * S)
         wave = _wave(trace, _lead(trace, dict(analysis.last.rhythm.quality)))
-        vitals = self._vitals(buffer.instant_ns(buffer.end), analysis, now_ns)
-        return vitals.changed(quality=_quality(analysis.last), wave=wave)
+        quality = _quality(analysis.last)
+        return self._vitals(buffer.instant_ns(buffer.end), analysis, now_ns, quality=quality, wave=wave)
 
     def without_signal(self, analysis: Analysis, now_ns: int, *, says_why: bool) -> Vitals | None:
         """The vitals of a second in which no signal made any; None where they are not due.
@@ -62,19 +62,31 @@ class VitalsMaker:
         self._due_ns = now_ns + round(WITHOUT_SIGNAL_S * S)
         return self._vitals(now_ns, analysis, now_ns)
 
-    def _vitals(self, at_ns: int, analysis: Analysis, now_ns: int) -> Vitals:
+    def _vitals(
+        self,
+        at_ns: int,
+        analysis: Analysis,
+        now_ns: int,
+        *,
+        quality: dict[str, float] | None = None,
+        wave: Wave | None = None,
+    ) -> Vitals:
+        """Of the last analysis step; without a recent verdict only ``quality`` and ``wave`` are stated."""
         judged_at_ns, step = analysis.judged_at_ns, analysis.last
-        judged_at = None if judged_at_ns is None else time_of_ns(judged_at_ns)
-        vitals = Vitals(bed_stream=self._bed_stream, at=time_of_ns(at_ns), judged_at=judged_at)
+        at, judged_at = time_of_ns(at_ns), None if judged_at_ns is None else time_of_ns(judged_at_ns)
         if step is None or judged_at_ns is None or now_ns - judged_at_ns > VERDICT_S * S:
-            return vitals
+            return Vitals(bed_stream=self._bed_stream, at=at, judged_at=judged_at, quality=quality or {}, wave=wave)
         rhythm = step.rhythm
-        return vitals.changed(
+        return Vitals(
+            bed_stream=self._bed_stream,
+            at=at,
+            judged_at=judged_at,
             hr=_finite(rhythm.hr),
             rhythm=rhythm.rhythm,
             pvc_per_min=_finite(rhythm.pvc_per_min),
             st={lead: round(mv, 3) for lead, mv in rhythm.st.items() if math.isfinite(mv)},
-            quality=_quality(step),
+            quality=_quality(step) if quality is None else quality,
+            wave=wave,
         )
 
 
@@ -94,9 +106,9 @@ def _wave(ecg: Ecg, lead: str) -> Wave:
     mv = ecg.lead(lead)
     n = mv.size // step * step
     means = mv[:n].reshape(-1, step).mean(axis=1)  # the mean of each step is what keeps noise from folding down
-    there = means.astype(np.float64).tolist()
-    whole = math.isfinite(sum(there))
-    values = [round(x, 4) for x in there] if whole else [None if math.isnan(x) else round(x, 4) for x in there]
+    values: list[float | None] = np.round(means.astype(np.float64), 4).tolist()
+    if not np.isfinite(means).all():
+        values = [None if value != value else value for value in values]  # NaN alone is not itself
     return Wave(lead=lead, sampling_rate=ecg.fs_hz / step, start=time_of_ns(ecg.start_ns), mv=values)
 
 

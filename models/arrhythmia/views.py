@@ -16,6 +16,7 @@ from models.arrhythmia.fibrillation_features import (
     WINDOW_S,
     fibrillation_features,
     most_may_fibrillate,
+    most_outside,
     rest_shares,
 )
 from models.arrhythmia.stillness import NO_MARKS, Stillness
@@ -82,7 +83,7 @@ class RhythmViews:
         seconds : float
             Their length; they are `SLIDE_S` apart.
         bounds : mapping, optional
-            As in `fibrillation_features`.
+            As in `fibrillation_features`: windows in which most leads are outside are left out.
 
         Yields
         ------
@@ -92,9 +93,14 @@ class RhythmViews:
         """
         known = [self._newest_rest_share] if seconds == WINDOW_S else []
         shares = np.concatenate([*known, self._rest_shares(seconds, len(known), WINDOWS)], axis=1)
-        for k, may_be in enumerate(most_may_fibrillate(shares).tolist()):
-            if may_be:
-                yield k * SLIDE_S, fibrillation_features(self._part(seconds, k * SLIDE_S), self._window.fs_hz, bounds)
+        ends_s = [k * SLIDE_S for k in np.flatnonzero(most_may_fibrillate(shares)).tolist()]
+        parts, outside = [self._part(seconds, end_s) for end_s in ends_s], [False] * len(ends_s)
+        if bounds is not None:
+            order = np.argsort(-self._newest_rest_share[:, 0]).tolist()
+            outside = most_outside(parts, self._window.fs_hz, bounds, order)
+        for end_s, part, is_outside in zip(ends_s, parts, outside, strict=True):
+            if not is_outside:
+                yield end_s, fibrillation_features(part, self._window.fs_hz, bounds)
 
     def waves(self, seconds: float) -> NDArray[np.float64]:
         """Fibrillation features of the last ``seconds``, [usable leads, features]."""

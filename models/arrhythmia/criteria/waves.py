@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 
@@ -231,8 +232,7 @@ def st_medians(conducted: Sequence[WaveBeat], usable: Sequence[str]) -> dict[str
     """Median ST level of each usable lead that has one, mV, and of how many beats."""
     if not conducted or not usable:
         return {}
-    unknown = [math.nan] * len(usable)
-    st = np.array([list(map(b.st_mv.get, usable, unknown)) for b in conducted], np.float64)
+    st = np.array([list(map(b.st_mv.get, usable, repeat(math.nan))) for b in conducted], np.float64)
     st.sort(axis=0)  # NaN last
     count = np.isfinite(st).sum(axis=0)
     lead = np.arange(len(usable))

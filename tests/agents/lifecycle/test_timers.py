@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agents.lifecycle.state_machine import tick
+from agents.lifecycle.alert_book import AlertBook
+from agents.lifecycle.rules import DEFAULT_RULES
+from agents.lifecycle.state_machine import finalize, step, tick
 from streams.alert import Phase, State
 from streams.document import ns_of_time
 from tests.agents.bedside import Bedside, condition, ns
@@ -73,3 +75,14 @@ def test_time_that_changes_nothing_leaves_the_bed_as_it_is() -> None:
     after, alerts = tick(bed.bed, ns(15))
     assert after is bed.bed
     assert alerts == []
+
+
+def test_time_changes_nothing_of_a_bed_without_alerts_and_audio_pause() -> None:
+    """It is left out there: a whole transition would find the same."""
+    bed = Bedside()
+    assert finalize(AlertBook(bed.bed, ns(20)), DEFAULT_RULES) == (bed.bed, [])
+    assert tick(bed.bed, ns(20)) == step(bed.bed, ns(20), []) == (bed.bed, [])
+    bed.do(21, "silence", seconds=30)
+    assert bed.bed.audio_paused_until is not None
+    for after, alerts in (tick(bed.bed, ns(60)), step(bed.bed, ns(60), [])):
+        assert (after.audio_paused_until, alerts) == (None, [])

@@ -10,6 +10,7 @@ from models.arrhythmia.fibrillation_features import (
     fibrillation_features,
     may_fibrillate,
     most_may_fibrillate,
+    most_outside,
     rest_shares,
 )
 
@@ -56,3 +57,28 @@ def test_features_that_cannot_change_the_decision_are_left_out() -> None:
     whole = fibrillation_features(with_one, FS)
     there = np.isfinite(quick)
     assert there.any() and np.array_equal(quick[there], whole[there])
+
+
+@pytest.mark.parametrize("fs", [FS, 500.0])
+def test_what_most_leads_exclude_no_lead_shows(fs: float) -> None:
+    """Windows of beats are excluded; no window in which half of the leads are within the bounds ever is."""
+    rng = np.random.default_rng(0)
+    beats, waves = (np.interp(np.arange(round(4 * fs)) / fs, T, x) for x in (BEATS, COARSE))
+    excluded = 0
+    for fibrillating in range(5):
+        parts = [
+            (np.stack([waves] * fibrillating + [beats] * (4 - fibrillating)) + rng.normal(0.0, 0.01, (4, len(beats))))
+            .astype(np.float32)
+            for _ in range(3)
+        ]  # fmt: skip
+        parts[2][1, 7] = np.nan
+        for order in ((0, 1, 2, 3), (3, 2, 1, 0)):
+            found = most_outside(parts, fs, LIKELY, order)
+            excluded += sum(found)
+            for part, outside in zip(parts, found, strict=True):
+                likely = waves_like_fibrillation(fibrillation_features(part, fs, LIKELY), LIKELY)
+                assert not (outside and likely.any())
+    assert excluded >= 6
+    assert most_outside([parts[0][:, : round(fs / 2)]], fs, LIKELY, (0, 1, 2, 3)) == [False] and not most_outside(
+        [], fs, LIKELY, ()
+    )
