@@ -190,7 +190,9 @@ def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
 def without_baseline(filled: Millivolts, fs: float) -> Millivolts:
     """Minus its moving mean of 0.6 s, taken twice: a linear-phase high-pass at about 0.7 Hz."""
     width = max(3, round(0.6 * fs)) | 1
-    slow = uniform_filter1d(uniform_filter1d(filled, width, axis=1, mode="nearest"), width, axis=1, mode="nearest")
+    slow = np.empty(filled.shape, filled.dtype)
+    uniform_filter1d(filled, width, axis=1, output=slow, mode="nearest")
+    uniform_filter1d(slow, width, axis=1, output=slow, mode="nearest")
     return np.asarray(filled - slow, np.float32)
 
 

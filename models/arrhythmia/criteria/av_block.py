@@ -197,13 +197,14 @@ def _correlations(rows: NDArray[np.float64], templates: NDArray[np.float64]) -> 
     n, width = rows.shape[1], templates.shape[1]
     rows = rows - rows.mean(axis=1, keepdims=True)
     rise = np.linspace(0, 1, width) - 0.5
-    sums = [np.zeros((len(rows), n + 1)) for _ in range(2)]
-    for total, values in zip(sums, (rows, np.square(rows)), strict=True):
-        np.cumsum(values, axis=1, out=total[:, 1:])
-    total, squares = (each[:, width:] - each[:, :-width] for each in sums)
+    place = np.arange(n)
+    sums = np.zeros((3, len(rows), n + 1))
+    for sum_to, values in zip(sums, (rows, np.square(rows), rows * place), strict=True):
+        np.cumsum(values, axis=1, out=sum_to[:, 1:])
+    total, squares, by_place = sums[:, :, width:] - sums[:, :, :-width]
     step = rows[:, width - 1 :] - rows[:, : n - width + 1]  # of the straight line through a piece's ends
     with_template = np.stack([np.correlate(row, template) for row, template in zip(rows, templates, strict=True)])
-    with_rise = np.stack([np.correlate(row, rise) for row in rows])
+    with_rise = (by_place - place[: n - width + 1] * total) / (width - 1) - total / 2
     norm = squares - total**2 / width - 2.0 * step * with_rise + step**2 * (rise @ rise)
     dot = with_template - step * (templates @ rise)[:, None] - total / width * templates.sum(axis=1, keepdims=True)
     size = np.sqrt(np.maximum(norm, 0.0)) * np.linalg.norm(templates, axis=1)[:, None] + 1e-9
