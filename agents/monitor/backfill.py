@@ -89,7 +89,7 @@ async def backfill(target: BackfillTarget) -> None:
                     if not held:
                         return  # the next worker finds the rest in the bed documents
                     async with target.attempts.attempt(message):
-                        await _analyse(target, message, at_the_gap)  # latest first 5
+                        await _analyse(target, message, at_the_gap, last)  # latest first 5
                 handled += 1
                 if handled % RECORD_EVERY == 0:
                     await _record_progress(target, min(message.offset, soonest_end) - 1)  # latest first 6
@@ -121,14 +121,17 @@ async def _windows_and_overlap(
         await target.clock.sleep(POLL_S)
 
 
-async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[str]) -> None:
-    """Analyse one window; the beds ``at_the_gap`` need no replay, their analysis stands at the beginning of the gap."""
+async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[str], last: int) -> None:
+    """Analyse one window; the beds ``at_the_gap`` need no replay, their analysis stands at the beginning of the gap.
+
+    A window after ``last`` is overlap: it is counted and dead-lettered where it is processed, live or by a later range.
+    """
     try:
         window = target.decode(message)
     except RejectedMessage as rejected:
         # A message whose key names no bed was opened, and dead-lettered, while the partition caught up.
         keyed = target.beds.get((message.key or b"").decode(errors="replace"))
-        if keyed is not None and _is_skipped(keyed, message):
+        if keyed is not None and _is_skipped(keyed, message, last):
             await target.reject(message, rejected.reason)
         return
     bed = target.beds.get(window.bed_stream)
@@ -137,14 +140,14 @@ async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[st
     replay = message.offset < bed.bed.skipped[0].first
     if replay and window.bed_stream in at_the_gap:
         return
-    skipped = _is_skipped(bed, message)
+    skipped = _is_skipped(bed, message, last)
     step = partial(bed.backfill_window, window, message.append_ns, replay=replay)
-    if await target.take("backfill", bed, step, None if replay else message) and skipped:
+    if await target.take("backfill", bed, step, message if skipped else None) and skipped:
         target.metrics.backfilled.inc()
 
 
-def _is_skipped(bed: BedMonitor, message: Incoming) -> bool:
-    return any(r.first <= message.offset <= r.last for r in bed.bed.skipped)
+def _is_skipped(bed: BedMonitor, message: Incoming, last: int) -> bool:
+    return message.offset <= last and any(r.first <= message.offset <= r.last for r in bed.bed.skipped)
 
 
 async def _record_progress(target: BackfillTarget, up_to: int) -> None:

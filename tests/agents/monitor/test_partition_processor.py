@@ -108,6 +108,25 @@ async def test_unreadable_windows_of_the_gap_are_dead_lettered_once() -> None:
     assert partition.bed.skipped == []
 
 
+async def test_what_a_second_gap_leaves_is_counted_and_dead_lettered_once_though_the_first_one_reads_into_it() -> None:
+    partition = await after_outage()
+    await partition.feed(partition.log.windows[20:])
+    while not partition.log.read_from[1:]:
+        await asyncio.sleep(0)  # the backfill has begun with the first gap
+    # Given a second gap meanwhile, with an unreadable window at its beginning
+    partition.log.append(messages(ecg(166))[150:])
+    partition.log.windows[152] = replace(partition.log.windows[152], value=b"\xff")
+    partition.clock.set_ns(T0_NS + 166 * S)
+    await partition.feed(partition.log.windows[150:])
+    assert len(partition.bed.skipped) == 2
+    # When both are analysed
+    await partition.backfilled()
+    # Then each of the 146 windows is accounted for once
+    count = partition.processor.metrics.registry.get_sample_value
+    counted = [count(f"gem_bedside_windows{kind}_total") for kind in ("", "_backfilled")]
+    assert sum(filter(None, counted)) == 145 and len(partition.sender.rejected) == 1
+
+
 async def test_an_asystole_that_ends_after_the_gap_is_recorded_once_with_its_end() -> None:
     """The live analysis has the last second of the silence only; the backfill reads past the end of its range."""
     log = MemoryLog()
