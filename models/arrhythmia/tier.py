@@ -141,13 +141,14 @@ class RhythmTier:
         self._dominant.set_leads(leads)
 
     def push(self, chunk: Ecg) -> RhythmResult:
-        """Take the next samples.
+        """Take the next samples; those of a detached electrode, which floats, are no signal of the lead.
 
         Returns
         -------
         RhythmResult
             The state at the last whole second, with the episodes that ended and the beats found since the last push.
         """
+        chunk = _attached(chunk)
         update = round(UPDATE_INTERVAL_S * self.fs_hz)
         if self._boundary is None:
             past_second = round(chunk.start_ns % 1_000_000_000 * 1e-9 * self.fs_hz)
@@ -349,6 +350,16 @@ class RhythmTier:
 
     def _pvcs(self, track: BeatTrack) -> int:
         return int(np.sum(track.ectopic & (track.r > track.now - 60.0 * track.fs_hz)))
+
+
+def _attached(chunk: Ecg) -> Ecg:
+    """The chunk with NaN for the detached leads."""
+    rows = [k for k, lead in enumerate(chunk.leads) if lead in chunk.leads_off]
+    if not rows:
+        return chunk
+    mv = chunk.mv.copy()
+    mv[rows] = np.nan
+    return replace(chunk, mv=mv)
 
 
 def update_chunks(ecg: EcgSource, until_s: float | None = None) -> Iterator[Ecg]:

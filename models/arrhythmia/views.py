@@ -25,10 +25,11 @@ from models.beats.regular_waves import RegularWaves, regular_waves
 from models.ecg import Ecg, Millivolts
 from models.networks.atrial import AtrialNetwork
 from models.networks.rhythm import RhythmNetwork
-from models.signal.quality import lead_quality
+from models.signal.quality import FLAT_MV, lead_quality
 
 # Regular waves in a time without beats, as many in as long and higher than P waves, are beats that were not detected
 UNDETECTED_S, UNDETECTED_WAVES, UNDETECTED_MV = 5.0, 5, 0.4
+ACTIVE_MV = 0.15  # peak to peak of a lead beside which a flat one shows nothing; IEC 60601-2-27: smaller is no QRS
 SLIDE_S = 0.25  # windows of fibrillation features are this far apart,
 WINDOWS = round(UPDATE_INTERVAL_S / SLIDE_S)  # so that so many end in an update
 
@@ -46,6 +47,14 @@ class RhythmViews:
         Use network weights trained without this fold.
     marks : int64 [marks]
         Pacing marks of the device, absolute samples.
+
+    Attributes
+    ----------
+    leads : tuple of str
+        Those whose waves are compared: the usable leads, less those that are flat beside one with activity. A line at a
+        rail, or of a lead that is not connected, is flat as well, and shows nothing of the waves.
+    device_marks : bool
+        The device marks pacing pulses.
     """
 
     def __init__(
@@ -55,8 +64,20 @@ class RhythmViews:
         self._window = window
         self._usable = usable
         self._marks = marks
+        self.device_marks = bool(len(marks))
         self._rows = [window.leads.index(lead) for lead in usable]
+        self.leads = self._leads_with_waves()
+        self._wave_rows = [window.leads.index(lead) for lead in self.leads]
         self._stillness: Stillness | None = None
+
+    def _leads_with_waves(self) -> tuple[str, ...]:
+        newest = self._window.mv[self._rows, -round(WINDOW_S * self._window.fs_hz) :]
+        if len(self._rows) < 2 or not newest.shape[1]:
+            return self._usable
+        size = np.nanmax(newest, axis=1) - np.nanmin(newest, axis=1)
+        if size.min() >= FLAT_MV or size.max() < ACTIVE_MV:
+            return self._usable
+        return tuple(lead for lead, mv in zip(self._usable, size.tolist(), strict=True) if mv >= FLAT_MV)
 
     @cached_property
     def may_fibrillate(self) -> bool:
@@ -70,7 +91,7 @@ class RhythmViews:
     def _rest_shares(self, seconds: float, first: int, stop: int) -> NDArray[np.float64]:
         """Share of the time that each lead rests in some of the `sliding_waves`, [leads, windows]."""
         fs, ends_s = self._window.fs_hz, np.arange(first, stop, dtype=np.float64) * SLIDE_S
-        newest = self._window.mv[self._rows, -round((seconds + UPDATE_INTERVAL_S) * fs) :]
+        newest = self._window.mv[self._wave_rows, -round((seconds + UPDATE_INTERVAL_S) * fs) :]
         return rest_shares(newest, fs, seconds, ends_s)
 
     def sliding_waves(
@@ -89,7 +110,8 @@ class RhythmViews:
         ------
         float
             End of the window, s before now.
-        float64 [usable leads, features]
+        float64 [leads, features]
+            Of `leads`.
         """
         known = [self._newest_rest_share] if seconds == WINDOW_S else []
         shares = np.concatenate([*known, self._rest_shares(seconds, len(known), WINDOWS)], axis=1)
@@ -103,21 +125,20 @@ class RhythmViews:
                 yield end_s, fibrillation_features(part, self._window.fs_hz, bounds)
 
     def waves(self, seconds: float) -> NDArray[np.float64]:
-        """Fibrillation features of the last ``seconds``, [usable leads, features]."""
+        """Fibrillation features of `leads` in the last ``seconds``, [leads, features]."""
         return fibrillation_features(self._part(seconds, 0.0), self._window.fs_hz)
 
     def _part(self, seconds: float, until_s: float) -> Millivolts:
-        """The usable leads in ``seconds`` that ended ``until_s`` ago, mV [usable leads, samples]."""
+        """`leads` in ``seconds`` that ended ``until_s`` ago, mV [leads, samples]."""
         n, end = round(seconds * self._window.fs_hz), self._window.n_samples - round(until_s * self._window.fs_hz)
-        return np.asarray(self._window.mv[self._rows, max(0, end - n) : end], np.float32)
+        return np.asarray(self._window.mv[self._wave_rows, max(0, end - n) : end], np.float32)
 
     def regular_waves(self, seconds: float, now: int) -> RegularWaves | None:
-        """The regular waves at the end of the newest ``seconds``; ``now``: absolute sample after the last one."""
+        """The regular waves of `leads` at the end of the last ``seconds``; ``now``: absolute sample after the last."""
         n = round(seconds * self._window.fs_hz)
         order = np.argsort(-self._newest_rest_share[:, 0]).tolist()
-        return regular_waves(
-            self._usable, self._window.mv[self._rows, -n:], self._window.fs_hz, now, resting_first=order
-        )
+        newest = self._window.mv[self._wave_rows, -n:]
+        return regular_waves(self.leads, newest, self._window.fs_hz, now, resting_first=order)
 
     def beats_undetected(self, now: int) -> bool:
         """Whether the newest seconds show regular waves of the size of beats: a time without beats is no standstill."""
@@ -133,11 +154,11 @@ class RhythmViews:
     @cached_property
     def network(self) -> dict[str, float]:
         """Probabilities of the rhythm network over the last 16 s."""
-        return RhythmNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._rows)
+        return RhythmNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._wave_rows)
 
     def atrial_bounds(self) -> Iterator[tuple[float, float]]:
         """Bounds of the log odds of atrial fibrillation, by the atrial network; each pair costs more than the last."""
-        return AtrialNetwork.load(self._fold).bounds(self._window.mv, self._window.fs_hz, self._rows)
+        return AtrialNetwork.load(self._fold).bounds(self._window.mv, self._window.fs_hz, self._wave_rows)
 
     def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
         """Steepness of the signal between the beats ``r``; computed once."""

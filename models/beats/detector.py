@@ -23,6 +23,7 @@ from models.beats.bursts_and_pulses import is_mains_burst, is_marked_pulse
 from models.beats.gain import is_small_ecg, small_signal
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.beats.single_lead_deflections import absent_in_a_live_lead, narrow_in_one_lead, quiet_leads
+from models.beats.steps import is_step
 from models.ecg import Ecg, Millivolts, appended, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
@@ -384,7 +385,7 @@ class BeatStream:
             if start + middle * self.fs_hz < earliest - R_TO_SEGMENT_S * self.fs_hz:
                 continue
             at = self._r_peak(filled, x, middle)
-            if missing[:, at].all():
+            if missing[:, at].all() or is_step(filled, self.fs_hz, at):
                 continue
             lo, hi = max(0, at - round(0.06 * self.fs_hz)), at + round(0.06 * self.fs_hz) + 1
             sizes = np.ptp(filled[:, lo:hi], axis=1)

@@ -2,9 +2,9 @@
 
 In: a `BeatTrack`, the `RhythmViews` of the newest signal, and the code's limit. Out: a `Finding` where the condition is
 present now, else None.
-Fibrillation is present where the waves of most usable leads have the features of fibrillation for the limit's time
+Fibrillation is present where the waves of most leads have the features of fibrillation for the limit's time
 (`models.arrhythmia.fibrillation_features`) and the rhythm network agrees. The windows of this length are a quarter of a
-second apart, and do not depend on where the updates fall.
+second apart, and do not depend on where the updates fall. A flat lead beside one with activity is not counted.
 Sources: PhysioNet/CinC Challenge 2015 (definition); limits chosen on MIT-BIH, CUDB and CinC 2015 as noted below.
 """
 
@@ -58,7 +58,7 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -
         return None
     begin_s, end_s = found[-1][0] + limit.seconds, found[0][0]
     span = (track.now - round(begin_s * track.fs_hz), track.now - round(end_s * track.fs_hz))
-    leads = tuple(lead for lead, is_likely in zip(track.leads, found[0][1], strict=True) if is_likely)
+    leads = tuple(lead for lead, is_likely in zip(views.leads, found[0][1], strict=True) if is_likely)
     rule = f"fibrillation or flutter waves for {limit.seconds:g} s"
     criterion = criterion_of("VFIB", rule, limit.seconds)
     height, clean = views.waves_of(leads[0], begin_s, end_s)

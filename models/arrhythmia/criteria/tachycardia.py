@@ -18,6 +18,10 @@ present now, else None. The rule has five readings; the evidence names the one t
 Fibrillation gives way to regular waves, and to regular beats, of a run or of the bed's own, that fill its time
 (`organised`).
 
+In a bed whose device marks no pulses a wide beat may have been taken for a paced one: after a pulse that it only
+happens to follow, or because the patient is known to be paced. Such beats count in reading 1 where they are certainly
+unlike the dominant beat, on the highest network probability (`maybe_paced_beats`).
+
 The network's probability is that of the last 12 s. A run is found by its beats, wherever the updates fall.
 Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT-BIH and CinC 2015.
 """
@@ -71,7 +75,9 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
     faster = f"in a row faster than {limit.rate:g} bpm"
     least, one_less = max(RUN_BEATS, limit.beats - FUSED), max(RUN_BEATS, limit.beats - 1)
     non_dominant, certain = non_dominant_beats(track), certain_beats(track)
-    if not (non_dominant.any() or track.ventricular.any()):  # of which the certain ones are a part
+    maybe_paced = maybe_paced_beats(track, views)
+    # Of the first two the certain ones are a part.
+    if not (non_dominant.any() or track.ventricular.any() or maybe_paced.any()):
         return None
     by_network = "tachycardia by the rhythm network"
     run_rule = f"{limit.beats} ventricular beats {faster}"
@@ -103,6 +109,7 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
             FUSED_BPM,
         ),
         _Reading(track.ventricular, limit.beats, limit.beats, DOMINANT_RUN, run_rule, of_the_bed=True),
+        _Reading(non_dominant | maybe_paced, limit.beats, limit.beats, DOMINANT_RUN, run_rule),
     )
     new_bed = track.now - track.since < NEW_BED_S * track.fs_hz
     for reading in readings:
@@ -252,6 +259,14 @@ def certain_beats(track: BeatTrack) -> NDArray[np.bool_]:
     """Which beats are certainly ventricular, [beats]: by the delineation and by their morphology, clearly detected."""
     unlike = track.ventricular & (track.correlation < CERTAIN_CORRELATION)
     return np.asarray(unlike & (track.confidence >= CERTAIN_CONFIDENCE), bool)
+
+
+def maybe_paced_beats(track: BeatTrack, views: RhythmViews) -> NDArray[np.bool_]:
+    """Which beats were taken for paced without a mark of the device, and are certainly unlike the dominant, [beats]."""
+    if views.device_marks or "P" not in track.kinds:
+        return np.zeros(len(track.r), bool)
+    paced = np.array([kind == "P" for kind in track.kinds], bool)
+    return np.asarray(paced & (track.correlation < CERTAIN_CORRELATION) & after_dominant_beats(track), bool)
 
 
 def non_dominant_beats(track: BeatTrack) -> NDArray[np.bool_]:

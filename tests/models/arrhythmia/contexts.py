@@ -28,6 +28,8 @@ class Views:
     def __init__(
         self, vtach: float = 0.0, vfib: float = 0.0, fibrillates_s: float = 0.0, regular: RegularWaves | None = None
     ) -> None:
+        self.device_marks = False
+        self.leads = ("II", "V5")
         self.network = {**dict.fromkeys(OUTPUTS, 0.0), "vtach": vtach, "vfib": vfib}
         self.may_fibrillate = fibrillates_s > 0 or regular is not None
         self._regular = regular

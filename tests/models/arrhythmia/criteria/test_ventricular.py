@@ -297,3 +297,22 @@ def test_beats_that_are_certainly_ventricular_need_no_network() -> None:
     assert tachycardia(track(rr, kinds, correlation=[0.98] * 20 + [0.7] * 6), 0.0) is None
     of_none = track(rr, kinds, correlation=[0.98, 0.3] * 10 + [0.3] * 6)  # a template that fits half of the beats
     assert tachycardia(of_none, 0.0) is None and tachycardia(of_none, 0.6) is not None
+
+
+@pytest.mark.parametrize(
+    ("unlike", "network", "marked", "found"),
+    [
+        (-0.4, 0.95, False, True),
+        (-0.4, 0.95, True, False),  # the device marks each pulse: they are paced
+        (-0.4, 0.7, False, False),
+        (0.7, 0.95, False, False),  # nearly the bed's own
+    ],
+)
+def test_beats_taken_for_paced_without_a_mark_hide_no_tachycardia(
+    unlike: float, network: float, marked: bool, found: bool
+) -> None:
+    rr, _ = run_of(5, 118, after="")
+    t = track([0.55] * 8 + rr, "N" * 14 + "P" * 5, first_s=10.0, correlation=[0.98] * 14 + [unlike] * 5)
+    views = Views(vtach=network)
+    views.device_marks = marked
+    assert (vtach(t, views, LIMITS["VTACH"], False) is not None) == found  # type: ignore[arg-type]
