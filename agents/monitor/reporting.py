@@ -16,7 +16,6 @@ from agents.lifecycle.outputs import Strip
 from agents.monitor.analysis import Analysis
 from agents.monitor.citations import choose_span, citations_of, evidence_on_strip, segment_of, strips_back
 from agents.monitor.encoder_flags import Raised
-from agents.monitor.signal_buffer import SignalBuffer
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
 from models.evidence import Evidence
@@ -32,6 +31,9 @@ CLEARED_DEFAULT_S = 20.0
 """A new signal segment with usable signal for this long and no report of a condition shows that it is absent: the time
 that its rule needs for detection, and a margin. Until then an alert of the segment before goes on."""
 STRIPS_REMEMBERED = 64  # without evidence, of one episode; a bed's memory stays bounded
+STRIPS_MEASURED = 4
+"""Strips measured for one message, at a tenth of a second each. A message that ends the wait of 64 others releases 64
+steps: without a bound, conditions over time that no strip shows held the partition up for ten seconds."""
 
 
 @cache
@@ -61,6 +63,7 @@ class Reporter:
         self._plain: Provenance | None = None  # of reports without windows
         self._windows: dict[tuple[str, int], EcgWindow] = {}
         self._shows_nothing: dict[str, tuple[int, set[Hashable]]] = {}  # by code: onset, strips without evidence
+        self._measured_for: tuple[int | None, int] = (None, 0)  # append time of a message, strips measured
 
     def provenance(self, windows: WindowRange | None = None) -> Provenance:
         """Versions and models behind a report, with the range of its windows."""
@@ -131,8 +134,7 @@ class Reporter:
         if alert_of(bed, report) is not None:
             return report
         found = self._with_evidence(bed, analysis, episode, report, fs_hz)
-        shown = not episode.evidence or bool(found.citations)
-        return found if shown or CODES[episode.code].priority == "PH" else None
+        return found if found.citations or not _needs_evidence(episode) else None
 
     def _with_evidence(
         self, bed: Bed, analysis: Analysis, episode: Episode, report: ConditionReport, fs_hz: float
@@ -147,9 +149,11 @@ class Reporter:
         else:  # a rule over a longer time than the strip: an instance is measured on the newest strip that shows one
             spans = strips_back(buffer, max(episode.onset, buffer.begin), (start, stop), fs_hz)
             for first, last in spans:
-                if evidence := self._measured(episode, buffer, first, last):
+                if evidence := self._measured(episode, analysis, first, last):
                     start, stop = first, last
                     break
+        if not evidence and _needs_evidence(episode):
+            return report
         window, derived = self.window(bed, analysis, start, stop)
         start_ns = buffer.instant_ns(start)
         segment = segment_of(start_ns, window.n_samples, fs_hz)
@@ -163,16 +167,22 @@ class Reporter:
             provenance=self.provenance(WindowRange(epoch=epoch, first=first_message, last=last_message)),
         )
 
-    def _measured(self, episode: Episode, buffer: SignalBuffer, first: int, last: int) -> tuple[Evidence, ...]:
-        """The evidence that a strip shows. A strip that showed none is not measured again at the next update."""
+    def _measured(self, episode: Episode, analysis: Analysis, first: int, last: int) -> tuple[Evidence, ...]:
+        """The evidence that a strip shows. A strip that showed none is not measured again at the next update.
+
+        After `STRIPS_MEASURED` of one message the strips wait for the next one.
+        """
+        buffer, append_ns = analysis.buffer, analysis.reassembly.last_append_ns
         onset_ns = buffer.instant_ns(episode.onset)
         before, tried = self._shows_nothing.get(episode.code, (onset_ns, set()))
         if before != onset_ns or len(tried) >= STRIPS_REMEMBERED:
             tried = set()
         self._shows_nothing[episode.code] = onset_ns, tried
         strip = buffer.instant_ns(first), buffer.instant_ns(last), min(episode.last_held, last), episode.evidence
-        if strip in tried:
+        count = self._measured_for[1] if self._measured_for[0] == append_ns else 0
+        if strip in tried or count >= STRIPS_MEASURED:
             return ()
+        self._measured_for = append_ns, count + 1
         evidence = evidence_in_window(episode, first, buffer.span(first, last))
         if not evidence:
             tried.add(strip)
@@ -230,3 +240,8 @@ class Reporter:
             segment=segment,
             provenance=self.provenance(WindowRange(epoch=epoch, first=first, last=last)),
         )
+
+
+def _needs_evidence(episode: Episode) -> bool:
+    """A condition that no strip shows is not reported, unless it is lethal or has no evidence by nature."""
+    return bool(episode.evidence) and CODES[episode.code].priority != "PH"
