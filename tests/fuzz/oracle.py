@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from streams.alert import Alert, State
@@ -32,6 +33,7 @@ SLACK_S = 1.6  # a message waits 1 s for a missing one; the clock of the beds ti
 AHEAD_S = 1.0  # a verdict may not lie in the future
 WORK_S = 3.0  # CPU seconds of one record; it may release 64 messages that waited (16 s lost a session)
 RECENT_S = 10.0
+JUMP_S = 5.0  # docs/produce.md: a device clock that moves by more than this has jumped, or the device has paused
 WITHOUT_S = 2.0  # a verdict on signal has samples this near before it
 KINDS = (
     "worker end",
@@ -196,6 +198,21 @@ def _truth(built: Built, written: list[tuple[int, law.Written]]) -> Iterator[Vio
             return
 
 
+def _states_a_pause(built: Built) -> bool:
+    """Device and gateway times both state a pause that was none: by docs/produce.md the samples of it are missing.
+
+    Two clocks that are wrong together say what a device that pauses says, and append times cannot tell: messages of a
+    backlog come at once.
+    """
+    in_order = sorted(built.packets, key=lambda p: (p.epoch, p.sequence))
+    for a, b in pairwise(in_order):
+        own_s = b.start_s - a.start_s
+        by_device_s, by_gateway_s = b.device_s - a.device_s - own_s, b.gateway_s - a.gateway_s - own_s
+        if by_device_s > JUMP_S and abs(by_device_s - by_gateway_s) <= JUMP_S:
+            return True
+    return False
+
+
 def _undisturbed(built: Built, found: Run) -> Iterator[Violation]:
     onset_s = built.episode.onset_s if built.episode else float("inf")
     stalls = [b.append_s - a.append_s for a, b in zip(built.packets, built.packets[1:], strict=False)]
@@ -208,5 +225,6 @@ def _undisturbed(built: Built, found: Run) -> Iterator[Violation]:
             continue
         if alert.code in LETHAL and at_s < onset_s:
             yield Violation("false lethal alarm", f"{alert.code} at {at_s:.1f} s")
-        if alert.code == "CANNOT_ANALYZE" and at_s < end_s and late < 2.0 and built.longest_s <= 2.0:
+        in_time = at_s < end_s and late < 2.0 and built.longest_s <= 2.0
+        if alert.code == "CANNOT_ANALYZE" and in_time and not _states_a_pause(built):
             yield Violation("needless technical alarm", f"{alert.code} at {at_s:.1f} s")

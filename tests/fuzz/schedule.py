@@ -147,6 +147,7 @@ def _signal(schedule: Schedule, source: Source, beats_s: list[float]) -> Signal:
         usable=np.ones(part.mv.shape, bool),
         episode=episode,
         beats_s=[b - start_s for b in beats_s if start_s <= b and (onset_s is None or b <= onset_s)],
+        demands_episode=source.clear,
     )
 
 

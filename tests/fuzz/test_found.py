@@ -9,9 +9,20 @@ import pytest
 from tests.fuzz.campaign import Fuzzer
 from tests.fuzz.distortion import Distortion
 from tests.fuzz.illegal_messages import Illegal
-from tests.fuzz.message_distortions import Flood, LeadsAbsent, Lost, Restart, SecondProducer
+from tests.fuzz.message_distortions import Flood, LeadsAbsent, Lost, Restart, SecondProducer, Sequence
 from tests.fuzz.schedule import Schedule
-from tests.fuzz.signal_distortions import BadLead, Gain, LeadSet, Mains, Missing, NoiseSpan, Pacing, SamplingRate
+from tests.fuzz.signal_distortions import (
+    BadLead,
+    Gain,
+    LeadSet,
+    LeadsOff,
+    Mains,
+    Missing,
+    NoiseSpan,
+    Pacing,
+    SamplingRate,
+    Saturation,
+)
 from tests.fuzz.timing_distortions import Arrival, DeviceClock, GatewayClock, MessageLengths, RateByMessage
 
 
@@ -110,6 +121,20 @@ def test_mains_on_both_leads_hid_the_asystole(fuzzer: Fuzzer, hz: float) -> None
     assert assert_nothing_is_violated(fuzzer, Mains(hz=hz, mv=0.4))
 
 
+def test_a_detached_electrode_that_came_back_was_a_beat_among_slow_ones(fuzzer: Fuzzer) -> None:
+    off = LeadsOff(seed=2, start_s=1.9, stop_s=18.7, leads=(0,))
+    assert assert_nothing_is_violated(fuzzer, off, source="synthetic EXTREME_BRADY")
+
+
+def test_the_alarms_of_a_patient_that_another_one_follows_end(fuzzer: Fuzzer) -> None:
+    assert assert_nothing_is_violated(fuzzer, Restart(kind="patient", at_s=24.1))
+
+
+def test_two_clocks_that_are_wrong_together_state_a_pause(fuzzer: Fuzzer) -> None:
+    clocks = DeviceClock(seed=228495363, kind="random", size=28.8, at_s=20.7), GatewayClock(kind="device")
+    assert_nothing_is_violated(fuzzer, *clocks, MessageLengths(seconds=(0.2,)))
+
+
 def test_a_gain_of_a_thousandth_raised_a_false_asystole(fuzzer: Fuzzer) -> None:
     _, found, wrong = fuzzer.run(Schedule("synthetic rhythm", 14.0, 13.0, 0.0, (Gain(factor=0.001),)))
     assert not wrong
@@ -145,6 +170,40 @@ ON_RECORDINGS = [
         distortions=(
             Flood(seed=925482462, kind="same", at_s=13.4, count=205),
             Pacing(seed=1983281096, mv=15.8, leads=(0,)),
+        ),
+    ),
+    Schedule(  # a lead at a rail had half of the votes against fibrillation
+        "VFIB 119+cu24",
+        before_s=14.0,
+        after_s=12.0,
+        distortions=(
+            LeadSet(seed=82949490, names=("lead 7",)),
+            BadLead(seed=1053299825, kind="rail", first=True),
+        ),
+    ),
+    Schedule(
+        "VFIB 220+cu11",
+        before_s=13.0,
+        after_s=15.0,
+        distortions=(Saturation(seed=592614795, rail_mv=-5.0, start_s=6.0, stop_s=22.7, leads=(1,)),),
+    ),
+    Schedule(  # the step back from the rail was a beat among slow ones
+        "EXTREME_BRADY 220",
+        before_s=17.0,
+        after_s=15.0,
+        distortions=(
+            Mains(seed=1254890642, hz=59.73, mv=0.0721, leads=(0,)),
+            Saturation(seed=9340591, rail_mv=5.0, start_s=9.4, stop_s=21.7, leads=(1,)),
+        ),
+    ),
+    Schedule(  # 64 messages at once, each with conditions that no strip shows: nine seconds for one message
+        "VTACH 208",
+        before_s=11.0,
+        after_s=15.0,
+        distortions=(
+            Flood(seed=1020060472, kind="numbers", at_s=18.8, count=77),
+            LeadSet(seed=2081300116, names=("I", "II", "V")),
+            Sequence(seed=997720629, kind="doubled", at_s=4.5),
         ),
     ),
 ]

@@ -69,13 +69,20 @@ def test_without_signal_there_is_no_trace_and_after_ten_seconds_no_number_of_the
     assert {v.judged_at for v in old} == {recent[-1].judged_at}
 
 
-def test_signal_without_a_verdict_for_ten_seconds_has_a_trace_and_no_number_of_the_rhythm() -> None:
-    bed = BedUnderTest().feed(WINDOWS[:20]).wait(12)
-    for k in range(20, 24):  # four messages late, all at once, without a sample to judge
-        bed.keep(bed.monitor.apply_window(unreadable(WINDOWS[k]), k, bed.clock.now_ns()))
+def test_late_signal_without_a_new_verdict_has_a_trace_and_no_number_of_the_rhythm() -> None:
+    fast = messages(ecg(60, 140.0))
+    bed = BedUnderTest().feed(fast[:24])
+    assert bed.vitals[-1].rhythm == "tachycardia"
+    bed.wait(12)
+    for k in (28, 29, 30):  # after a gap three seconds, late: too few for a verdict, and the tachycardia is held
+        bed.keep(bed.monitor.apply_window(fast[k], k, bed.clock.now_ns()))
+        bed.wait(2 if k == 28 else 0)
     late = bed.vitals[-1]
-    assert late.wave is not None and late.judged_at is not None
-    assert bed.clock.now_ns() - ns_of_time(late.judged_at) > 10 * S
+    assert (
+        late.wave is not None
+        and late.judged_at is not None
+        and bed.clock.now_ns() - ns_of_time(late.judged_at) > 11 * S
+    )
     assert (late.rhythm, late.hr, late.pvc_per_min, late.st) == (None, None, None, {})
 
 
