@@ -33,6 +33,7 @@ class VitalsMaker:
         self._buffer: object = None
         self._sent = 0
         self._due_ns = 0  # by the clock: one without signal is written then
+        self._recent = False  # the last ones had a recent verdict
         self._says_why = False  # an alarm said why there is no verdict, when the last ones were due
 
     def of(self, analysis: Analysis, now_ns: int) -> Vitals | None:
@@ -53,11 +54,12 @@ class VitalsMaker:
     def without_signal(self, analysis: Analysis, now_ns: int, *, says_why: bool) -> Vitals | None:
         """The vitals of a second in which no signal made any; None where they are not due.
 
-        ``says_why``: an alarm says why there is no verdict. They are due when it ends: readers learn with its end of
-        the verdict that ended it.
+        ``says_why``: an alarm says why there is no verdict. They are due at once when it ends, and when a recent
+        verdict follows vitals without one: readers learn with the end of the alarm of the verdict that ended it.
         """
         ended, self._says_why = self._says_why and not says_why, says_why
-        if now_ns < self._due_ns and not ended:
+        anew = not self._recent and _has_recent_verdict(analysis, now_ns)
+        if now_ns < self._due_ns and not ended and not anew:
             return None
         self._due_ns = now_ns + round(WITHOUT_SIGNAL_S * S)
         return self._vitals(now_ns, analysis, now_ns)
@@ -74,7 +76,8 @@ class VitalsMaker:
         """Of the last analysis step; without a recent verdict only ``quality`` and ``wave`` are stated."""
         judged_at_ns, step = analysis.judged_at_ns, analysis.last
         at, judged_at = time_of_ns(at_ns), None if judged_at_ns is None else time_of_ns(judged_at_ns)
-        if step is None or judged_at_ns is None or now_ns - judged_at_ns > VERDICT_S * S:
+        self._recent = _has_recent_verdict(analysis, now_ns)
+        if step is None or not self._recent:
             return Vitals(bed_stream=self._bed_stream, at=at, judged_at=judged_at, quality=quality or {}, wave=wave)
         rhythm = step.rhythm
         return Vitals(
@@ -88,6 +91,10 @@ class VitalsMaker:
             quality=_quality(step) if quality is None else quality,
             wave=wave,
         )
+
+
+def _has_recent_verdict(analysis: Analysis, now_ns: int) -> bool:
+    return analysis.judged_at_ns is not None and now_ns - analysis.judged_at_ns <= VERDICT_S * S
 
 
 def _quality(step: Step) -> dict[str, float]:

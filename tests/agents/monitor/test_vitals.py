@@ -100,6 +100,22 @@ def test_the_end_of_the_alarm_that_said_why_comes_with_the_verdict_that_ended_it
     assert ns_of_time(newest.judged_at) == pytest.approx(T0_NS + 20 * S, abs=S)
 
 
+def test_a_verdict_after_none_is_told_at_once_whatever_message_brings_it() -> None:
+    bed = BedUnderTest()
+    for k, window in enumerate(messages(ecg(60), message_s=2.0)[:14]):  # of a gateway whose clock is 14 s slow
+        arrival_s = 2.05 * (k + 1) if k < 12 else 36.9  # the last two come late, together
+        while bed.clock.now_ns() + S // 2 < T0_NS + arrival_s * S:
+            bed.clock.advance_s(0.5)
+            bed.keep(bed.monitor.tick(caught_up=True))
+        bed.clock.set_ns(T0_NS + round(arrival_s * S))
+        slow = replace(window, gateway_time_ns=window.gateway_time_ns - 14 * S)
+        bed.keep(bed.monitor.apply_window(slow, k, bed.clock.now_ns()))
+        if k == 12:
+            assert bed.of("SILENT_FEED")[-1].state is State.OFF
+    newest = bed.vitals[-1]
+    assert newest.judged_at is not None and ns_of_time(newest.judged_at) > bed.clock.now_ns() - 10 * S
+
+
 def test_a_bed_in_standby_and_the_bed_of_the_workers_have_none() -> None:
     bed = BedUnderTest().feed(WINDOWS[:10])
     standby = Action(id="s1", action="standby", bed_stream="icu-3/07", by="rn-12", at=bed.clock_time)
