@@ -32,9 +32,11 @@ from benchmarks.truth_windows import (
     NOT_AF,
     RECORDS,
     SERIOUS,
+    WINDOW_S,
     Window,
     windows,
 )
+from models.ecg import Ecg
 from verification import read_record, verify
 from verification.sentences import SPLIT, statements
 
@@ -73,7 +75,6 @@ def interpreted(found: list[Window], file: Path, *, new: bool = True) -> Iterato
     from agents.settings import Settings
     from deploy.model_loading import load_reader
     from deploy.record_alert import window_alert
-    from models.records import open_record
 
     known = {}
     if file.is_file():
@@ -86,17 +87,22 @@ def interpreted(found: list[Window], file: Path, *, new: bool = True) -> Iterato
             continue
         if document is None:
             read = read or load_reader(None, False)
-            ecg = open_record(window.record)
-            before = max(0, round((window.start_s - CONTEXT_S) * ecg.fs_hz))
-            cut = ecg.slice(before, round((window.start_s + 10) * ecg.fs_hz))
-            alert = window_alert(
-                cut, window.start_s - before / ecg.fs_hz, settings.limits_of("", "", {}), settings.rhythm, read
-            )
+            cut, start_s = with_context(window.record, window.start_s)
+            alert = window_alert(cut, start_s, settings.limits_of("", "", {}), settings.rhythm, read)
             document = {"record": str(window.record), "start_s": window.start_s}
             document["alert"] = alert.model_dump(mode="json", by_alias=True)
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(document, ensure_ascii=False) + "\n")
         yield window, document
+
+
+def with_context(record: Path, start_s: float) -> tuple[Ecg, float]:
+    """A window of a recording with the signal before it, up to `CONTEXT_S`, and seconds to the window's start."""
+    from models.records import open_record
+
+    ecg = open_record(record)
+    before = max(0, round((start_s - CONTEXT_S) * ecg.fs_hz))
+    return ecg.slice(before, round((start_s + WINDOW_S) * ecg.fs_hz)), start_s - before / ecg.fs_hz
 
 
 def asserted_in(text: str) -> set[str]:

@@ -14,18 +14,18 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
-from verification.signal import RESTS_S, Samples, Signal
-from verification.tables import MEASURES
+from verification.signal import RESTS_S, Beats, Samples, Signal
+from verification.tables import IN_A_ROW, MEASURES
 
-MARGIN_S = 0.06  # no wave from nearer to the segment's edge
-BEAT_S, EDGE_S, T_END_S, T_MV = 0.1, 0.06, 0.1, 0.12  # of a beat, a QRS boundary, the end of T
+# Of a beat, a QRS boundary, the end of T; no wave is nearer to the segment's edge than the margin, and in a diastole
+# longer than the gap no T is looked for: P waves may stand in it.
+BEAT_S, EDGE_S, T_END_S, T_MV, MARGIN_S, T_GAP_S = 0.1, 0.06, 0.1, 0.12, 0.06, 0.8
 
 
 def citation_fault(c: dict[str, Any], segment: Any, signal: Signal | None) -> tuple[str, float | None]:
     """Why the citation is wrong ("" where it is right), and the value measured again (None where it was not)."""
     m, v, a, b, leads = c["measure"], c["value"], c["start_sample"], c["end_sample"], c["leads"]
-    low, high = MEASURES.get(m, {"range": (0, 0)})["range"]
-    if m not in MEASURES or MEASURES[m]["unit"] != c["unit"] or not low <= v <= high:
+    if m not in MEASURES or MEASURES[m]["unit"] != c["unit"] or np.clip(v, *MEASURES[m]["range"]) != v:
         return f"{m} of {v:.4g} {c['unit']!r}", None
     if segment is None:  # of a technical alarm: seconds from the newest verdict
         lasts = (datetime.fromisoformat(c["end"]) - datetime.fromisoformat(c["start"])).total_seconds()
@@ -39,10 +39,9 @@ def citation_fault(c: dict[str, Any], segment: Any, signal: Signal | None) -> tu
         since = (datetime.fromisoformat(instant) - origin).total_seconds()
         if max(abs(seconds - at / fs), abs(since - seconds)) > 0.6 / fs:
             return f"sample {at} is at {at / fs:.3f} s, not {seconds} s or {instant}", None
-    if len(set(leads)) < max(1, len(leads)) or (signal and not set(leads) <= set(signal.mv)):
-        return f"the segment has not each of {leads} once", None
-    if signal and abs(signal.fs / fs - 1) > 0.005:
-        return f"the signal has {signal.fs} Hz", None
+    differs = signal and (not set(leads) <= set(signal.mv) or abs(signal.fs / fs - 1) > 0.005)
+    if len(set(leads)) < max(1, len(leads)) or differs:
+        return f"the signal has not each of {leads} once, at {fs} Hz", None
     why = _beats_fault(c, fs) or _criterion_fault(c)
     return (why, None) if why or signal is None else _measured(c, signal)
 
@@ -84,13 +83,15 @@ def _measured(c: dict[str, Any], s: Signal) -> tuple[str, float | None]:
         fine = 2 * sum(clear) >= len(clear) if m == "SILENCE" else any(map(all, zip(clear, ends, strict=True)))
         return "" if fine else "there are beats inside, or none at the ends", span_s if fine else None
     if m in ("HR", "REGULARITY"):
-        inside = [w[(w > a - BEAT_S * fs) & (w < b + BEAT_S * fs)] for w in s.views]
-        inside = [w for w in inside if len(w) > 1 and max(abs(w[0] - a), abs(b - w[-1])) < BEAT_S * fs]
-        # A wide complex has no one instant: for a rate, the beats are counted, and those cited give the time.
-        found = [60 * (len(w) - 1) / span_s if m == "HR" else np.diff(w).std() / np.diff(w).mean() for w in inside]
-        found += _wave_rates(rows[0][a:b], fs) if "ventricular waves" in str(c["criterion"]) else []
-        same = [x for x in found if m == "HR" or abs(x - np.median(found)) <= 0.04]
-        found = same if 2 * len(same) > len(found) else found  # where most views agree, the others miss beats
+        rule, alone = c["criterion"] or {"rule": ""}, s if set(s.used) <= set(leads) else Signal(s.mv, fs, leads)
+        found = [x for views in (s.views, alone.views) for x in _rhythms(m, a, b, views, fs)]
+        found += _wave_rates(rows[0][a:b], fs) if "ventricular waves" in rule["rule"] else []
+        if each := IN_A_ROW.match(rule["rule"]):  # so many of the beats cited, or all, within the accuracy
+            rates = [60 * fs / np.diff(w[(w > a - BEAT_S * fs) & (w < b + BEAT_S * fs)]) for w in s.views]
+            accuracy, sign = rule.get("accuracy") or 5.0, 1 if each[2] == "faster" else -1
+            met = [(sign * (x - float(each[3])) > -accuracy).tobytes() for x in rates if len(x)]
+            if not any(b"\1" * min(int(each[1]) - 1, len(x)) in x for x in met):
+                return f"the beats are not {each[0]}", None
         return _nearest(m, found, v, *((0.6, 0.01) if m == "HR" else (0.04, 0.25)))
     if "power" in MEASURES[m]:
         rr = [f(np.diff(w)) / fs for w in s.views if len(w) > 1 for f in (np.median, np.mean)]
@@ -100,8 +101,9 @@ def _measured(c: dict[str, Any], s: Signal) -> tuple[str, float | None]:
     if m not in ("P", "PR", "QRS", "QT", "ST"):
         return "", None
     on = b if m in ("P", "PR") else a
-    found = [s.qrs(leads, on + round(0.05 * fs), rest) or (-s.n, -s.n) for rest in RESTS_S]
-    misfit, own = min((max(abs(x[0] - on), abs(x[1] - b) if m == "QRS" else 0), x) for x in found)
+    every = {leads, s.used if m == "ST" else leads}  # the PR segment of one lead may have a slope
+    complexes = [s.qrs(x, on + round(0.05 * fs), rest) or (-s.n, -s.n) for x in every for rest in RESTS_S]
+    misfit, own = min((max(abs(x[0] - on), abs(x[1] - b) if m == "QRS" else 0), x) for x in complexes)
     if misfit > EDGE_S * fs if m != "P" else a - EDGE_S * fs < own[0] < b - EDGE_S * fs:
         return f"the nearest QRS complex is from sample {own[0]} to {own[1]}", None
     if m in ("P", "PR"):
@@ -122,6 +124,26 @@ def _wave_rates(r: Samples, fs: float) -> list[float]:
     return [60 * fs * round(len(r) / k) / len(r) for k in find_peaks(x, 0.4 * x[0])[0] if 0.18 < k / fs < 0.75]
 
 
+def _rhythms(m: str, a: int, b: int, views: list[Beats], fs: float) -> list[float]:
+    """Rates or variabilities by the views that have beats at both ends of a span."""
+    near = BEAT_S * fs
+    inside = [x for w in views if len(x := w[(w > a - near) & (w < b + near)]) > 1]
+    inside = [w for w in inside if max(abs(w[0] - a), abs(b - w[-1])) < near]
+    # A wide complex has no one instant: for a rate, the beats are counted, and those cited give the time.
+    values = [(len(w) - 1) / (b - a) * 60 * fs if m == "HR" else np.diff(w).std() / np.diff(w).mean() for w in inside]
+    same = [k for k, x in enumerate(values) if abs(x - np.median(values)) <= 0.04]
+    # Where most views agree on a variability, the others miss beats or count T waves, unless theirs fill gaps.
+    few = m == "HR" or 2 * len(same) <= len(values)
+    return [x for k, x in enumerate(values) if few or k in same or _fills_gaps(inside[k], inside[same[0]], near)]
+
+
+def _fills_gaps(beats: Beats, others: Beats, near: float) -> bool:
+    """Whether beats are others and more where these leave a gap, as wide ones with low slopes do."""
+    more, gaps = beats[np.abs(beats[:, None] - others).min(axis=1) > near], np.diff(others)
+    wide = gaps[np.clip(np.searchsorted(others, more) - 1, 0, len(gaps) - 1)] > 1.5 * np.median(gaps)
+    return len(more) == len(beats) - len(others) > 0 and bool(wide.all())
+
+
 def _nearest(name: str, found: list[float], value: float, absolute: float, share: float) -> tuple[str, float | None]:
     """The value measured in one of several ways that is nearest to the one cited, and whether it is near enough."""
     best = float(min(found, key=lambda x: abs(x - value), default=np.inf))
@@ -138,8 +160,10 @@ def st_levels(row: Samples, a: int, b: int, fs: float) -> list[float]:
 
 def _t_ends(row: Samples, qrs_off: int, s: Signal) -> list[int]:
     smooth, fs = uniform_filter1d(row, max(1, round(0.03 * s.fs))), s.fs
-    following = next((int(x) for x in s.views[0] if x > qrs_off + 0.2 * fs), qrs_off + round(0.8 * fs))
-    out, start, gap = [], qrs_off + round(0.08 * fs), following - qrs_off
+    later = [int(x) for w in s.likely for x in w if x > qrs_off + 0.2 * fs]
+    after, start = min([*later, qrs_off + round(T_GAP_S * fs), len(row) - 1]), qrs_off + round(0.08 * fs)
+    rests, out, gap = [max(0, qrs_off - round(0.14 * fs)), after - round(0.08 * fs)], [], after - qrs_off
+    smooth = smooth - np.interp(np.arange(len(row)), rests, smooth[rests])  # the baseline may drift
     for share in (0.45, 0.6, 0.75):
         stop = max(start + 3, min(qrs_off + round(share * gap), len(row) - 1))
         top = start + int(np.argmax(np.abs(smooth[start:stop] - np.median(smooth[start:stop]))))

@@ -11,12 +11,8 @@ import numpy as np
 
 from verification.citations import st_levels
 from verification.signal import Signal
-from verification.tables import CODES, FINDINGS, MEASURES, PAIRS, WORDS, holds
+from verification.tables import CODES, FINDINGS, GROUP, MEASURES, NEGATION, NUMBER, PAIRS, SPLIT, WORDS, holds
 
-SPLIT = re.compile(r"(?<=[.;])\s+(?=[A-Z\d~])")
-GROUP = re.compile(r"(?:\s*\[\d+\])+")
-NUMBER = re.compile(r"(?<![\w.\[–])([-−+]?\d+(?:\.\d+)?)(?:\s*(bpm|ms|mV|µV|s|°|%)(?!\w))?(?![\w\]–]|\.\d)")
-NEGATION = re.compile(r"\b(?:no|not|without|neither|nor|never)\b(?:(?! and (?:the|there)\b)[^,.;:])*$", re.IGNORECASE)
 CHAINED = {"regular", "irregular", "P waves", "no P waves", "wide", "fast", "slow"}  # cite what follows their phrase
 UNCONFIRMED = "(not confirmed)"
 
@@ -49,10 +45,8 @@ def statements(sentence: str) -> list[Statement]:
         if start >= last:
             found.append((start, last := -back, name))
     for k, (start, end, name) in enumerate(found):
-        chain = k + 1
-        while chain < len(found) and name in CHAINED and not GROUP.search(sentence[end : found[chain][0]]):
-            chain += 1
-        stop = found[chain][0] if chain < len(found) else len(sentence)
+        later = (x for x, _, _ in found[k + 1 :] if name not in CHAINED or GROUP.search(sentence[end:x]))
+        stop = next(later, len(sentence))
         group, note = GROUP.search(sentence, end, stop), re.search(r"((?:\[\d+\]\s*)+)\($", sentence[:start])
         cited = next((c[0] for c in (re.search(r"\[\d+\]", sentence[start:end]), note, group) if c), "")
         denied = " not " in sentence[start:end] or NEGATION.search(GROUP.sub("", sentence[:start]))
@@ -79,12 +73,11 @@ class Text:
         """Verdict of each sentence: right, wrong (and why) or unchecked."""
         out, parts = [], [statements(s) for s in self.sentences]
         names = [{p.name for p in part if p.asserted and UNCONFIRMED not in p.words} for part in parts]
-        asserted = set().union(*names)
         for k, (sentence, part) in enumerate(zip(self.sentences, parts, strict=True)):
             faults = [*self._numbers(sentence), *self._findings(part)]
             faults += [f"there is no citation [{n}]" for n in set(numbers_in(sentence)) - set(self.cites)]
             faults += [f"there is no lead {x}" for x in leads_in(sentence) - self.leads]
-            faults += [f"{a} and {b}" for a, b in PAIRS if {a, b} <= asserted and {a, b} & names[k]]
+            faults += [f"{a} and {b}" for a, b in PAIRS if {a, b} <= set().union(*names) and {a, b} & names[k]]
             faults += ["repeats a sentence"] if sentence in self.sentences[:k] else []
             named = self.own & set(numbers_in(sentence)) and re.search(self.code["own"], self.first, re.IGNORECASE)
             faults += ["not the alarm's finding and citation"] if k == 0 and self.own and not named else []
@@ -106,9 +99,9 @@ class Text:
             stray = leads_in(p.words) - {x for c in cited for x in c["leads"]}
             if cited and stray and p.name != "ST within" and len(p.cited) < 4:
                 yield f"{p.name} in {', '.join(sorted(stray))} is not cited"
-            results = [holds(p.name, self._values(p, cited, axis)) for axis in self._axes or (None,)]
-            undecided = UNCONFIRMED in p.words and "any" in FINDINGS[p.name]  # a diagnosis of more than the values
-            if not undecided and (not p.asserted) in results and p.asserted not in results:
+            results = {holds(p.name, self._values(p, cited, axis)) for axis in self._axes or (None,)} - {None}
+            # An unconfirmed diagnosis of more than the values is undecided.
+            if ("any" not in FINDINGS[p.name] or UNCONFIRMED not in p.words) and results == {not p.asserted}:
                 yield f"{'' if p.asserted else 'no '}{p.name}: the values say otherwise"
 
     def _numbers(self, sentence: str) -> Iterator[str]:
@@ -116,10 +109,10 @@ class Text:
         found = list(NUMBER.finditer(plain))
         for m, stop in zip(found, [*(x.start() for x in found[1:]), len(plain)], strict=False):
             value, unit, tail = float(m[1].replace("−", "-")), m[2] or "", plain[m.end() :]
+            beats = re.match(r"\s*(?:of|ventricular ectopic beats? among) (\d+) beats((?:\s*\[\d+\])*)", tail)
             after = GROUP.search(plain, m.end(), stop)
-            groups = [after[0]] if after else GROUP.findall(plain[: m.start()])[-1:]
+            groups = [after[0]] if after else [beats[2]] if beats else GROUP.findall(plain[: m.start()])[-1:]
             cited = [self.cites[n] for n in numbers_in("".join(groups))[:1] if n in self.cites]
-            beats = re.match(r"\s*(?:of|ventricular ectopic beats? among) (\d+) beats", tail)
             if beats:
                 yield from self._counted(value, int(beats[1]), cited, " of " in beats[0])
             if unit == "°" and self._axes and min(abs((value - x + 180) % 360 - 180) for x in self._axes) > 20:
@@ -128,9 +121,8 @@ class Text:
                 continue
             named = [(x.end(), k) for k, row in MEASURES.items() for x in re.finditer(row["words"], plain[: m.start()])]
             names = {k for at, k in named if at == max(named)[0]} - {"AMPLITUDE"}
-            half = 0.5 * 10 ** -len(m[1].partition(".")[2]) + 1e-6
-            fits = [c for c in cited if abs(c["value"] - value) <= half and c["unit"] == unit]
-            fits = [c for c in fits if not names or c["measure"] in names]
+            half, fits = 0.5 * 10 ** -len(m[1].partition(".")[2]) + 1e-6, [c for c in cited if c["unit"] == unit]
+            fits = [c for c in fits if abs(c["value"] - value) <= half and (not names or c["measure"] in names)]
             lead = re.match(r"(?:\s*\[\d+\])*\s+in (?:leads? )?(\w+)", tail)
             if not fits or (lead and lead[1] in self.leads and not any(lead[1] in c["leads"] for c in fits)):
                 yield f"{m[0]} is not the value of{''.join(groups) or ' a citation'}"
@@ -139,8 +131,11 @@ class Text:
         absent = [c["value"] for c in cited if c["measure"] == "ABSENT_P" and with_p]
         if part > total or (absent and abs(1 - part / total - absent[0]) > 0.15):
             yield f"{part:.0f} of {total} beats"
-        if self.signal and not any(abs(len(w) - total) <= max(1, 0.15 * total) for w in self.signal.views):
-            yield f"there are {len(self.signal.views[0])} beats, not {total}"
+        a, b = (cited[0]["start_sample"], cited[0]["end_sample"]) if cited else (0, np.inf)  # the beats of a span
+        views, near = (s.views, 0.1 * s.fs) if (s := self.signal) else ([], 0.0)
+        found = [int(np.sum((w > a - near) & (w < b + near))) for w in views]
+        if found and not any(abs(n - total) <= max(1, 0.15 * total) for n in found):
+            yield f"there are {found[0]} beats, not {total}"
 
     def _values(self, p: Statement, cited: list[dict[str, Any]], axis: float | None) -> dict[str, float | None]:
         """Values that decide a finding: those of its citations, else the alert's; axis and V1 measured here."""
@@ -148,11 +143,10 @@ class Text:
         names = {"hr": "HR", "qrs": "QRS", "pr": "PR", "qtc": "QTcF QTc", "reg": "REGULARITY", "absent": "ABSENT_P"}
         found = {k: [c["value"] for m in v.split() for c in every if c["measure"] == m] for k, v in names.items()}
         out: dict[str, float | None] = {k: next(iter(v), None) for k, v in found.items()}
-        waves = any(c["measure"] in ("P", "PR") and not c["criterion"] for c in every)
-        out["absent"] = 0.0 if out["absent"] is None and waves else out["absent"]
-        st = [c["value"] for c in cited if c["measure"] == "ST"]
+        if out["absent"] is None and any(c["measure"] in ("P", "PR") and not c["criterion"] for c in every):
+            out["absent"] = 0.0
         all_st = [c["value"] for c in every if c["measure"] == "ST" and c["leads"] != ["aVR"]] + self._st
-        st = st if p.asserted and p.name != "ST within" else all_st
+        st = [c["value"] for c in cited if c["measure"] == "ST"] if p.asserted and p.name != "ST within" else all_st
         out |= {"axis": axis, "v1": self._v1, "st_max": max(st, default=None), "st_min": min(st, default=None)}
         out |= {"st_abs": max(map(abs, st), default=None), "st_all": max(map(abs, all_st), default=None)}
         t_waves = [c["value"] for c in cited if c["measure"] == "AMPLITUDE" and c["wave"] == "T"]

@@ -7,6 +7,7 @@ square the rise over 60 ms, which a wide ventricular complex has as well as a na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,11 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
 Samples = NDArray[np.float64]
+Beats = NDArray[np.int64]
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 SHARES = (0.25, 0.1, 0.45)  # of the usual peak, in energy: the thresholds of the views
 LEAST = 4e-3  # mV²: 0.06 mV in 20 ms, less than a QRS complex of 0.15 mV (IEC 60601-2-27: smaller ones are none)
 RISES_S, RESTS_S = (0.02, 0.06), (0.02, 0.03, 0.04, 0.06)
-NO_SAMPLE = -32768
 
 
 class Signal:
@@ -36,11 +37,9 @@ class Signal:
             mv = {"I": i, "II": ii, "III": ii - i, "aVR": -(i + ii) / 2, "aVL": i - ii / 2, "aVF": ii - i / 2} | mv
         self.mv, self.fs, self.used = mv, fs, tuple(x for x in used if x in mv) or tuple(mv)
         self.n = max((len(row) for row in mv.values()), default=0)
-        self._slopes: dict[tuple[str, ...], Samples] = {}
-        self._complexes: dict[tuple[tuple[str, ...], int, float], tuple[int, int]] = {}
 
     @cached_property
-    def views(self) -> list[NDArray[np.int64]]:
+    def views(self) -> list[Beats]:
         """Beats, samples: of all leads used at each threshold, then of single leads."""
         narrow, wide = ([e for x in self.used if (e := self._energy(self.mv[x], s)) is not None] for s in RISES_S)
         views = [(np.mean(e, axis=0), k) for e, ks in ((narrow, SHARES), (wide, SHARES[::2])) if e for k in ks]
@@ -48,10 +47,10 @@ class Signal:
         return [find_peaks(np.pad(e, 1), height=k, distance=0.22 * self.fs)[0] - 1 for e, k in views] or [np.arange(0)]
 
     @cached_property
-    def likely(self) -> list[NDArray[np.int64]]:
+    def likely(self) -> list[Beats]:
         """The views that have about as many beats as most of them: without those that count T waves, or miss beats."""
-        middle = np.median([len(w) for w in self.views])
-        return [w for w in self.views if abs(len(w) - middle) <= max(1, 0.1 * len(w))] or self.views
+        counts = [len(w) for w in self.views]
+        return [w for w in self.views if abs(len(w) - np.median(counts)) <= max(1, 0.1 * len(w))] or self.views
 
     def _energy(self, row: Samples, rise_s: float) -> Samples | None:
         k, block = max(1, round(rise_s * self.fs)), round(1.5 * self.fs)
@@ -64,30 +63,28 @@ class Signal:
 
         The floor lasts ``rest_s``: a notch of a ventricular complex is a floor of 20 ms, a short PR segment one of 40.
         """
-        usual = sorted(self.views, key=len)[: 3 * len(self.views) // 4 + 1]  # the others may count T waves
-        for beats in (np.concatenate(self.likely), np.concatenate(usual)):
+        usual = np.concatenate(sorted(self.views, key=len)[: 3 * len(self.views) // 4 + 1])  # others may count T waves
+        lone = [x for w in self.views for x in w if not np.any(np.abs(usual - x) < 0.5 * self.fs)]  # before an artefact
+        for beats in (np.concatenate(self.likely), usual, np.array(lone)):
             if len(beats) and abs((beat := int(beats[np.abs(beats - near).argmin()])) - near) <= 0.15 * self.fs:
                 return self._boundaries(leads, beat, rest_s)
         return None
 
     def _boundaries(self, leads: tuple[str, ...], beat: int, rest_s: float) -> tuple[int, int]:
-        if (key := (leads, beat, rest_s)) not in self._complexes:
-            reach, rest, middle = (round(s * self.fs) for s in (0.2, rest_s, 0.08))
-            first = max(0, beat - reach)
-            piece, beat_at = self._slope(leads)[first : beat + reach], beat - first
-            steep = piece > np.median(piece) + 0.07 * (piece.max() - np.median(piece))
-            peak = max(0, beat_at - middle) + int(np.argmax(piece[max(0, beat_at - middle) : beat_at + middle]))
-            flat = np.flatnonzero(np.convolve(steep, np.ones(rest), "valid") == 0)  # begin of `rest` flat samples
-            before, after = flat[flat + rest <= peak], flat[flat > peak]
-            on, off = before[-1] + rest if len(before) else 0, after[0] - 1 if len(after) else len(steep) - 1
-            self._complexes[key] = first + int(on), first + int(off)
-        return self._complexes[key]
+        reach, rest, middle = (round(s * self.fs) for s in (0.2, rest_s, 0.08))
+        first = max(0, beat - reach)
+        piece, beat_at = np.sum([self._slopes[x][first : beat + reach] for x in leads], axis=0), beat - first
+        steep = piece > np.median(piece) + 0.07 * (piece.max() - np.median(piece))
+        peak = max(0, beat_at - middle) + int(np.argmax(piece[max(0, beat_at - middle) : beat_at + middle]))
+        flat = np.flatnonzero(np.convolve(steep, np.ones(rest), "valid") == 0)  # begin of `rest` flat samples
+        before, after = flat[flat + rest <= peak], flat[flat > peak]
+        on, off = before[-1] + rest if len(before) else 0, after[0] - 1 if len(after) else len(steep) - 1
+        return first + int(on), first + int(off)
 
-    def _slope(self, leads: tuple[str, ...]) -> Samples:
-        if leads not in self._slopes:
-            each = [np.abs(np.gradient(uniform_filter1d(self.mv[x], round(0.016 * self.fs) or 1))) for x in leads]
-            self._slopes[leads] = np.sum([np.clip(s / max(np.percentile(s, 98), 1e-6), 0, 1) for s in each], axis=0)
-        return self._slopes[leads]
+    @cached_property
+    def _slopes(self) -> dict[str, Samples]:
+        slopes = {x: np.abs(np.gradient(uniform_filter1d(r, round(0.016 * self.fs) or 1))) for x, r in self.mv.items()}
+        return {x: np.clip(s / max(np.percentile(s, 98), 1e-6), 0, 1) for x, s in slopes.items()}
 
 
 def read_strip(data: bytes, used: tuple[str, ...] = ()) -> Signal:
@@ -99,7 +96,7 @@ def read_strip(data: bytes, used: tuple[str, ...] = ()) -> Signal:
         raise ValueError("the strip is not an EcgWindow with a rate, leads, their units and samples")
     lsb = np.frombuffer(b"".join(fields[12]), "<f4").astype(float)
     counts = np.frombuffer(fields[13][-1], "<i2").reshape(len(fields[11]), -1)
-    mv = np.where(counts == NO_SAMPLE, 0.0, counts * lsb[:, None] / 1000.0)
+    mv = np.where(counts == -32768, 0.0, counts * lsb[:, None] / 1000.0)  # there is no sample
     return Signal(dict(zip(map(bytes.decode, fields[11]), mv, strict=True)), np.frombuffer(fields[10][-1])[0], used)
 
 
@@ -109,11 +106,10 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
 
     def varint() -> int:
         nonlocal at
-        start = at
-        while data[at] > 127:
-            at += 1
-        at += 1
-        return sum((byte & 127) << (7 * k) for k, byte in enumerate(data[start:at]))
+        # A TypeError where the message ends within it.
+        found: bytes = re.compile(rb"[\x80-\xff]*[\x00-\x7f]").match(data, at)[0]  # type: ignore[index]
+        at += len(found)
+        return sum((byte & 127) << (7 * k) for k, byte in enumerate(found))
 
     while at < len(data):
         number, kind = divmod(varint(), 8)

@@ -12,6 +12,7 @@ _TABLES: dict[str, Any] = tomllib.loads((Path(__file__).parent / "tables.toml").
 MEASURES: dict[str, Any] = _TABLES["measures"]
 FINDINGS: dict[str, Any] = _TABLES["findings"]
 CODES: dict[str, Any] = {name: {"kind": "physiological"} | row for name, row in _TABLES["codes"].items()}
+SPLIT, GROUP, NUMBER, NEGATION, IN_A_ROW = (re.compile(x) for x in _TABLES["syntax"].values())
 PAIRS = [(a, b) for a, others in _TABLES["pairs"].items() for b in others.split(",")]
 WORDS = {name: re.compile(row["words"]) for name, row in FINDINGS.items()}
 

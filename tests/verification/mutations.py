@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks.truth import with_context
 from tests.verification.corruptions import KINDS, corrupt
 from verification import Signal, read_record, seconds_of, verify
 
@@ -51,12 +52,11 @@ def interpreted(records: Sequence[Path], start_s: float, *, gem: bool = False) -
     from agents.settings import Settings
     from deploy.model_loading import load_reader
     from deploy.record_alert import window_alert
-    from models.records import read_record as read_ecg
 
     settings = Settings()
     limits, read = settings.limits_of("", "", {}), load_reader(None, not gem)
     for record in records:
-        alert = window_alert(read_ecg(str(record)), start_s, limits, settings.rhythm, read, confirm=False)
+        alert = window_alert(*with_context(record, start_s), limits, settings.rhythm, read, confirm=False)
         yield case_of(str(record), start_s, alert.model_dump(mode="json", by_alias=True))
 
 
@@ -125,7 +125,7 @@ def table(score: Score, made: int, accused: int, reviewed: int) -> str:
     return f"""# Verification: corruptions found
 
 `python -m tests.verification.mutations --n {score.made.total()} --write`, seed {SEED}.
-{made} alerts of real recordings (LUDB, MIT-BIH, CinC 2015, CinC 2021 samples, CUDB);
+{made} alerts of real recordings (LUDB, CinC 2015, MIT-BIH);
 {score.alerts} of them are true and were corrupted, each copy in one place. A corruption is
 false by construction: `tests/verification/corruptions.py`.
 

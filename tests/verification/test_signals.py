@@ -119,3 +119,60 @@ def test_a_t_wave_that_few_views_count_has_no_qrs_complex() -> None:
     seen(s, [beats] * 10 + [np.sort(np.concatenate([beats, beats + after]))] * 3)
     assert s.qrs(("II",), int(beats[3])) is not None
     assert s.qrs(("II",), int(beats[3]) + after) is None
+
+
+def test_wide_beats_that_fill_a_gap_of_most_views_are_no_t_waves() -> None:
+    s = signal({k + 0.5: NARROW_S for k in range(9)})
+    beats = s.views[0]
+    with_gap, with_t = np.delete(beats, [4, 5, 6]), np.sort(np.concatenate([beats, beats[:-1] + round(0.35 * FS)]))
+    a, b = int(beats[0]), int(beats[-1])
+    document = alert("INTERPRETATION", "ECG interpretation", "PN", "REGULARITY", 0.0, a, b, "")
+    document["citations"][0] |= {"unit": "", "criterion": None}
+    assert verify(document, seen(s, [with_gap] * 7 + [beats] * 2))["citations"][0]["verdict"] == "right"
+    document["citations"][0]["value"] = float(np.std(np.diff(with_t)) / np.mean(np.diff(with_t)))
+    assert verify(document, seen(s, [beats] * 7 + [with_t] * 2))["citations"][0]["verdict"] == "wrong"
+
+
+@pytest.mark.parametrize("even", [True, False], ids=["each beat", "the mean alone"])
+def test_beats_in_a_row_are_faster_than_a_limit_each(even: bool) -> None:
+    rr_s = np.full(20, 0.4) + (0.0 if even else 0.06) * (-1.0) ** np.arange(20)
+    at = 0.5 + np.cumsum(rr_s)
+    a, b = round(at[0] * FS), round(at[-1] * FS)
+    rule = "17 beats in a row faster than 140 bpm"
+    document = alert("EXTREME_TACHY", "Extreme tachycardia", "PH", "HR", 60 * 19 / (b - a) * FS, a, b, rule)
+    document["citations"][0]["criterion"] |= {"limit": 140.0, "accuracy": 5.0}
+    report = verify(document, signal(dict.fromkeys(at.tolist(), NARROW_S)))
+    assert report["ok"] is even, report
+    assert even or report["citations"][0]["why"] == f"the beats are not {rule}"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("A P wave is seen before 3 of 6 beats [1].", ""),
+        ("A P wave is seen before 3 of 12 beats [1].", "3 of 12 beats; there are 6 beats, not 12"),
+        ("A P wave is seen before 6 of 6 beats [1].", "6 of 6 beats"),
+    ],
+)
+def test_beats_are_counted_in_the_span_that_is_cited(text: str, why: str) -> None:
+    a, b = round(0.5 * FS), round(4.5 * FS)
+    document = alert("INTERPRETATION", "ECG interpretation", "PN", "ABSENT_P", 0.5, a, b, "")
+    document["citations"][0] |= {"unit": "", "criterion": None}
+    document["interpretation"] = {"text": text, "claims": [], "counts": {}}
+    report = verify(document, signal({k * 0.8 + 0.5: NARROW_S for k in range(12)}))
+    assert report["sentences"][0]["why"] == why
+
+
+def test_a_p_wave_in_a_long_diastole_is_no_end_of_t() -> None:
+    s = signal({k * 1.8 + 0.5: NARROW_S for k in range(5)})
+    t = np.arange(len(s.mv["II"])) / FS
+    for beat in (k * 1.8 + 0.5 for k in range(5)):
+        for after, width, top in ((0.28, 0.05, 0.25), (0.72, 0.04, 0.3)):
+            s.mv["II"] += top * np.exp(-(((t - beat - after) / width) ** 2))
+    on = round(2.27 * FS)
+    for end_s, right in ((0.41, True), (0.8, False)):
+        document = couplet("QT", 0.0, 2.27, 2.27 + end_s)
+        value = (document["citations"][0]["end_sample"] - on) / FS * 1000
+        document["citations"][0] |= {"value": value, "unit": "ms", "criterion": None}
+        found = verify(document, s)["citations"][0]
+        assert (found["verdict"] == "right") is right, found
