@@ -207,10 +207,16 @@ def to_twelve(ecg: Ecg, fs_hz: float = 500.0) -> tuple[Millivolts, NDArray[np.bo
     mv : float32 [12, samples]
     present : bool [12]
     """
+    there = np.isfinite(ecg.mv)
+    if (
+        ecg.leads == STANDARD_12 and ecg.fs_hz == fs_hz and not ecg.leads_off and there.all()
+    ):  # as most monitors send it
+        return ecg.mv.copy(), np.ones(12, bool)
+    some = np.asarray(there.any(axis=1))
     by_name = {
         lead: row
-        for lead, row in zip(ecg.leads, ecg.mv, strict=True)
-        if lead not in ecg.leads_off and np.isfinite(row).any()
+        for lead, row, has_samples in zip(ecg.leads, ecg.mv, some, strict=True)
+        if lead not in ecg.leads_off and has_samples
     }
     by_name |= derive_limb_leads(by_name)
     present = np.array([lead in by_name for lead in STANDARD_12])
@@ -218,5 +224,6 @@ def to_twelve(ecg: Ecg, fs_hz: float = 500.0) -> tuple[Millivolts, NDArray[np.bo
     out = np.zeros((12, n), np.float32)
     if present.any():
         rows = np.stack([by_name[lead] for lead in STANDARD_12 if lead in by_name])
-        out[present] = np.nan_to_num(resample(rows, ecg.fs_hz, fs_hz))
+        resampled = resample(rows, ecg.fs_hz, fs_hz)
+        out[present] = resampled if np.isfinite(resampled).all() else np.nan_to_num(resampled)
     return out, present

@@ -115,3 +115,16 @@ def test_a_detached_lead_is_absent() -> None:
     _, present = to_twelve(ecg)
     assert present.sum() == 11
     assert not present[STANDARD_12.index("V3")]
+
+
+def test_the_twelve_in_order_at_their_rate_are_those_of_any_order() -> None:
+    mv = np.random.default_rng(0).normal(size=(12, 5000)).astype(np.float32)
+    ordered, present = to_twelve(Ecg(STANDARD_12, 500.0, mv))
+    turned, turned_present = to_twelve(Ecg(STANDARD_12[::-1], 500.0, mv[::-1]))
+    assert np.array_equal(ordered, turned) and present.all() and turned_present.all()
+    ordered[:] = 0.0
+    assert mv.any(), "the signal itself is given away"
+    mv[2], mv[3, 10:12] = np.nan, np.nan
+    gaps, present = to_twelve(Ecg(STANDARD_12, 500.0, mv, leads_off=("V6",)))
+    assert np.isfinite(gaps).all() and not present[STANDARD_12.index("V6")] and not gaps[3, 10:12].any()
+    assert np.allclose(gaps[2], mv[1] - mv[0], atol=1e-6)  # III follows from I and II
