@@ -10,6 +10,7 @@ The limits and their sources are in `models.normal_limits`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -214,11 +215,22 @@ def _write_alarm_citation(report: ReportText, evidence: Evidence, title: str) ->
     report.add(opening if report.text == "" else "It also rests on ")
     limit = None if evidence.criterion is None else evidence.criterion.limit
     early = evidence.measure == "SILENCE" and limit is not None and evidence.value < limit
-    lasting = " and continuing" if early else ""  # detection acts early, within its accuracy
+    how = " and continuing" if early else ""  # detection acts early, within its accuracy
+    how = ", within measuring accuracy" if _misses_limit(evidence) else how
     report.add_claim(
-        f"{name} {value_phrase(evidence)} in {leads_phrase(evidence.leads)}{lasting}{met}", ALARM_CITATION, evidence
+        f"{name} {value_phrase(evidence)} in {leads_phrase(evidence.leads)}{how}{met}", ALARM_CITATION, evidence
     )
     report.add(". ")
+
+
+def _misses_limit(evidence: Evidence) -> bool:
+    """Whether a rate is, as displayed, on the other side of its rule's limit, within the accuracy of detection."""
+    if evidence.measure != "HR" or evidence.criterion is None:
+        return False
+    rule, beyond = evidence.criterion.rule, round(evidence.value) - evidence.criterion.limit
+    return (beyond < 0 and re.search(r"faster|over", rule) is not None) or (
+        beyond > 0 and re.search(r"slower|under", rule) is not None
+    )
 
 
 def _write_fibrillation(report: ReportText, waves: Evidence) -> None:

@@ -406,3 +406,20 @@ def test_a_silence_that_was_detected_early_continues_in_the_text(silence_s: floa
     first = rule_based_report(flat, reason=None, given=(silence,), code="ASYSTOLE").text.split(". ")[0]
     assert (" and continuing" in first) == (silence_s < 4.0), first
     assert says.replace("leads II", "lead II") in first
+
+
+@pytest.mark.parametrize(
+    ("code", "rule", "limit", "bpm", "within"),
+    [
+        ("VTACH", "5 ventricular beats in a row faster than 100 bpm", 100.0, 98.0, True),
+        ("VTACH", "5 ventricular beats in a row faster than 100 bpm", 100.0, 101.0, False),
+        ("EXTREME_BRADY", "5 beats in a row slower than 40 bpm", 40.0, 42.0, True),
+        ("VPAIR", "two ventricular beats in a row", 2.0, 130.0, False),
+    ],
+)
+def test_a_rate_on_the_other_side_of_its_limit_is_said_to_be_within_accuracy(
+    code: str, rule: str, limit: float, bpm: float, within: bool
+) -> None:
+    given = Evidence("HR", bpm, ("II",), 200, 4000, criterion=Criterion(rule, limit, "test", 5.0))
+    text = rule_based_report(SINUS.ecg, reason=None, given=[given], code=code, measured=SINUS).text
+    assert (f"{bpm:.0f} bpm in lead II, within measuring accuracy ({rule}) [1]." in text) is within, text
