@@ -64,8 +64,8 @@ class Signal:
         The floor lasts ``rest_s``: a notch of a ventricular complex is a floor of 20 ms, a short PR segment one of 40.
         """
         usual = np.concatenate(sorted(self.views, key=len)[: 3 * len(self.views) // 4 + 1])  # others may count T waves
-        lone = [x for w in self.views for x in w if not np.any(np.abs(usual - x) < 0.5 * self.fs)]  # before an artefact
-        for beats in (np.concatenate(self.likely), usual, np.array(lone)):
+        far = np.abs((every := np.concatenate(self.views))[:, None] - usual).min(axis=1, initial=self.n) > 0.5 * self.fs
+        for beats in (np.concatenate(self.likely), usual, every[far]):  # the last are beats before an artefact
             if len(beats) and abs((beat := int(beats[np.abs(beats - near).argmin()])) - near) <= 0.15 * self.fs:
                 return self._boundaries(leads, beat, rest_s)
         return None
