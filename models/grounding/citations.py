@@ -25,6 +25,9 @@ NOT_CONFIRMED = " (not confirmed)"
 MAX_CITATIONS = 4  # after one claim; further evidence stays out of the text
 DECIMALS = {"mv": 2, "s": 2}  # at least, by unit in small letters
 _REPEATED = re.compile(r"\b([^,.;:\n]{4,}?)(?:,\s+\1)+(?=\s*(?:[,.;:\n]|$))", re.IGNORECASE)
+_VALUE = r"[-−+]?\d+(?:\.\d+)? (?:mV|ms|bpm)"
+_PLACE = r"(?P<where>(?: in \w+)?)"
+_MEASURED_AGAIN = re.compile(rf"\b(([A-Z][A-Za-z ]*?) {_VALUE}{_PLACE})(?:, \2 {_VALUE}(?P=where))+(?!\w| in )")
 _OWN_MARKUP = re.compile(r"\s*\[\s*\d+(?:\s*[,–-]\s*\d+)*\s*\](?!\()|~~")
 
 
@@ -38,12 +41,16 @@ def without_markup(text: str) -> str:
 
 
 def without_repeats(text: str) -> str:
-    """The text without items that repeat the previous one word for word.
+    """The text without items that repeat the previous one: word for word, or the same measure of the same lead.
+
+    The value displayed is the cited one, so that two values of one place would be the same.
 
     >>> without_repeats("Conclusion: sinus rhythm, sinus rhythm, left axis.")
     'Conclusion: sinus rhythm, left axis.'
+    >>> without_repeats("ST depression: ST -0.14 mV in II, ST -0.12 mV in II, ST -0.12 mV in V5.")
+    'ST depression: ST -0.14 mV in II, ST -0.12 mV in V5.'
     """
-    return _REPEATED.sub(r"\1", text)
+    return _REPEATED.sub(r"\1", _MEASURED_AGAIN.sub(r"\1", text))
 
 
 def mark_verdicts(

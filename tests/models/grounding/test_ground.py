@@ -176,6 +176,20 @@ def test_citation_numbers_of_the_models_own_are_not_citations() -> None:
     assert "[7]" not in interpretation.text and interpretation.text.endswith("bpm [3].")
 
 
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        ("ST -0.14 mV in II, ST -0.12 mV in II, ST -0.1 mV in II, T waves", "ST -0.14 mV in II, T waves"),
+        ("ST 0.14 mV in V1, ST 0.14 mV in V2", "ST 0.14 mV in V1, ST 0.14 mV in V2"),
+        ("HR 70 bpm, HR 71 bpm.", "HR 70 bpm."),
+        ("PR 160 ms, QRS 90 ms, QT 400 ms", "PR 160 ms, QRS 90 ms, QT 400 ms"),
+        ("ST 0.1 mV, ST 0.1 mV in II", "ST 0.1 mV, ST 0.1 mV in II"),
+    ],
+)
+def test_one_measure_of_one_lead_is_published_once(text: str, published: str) -> None:
+    assert without_repeats(text) == published
+
+
 def test_consecutive_repeats_of_a_model_are_published_once() -> None:
     interpretation = ground(
         "The rhythm is regular. Conclusion: sinus rhythm, Sinus rhythm, sinus rhythm.",
