@@ -118,14 +118,15 @@ def key_of(record: str, alert: dict[str, Any]) -> str:
     return f"{Path(record).name} {seconds_of(alert['segment']['start']):g} {alert['interpretation']['source']}"
 
 
-def table(score: Score, made: int, accused: int, reviewed: int) -> str:
-    """The committed table."""
+def table(score: Score, made: int, accused: int, reviewed: int, *, kept: bool = False) -> str:
+    """The committed table; ``kept``: of documents that were made before."""
     missed = Counter(kind for kind, _, _ in score.missed)
     rows = [f"| {kind} | {n} | {missed[kind]} | {1 - missed[kind] / n:.2%} |" for kind, n in score.made.items()]
+    file = " --documents FILE" if kept else ""
     return f"""# Verification: corruptions found
 
-`python -m tests.verification.mutations --n {score.made.total()} --write`, seed {SEED}.
-{made} alerts of real recordings (LUDB, CinC 2015, MIT-BIH);
+`python -m tests.verification.mutations --n {score.made.total()}{file} --write`, seed {SEED}.
+{made} alerts of real recordings, every fifth of LUDB, CinC 2015 and MIT-BIH;
 {score.alerts} of them are true and were corrupted, each copy in one place. A corruption is
 false by construction: `tests/verification/corruptions.py`.
 
@@ -159,7 +160,7 @@ def main() -> None:
     for record, alert, signal in accused:
         print("accused:", key_of(record, alert), json.dumps(verify(alert, signal), ensure_ascii=False))
     score = mutate_in_processes([case for case in true if case not in accused], asked.n, asked.jobs)
-    text = table(score, len(cases), len(accused), len(looked_at))
+    text = table(score, len(cases), len(accused), len(looked_at), kept=bool(asked.documents))
     print(text, *score.missed, sep="\n")
     if asked.write:
         (ROOT / "benchmarks" / "verification.md").write_text(text, "utf-8")
