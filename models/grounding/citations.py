@@ -23,6 +23,7 @@ from models.grounding.verdicts import JudgedClaim
 
 NOT_CONFIRMED = " (not confirmed)"
 MAX_CITATIONS = 4  # after one claim; further evidence stays out of the text
+_LABEL = re.compile(r"[\w -]+: ")
 DECIMALS = {"mv": 2, "s": 2}  # at least, by unit in small letters
 _REPEATED = re.compile(r"\b([^,.;:\n]{4,}?)(?:,\s+\1)+(?=\s*(?:[,.;:\n]|$))", re.IGNORECASE)
 _VALUE = r"[-−+]?\d+(?:\.\d+)? (?:mV|ms|bpm)"
@@ -86,7 +87,7 @@ def mark_verdicts(
         own = [j for j in judged if start <= j.claim.start < start + len(words)]
         sentence = clauses_of(start, words, [(j.claim.start, j.claim.end) for j in own])
         kept = _kept(sentence, own, asserted)
-        if kept:
+        if kept and (own or not _LABEL.match(words)):  # items of a label that claim nothing say nothing
             out.space(text[previous:start])
             out.sentence(sentence, kept)
         previous = start + len(words)
@@ -144,8 +145,8 @@ def _kept(sentence: Sentence, judged: Sequence[JudgedClaim], asserted: set[State
             continue
         asserted |= new | {(subject, present, (), None, None) for subject, present, *_, value in new if value is None}
         kept.append(k)
-    if kept == [0] and sentence.has_head and not _claims_in(sentence.clauses[0], judged):
-        return []  # a label without items
+    if sentence.has_head and not any(_claims_in(sentence.clauses[k], judged) for k in kept):
+        return []  # a label without items, or with items that say nothing of the signal
     if kept and kept[0] != 0 and not sentence.has_head:
         first_kept = sentence.clauses[kept[0]]
         if not first_kept.opens_alone and first_kept.start not in {j.claim.start for j in judged}:

@@ -190,6 +190,12 @@ def test_one_measure_of_one_lead_is_published_once(text: str, published: str) ->
     assert without_repeats(text) == published
 
 
+def test_a_label_whose_items_say_nothing_is_left_out() -> None:
+    text = ground("The rhythm is regular. Intervals: QRS complexes. Measured: QRS complexes.", MEASURED[0].ecg).text
+    assert "rhythm is regular" in text
+    assert "QRS complexes" not in text
+
+
 def test_consecutive_repeats_of_a_model_are_published_once() -> None:
     interpretation = ground(
         "The rhythm is regular. Conclusion: sinus rhythm, Sinus rhythm, sinus rhythm.",
