@@ -139,7 +139,9 @@ def _onset_s(ecg: Ecg, code: str) -> float | None:
 
 
 def _is_clear(ecg: Ecg, code: str, onset_s: float) -> bool:
-    """The undistorted record fulfils the rule with a limit that is stricter by its accuracy."""
+    """The record fulfils the rule with a limit that is stricter by its accuracy; a run has all its beats."""
+    least = BEYOND_ACCURACY[code].get("beats", 0)
     strict = find_episodes(ecg, Limits().with_changes({code: BEYOND_ACCURACY[code]}))
-    latest = (onset_s + CLEAR_WITHIN_S) * ecg.fs_hz
-    return any(e.code == code and e.onset <= latest and (e.end is None or e.end > onset_s * ecg.fs_hz) for e in strict)
+    whole = [e for e in strict if e.code == code and len(e.evidence[0].beats) + 1 >= least]
+    onset, latest = onset_s * ecg.fs_hz, (onset_s + CLEAR_WITHIN_S) * ecg.fs_hz
+    return any(e.onset <= latest and (e.end is None or e.end > onset) for e in whole)
