@@ -35,7 +35,10 @@ ABOVE_NOISE = 5.0  # times the usual second's
 CANDIDATE_SHARPNESS = 1.4  # removed / remaining amplitude of a candidate; some sharp QRS complexes exceed it
 RINGING_SHARPNESS = 2.4  # filtered pulses: mostly 3 and more; QRS complexes: up to 3.4, so ringing is required
 CERTAIN_SHARPNESS = 4.6  # unfiltered pulses: 4.8 and more at 250 Hz, 7 at 360 Hz; no ringing required
-PACED_SHARPNESS = 1.8  # of a further pulse in a bed that has pulses
+PACED_SHARPNESS = 1.8  # of a further pulse in a bed that has pulses,
+ALIKE = (
+    0.3  # and its height as a share of theirs: narrow QRS complexes beside the large pulses of external pacing are low
+)
 RINGING_S = (0.018, 0.034)  # from the spike's middle: where its ringing is measured, on both sides,
 RINGING_SMOOTH_S = 0.005  # in the part that this smoothing removes
 MIN_RINGING = 0.18  # of the spike's height: pulses 0.19 and more, QRS complexes 0.1 mostly
@@ -155,8 +158,13 @@ class PacingPulses:
         kept = [s for s in self._spikes if oldest <= s.at < since]
         self._spikes = deque([*kept, *spikes], maxlen=KEPT_SPIKES)
         known = [p for p in self._pulses if oldest <= p.at < since]
-        paces = self._paces()
-        accepted = [s for s in spikes if s.large or ((paces or self._marked(s, marks)) and s.sharp >= PACED_SHARPNESS)]
+        paces, lowest_mv = self._paces(), ALIKE * min((s.height_mv for s in self._spikes if s.is_pulse), default=0.0)
+        accepted = [
+            s
+            for s in spikes
+            if s.large
+            or (s.sharp >= PACED_SHARPNESS and (self._marked(s, marks) or (paces and s.height_mv >= lowest_mv)))
+        ]
         self._pulses = [*known, *accepted]
 
     def _in_all(self, mv: Millivolts, others: Millivolts | None) -> list[_Spike]:

@@ -91,6 +91,23 @@ def test_removed_pulses_leave_no_trace(shape: str) -> None:
     assert was > 0.8 and left < 0.1 * was, (was, left)
 
 
+def test_narrow_complexes_beside_large_pulses_are_no_pulses() -> None:
+    """External pacing without capture: pulses of 6 mV in one lead, and complexes of 28 ms that they do not make."""
+    mv, r = rhythm(30, qrs_ms=28.0)
+    at_s = np.arange(1.0, 29.0, 0.93)
+    train = np.zeros(mv.shape[1], np.float32)
+    for at in at_s:
+        train[round(at * FINE_HZ) : round(at * FINE_HZ) + 4] = 6.0
+    mv[0] += train
+    pulses = detector_after(resample(mv, FINE_HZ, 250.0), 250.0)
+    found_s = pulses.found / 250.0
+    apart = at_s[(at_s > 10) & (np.abs(at_s[:, None] - r).min(axis=1) > 0.1)]
+    assert len(apart) > 10 and all(np.abs(found_s - at).min() < 0.02 for at in apart)
+    free = r[np.abs(r[:, None] - at_s).min(axis=1) > 0.1]
+    assert len(free) > 20
+    assert all(np.abs(found_s - at).min() > 0.03 for at in free)
+
+
 def test_a_signal_without_pulses_is_left_as_it_is() -> None:
     mv = resample(rhythm(20.0)[0], FINE_HZ, 250.0)
     assert detector_after(mv, 250.0).removed_from(mv, 0) is mv
