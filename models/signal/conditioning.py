@@ -208,9 +208,8 @@ def to_twelve(ecg: Ecg, fs_hz: float = 500.0) -> tuple[Millivolts, NDArray[np.bo
     present : bool [12]
     """
     there = np.isfinite(ecg.mv)
-    if (
-        ecg.leads == STANDARD_12 and ecg.fs_hz == fs_hz and not ecg.leads_off and there.all()
-    ):  # as most monitors send it
+    as_wanted = ecg.leads == STANDARD_12 and ecg.fs_hz == fs_hz and not ecg.leads_off
+    if as_wanted and there.all():  # most monitors send it so
         return ecg.mv.copy(), np.ones(12, bool)
     some = np.asarray(there.any(axis=1))
     by_name = {

@@ -35,9 +35,9 @@ ABOVE_NOISE = 5.0  # times the usual second's
 CANDIDATE_SHARPNESS = 1.4  # removed / remaining amplitude of a candidate; some sharp QRS complexes exceed it
 RINGING_SHARPNESS = 2.4  # filtered pulses: mostly 3 and more; QRS complexes: up to 3.4, so ringing is required
 CERTAIN_SHARPNESS = 4.6  # unfiltered pulses: 4.8 and more at 250 Hz, 7 at 360 Hz; no ringing required
-PACED_SHARPNESS = 1.8  # of a further pulse in a bed that has pulses,
+PACED_SHARPNESS = 1.8  # of a further pulse in a bed that has pulses
 ALIKE = (
-    0.3  # and its height as a share of theirs: narrow QRS complexes beside the large pulses of external pacing are low
+    0.3  # least height of a further pulse, as a share of the lowest pulse: beside large pulses a narrow QRS is lower
 )
 RINGING_S = (0.018, 0.034)  # from the spike's middle: where its ringing is measured, on both sides,
 RINGING_SMOOTH_S = 0.005  # in the part that this smoothing removes
