@@ -17,6 +17,11 @@ def value_phrase(evidence: Evidence) -> str:
     return f"{evidence.value:.{_DIGITS[evidence.unit]}f} {evidence.unit}".rstrip()
 
 
+def displayed(evidence: Evidence) -> float:
+    """The value as a text displays it."""
+    return float(f"{evidence.value:.{_DIGITS[evidence.unit]}f}")
+
+
 def leads_phrase(leads: Sequence[str]) -> str:
     """Leads in words; three or more consecutive chest leads as a range.
 

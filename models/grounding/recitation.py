@@ -16,7 +16,8 @@ from models.arrhythmia.fibrillation_features import WINDOW_S
 from models.beats import regular_waves
 from models.beats.series import METHOD as DETECTED
 from models.ecg import Ecg
-from models.evidence import OF_A_WAVE, BeatSpan, Evidence
+from models.evidence import OF_A_WAVE, BeatSpan, Criterion, Evidence
+from models.grounding.limit_margin import BELOW, margin
 from models.grounding.segment_measurements import REGULAR_RR, measure_segment
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 from models.measurement.window_evidence import qrs_evidence
@@ -26,7 +27,7 @@ OF_A_SILENCE = re.compile(
     r"no beat|RR over|pause over|times the mean|every RR"
 )  # rules whose limit is a time without a beat
 REGULAR_S = 5.0  # time over which regular waves are sought
-RATE_ACCURACY = 0.05  # share of the limit within which a value still meets it
+ACCURACY = 0.05  # share of the limit within which a rate or time measured in the window still meets it
 
 
 def evidence_in_window(episode: Episode, start: int, window: Ecg, *, fold: str | None = None) -> tuple[Evidence, ...]:
@@ -120,12 +121,25 @@ def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None)
             continue  # the limit is a time; these beats are regular
         if silent and episode.last_held - start < found.start:
             continue  # the condition was over before this silence
-        limit, accuracy = e.criterion.limit, RATE_ACCURACY * abs(e.criterion.limit)
-        higher = e.value >= limit
-        if higher and e.measure == "HR" and limit >= HR_HIGH_BPM:  # no tachycardia is named at a rate that is normal
-            accuracy = min(accuracy, limit - HR_HIGH_BPM)
-        if (found.value >= limit - accuracy) if higher else (found.value <= limit + accuracy):
+        criterion = _met(e, found.value)
+        if criterion is not None:
             beats = (
                 found.beats or (BeatSpan(found.start, found.start, found.end, found.value),) if silent else found.beats
             )
-            yield replace(found, criterion=e.criterion, over_s=e.over_s, beats=beats)
+            yield replace(found, criterion=criterion, over_s=e.over_s, beats=beats)
+
+
+def _met(e: Evidence, value: float) -> Criterion | None:
+    """The criterion of the episode's evidence where a value measured in the window meets it too, with its accuracy."""
+    rule = e.criterion
+    if rule is None:
+        return None
+    over = margin(e, value)
+    if over is None:  # the limit is of another measure
+        return rule if (value >= rule.limit) == (e.value >= rule.limit) else None
+    allowed = max(rule.accuracy, ACCURACY * abs(rule.limit)) if e.measure in ("HR", "RR", "SILENCE") else rule.accuracy
+    if e.measure == "HR" and not BELOW.search(rule.rule) and rule.limit >= HR_HIGH_BPM:
+        allowed = min(allowed, rule.limit - HR_HIGH_BPM)  # no tachycardia is named at a rate that is normal
+    if over < -allowed:
+        return None
+    return rule if over >= -rule.accuracy else replace(rule, accuracy=allowed)

@@ -10,7 +10,6 @@ The limits and their sources are in `models.normal_limits`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -22,6 +21,7 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.grounding.claims import ExtractedClaim
 from models.grounding.interpretation import CheckedClaim, CitationNumbers, GroundedInterpretation, ModelIdentity
+from models.grounding.limit_margin import is_met_within_accuracy, margin
 from models.grounding.opposition import opposes
 from models.grounding.phrases import leads_phrase, value_phrase
 from models.grounding.rhythm_rules import BIGEMINY, COUPLET, RUN, TRIGEMINY, afib
@@ -213,24 +213,15 @@ def _write_alarm_citation(report: ReportText, evidence: Evidence, title: str) ->
     name = wave or _PHRASES.get(evidence.measure, evidence.measure)
     opening = f"{title}: the alarm rests on " if title else "The alarm rests on "
     report.add(opening if report.text == "" else "It also rests on ")
-    limit = None if evidence.criterion is None else evidence.criterion.limit
-    early = evidence.measure == "SILENCE" and limit is not None and evidence.value < limit
+    over = margin(evidence)
+    short = evidence.over_s is not None if over is None else over < 0
+    early = evidence.measure == "SILENCE" and short
     how = " and continuing" if early else ""  # detection acts early, within its accuracy
-    how = ", within measuring accuracy" if _misses_limit(evidence) else how
+    how += ", within measuring accuracy" if is_met_within_accuracy(evidence) else ""
     report.add_claim(
         f"{name} {value_phrase(evidence)} in {leads_phrase(evidence.leads)}{how}{met}", ALARM_CITATION, evidence
     )
     report.add(". ")
-
-
-def _misses_limit(evidence: Evidence) -> bool:
-    """Whether a rate is, as displayed, on the other side of its rule's limit, within the accuracy of detection."""
-    if evidence.measure != "HR" or evidence.criterion is None:
-        return False
-    rule, beyond = evidence.criterion.rule, round(evidence.value) - evidence.criterion.limit
-    return (beyond < 0 and re.search(r"faster|over", rule) is not None) or (
-        beyond > 0 and re.search(r"slower|under", rule) is not None
-    )
 
 
 def _write_fibrillation(report: ReportText, waves: Evidence) -> None:

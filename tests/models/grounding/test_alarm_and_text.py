@@ -10,6 +10,7 @@ import pytest
 
 from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
+from models.arrhythmia.limits import RULES
 from models.ecg import Ecg
 from models.evidence import Criterion, Evidence
 from models.grounding.claim_extraction import extract_claims
@@ -396,30 +397,88 @@ def test_a_value_that_no_longer_meets_the_limit_is_not_cited() -> None:
     assert evidence_in_window(on, 50_000, SINUS.ecg) == ()
 
 
-@pytest.mark.parametrize(("silence_s", "says"), [(3.86, " and continuing (no beat"), (4.6, "leads II (no beat")])
-def test_a_silence_that_was_detected_early_continues_in_the_text(silence_s: float, says: str) -> None:
-    fs_hz, seconds = 250.0, 10
-    flat = Ecg(("II",), fs_hz, np.zeros((1, round(fs_hz * seconds)), np.float32))
-    criterion = Criterion("no beat for 4 s or longer", 4.0, "CinC 2015", 0.5)
-    begin = round((seconds - silence_s) * fs_hz)
-    silence = Evidence("SILENCE", silence_s, ("II",), begin, round(fs_hz * seconds), criterion=criterion)
-    first = rule_based_report(flat, reason=None, given=(silence,), code="ASYSTOLE").text.split(". ")[0]
-    assert (" and continuing" in first) == (silence_s < 4.0), first
-    assert says.replace("leads II", "lead II") in first
+def test_what_is_cited_anew_meets_the_limit_on_its_own_side() -> None:
+    def anew(code: str, own: Evidence) -> tuple[Evidence, ...]:
+        return evidence_in_window(Episode(code, 0, 4000, 60_000, evidence=(own,), leads=("II",)), 50_000, SINUS.ecg)
+
+    hr, st = SINUS.evidence["HR"].value, SINUS.st["II"].value
+    # Given evidence that was on the other side of its limit, within measuring accuracy
+    slow = Criterion("5 beats in a row slower than 40 bpm", 40.0, "test", 5.0)
+    assert anew("EXTREME_BRADY", Evidence("HR", 42.0, ("II",), 0, 4000, criterion=slow)) == ()
+    # Given a rate of the window on the other side, within accuracy: the criterion has the accuracy
+    brady = Criterion("mean of 8 beats under 70 bpm for 10 s", round(hr - 1.0, 1), "test")
+    (cited,) = anew("BRADY", Evidence("HR", 60.0, ("II",), 0, 4000, criterion=brady))
+    assert cited.criterion is not None and cited.criterion.accuracy == pytest.approx(0.05 * brady.limit)
+    # Given ST levels against a baseline below zero: the shift counts
+    elevation = "ST elevation of 0.1 mV off baseline in two neighbouring leads; baseline of II"
+    for baseline, met in ((round(st - 0.15, 3), 1), (round(st - 0.05, 3), 0)):
+        rule = Criterion(f"{elevation} {baseline:g} mV", 0.1, "test")
+        own = Evidence("ST", baseline + 0.12, ("II",), 0, 100, criterion=rule)
+        assert len(anew("ST_ELEVATION", own)) == met, baseline
 
 
-@pytest.mark.parametrize(
-    ("code", "rule", "limit", "bpm", "within"),
-    [
-        ("VTACH", "5 ventricular beats in a row faster than 100 bpm", 100.0, 98.0, True),
-        ("VTACH", "5 ventricular beats in a row faster than 100 bpm", 100.0, 101.0, False),
-        ("EXTREME_BRADY", "5 beats in a row slower than 40 bpm", 40.0, 42.0, True),
-        ("VPAIR", "two ventricular beats in a row", 2.0, 130.0, False),
-    ],
-)
-def test_a_rate_on_the_other_side_of_its_limit_is_said_to_be_within_accuracy(
-    code: str, rule: str, limit: float, bpm: float, within: bool
+WITHIN = "within measuring accuracy"
+LIMITS = [  # code, measure, rule, limit, values that meet it, values on the other side
+    ("ASYSTOLE", "SILENCE", "no beat for 4 s or longer", 4.0, (4.0, 4.6), (3.86, 3.5)),
+    ("ASYSTOLE", "RR", "no beat for 4 s or longer", 4.0, (4.0, 4.6), (3.86,)),
+    ("PAUSE", "RR", "RR over 3 s", 3.0, (3.2,), (2.9,)),
+    ("PAUSE", "SILENCE", "RR over 3 s", 3.0, (3.2,), (2.9,)),
+    ("MISSED_BEAT", "RR", "RR over 1.8 times the mean of 8", 1.437, (1.438, 1.6), (1.39,)),
+    ("PACER_NOT_PACING", "RR", "pause over 2 s without a pacing mark", 2.0, (2.1,), (1.95,)),
+    ("EXTREME_BRADY", "HR", "5 beats in a row slower than 40 bpm", 40.0, (39.0, 40.4), (42.0,)),
+    ("EXTREME_BRADY", "HR", "every RR of 8 s, the running one counted, slower than 40 bpm", 40.0, (39.0,), (42.0,)),
+    ("BRADY", "HR", "mean of 8 beats under 50 bpm for 10 s", 50.0, (48.0,), (51.0,)),
+    ("TACHY", "HR", "mean of 8 beats over 120 bpm for 10 s", 120.0, (123.0,), (118.0,)),
+    ("EXTREME_TACHY", "HR", "17 beats in a row faster than 140 bpm", 140.0, (151.0,), (138.0,)),
+    ("SVT", "HR", "5 narrow beats in a row faster than 180 bpm", 180.0, (184.0,), (177.0,)),
+    ("VTACH", "HR", "5 ventricular beats in a row faster than 100 bpm", 100.0, (101.0, 99.6), (98.0,)),
+    ("VRUN", "HR", "3 to 4 ventricular beats in a row faster than 100 bpm", 100.0, (101.0,), (98.0,)),
+    ("VRHYTHM", "HR", "5 ventricular beats in a row or more, up to 100 bpm", 100.0, (70.0,), (102.0,)),
+    ("QT_LONG", "QTcF", "QTcF over 500 ms for 60 s", 500.0, (512.0,), (495.0,)),
+    ("WIDE_QRS", "QRS", "median QRS over 120 ms and 30 over baseline for 60 s", 120.0, (130.0,), (116.0,)),
+    ("PR_LONG", "PR", "PR over 200 ms and 40 over baseline for 60 s", 200.0, (230.0,), (194.0,)),
+    ("ST_ELEVATION", "ST", "ST elevation of 0.1 mV off baseline; baseline of II -0.1 mV", 0.1, (0.02,), (-0.03,)),
+    (
+        "ST_DEPRESSION",
+        "ST",
+        "ST depression of 0.1 mV off baseline; baseline of II 0.05 mV",
+        0.1,
+        (-0.06,),
+        (0.0,),
+    ),
+    # Limits of another measure: beats, cycles, a time over which something holds
+    ("VPAIR", "HR", "two ventricular beats in a row", 2.0, (130.0, 1.0), ()),
+    ("VBIGEMINY", "RR", "every second beat ventricular, 3 cycles", 3.0, (0.8,), ()),
+    ("R_ON_T", "RR", "ventricular beat within 40 ms of a T peak", 40.0, (0.3,), ()),
+    ("PVC_RATE", "RR", "more than 10 ventricular beats a minute: 12 in 60 s", 10.0, (0.4,), ()),
+    ("AV_BLOCK", "RR", "P waves that lead no QRS, 2 in 10 s", 2.0, (0.9,), ()),
+    ("PACER_NOT_CAPTURING", "SILENCE", "pacing mark without a beat within 250 ms, 3 times", 250.0, (0.25,), ()),
+    ("AFIB", "REGULARITY", "irregular without P waves for 30 s", 30.0, (0.2,), ()),
+    ("AFIB_END", "REGULARITY", "no atrial fibrillation for 60 s", 60.0, (0.03,), ()),
+    ("IRREGULAR", "REGULARITY", "irregular with P waves for 60 s", 60.0, (0.2,), ()),
+    ("VTRIGEMINY", "RR", "every third beat ventricular, 3 cycles", 3.0, (0.8,), ()),
+    ("VFIB", "AMPLITUDE", "fibrillation or flutter waves for 4 s", 4.0, (0.3,), ()),
+]
+
+
+@pytest.mark.parametrize(("code", "measure", "rule", "limit", "met", "missed"), LIMITS)
+def test_a_value_on_the_other_side_of_its_limit_is_said_to_be_within_accuracy(
+    code: str, measure: str, rule: str, limit: float, met: tuple[float, ...], missed: tuple[float, ...]
 ) -> None:
-    given = Evidence("HR", bpm, ("II",), 200, 4000, criterion=Criterion(rule, limit, "test", 5.0))
-    text = rule_based_report(SINUS.ecg, reason=None, given=[given], code=code, measured=SINUS).text
-    assert (f"{bpm:.0f} bpm in lead II, within measuring accuracy ({rule}) [1]." in text) is within, text
+    for value in (*met, *missed):
+        given = Evidence(measure, value, ("II",), 200, 4000, criterion=Criterion(rule, limit, "test", 5.0))
+        text = rule_based_report(SINUS.ecg, reason=None, given=[given], code=code, measured=SINUS).text
+        first = text.partition(rule)[0]
+        assert (WITHIN in first) is (value in missed), first
+        assert ("and continuing" in first) is (value in missed and measure == "SILENCE"), first
+
+
+def test_every_code_with_beats_or_waves_has_its_limit_tested() -> None:
+    assert {row[0] for row in LIMITS} == {c for c in RULES if CODES[c].kind == "physiological"}
+
+
+def test_the_part_of_a_pause_that_a_segment_shows_is_no_value_within_accuracy() -> None:
+    rule = Criterion("RR over 3 s", 3.0, "test")
+    given = Evidence("SILENCE", 2.5, ("II",), 200, 825, criterion=rule, over_s=12.0)
+    text = rule_based_report(SINUS.ecg, reason=None, given=[given], code="PAUSE", measured=SINUS).text
+    assert "silence for 2.50 s in lead II and continuing (RR over 3 s) [1]" in text
