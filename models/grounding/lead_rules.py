@@ -21,7 +21,6 @@ from models.normal_limits import (
     LVH_MV,
     ST_DEVIATION_MV,
     T_FLAT_MV,
-    T_INVERTED_MV,
     T_UPRIGHT_LEADS,
 )
 
@@ -69,11 +68,9 @@ def _or_t_wave(claim: ExtractedClaim, measured: SegmentMeasurements, st: RuleRes
 def t_inverted(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:
     """T waves inverted by 0.05 mV or more."""
     leads = claim.leads or tuple(x for x in T_UPRIGHT_LEADS if x in measured.usable)
-
-    def inverted(mv: float) -> bool | None:
-        return True if mv <= T_INVERTED_MV else False if mv >= -T_INVERTED_MV else None
-
-    return per_lead(claim, measured, "T", inverted, "T wave negative by 0.05 mV or more", leads)
+    results = {x: measured.t_inverted(x) for x in leads if (x, "T") in measured.waves}
+    evidence = {x: e for x in results if (e := measured.wave_evidence(x, "T")) is not None}
+    return by_lead(claim, results, "T wave negative by 0.05 mV or more", evidence)
 
 
 def t_flat(claim: ExtractedClaim, measured: SegmentMeasurements) -> RuleResult:

@@ -23,7 +23,6 @@ from models.normal_limits import (
     QRS_WIDE_MS,
     SINUS_BRADYCARDIA_BPM,
     ST_DEVIATION_MV,
-    T_INVERTED_MV,
     T_UPRIGHT_LEADS,
     is_qtc_long,
 )
@@ -71,8 +70,8 @@ def prompt_measurements(measured: SegmentMeasurements, millivolts: bool = True) 
     st = [e for lead, e in measured.st.items() if abs(e.value) >= ST_DEVIATION_MV and lead != "aVR"]
     largest = sorted(st, key=lambda e: -abs(e.value))[:MAX_ST_LEADS]
     out += sorted(largest, key=lambda e: -e.value)  # elevation first, as in the text
-    waves = [e for lead in T_UPRIGHT_LEADS if (e := measured.wave_evidence(lead, "T")) is not None]
-    return out + [e for e in waves if e.value <= T_INVERTED_MV]
+    inverted = [lead for lead in T_UPRIGHT_LEADS if measured.t_inverted(lead) is True]
+    return out + [e for lead in inverted if (e := measured.wave_evidence(lead, "T")) is not None]
 
 
 def prompt_descriptors(measured: SegmentMeasurements, millivolts: bool = True) -> tuple[str, ...]:

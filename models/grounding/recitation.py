@@ -18,7 +18,7 @@ from models.beats.series import METHOD as DETECTED
 from models.ecg import Ecg
 from models.evidence import OF_A_WAVE, BeatSpan, Criterion, Evidence
 from models.grounding.limit_margin import BELOW, margin
-from models.grounding.segment_measurements import REGULAR_RR, measure_segment
+from models.grounding.segment_measurements import AF_BEATS, REGULAR_RR, measure_segment
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 from models.measurement.window_evidence import qrs_evidence
 from models.normal_limits import HR_HIGH_BPM
@@ -26,6 +26,7 @@ from models.normal_limits import HR_HIGH_BPM
 OF_A_SILENCE = re.compile(
     r"no beat|RR over|pause over|times the mean|every RR"
 )  # rules whose limit is a time without a beat
+BEATS = re.compile(r"(\d+) (?:narrow |ventricular )?beats\b")
 REGULAR_S = 5.0  # time over which regular waves are sought
 ACCURACY = 0.05  # share of the limit within which a rate or time measured in the window still meets it
 
@@ -59,7 +60,9 @@ def evidence_in_window(episode: Episode, start: int, window: Ecg, *, fold: str |
         return tuple(_waves(episode, start, window))
     if any(e.method == regular_waves.METHOD for e in episode.evidence):
         return tuple(_regular(episode, start, window))
-    return tuple(_measured_again(episode, start, window, fold))
+    again = tuple(_measured_again(episode, start, window, fold))
+    irregular = {"REGULARITY"} & {e.measure for e in episode.evidence}  # without it absent P waves show no condition
+    return again if irregular <= {e.measure for e in again} else ()
 
 
 def with_measured_qrs(evidence: tuple[Evidence, ...], window: Ecg, *, fold: str | None = None) -> tuple[Evidence, ...]:
@@ -105,18 +108,21 @@ def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None)
 
     A rate is that of the part of the window in which the condition holds.
     """
-    measured = measure_segment(window, fold=fold)
+    whole = measure_segment(window, fold=fold)
     begin, end = max(0, episode.onset - start), min(window.n_samples, episode.last_held - start)
     for e in episode.evidence:
-        silent = e.measure in ("RR", "SILENCE")
+        measured, silent = whole, e.measure in ("RR", "SILENCE")
         found = measured.longest_rr if silent else measured.evidence.get(e.measure)
         if e.measure == "HR" and end - begin < window.n_samples:
-            part = measure_segment(window.slice(begin, end), fold=fold).evidence.get("HR")
+            measured = measure_segment(window.slice(begin, end), fold=fold)
+            part = measured.evidence.get("HR")
             found = None if part is None else part.shifted(begin)
         if e.measure == "ST":
             found = measured.st.get(e.leads[0])
         if found is None or e.criterion is None or (silent and not OF_A_SILENCE.search(e.criterion.rule)):
             continue  # the RR of a beat that is counted is not the longest one
+        if measured.beats < _least_beats(e, e.criterion.rule):
+            continue
         if e.measure == "REGULARITY" and e.criterion.rule.startswith("irregular") and found.value <= REGULAR_RR:
             continue  # the limit is a time; these beats are regular
         if silent and episode.last_held - start < found.start:
@@ -127,6 +133,14 @@ def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None)
                 found.beats or (BeatSpan(found.start, found.start, found.end, found.value),) if silent else found.beats
             )
             yield replace(found, criterion=criterion, over_s=e.over_s, beats=beats)
+
+
+def _least_beats(e: Evidence, rule: str) -> int:
+    """Number of beats that the rule of a rhythm or of a fast rate is about; slow ones may not fit into a window."""
+    if e.measure in ("REGULARITY", "ABSENT_P"):
+        return AF_BEATS
+    counted = None if BELOW.search(rule) or e.measure != "HR" else BEATS.search(rule)
+    return int(counted[1]) if counted else 0
 
 
 def _met(e: Evidence, value: float) -> Criterion | None:

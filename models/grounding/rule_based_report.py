@@ -446,7 +446,7 @@ def _signed(value: float) -> str:
 
 def _write_t(report: ReportText, measured: SegmentMeasurements) -> None:
     heights = {x: e for x in measured.usable if (e := measured.wave_evidence(x, "T")) is not None}
-    inverted = [x for x in T_UPRIGHT_LEADS if x in heights and heights[x].value < 0]
+    inverted = [x for x in T_UPRIGHT_LEADS if x in heights and measured.t_inverted(x) is True]
     if inverted:
         report.add_claim(
             f"T wave inversion in {leads_phrase(inverted)}",

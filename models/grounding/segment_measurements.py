@@ -22,12 +22,12 @@ from models.evidence import BeatSpan, Evidence
 from models.grounding.conduction import Degree, block_degree, blocked_p_waves, paced_beats
 from models.measurement.axis import qrs_axis_deg
 from models.measurement.delineation import Fiducials, MeasuredBeat
-from models.measurement.intervals import clear_of_edges, share_without_p, wave_height, wave_level
+from models.measurement.intervals import T_BOW_MV, clear_of_edges, deflection, share_without_p, wave_height, wave_level
 from models.measurement.measure import Measurement, measure
 from models.measurement.rhythm_beats import rhythm_beats
 from models.measurement.window_evidence import interval_evidence
 from models.networks.atrial import AtrialNetwork
-from models.normal_limits import IRREGULAR_RR, Q_WAVE_MV, Q_WAVE_SHARE
+from models.normal_limits import IRREGULAR_RR, Q_WAVE_MV, Q_WAVE_SHARE, T_INVERTED_MV
 from models.signal.mains import ecg_without_mains
 from models.signal.quality import NOISY
 from models.signal.span_quality import SpanQuality
@@ -48,11 +48,15 @@ FIBRILLATING_LEADS = 0.75  # share of the usable leads
 
 @dataclass(frozen=True, slots=True)
 class WaveHeight:
-    """Height (mV) of one wave in one lead: that of the beat nearest to the median, with its span in samples."""
+    """Height (mV) of one wave in one lead: that of the beat nearest to the median, with its span in samples.
+
+    ``bow_mv``: how far it is from the line between its ends, the sign being that of its own deflection.
+    """
 
     mv: float
     start: int
     end: int
+    bow_mv: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -164,6 +168,18 @@ class SegmentMeasurements:
         if height is None or abs(height.mv) < WAVE_MV[wave]:
             return None
         return Evidence("AMPLITUDE", round(height.mv, 3), (lead,), height.start, height.end, wave=wave, method=METHOD)
+
+    def t_inverted(self, lead: str) -> bool | None:
+        """Whether the T wave of a lead is inverted by `T_INVERTED_MV` or more, or upright by as much.
+
+        None in between, and where its height and its own deflection differ in sign: an upright T wave on a depressed ST
+        segment lies below the PR segment and is not inverted.
+        """
+        height = self.waves.get((lead, "T"))
+        if height is None or abs(height.mv) < -T_INVERTED_MV:
+            return None
+        differs = abs(height.bow_mv) >= T_BOW_MV and height.bow_mv * height.mv < 0
+        return None if differs else height.mv < 0
 
     def q_wave(self, lead: str) -> bool:
         """Whether the lead has a pathological Q wave, by its depth and the R wave of the same lead."""
@@ -328,7 +344,9 @@ def _waves(
             for wave, height, start, end in _beat_waves(mv, level, on, off, beat.overall):
                 inside = clear_of_edges(start, end, ecg.n_samples, ecg.fs_hz)
                 if math.isfinite(height) and inside and quality.usable(lead, start, end):
-                    found.setdefault((lead, wave), []).append(WaveHeight(height, start, end))
+                    found.setdefault((lead, wave), []).append(
+                        WaveHeight(height, start, end, deflection(mv, start, end)[1])
+                    )
     out = {}
     for key, heights in found.items():
         if 2 * len(heights) < len(beats):

@@ -29,6 +29,7 @@ from models.signal.span_quality import SpanQuality
 
 METHOD = "delineation 1"
 FIBRILLATION = "fibrillation"  # wave whose AMPLITUDE is peak to peak over its span, without a beat
+T_BOW_MV = 0.05  # of a T wave from the line between its ends, from which on it has a polarity of its own; our choice
 ST_AFTER_J_S = 0.060  # J + 60 ms
 WAVE_MARGIN_S = 0.3  # signal on either side of regular waves that are counted again
 
@@ -138,7 +139,8 @@ def _mean_quality(ecg: Ecg) -> float:
 def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) -> float:
     """Height of a wave over its span, mV: R the highest point, Q and S the lowest below, P and T the farthest off.
 
-    Fibrillation waves: the highest less the lowest.
+    Fibrillation waves: the highest less the lowest. A T wave on a depressed or elevated ST segment: its own tip, where
+    the farthest point is one of its ends.
     """
     part = row[start : end + 1] - level
     if wave == "fibrillation":
@@ -147,7 +149,20 @@ def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) 
         return float(part.max())
     if wave in ("Q", "S"):
         return float(min(0.0, part.min()))
-    return float(part[int(np.argmax(np.abs(part)))])
+    farthest = float(part[int(np.argmax(np.abs(part)))])
+    if wave == "T":
+        tip, bow = deflection(row, start, end)
+        if abs(bow) >= T_BOW_MV and bow * farthest < 0:
+            return float(part[tip])
+    return farthest
+
+
+def deflection(row: Millivolts, start: int, end: int) -> tuple[int, float]:
+    """Where, after ``start``, a wave is farthest from the line between its ends, and how far, mV: its own polarity."""
+    part = row[start : end + 1]
+    bow = part - np.linspace(part[0], part[-1], len(part))
+    tip = int(np.argmax(np.abs(bow)))
+    return tip, float(bow[tip])
 
 
 def wave_level(row: Millivolts, wave: str, start: int, qrs_on: int, fs: float) -> float:
