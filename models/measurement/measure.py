@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.beats.detector import RECORDED, BeatStream
 from models.ecg import EcgSource
@@ -28,6 +29,7 @@ SURE_P_SHARE = 0.85  # P waves before nearly every beat: their PR need not be st
 MAX_PR_SCATTER_MS = 14.0  # of intermittent P waves: PR of flutter and fibrillation waves varies more
 MIN_CONDUCTED, MIN_CONDUCTED_SHARE = 3, 0.25  # conducted beats among those near: with fewer, all beats count
 USUAL_PR_MS = 30.0  # an ectopic beat's P wave within this of the usual distance: bundle branch block, or fusion
+IRREGULAR = 0.1  # median change of RR, a share of RR
 NOTES_S = 30.0  # of the record, in which the directions of the waves are noted
 INTERVALS = ("HR", "RR", "PR", "QRS", "QT", "QTc", "QTcF")
 
@@ -165,11 +167,15 @@ def without_intermittent_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[
     """The beats without intermittent P waves, which fibrillation, flutter and AV dissociation produce.
 
     A P wave stays where most conducted beats within `P_AROUND_S` have one, and, if not nearly all have, at a steady
-    distance. Ectopic beats have no share in it, and keep a P wave at the usual distance alone; where few beats are
+    distance; in an irregular rhythm the distance of its peak, which is found more precisely, must be steady as well,
+    since flutter waves are taken for P waves wherever they happen to stand before a QRS complex. Ectopic beats have no share in it, and keep a P wave at the usual distance alone; where few beats are
     conducted (bundle branch block makes every beat look ventricular) all have.
     """
     r = np.array([m.beat.sample for m in beats], float)
-    pr = np.array([np.nan if (v := m.overall.span_ms("p_on", "qrs_on", fs_hz)) is None else v for m in beats])
+    pr, peak = (
+        np.array([np.nan if (v := m.overall.span_ms(mark, "qrs_on", fs_hz)) is None else v for m in beats])
+        for mark in ("p_on", "p_peak")
+    )
     there = np.isfinite(pr)
     conducted = np.array([m.beat.kind not in ("V", "P") for m in beats], bool)
     firsts = np.searchsorted(r, r - P_AROUND_S * fs_hz, side="left")
@@ -183,11 +189,24 @@ def without_intermittent_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[
         share, middle = len(known) / counted.sum(), float(np.median(known)) if len(known) else float("nan")
         keep = share >= SURE_P_SHARE
         if MIN_P_SHARE <= share < SURE_P_SHARE:
-            keep = 1.4826 * float(np.median(np.abs(known - middle))) <= MAX_PR_SCATTER_MS
+            keep = _scatter(known) <= MAX_PR_SCATTER_MS
+            if keep and _irregular(r[first:last][counted]):
+                keep = _scatter(peak[first:last][counted & there[first:last]]) <= MAX_PR_SCATTER_MS
         if not few and not conducted[k] and there[k]:
             keep = keep and bool(abs(pr[k] - middle) <= USUAL_PR_MS)
         out.append(m if keep else MeasuredBeat(m.beat, _no_p(m.overall), _leads_without_p(m.leads)))
     return out
+
+
+def _scatter(values: NDArray[np.float64]) -> float:
+    """Standard deviation, by the median of the distances from the median."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _irregular(r: NDArray[np.float64]) -> bool:
+    """Whether RR changes from beat to beat; False for fewer than four beats."""
+    rr = np.diff(r)
+    return len(rr) > 2 and bool(np.median(np.abs(np.diff(rr))) > IRREGULAR * np.median(rr))
 
 
 def _leads_without_p(leads: Mapping[str, Fiducials]) -> Mapping[str, Fiducials]:

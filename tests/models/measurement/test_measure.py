@@ -82,6 +82,21 @@ def test_p_waves_among_ectopic_beats_stay_and_ectopic_beats_have_none_of_their_o
     assert kept("NVNVNVNVNV", sinus, ectopic) == [False] * 10
 
 
+def test_flutter_waves_before_some_beats_of_an_irregular_rhythm_are_no_p_waves() -> None:
+    """The onsets of the waves stand steadily before QRS, their peaks do not."""
+    none, peaks = Fiducials(qrs_on=50), (24, 31, 36, 24, 31, 36, 30)
+
+    def kept(rr: tuple[int, ...]) -> int:
+        r = np.cumsum([0, *rr])
+        shown = [Fiducials(p_on=18, p_peak=peak, qrs_on=50) for peak in peaks]
+        waves = [*shown[:3], none, *shown[3:5], none, *shown[5:], none]
+        beats = [MeasuredBeat(Beat(int(x), "N", ("II",)), wave, {}) for x, wave in zip(r, waves, strict=True)]
+        return sum(m.overall.p_on is not None for m in without_intermittent_p(beats, 250.0))
+
+    assert kept((125, 65, 90, 125, 65, 120, 70, 110, 60)) == 0
+    assert kept((100,) * 9) == 7
+
+
 def test_at_one_second_rr_both_corrections_leave_qt_as_it_is() -> None:
     assert qt_bazett(400.0, 1.0) == 400.0
     assert qt_fridericia(400.0, 1.0) == 400.0
