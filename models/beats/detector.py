@@ -23,7 +23,7 @@ from models.beats.bursts_and_pulses import is_mains_burst, is_marked_pulse
 from models.beats.gain import is_small_ecg, small_signal
 from models.beats.neighbours import BeatMorphology, TemplateCache, morphology_at
 from models.beats.single_lead_deflections import absent_in_a_live_lead, narrow_in_one_lead, quiet_leads
-from models.beats.steps import is_step
+from models.beats.steps import without_steps
 from models.ecg import Ecg, Millivolts, appended, rows_of
 from models.networks.delineator import CELL_S, NET_FS_HZ, QRS, DelineationNetwork
 from models.networks.scaling import scaled
@@ -369,8 +369,8 @@ class BeatStream:
         if not rows or mv.shape[1] < MIN_SIGNAL_S * self.fs_hz:
             return []
         start, (filled, missing) = self.end_sample - mv.shape[1], fill_gaps(mv[rows])
+        filled = without_steps(filled, self.fs_hz)
         flat = without_baseline(resample(filled, self.fs_hz, NET_FS_HZ), NET_FS_HZ)
-        flat_range = np.ptp(flat, axis=1)
         x, _ = scaled(flat, NET_FS_HZ)
         skipped = max(0, x.shape[1] - round(self._schedule.network_s * NET_FS_HZ))
         network = self._delineator(x[:, skipped:])
@@ -385,12 +385,12 @@ class BeatStream:
             if start + middle * self.fs_hz < earliest - R_TO_SEGMENT_S * self.fs_hz:
                 continue
             at = self._r_peak(filled, x, middle)
-            if missing[:, at].all() or is_step(filled, self.fs_hz, at):
+            if missing[:, at].all():
                 continue
             lo, hi = max(0, at - round(0.06 * self.fs_hz)), at + round(0.06 * self.fs_hz) + 1
             sizes = np.ptp(filled[:, lo:hi], axis=1)
             size = float(sizes.max())
-            if size < MIN_AMPLITUDE_MV or narrow_in_one_lead(filled, self.fs_hz, flat_range, sizes, at):
+            if size < MIN_AMPLITUDE_MV or narrow_in_one_lead(filled, self.fs_hz, np.ptp(flat, axis=1), sizes, at):
                 continue
             cells = slice(max(0, int(np.ceil(a / CELL_S))), int(b / CELL_S) + 1)
             weight = network.beat[cells]

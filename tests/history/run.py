@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from kafka.errors import KafkaError
 
 from streams.action_inbox import submit_action
 from streams.alert import Alert
@@ -95,8 +96,13 @@ def _drained(site: Site, unit: str, station: Station) -> tuple[dict[str, list[Al
     deadline, calm = time.monotonic() + DRAIN_S, 0
     with site.log(unit) as log:
         while True:
-            log.read()
-            to_come = log.unfinished
+            try:
+                log.read()
+                to_come = log.unfinished
+            except KafkaError:  # the brokers elect new leaders after a fault
+                if time.monotonic() > deadline:
+                    raise
+                continue
             known = {(d.alert.id, d.alert.version) for d in station.deliveries}
             written = {(a.id, a.version) for versions in log.alerts.values() for a in versions}
             calm = calm + 1 if written <= known and not to_come else 0  # a document is written before its alerts

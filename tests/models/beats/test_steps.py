@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.beats.detector import find_beats
-from models.beats.steps import is_step
+from models.beats.steps import without_steps
 from models.ecg import Ecg
 from tests.agents.signals import ecg
 
@@ -49,11 +49,36 @@ WIDE = shape([(-90, 0.0), (-60, 0.45), (10, 0.5), (30, -0.4), (250, -0.9), (400,
 BLOCK = shape([(-70, 0), (0, 1.2), (70, -0.3), (300, -0.6), (400, 0)])
 
 
-@pytest.mark.parametrize(("mv", "expected"), [(STEP, True), (-STEP, True), (QRS, False), (WIDE, False), (BLOCK, False)])
-def test_a_step_keeps_its_level_on_both_sides(mv: np.ndarray, expected: bool) -> None:
-    assert is_step(mv, FS, round(FS)) == expected
+@pytest.mark.parametrize("mv", [STEP, -STEP, np.vstack([STEP, -STEP]), STEP + 3.0])
+def test_a_step_is_taken_out(mv: np.ndarray) -> None:
+    assert np.allclose(without_steps(mv, FS), mv[:, :1], atol=1e-5)
 
 
-def test_a_beat_of_another_lead_at_the_step_is_kept() -> None:
-    assert not is_step(np.vstack([3 * STEP, QRS]), FS, round(FS))
-    assert is_step(np.vstack([3 * STEP, 0.05 * QRS]), FS, round(FS))
+@pytest.mark.parametrize("mv", [QRS, WIDE, BLOCK, 0.1 * STEP])
+def test_what_does_not_keep_its_level_on_both_sides_stays(mv: np.ndarray) -> None:
+    assert without_steps(mv, FS) is mv
+
+
+def test_the_lead_with_the_step_alone_is_changed() -> None:
+    mv = np.vstack([3 * STEP, QRS])
+    cleaned = without_steps(mv, FS)
+    assert np.ptp(cleaned[0]) < 0.01
+    assert np.array_equal(cleaned[1], QRS[0])
+
+
+def test_one_step_after_the_other_is_taken_out() -> None:
+    there_and_back = STEP - np.roll(STEP, round(0.5 * FS), axis=1) * (np.arange(STEP.shape[1]) >= 1.3 * FS)
+    assert np.ptp(without_steps(there_and_back, FS)) < 0.01
+
+
+@pytest.mark.parametrize("mv", [-3.0, 3.0, 6.0])
+@pytest.mark.parametrize(("leads", "rows"), [(("II", "V1"), [0, 1]), (("I", "II", "V"), [0, 2])])
+def test_a_beat_beside_a_step_that_is_larger_is_found(leads: tuple[str, ...], rows: list[int], mv: float) -> None:
+    whole = ecg(30, 30.0, leads=leads)
+    for phase_s, after_ms in ((0.5, 80), (0.45, 60), (0.6, 80), (0.65, 100), (0.65, 180)):
+        beats = Ecg(whole.leads, FS, whole.mv[:, round(phase_s * FS) :])
+        expected = [beat.sample for beat in find_beats(beats)]
+        stepped = beats.mv.copy()
+        stepped[rows, expected[7] + round(after_ms / 1000 * FS) :] += mv
+        found = [beat.sample for beat in find_beats(Ecg(beats.leads, FS, stepped))]
+        assert len(found) == len(expected) and np.allclose(found, expected, atol=10), (phase_s, after_ms)
