@@ -167,9 +167,10 @@ def without_intermittent_p(beats: Sequence[MeasuredBeat], fs_hz: float) -> list[
     """The beats without intermittent P waves, which fibrillation, flutter and AV dissociation produce.
 
     A P wave stays where most conducted beats within `P_AROUND_S` have one, and, if not nearly all have, at a steady
-    distance; in an irregular rhythm the distance of its peak, which is found more precisely, must be steady as well,
-    since flutter waves are taken for P waves wherever they happen to stand before a QRS complex. Ectopic beats have no share in it, and keep a P wave at the usual distance alone; where few beats are
-    conducted (bundle branch block makes every beat look ventricular) all have.
+    distance. In an irregular rhythm the distance of its peak must be steady as well, since a flutter wave is taken for
+    a P wave wherever it happens to stand before a QRS complex. Ectopic beats have no share in it, and keep a P wave at
+    the usual distance alone; where few beats are conducted (bundle branch block makes every beat look ventricular) all
+    have.
     """
     r = np.array([m.beat.sample for m in beats], float)
     pr, peak = (
