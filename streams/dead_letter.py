@@ -6,19 +6,19 @@ was larger before its batch was compressed is cut; the header ``truncated`` then
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from streams.document import rfc3339, time_of_ns
+from streams.document import rfc3339_of_ns
 from streams.telemetry import Headers, message_size
 from streams.topics import DEAD_LETTER_EXTRA, MESSAGE_LIMIT
 
 DEAD_LETTER_LIMIT = MESSAGE_LIMIT + DEAD_LETTER_EXTRA
 KEPT_KEY = 1024  # bytes; a bed stream has 64 at most
 KEPT_REASON = 4096  # bytes; reasons of this package have fewer than 1,000
+HEADERS_MOST = KEPT_KEY + KEPT_REASON + 1024  # bytes of key, headers and framing
 
 
-@dataclass(frozen=True)
-class DeadLetter:
+class DeadLetter(NamedTuple):
     """Key, value and headers of a message on the dead-letter topic."""
 
     key: bytes | None
@@ -56,15 +56,23 @@ def dead_letter(
         Largest message of the dead-letter topic.
     """
     headers: list[tuple[str, bytes]] = [
-        ("reason", reason.encode()[:KEPT_REASON].decode(errors="ignore").encode()),
+        ("reason", _kept(reason)),
         ("topic", topic.encode()),
         ("partition", str(partition).encode()),
         ("offset", str(offset).encode()),
-        ("time", rfc3339(time_of_ns(time_ns)).encode()),
+        ("time", rfc3339_of_ns(time_ns).encode()),
     ]
     key = key if key is None else key[:KEPT_KEY]
-    whole = max(len(value or b""), whole_bytes or 0)
-    if value is not None and (whole > len(value) or message_size(key, value, headers) > limit_bytes):
+    if value is None:
+        return DeadLetter(key, value, headers)
+    whole = max(len(value), whole_bytes or 0)
+    short = len(value) < limit_bytes - HEADERS_MOST  # most are: their size needs no counting
+    if whole > len(value) or (not short and message_size(key, value, headers) > limit_bytes):
         headers.append(("truncated", str(whole).encode()))
         value = value[: limit_bytes - message_size(key, b"", headers)]
     return DeadLetter(key, value, headers)
+
+
+def _kept(reason: str) -> bytes:
+    encoded = reason.encode()
+    return encoded if len(encoded) <= KEPT_REASON else encoded[:KEPT_REASON].decode(errors="ignore").encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
@@ -28,6 +29,16 @@ def ns_of_time(time: datetime) -> int:
 def rfc3339(time: datetime) -> str:
     """``2026-11-22T22:10:44.120000Z``: always UTC, always six decimals."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+@lru_cache(maxsize=64)
+def rfc3339_of_ns(ns: int) -> str:
+    """The same of nanoseconds since 1970; many messages have one instant.
+
+    >>> rfc3339_of_ns(1_764_279_000_120_000_000)
+    '2025-11-27T21:30:00.120000Z'
+    """
+    return rfc3339(time_of_ns(ns))
 
 
 def wrong_fields(error: Exception) -> str:

@@ -132,6 +132,11 @@ class Attempts:
             return message
         return replace(message, headers=((BATCH_ERROR, REASON.encode()),))
 
+    def only_in_turn(self, message: Incoming) -> bool:
+        """Another worker may have ended on the message, or two did: it is read by a recorded attempt only."""
+        state = self._partitions.get((message.topic, message.partition))
+        return state is not None and (message.offset < state.careful_until or message.offset in state.rejected)
+
     @asynccontextmanager
     async def attempt(self, message: Incoming | None) -> AsyncIterator[None]:
         """Around the processing of a message: it is recorded first where another worker may have ended on it."""

@@ -129,9 +129,9 @@ async def _analyse(target: BackfillTarget, message: Incoming, at_the_gap: set[st
     try:
         window = target.decode(message)
     except RejectedMessage as rejected:
-        # A message whose key names no bed was opened, and dead-lettered, while the partition caught up.
+        # It was dead-lettered while the partition caught up, unless it was not read then.
         keyed = target.beds.get((message.key or b"").decode(errors="replace"))
-        if keyed is not None and _is_skipped(keyed, message, last):
+        if keyed is not None and target.attempts.only_in_turn(message) and _is_skipped(keyed, message, last):
             await target.reject(message, rejected.reason)
         return
     bed = target.beds.get(window.bed_stream)

@@ -104,9 +104,9 @@ class Delivery:
             if step.encoder_window is not None:
                 self._encode(step.key, step.encoder_window)
 
-    async def reject(self, message: Incoming, reason: str) -> None:
+    async def reject(self, message: Incoming, reason: str, *, wait: bool = True) -> None:
         """Dead-letter a message with its reason."""
-        await self._sender.reject(message, reason)
+        await self._sender.reject(message, reason, wait=wait)
 
     def _flagged(
         self, bed: BedMonitor, alerts: Sequence[Alert], strips: Sequence[Strip], found: str = ""

@@ -3,13 +3,6 @@
 It owns the beds, the lock, the next offset and the backfill task of the partition. Windows, actions, interpretations,
 encoder results and the passing of time meet under one lock: the outputs of one step are delivered before the next step
 begins. Log, delivery and clock are passed in. The numbers in the comments are those of docs/delivery.md.
-
-===========  =========================================================================================================
-RESTORING    the beds and their signal state are read from Kafka; messages wait
-LIVE         each window is processed as it comes; a backfill may run beside it
-CATCHING_UP  the partition lags: windows are skipped up to the latest, whose tail is then processed
-REVOKED      another worker may hold the partition; nothing is written. `reassign` leads back, `discard` is final
-===========  =========================================================================================================
 """
 
 from __future__ import annotations
@@ -18,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
@@ -33,8 +25,10 @@ from agents.monitor.feed_problems import SERVICE_CODES, service_report
 from agents.monitor.isolation import Isolation, Step, logged_step, reason_of_failure
 from agents.monitor.messages import MessageReader, no_bed
 from agents.monitor.partition_log import LogReader, PartitionLog
+from agents.monitor.partition_state import PartitionState
 from agents.monitor.replay import replay
 from agents.monitor.restore import restored_monitor
+from agents.monitor.screening import Offsets
 from agents.monitor.skip import Skip
 from agents.monitor.standby import Replica
 from agents.monitor.state_replay import StateReplay
@@ -53,15 +47,6 @@ log = logging.getLogger(__name__)
 SKIP_FROM = 12  # waiting windows a bed from which windows are skipped: fewer are processed faster than skipped
 BACKLOG_S = 3.0  # for a verdict on a backlog: else each fail-over, of about 10 s, would raise CANNOT_ANALYZE briefly
 D = TypeVar("D", Action, InterpretationMessage)
-
-
-class PartitionState(StrEnum):
-    """States of a `PartitionProcessor`."""
-
-    RESTORING = "restoring"
-    LIVE = "live"
-    CATCHING_UP = "catching up"
-    REVOKED = "revoked"
 
 
 class PartitionProcessor:
@@ -95,6 +80,8 @@ class PartitionProcessor:
         Bed stream to its monitor.
     next_offset : int
         Of the first window that was not handled.
+    screened : Offsets
+        Of windows that were dead-lettered when they were fetched, from the next offset on (`agents.monitor.screening`).
     lag_s : float
         From append to processing of the last window.
     """
@@ -122,6 +109,7 @@ class PartitionProcessor:
         self.state = PartitionState.RESTORING
         self.beds: dict[str, BedMonitor] = {}
         self.next_offset = 0
+        self.screened = Offsets()
         self.generation = generation
         self.lag_s = 0.0
         self.backfill_task: asyncio.Task[None] | None = None
@@ -151,6 +139,11 @@ class PartitionProcessor:
     def restored(self) -> bool:
         """The beds have their state back, and it is still valid."""
         return self._restored and not self._steps.discarded
+
+    @property
+    def live(self) -> bool:
+        """Restored and held now."""
+        return self.restored and self.available.is_set()
 
     @property
     def available(self) -> asyncio.Event:
@@ -249,6 +242,11 @@ class PartitionProcessor:
         async with self.exclusive() as held:
             if not held or message.offset < self.next_offset:
                 return held
+            if message.offset in self.screened:  # fetched a second time
+                self.next_offset = message.offset + 1
+                return True
+            if self._skip is not None and message.offset >= self._skip.until:  # the last one was unreadable
+                await self._process_tails(self._skip)
             if self.state is PartitionState.LIVE:
                 await self._catch_up_if_lagging(message)
             if self._skip is None:
@@ -294,7 +292,9 @@ class PartitionProcessor:
         self.metrics.skips_to_latest.inc()
 
     async def _skip_window(self, skip: Skip, message: Incoming) -> None:
-        bed = self.beds.get((message.key or b"").decode(errors="replace"))
+        """Skip a window; an unreadable one is dead-lettered now, not by the backfill."""
+        unread = self.attempts.only_in_turn(message)
+        bed = self.beds.get((message.key or b"").decode(errors="replace")) if unread else None
         if bed is None:
             opened = await self._open(message)
             bed = None if opened is None else opened[1]
@@ -473,9 +473,9 @@ class PartitionProcessor:
         """Take one step of a bed and send its outputs; False where it failed, which changes nothing for other beds."""
         return await self._isolation.take(kind, bed, step, message)
 
-    async def reject(self, message: Incoming, reason: str) -> None:
+    async def reject(self, message: Incoming, reason: str, *, wait: bool = True) -> None:
         """Dead-letter a message with its reason."""
-        await self._delivery.reject(message, reason)
+        await self._delivery.reject(message, reason, wait=wait)
 
     def worker_lag_s(self) -> float:
         """Lag of the newest signal over all partitions of the worker, seconds."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from agents.clock import Clock
@@ -19,10 +20,12 @@ from agents.monitor.delivery import Delivery
 from agents.monitor.encoder_tier import EncoderTier
 from agents.monitor.partition_log import KafkaLogReader, KafkaPartitionLog
 from agents.monitor.partition_processor import PartitionProcessor
+from agents.monitor.screening import Screening
 from agents.monitor.standby import Replica, Standby
 from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
 from agents.worker.commit_metadata import MetadataCommits, committed_states
+from agents.worker.faust_app import filter_fetched
 from agents.worker.lease import SessionLost
 from agents.worker.log_reader import committed_offsets, plain_consumer
 from agents.worker.sender import Incoming
@@ -52,7 +55,8 @@ class Monitor(Worker):
         self.delivery = Delivery(settings, clock, self.sender, self.metrics, self.lease.hold, self._offer)
         self.state_replay = StateReplay(settings)
         self.standby = Standby(settings, clock, self.beacons, lambda: self.lag_s, StateReplay(settings))
-        self.commits = MetadataCommits(self.app)
+        self.commits = MetadataCommits(self.app, self.sender.dead_letters)
+        self.screening = Screening(self.topics.windows, lambda n: self.processors.get(n), self.progressed)
         self.attempts = Attempts(self.commits.commit)
         self._assignment = asyncio.Event()  # between a revocation and the next assignment it is not set
         self._restoring: asyncio.Task[None] | None = None
@@ -105,7 +109,9 @@ class Monitor(Worker):
 
     def finished_windows(self) -> Mapping[int, int]:
         """The offset after the last finished window of each restored partition."""
-        return {n: p.next_offset for n, p in self.processors.items() if p.restored}
+        letter = partial(self.sender.dead_letters.undelivered, self.topics.windows)
+        finished = {n: (p.next_offset, letter(n)) for n, p in self.processors.items() if p.restored}
+        return {n: offset if first is None else min(offset, first) for n, (offset, first) in finished.items()}
 
     def rejected_windows(self) -> Mapping[int, list[int]]:
         """Offsets of windows on which workers ended twice, by partition."""
@@ -156,6 +162,7 @@ class Monitor(Worker):
         Messages of a partition wait until it is restored.
         """
         self.commits.extend(self.attempts)
+        filter_fetched(self.app, self.screening.keep)
         before, generation = self.lease.generation, self.lease.taken()  # restore 1
         numbers = sorted({at.partition for at in assigned if at.topic == self.topics.windows})
         kept = {n for n in numbers if n in self.processors and self.processors[n].restored}

@@ -7,6 +7,7 @@ each of Faust's commits carries the metadata of the moment, without a request of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +20,7 @@ from agents.worker.faust_app import consumer_of
 
 log = logging.getLogger(__name__)
 
+LETTERS_S = 2.0  # for dead letters to be acknowledged; without it a slow Kafka would keep the commit waiting
 COMMIT_S = 3.0  # without it a commit during a rebalance would keep a message, or the end of the worker, waiting
 
 
@@ -40,23 +42,44 @@ class MetadataSource(Protocol):
         """An offset is committed."""
 
 
-class MetadataCommits:
-    """Commits of the app's consumer."""
+class Letters(Protocol):
+    """Dead letters that are on their way."""
 
-    def __init__(self, app: Any) -> None:
+    @property
+    def idle(self) -> bool:
+        """No letter is on its way."""
+
+    def undelivered(self, topic: str, partition: int) -> int | None:
+        """The first offset of a partition whose letter is not acknowledged."""
+
+    async def delivered(self) -> None:
+        """Wait for the letters that were put so far."""
+
+
+class MetadataCommits:
+    """Commits of the app's consumer; none goes past a message whose dead letter is not acknowledged."""
+
+    def __init__(self, app: Any, letters: Letters) -> None:
         self._app = app
+        self._letters = letters
 
     def extend(self, source: MetadataSource) -> None:
         """Let every commit of the app's consumer carry the metadata of ``source``."""
         consumer = consumer_of(self._app)
         if consumer is None or getattr(consumer.commit, "carries_metadata", False):
             return
-        plain = consumer.commit
+        plain, loop, letters = consumer.commit, asyncio.get_running_loop(), self._letters
 
         async def commit(offsets: Mapping[Any, Any] | None = None) -> None:
+            if not letters.idle:
+                with contextlib.suppress(Exception):  # what is not delivered holds the offset back
+                    delivery = asyncio.run_coroutine_threadsafe(letters.delivered(), loop)
+                    await asyncio.wait_for(asyncio.wrap_future(delivery), LETTERS_S)
             extended = {}
             for at, given in (offsets or {}).items():
                 offset = int(given[0] if isinstance(given, tuple) else given)
+                undelivered = letters.undelivered(at.topic, at.partition)
+                offset = offset if undelivered is None else min(offset, undelivered)
                 source.committed(at.topic, at.partition, offset)
                 extended[at] = OffsetAndMetadata(offset, source.metadata(at.topic, at.partition))
             await plain(extended or offsets)

@@ -56,7 +56,7 @@ class Worker:
         self.ready = asyncio.Event()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.metrics = Metrics(self.name)
-        self.sender = Sender(settings, clock, self.metrics)
+        self.sender = Sender(settings, clock, self.metrics, self.fail)
         self.ends = LogEnds(settings)
         self.lease = Lease(self.app, settings.stopped_after_s)
         self.beacons = Beacons(settings, clock, self.app, settings.group(self.name), self.lease.acknowledged)

@@ -80,7 +80,7 @@ class Run:
 class _Sender(Sender):
     def __init__(self, clock: ManualClock, log: MemoryLog, run: Run) -> None:
         super().__init__(SETTINGS, clock, Metrics())
-        self._log, self._run = log, run
+        self._clock, self._log, self._run = clock, log, run
 
     async def send(self, sent: Sequence[Outgoing]) -> None:
         self._run.written += [Written(self._clock.now_ns(), message) for message in sent]
@@ -88,7 +88,7 @@ class _Sender(Sender):
     async def send_volatile(self, message: Outgoing) -> None:
         self._run.written.append(Written(self._clock.now_ns(), message))
 
-    async def reject(self, message: Incoming, reason: str) -> None:
+    async def reject(self, message: Incoming, reason: str, *, wait: bool = True) -> None:
         dead_letter(
             message.key,
             message.value,

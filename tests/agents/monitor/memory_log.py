@@ -99,7 +99,7 @@ class MemorySender(Sender):
         self.sent.append(message)
         self.sent_ns.append(self._time.now_ns())
 
-    async def reject(self, message: Incoming, reason: str) -> None:
+    async def reject(self, message: Incoming, reason: str, *, wait: bool = True) -> None:
         self.rejected.append(reason)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from agents.monitor import bed as bed_module
 from agents.monitor.analysis import Analysis
-from agents.monitor.partition_processor import PartitionState
+from agents.monitor.partition_state import PartitionState
 from agents.worker.sender import Incoming
 from streams.alert import Alert, Interpretation, InterpretationMessage
 from streams.bed import Action, Bed

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.monitor.partition_processor import PartitionState
+from agents.monitor.partition_state import PartitionState
 from agents.monitor.skip import TAIL_S
 from agents.worker.lease import SessionLost
 from agents.worker.sender import Incoming
