@@ -3,7 +3,7 @@
 A process of its own sends random bytes, and valid windows of twenty beds with bits turned, parts cut out, doubled or
 replaced, to ``ecg.windows`` as fast as Kafka takes them, beside broker and monitor on one machine. One in twenty can
 still be read: these are analysed. On the same partitions one bed sends good windows in real time, and its heart stands
-still for 8 s of every 40 s. Each message must be one dead letter, or a window that was processed once, live or by the
+still for 15 s of every 40 s. Each message must be one dead letter, or a window that was processed once, live or by the
 backfill.
 
     python -m benchmarks.malformed [--messages 1000000] [--seed 0] [--write]
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "benchmarks" / "malformed.md"
 BEDS = 20  # whose windows are mutilated
 PREFIX = "ecg."
-CYCLE_S, FIRST_S, SILENCE_S = 40, 25, 8  # of the good bed
+CYCLE_S, FIRST_S, SILENCE_S = 40, 25, 15  # of the good bed
 LONGEST_S = 3600
 FLOOD_NICE = 10  # the sender is another machine's program: it takes no computing time from broker and monitor
 REST_S = 3600.0
