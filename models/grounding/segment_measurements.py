@@ -220,7 +220,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
     quality = SpanQuality(ecg)
     rhythm = rhythm_beats(ecg, measurement, quality, usable)
     low = [r for r in measurement.r_peaks if not quality.leads(usable, r, r)]
-    if low and not rhythm.beats:  # beats found on signal of low quality are arbitrary as well
+    if (low or rhythm.low) and not rhythm.beats:  # beats found on signal of low quality are arbitrary as well
         states |= dict.fromkeys(usable, NOISY)
         return SegmentMeasurements(ecg=ecg, states=states, quality=scores)
     evidence: dict[str, Evidence] = {}

@@ -2,7 +2,7 @@
 
 In: a segment, its `Measurement` and its `SpanQuality`. Out: `RhythmBeats`: the longest run of consecutive beats
 in which a usable lead shows the signal from each beat to the next, without beats that an edge of the segment may have
-cut.
+cut or that lie in motion artefact.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.ecg import Ecg
 from models.measurement.delineation import MeasuredBeat
+from models.measurement.distorted_beats import distorted_beats
 from models.measurement.measure import Measurement
 from models.normal_limits import EDGE_S, NAMED_RHYTHM_BEATS, PAUSE_S
 from models.signal.quality import FLAT
@@ -36,6 +37,8 @@ class RhythmBeats:
         In order; none where no lead shows a beat on usable signal.
     leads : tuple of str
         Leads that are usable from one beat to the next most often, in order.
+    low : int
+        Number of beats that no lead shows on signal of sufficient quality.
     silent_s : float
         The longest time from an outer beat of the segment to the edge beside it, where signal is usable; seconds.
     fs_hz : float
@@ -44,6 +47,7 @@ class RhythmBeats:
 
     beats: tuple[MeasuredBeat, ...]
     leads: tuple[str, ...]
+    low: int
     silent_s: float
     fs_hz: float
 
@@ -98,8 +102,13 @@ def rhythm_beats(ecg: Ecg, measurement: Measurement, quality: SpanQuality, usabl
     edge = math.ceil(EDGE_S * ecg.fs_hz)
     deflected = [lead for lead in usable if measurement.quality[lead].state != FLAT]  # a flat lead shows no beat
     beats = [m for m in measurement.beats if edge <= m.beat.sample < ecg.n_samples - edge]
-    leads_at = [quality.leads(deflected, m.beat.sample, m.beat.sample) for m in beats]
-    between = [quality.leads(deflected, a.beat.sample, b.beat.sample) for a, b in pairwise(beats)]
+    moved = distorted_beats(ecg, beats, CONDUCTED)
+    still = [{x for x in deflected if not moved[ecg.leads.index(x), k]} for k in range(len(beats))]
+    leads_at = [_among(still[k], quality.leads(deflected, r, r)) for k, r in enumerate(m.beat.sample for m in beats)]
+    between = [
+        _among(still[k] & still[k + 1], quality.leads(deflected, a.beat.sample, b.beat.sample))
+        for k, (a, b) in enumerate(pairwise(beats))
+    ]
     first = last = best = 0
     for k in range(len(beats)):
         if not leads_at[k]:
@@ -113,7 +122,17 @@ def rhythm_beats(ecg: Ecg, measurement: Measurement, quality: SpanQuality, usabl
     counts = {lead: sum(lead in leads for leads in between[last : best - 1]) for lead in deflected}
     most = max(counts.values(), default=0)
     leads = tuple(lead for lead, n in counts.items() if n == most) if len(run) > 1 else (leads_at[last] if run else ())
-    return RhythmBeats(beats=run, leads=leads, silent_s=_silent_s(ecg, measurement, quality, usable), fs_hz=ecg.fs_hz)
+    return RhythmBeats(
+        beats=run,
+        leads=leads,
+        low=sum(not leads for leads in leads_at),
+        silent_s=_silent_s(ecg, measurement, quality, usable),
+        fs_hz=ecg.fs_hz,
+    )
+
+
+def _among(good: set[str], leads: Sequence[str]) -> tuple[str, ...]:
+    return tuple(lead for lead in leads if lead in good)
 
 
 def _silent_s(ecg: Ecg, measurement: Measurement, quality: SpanQuality, usable: Sequence[str]) -> float:
