@@ -18,7 +18,7 @@ from models.beats.series import METHOD as DETECTED
 from models.ecg import Ecg
 from models.evidence import OF_A_WAVE, BeatSpan, Criterion, Evidence
 from models.grounding.limit_margin import BELOW, margin
-from models.grounding.segment_measurements import AF_BEATS, REGULAR_RR, measure_segment
+from models.grounding.segment_measurements import AF_BEATS, REGULAR_RR, RHYTHM_BEATS, measure_segment
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 from models.measurement.window_evidence import qrs_evidence
 from models.normal_limits import HR_HIGH_BPM
@@ -27,6 +27,7 @@ OF_A_SILENCE = re.compile(
     r"no beat|RR over|pause over|times the mean|every RR"
 )  # rules whose limit is a time without a beat
 BEATS = re.compile(r"(\d+) (?:narrow |ventricular )?beats\b")
+SLOW_SHARE = 0.6  # of the window; at 40 bpm ten seconds have six or seven beats, at 30 four or five
 REGULAR_S = 5.0  # time over which regular waves are sought
 ACCURACY = 0.05  # share of the limit within which a rate or time measured in the window still meets it
 
@@ -121,7 +122,7 @@ def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None)
             found = measured.st.get(e.leads[0])
         if found is None or e.criterion is None or (silent and not OF_A_SILENCE.search(e.criterion.rule)):
             continue  # the RR of a beat that is counted is not the longest one
-        if measured.beats < _least_beats(e, e.criterion.rule):
+        if measured.beats < _least_beats(e, e.criterion.rule, (found.end - found.start) / window.n_samples):
             continue
         if e.measure == "REGULARITY" and e.criterion.rule.startswith("irregular") and found.value <= REGULAR_RR:
             continue  # the limit is a time; these beats are regular
@@ -135,10 +136,10 @@ def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None)
             yield replace(found, criterion=criterion, over_s=e.over_s, beats=beats)
 
 
-def _least_beats(e: Evidence, rule: str) -> int:
-    """Number of beats that the rule of a rhythm or of a fast rate is about; slow ones may not fit into a window."""
+def _least_beats(e: Evidence, rule: str, share: float) -> int:
+    """Number of beats that the rule of a rhythm or of a fast rate is about; fewer slow ones fill the window."""
     if e.measure in ("REGULARITY", "ABSENT_P"):
-        return AF_BEATS
+        return RHYTHM_BEATS if share >= SLOW_SHARE else AF_BEATS
     counted = None if BELOW.search(rule) or e.measure != "HR" else BEATS.search(rule)
     return int(counted[1]) if counted else 0
 

@@ -84,6 +84,10 @@ def test_a_rhythm_is_cited_anew_from_as_many_beats_as_its_rule_needs() -> None:
     part = AF.ecg.slice(0, round(2.0 * AF.ecg.fs_hz))
     assert 2 <= measure_segment(part).beats < 7
     assert evidence_in_window(on, 50_000, part) == ()
+    # Given as few beats that fill the window, slow ones
+    slow = simulate(np.random.default_rng(20), rhythm="afib", rate=36.0, **NORMAL).ecg
+    assert 4 <= measure_segment(slow).beats < 7
+    assert evidence_in_window(on, 50_000, slow) != ()
     # Given beats without P waves that are regular
     rr = AF.evidence["RR"]
     regular = replace(AF.ecg, mv=np.tile(AF.ecg.mv[:, rr.start : rr.end], 9))
