@@ -12,7 +12,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from agents.allocator import keep_freed_memory
+from agents.allocator import collect_seldom, keep_freed_memory
 from agents.clock import SystemClock
 from agents.logs import configure_logs
 from agents.probes import serve_probes
@@ -33,6 +33,7 @@ def run_worker(name: str, settings: Settings | None = None) -> int:
     settings = settings or Settings()
     configure_logs(name, settings)
     keep_freed_memory()
+    collect_seldom()
     try:
         if not _wait_for_kafka(settings, name):
             return 0

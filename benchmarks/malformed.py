@@ -6,7 +6,7 @@ still be read: these are analysed. On the same partitions one bed sends good win
 still for 15 s of every 40 s. Each message must be one dead letter, or a window that was processed once, live or by the
 backfill.
 
-    python -m benchmarks.malformed [--messages 1000000] [--seed 0] [--write]
+    python -m benchmarks.malformed [--messages 1000000] [--senders 1] [--seed 0] [--write]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 from kafka import KafkaConsumer, TopicPartition
 
 from deploy.local import LocalKafka, LocalRedis, free_port
@@ -42,6 +43,7 @@ BEDS = 20  # whose windows are mutilated
 PREFIX = "ecg."
 CYCLE_S, FIRST_S, SILENCE_S = 40, 25, 15  # of the good bed
 LONGEST_S = 3600
+IN_FLIGHT = 2000  # messages, of two or three times as many that Kafka has not acknowledged
 FLOOD_NICE = 10  # the sender is another machine's program: it takes no computing time from broker and monitor
 REST_S = 3600.0
 LETTERS = "gem_bedside_dead_letters_total"
@@ -62,17 +64,30 @@ def malformed(rng: random.Random, valid: bytes) -> bytes:
 
 
 def flood(address: str, number: int, seed: int) -> None:
-    """Send so many messages as fast as Kafka takes them, and print how many a second it took."""
+    """Send so many messages as fast as Kafka takes them."""
     topics, rng = Topics(PREFIX, PARTITIONS), random.Random(seed)
     keys = [f"icu-3/{k:02d}" for k in range(BEDS)]
     valid = [encode_window(messages(ecg(1, start_ns=time.time_ns()), bed=key[-2:])[0]) for key in keys]
-    began = time.monotonic()
     with TelemetryProducer(address, topics) as producer:
-        for _ in range(number):
+        earlier, last = None, None
+        for k in range(number):
             bed = rng.randrange(BEDS)
-            producer.send_bytes(topics.windows, keys[bed], malformed(rng, valid[bed]))
+            future = producer.send_bytes(topics.windows, keys[bed], malformed(rng, valid[bed]))
+            if k % IN_FLIGHT == 0:  # Kafka has taken all but the last messages: the sender holds no others
+                if earlier is not None:
+                    earlier.result(REST_S)
+                earlier, last = last, future
         producer.flush()
-    print(round(number / (time.monotonic() - began)))
+
+
+def _start_flood(address: str, number: int, seed: int) -> subprocess.Popen[bytes]:
+    command = ["nice", "-n", str(FLOOD_NICE), sys.executable, "-m", "benchmarks.malformed", "--flood", address]
+    return subprocess.Popen([*command, "--messages", str(number), "--seed", str(seed)])
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return used.user + used.system
 
 
 class GoodBed:
@@ -110,7 +125,7 @@ class GoodBed:
         self.thread.join()
 
 
-def run(number: int, seed: int, kafka_home: Path | None) -> dict[str, object]:
+def run(number: int, seed: int, senders: int, kafka_home: Path | None) -> dict[str, object]:
     """Send so many messages; the row of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -120,10 +135,10 @@ def run(number: int, seed: int, kafka_home: Path | None) -> dict[str, object]:
             LocalRedis(folder / "redis") as redis,
             Stack(Broker(broker.address, kafka_home is None), redis.url, PREFIX, folder) as stack,
         ):
-            return _measure(stack, number, seed)
+            return _measure(stack, number, seed, senders)
 
 
-def _measure(stack: Stack, number: int, seed: int) -> dict[str, object]:
+def _measure(stack: Stack, number: int, seed: int, senders: int) -> dict[str, object]:
     port = free_port()
     stack.environment["GEM_BEDSIDE_METRICS_PORT"] = str(port)
     (monitor,) = stack.start("monitor")
@@ -131,16 +146,16 @@ def _measure(stack: Stack, number: int, seed: int) -> dict[str, object]:
     stack.start("publisher")
     good = GoodBed(stack.broker.address)
     good.thread.start()
-    command = ["nice", "-n", str(FLOOD_NICE), sys.executable, "-m", "benchmarks.malformed"]
-    command += ["--flood", stack.broker.address, "--messages", str(number), "--seed", str(seed)]
-    began, most_waiting = time.monotonic(), 0.0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as flooding:
-        while flooding.poll() is None:
-            time.sleep(0.5)
-            most_waiting = max(most_waiting, _metric(port, WAITING))
-        a_second = (flooding.stdout.read() if flooding.stdout else "").strip()
+    began, most_waiting, usage = time.monotonic(), 0.0, psutil.Process(monitor.process.pid)
+    cpu_s = _cpu_s(usage)
+    floods = [_start_flood(stack.broker.address, number // senders, seed + k) for k in range(senders)]
+    while any(sender.poll() is None for sender in floods):
+        time.sleep(0.5)
+        most_waiting = max(most_waiting, _metric(port, WAITING))
+    number = number // senders * senders
+    a_second = round(number / (time.monotonic() - began))
     until(lambda: _accounted(port) >= number, REST_S, "the flood to be accounted for")
-    seconds = time.monotonic() - began
+    seconds, cpu_s = time.monotonic() - began, _cpu_s(usage) - cpu_s
     good.stop()
     sent = number + good.sent
     until(lambda: _accounted(port) >= sent, REST_S, "every message to be accounted for")
@@ -151,8 +166,10 @@ def _measure(stack: Stack, number: int, seed: int) -> dict[str, object]:
         "messages": number,
         "seed": seed,
         "broker": "embedded" if stack.settings.embedded else "Apache Kafka",
+        "senders": senders,
         "sent a second": a_second,
         "accounted for after, s": round(seconds),
+        "CPU of the monitor, s": round(cpu_s),
         "most waiting": round(most_waiting),
         "skips to latest": round(_metric(port, SKIPS)),
         "dead letters": _letters(stack),
@@ -199,6 +216,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--senders", type=int, default=1, help="processes that send them")
     parser.add_argument("--embedded", action="store_true", help="the embedded broker instead of Apache Kafka")
     parser.add_argument("--write", action="store_true", help=f"append to {TABLE.name}")
     parser.add_argument("--flood", metavar="ADDRESS", help="only send the messages (the benchmark starts this itself)")
@@ -207,7 +225,7 @@ if __name__ == "__main__":
         flood(arguments.flood, arguments.messages, arguments.seed)
         sys.exit(0)
     home = Path(os.environ.get("GEM_BEDSIDE_TEST_KAFKA_HOME", ROOT.parent / "shared" / "kafka")).resolve()
-    row = run(arguments.messages, arguments.seed, None if arguments.embedded else home)
+    row = run(arguments.messages, arguments.seed, arguments.senders, None if arguments.embedded else home)
     line = f"| {' | '.join(map(str, row.values()))} |"
     print(f"| {' | '.join(row)} |\n|{'---|' * len(row)}\n{line}")
     if arguments.write:

@@ -84,11 +84,11 @@ class Screening:
     partition : callable
         The partition of a number; None where it is not held.
     progressed : callable
-        Called after each record that is taken out, for the watch over progress.
+        Called with the number of records that were taken out, for the watch over progress.
     """
 
     def __init__(
-        self, topic: str, partition: Callable[[int], ScreenedPartition | None], progressed: Callable[[], None]
+        self, topic: str, partition: Callable[[int], ScreenedPartition | None], progressed: Callable[[int], None]
     ) -> None:
         self._topic = topic
         self._partition = partition
@@ -103,13 +103,18 @@ class Screening:
         return kept
 
     async def _readable(self, partition: ScreenedPartition, batch: list[Any]) -> list[Any]:
-        kept = []
+        kept, taken_out = [], 0
         partition.screened.cut(partition.next_offset)
         for count, record in enumerate(batch[:-1]):
             if count % YIELD_EVERY == YIELD_EVERY - 1:
+                self._progressed(taken_out)
+                taken_out = 0
                 await asyncio.sleep(0)
-            if not await self._taken_out(partition, record):
+            if await self._taken_out(partition, record):
+                taken_out += 1
+            else:
                 kept.append(record)
+        self._progressed(taken_out)
         return kept + batch[-1:]
 
     async def _taken_out(self, partition: ScreenedPartition, record: Any) -> bool:
@@ -123,6 +128,5 @@ class Screening:
             if message.offset not in partition.screened:
                 partition.screened.add(message.offset)
                 await partition.reject(message, rejected.reason, wait=False)
-                self._progressed()
             return True
         return False

@@ -189,10 +189,10 @@ class Worker:
         """Nothing finished for this long while messages wait: this worker is stuck."""
         return self.settings.stuck_after_s
 
-    def progressed(self) -> None:
-        """Something was finished."""
-        self.handled += 1
-        self.metrics.handled.inc()
+    def progressed(self, number: int = 1) -> None:
+        """Something, or a number of messages, was finished."""
+        self.handled += number
+        self.metrics.handled.inc(number)
 
     def measure(self) -> None:
         """Set the gauges; called once a second."""

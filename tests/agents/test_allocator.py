@@ -33,3 +33,9 @@ def faults_a_step(how: str) -> float:
 def test_arrays_that_are_freed_and_made_again_take_no_new_pages() -> None:
     assert faults_a_step("kept") < 5.0
     assert faults_a_step("plain") > 50.0  # without it each array is mapped anew
+
+
+def test_a_worker_looks_for_garbage_seldom() -> None:
+    program = "import gc; from agents.allocator import collect_seldom; collect_seldom(); print(gc.get_threshold()[0])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 10_000

@@ -54,7 +54,7 @@ def log_with_unreadable(*unreadable: int, length: int = 10) -> MemoryLog:
 
 async def kept(partition: PartitionUnderTest, windows: Sequence[Incoming]) -> list[int]:
     """Offsets of a fetch that the partition is given one by one."""
-    screening = Screening(TOPICS.windows, {0: partition.processor}.get, lambda: None)
+    screening = Screening(TOPICS.windows, {0: partition.processor}.get, lambda number: None)
     at = TopicPartition(TOPICS.windows, 0)
     return [record.offset for record in (await screening.keep({at: fetched(windows)}))[at]]
 
