@@ -29,7 +29,7 @@ from models.signal.span_quality import SpanQuality
 
 METHOD = "delineation 1"
 FIBRILLATION = "fibrillation"  # wave whose AMPLITUDE is peak to peak over its span, without a beat
-T_BOW_MV = 0.05  # of a T wave from the line between its ends, from which on it has a polarity of its own; our choice
+T_BOW_MV = 0.1  # of a T wave from the line between its ends, from which on it has a polarity: lower ones are flat
 ST_AFTER_J_S = 0.060  # J + 60 ms
 WAVE_MARGIN_S = 0.3  # signal on either side of regular waves that are counted again
 
