@@ -23,7 +23,7 @@ from tests.agents.stack import PARTITIONS, Stack, until
 from tests.agents.test_edges_on_a_stack import PARTITION, SILENCE_S, asystole_in_time, live_bed
 from tests.conftest import Broker
 
-FLOOD = 20_000  # messages; one by one, each with an acknowledgement of its own, they took 50 s
+FLOOD = 8_000  # messages; one by one, each with an acknowledgement of its own, they took 20 s
 KEYS = [key for k in range(200) if partition_of((key := f"icu-3/odd{k}").encode(), PARTITIONS) == PARTITION]
 
 
