@@ -68,7 +68,7 @@ def resident_mb(worker: WorkerProcess) -> Iterator[list[float]]:
 
 
 def asystole_in_time(stack: Stack, consumer: AlertConsumer, start_ns: int) -> list[Received | UnreadableEntry]:
-    """Read until the asystole of the bed arrives; it must be within 10 s of its onset. All entries that were read."""
+    """Read until the asystole of the bed arrives, which must be in Redis within 10 s of its onset; all entries read."""
     read: list[Received | UnreadableEntry] = []
     deadline = time.monotonic() + SILENCE_S + 30
     while time.monotonic() < deadline:
@@ -76,9 +76,9 @@ def asystole_in_time(stack: Stack, consumer: AlertConsumer, start_ns: int) -> li
             read.append(entry)
             consumer.ack(entry)
             if isinstance(entry, Received) and entry.alert.code == "ASYSTOLE" and entry.alert.bed == BED:
-                now_ns = time.time_ns()
-                assert ns_of_time(entry.alert.onset) >= start_ns
-                assert (now_ns - ns_of_time(entry.alert.onset)) / 1e9 <= IN_TIME_S
+                onset_ns, written_ms = ns_of_time(entry.alert.onset), int(entry.entry_id.split("-")[0])
+                assert onset_ns >= start_ns
+                assert written_ms / 1e3 - onset_ns / 1e9 <= IN_TIME_S
                 return read
     raise AssertionError(f"no asystole of bed {BED}; dead letters: {stack.dead_letters()}")
 
