@@ -47,6 +47,7 @@ def technical_alarms(record: Path, until_s: float | None) -> dict[str, float]:
         for code in CODES:
             out[code] += code in on and not was_on[code]
             out[f"{code} s"] += code in on
+            out[f"{code} usable s"] += code in on and bool(result.usable_leads)
             was_on[code] = code in on
         out["usable s"] += bool(result.usable_leads)
         out["s"] += 1
@@ -82,11 +83,13 @@ def main() -> None:
                         out.write(json.dumps({"key": key, "found": known[key]}) + "\n")
             total.update(known[key])
         rows[folder.parent.name] = {"records": len(records), **total}
-    print("| records | hours | code | episodes | seconds | share of usable time |\n|---|---|---|---|---|---|")
+    head = ("records", "hours", "code", "episodes", "seconds", "of these usable", "share of usable time")
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for name, row in rows.items():
         for code in CODES:
-            share = 100.0 * row[f"{code} s"] / max(1, row["usable s"])
-            cells = (f"{name} ({row['records']})", f"{row['s'] / 3600:.1f}", code, row[code], row[f"{code} s"])
+            usable = row[f"{code} usable s"]
+            share = 100.0 * usable / max(1, row["usable s"])
+            cells = (f"{name} ({row['records']})", f"{row['s'] / 3600:.1f}", code, row[code], row[f"{code} s"], usable)
             print("| " + " | ".join(map(str, cells)) + f" | {share:.2f} % |")
     if args.json is not None:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")

@@ -117,7 +117,8 @@ def test_a_flood_of_malformed_messages_does_not_delay_the_alarm_of_another_bed(
             send_malformed(stack, FLOOD)
             # Then its alarm is in time, and each malformed message is one dead letter
             asystole_in_time(stack, consumer, start_ns)
-        until(lambda: ends(stack, stack.topics.dead_letter) >= FLOOD, 60, "the dead letters")
+        # The embedded broker's end offset may stay behind the last batch: the letters themselves are counted
+        until(lambda: len(stack.dead_letters()) >= FLOOD, 60, "the dead letters")
         letters = stack.dead_letters()
         assert len({letter["offset"] for letter in letters}) == len(letters) == FLOOD
         assert all(letter["partition"] == str(PARTITION) and letter["reason"] for letter in letters)
