@@ -111,16 +111,7 @@ class DeadLetterWriter:
         self._log(reason)
         if message.batch_error:
             self._metrics.rejected_unread.inc()
-        letter = dead_letter(
-            message.key,
-            message.value,
-            reason=reason,
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            time_ns=self._clock.now_ns() // MILLISECOND_NS * MILLISECOND_NS,
-            whole_bytes=message.whole_bytes,
-        )
+        letter = letter_of(message, reason, self._clock.now_ns() // MILLISECOND_NS * MILLISECOND_NS)
         self._waiting.append(_Waiting(message.partition, letter))
         self._waiting_bytes += len(letter.value or b"") + LETTER_BYTES
         if self._round is None:
@@ -189,6 +180,20 @@ class DeadLetterWriter:
             log.warning("dead letter: %.1000s", reason)
         else:
             self._left_out += 1
+
+
+def letter_of(message: Incoming, reason: str, time_ns: int) -> DeadLetter:
+    """The letter of a message that cannot be read; ``time_ns`` is the UTC instant of its rejection."""
+    return dead_letter(
+        message.key,
+        message.value,
+        reason=reason,
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        time_ns=time_ns,
+        whole_bytes=message.whole_bytes,
+    )
 
 
 def _append(batch: Any, letter: DeadLetter) -> bool:

@@ -20,8 +20,8 @@ from agents.monitor.delivery import Delivery
 from agents.monitor.partition_processor import PartitionProcessor
 from agents.monitor.state_replay import StateReplay
 from agents.settings import Settings
+from agents.worker.dead_letters import letter_of
 from agents.worker.sender import Incoming, Outgoing, Sender
-from streams.dead_letter import dead_letter
 from streams.topics import Topics
 from streams.wire import encode_window
 from tests.agents.monitor.memory_log import MemoryLog, may_always_write
@@ -89,15 +89,7 @@ class _Sender(Sender):
         self._run.written.append(Written(self._clock.now_ns(), message))
 
     async def reject(self, message: Incoming, reason: str, *, wait: bool = True) -> None:
-        dead_letter(
-            message.key,
-            message.value,
-            reason=reason,
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            time_ns=self._clock.now_ns(),
-        )
+        letter_of(message, reason, self._clock.now_ns())
         self._run.rejected.setdefault(message.offset, []).append(reason)
 
 
