@@ -26,12 +26,14 @@ log = logging.getLogger(__name__)
 BEAT_S = 0.2
 KAFKA_RETRY_S = 2.0
 EXIT_FAILED, EXIT_SERVICE = 1, 3
+NICE = {"interpreter": 5}  # on a machine that the workers share, alarms go before interpretations
 
 
 def run_worker(name: str, settings: Settings | None = None) -> int:
     """Run a worker in this process; its exit status."""
     settings = settings or Settings()
     configure_logs(name, settings)
+    os.nice(NICE.get(name, 0))
     keep_freed_memory()
     collect_seldom()
     try:

@@ -129,7 +129,13 @@ def _read_by_gem(
     if reason:
         return draft.rule_based(reason)
     asked = gem.read(
-        window, given, deadline_s=settings.gem_deadline_s, priority="PM", tokens=settings.gem_tokens, code=code
+        window,
+        given,
+        draft.measured,
+        deadline_s=settings.gem_deadline_s,
+        priority="PM",
+        tokens=settings.gem_tokens,
+        code=code,
     )
     try:
         text, seconds = asyncio.run(asked)

@@ -25,6 +25,7 @@ from models.grounding.interpretation import ModelIdentity
 if TYPE_CHECKING:
     from models.gem.engine import GemEngine
     from models.gem.request import GemAnswer
+    from models.grounding.segment_measurements import SegmentMeasurements
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,20 @@ class GemReader(Protocol):
     independent_leads: int
 
     async def read(
-        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
+        self,
+        ecg: Ecg,
+        given: Sequence[Evidence],
+        measured: SegmentMeasurements,
+        *,
+        deadline_s: float,
+        priority: str,
+        tokens: int,
+        code: str = "",
     ) -> tuple[str, float]:
-        """The prose on a segment and the seconds that it took; `GemUnavailable` where it cannot be had."""
+        """The prose on a segment, whose measurements are ``measured``, and the seconds that it took.
+
+        Raises `GemUnavailable` where it cannot be had.
+        """
 
     async def close(self) -> None:
         """Stop reading."""
@@ -79,7 +91,7 @@ def load_gem(settings: Settings) -> EngineReader:
     leads = int(document.get("independent_leads", INDEPENDENT_LEADS))
     if not document.get("evidence_in_prompt", False):
         return EngineReader(engine, leads)
-    return PromptContextReader(engine, leads, _findings(settings), settings.weights_fold)
+    return PromptContextReader(engine, leads, _findings(settings))
 
 
 def _findings(settings: Settings) -> FindingPredictor | None:
@@ -104,12 +116,20 @@ class EngineReader:
         self.answered: Callable[[GemAnswer], None] | None = None  # for the metrics
 
     async def read(
-        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
+        self,
+        ecg: Ecg,
+        given: Sequence[Evidence],
+        measured: SegmentMeasurements,
+        *,
+        deadline_s: float,
+        priority: str,
+        tokens: int,
+        code: str = "",
     ) -> tuple[str, float]:
         """Ask the engine; raises `GemUnavailable` where it cannot answer in time, or reads no ECG."""
         from models.gem.request import GemRequest
 
-        context = await asyncio.to_thread(self._prompt_context, ecg, bool(given))
+        context = await asyncio.to_thread(self._prompt_context, ecg, measured, bool(given))
         if context.unsuitable:
             raise GemUnavailable(context.unsuitable, lasting=False)
         alarm = CODES.get(code) if self.alarm_in_prompt and given else None
@@ -134,7 +154,7 @@ class EngineReader:
         """Stop the engine."""
         await asyncio.to_thread(self._engine.close)
 
-    def _prompt_context(self, ecg: Ecg, alarmed: bool) -> PromptContext:
+    def _prompt_context(self, ecg: Ecg, measured: SegmentMeasurements, alarmed: bool) -> PromptContext:
         """The prompt context of a segment: empty."""
         return PromptContext((), (), None)
 
@@ -147,12 +167,9 @@ class PromptContextReader(EngineReader):
 
     alarm_in_prompt = False
 
-    def __init__(
-        self, engine: GemEngine, independent_leads: int, findings: FindingPredictor | None, fold: str | None
-    ) -> None:
+    def __init__(self, engine: GemEngine, independent_leads: int, findings: FindingPredictor | None) -> None:
         super().__init__(engine, independent_leads)
-        self._fold = fold
         self._findings = findings
 
-    def _prompt_context(self, ecg: Ecg, alarmed: bool) -> PromptContext:
-        return build_prompt_context(ecg, self._findings, alarmed=alarmed, fold=self._fold)
+    def _prompt_context(self, ecg: Ecg, measured: SegmentMeasurements, alarmed: bool) -> PromptContext:
+        return build_prompt_context(ecg, self._findings, measured, alarmed=alarmed)

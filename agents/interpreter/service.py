@@ -155,51 +155,57 @@ class Interpreter(Worker):
 
     async def _with_gem(self, gem: GemReader, segment: FlaggedSegment, event: Any, left_s: float) -> None:
         loop, fold = asyncio.get_running_loop(), self.settings.weights_fold
+        measured: SegmentMeasurements | None = None
         try:
             ecg, given = _ecg_of(segment), [evidence_of(c) for c in segment.citations]
-            measured, reason = await loop.run_in_executor(self._threads, _measured, ecg, segment.code, fold)
-            if reason:
-                await self._send_rule_based(segment, event, reason)
-                return
-            answer = await asyncio.wait_for(
-                gem.read(
-                    ecg,
-                    given,
-                    deadline_s=left_s,
-                    priority=segment.priority,
-                    tokens=self.settings.gem_tokens,
-                    code=segment.code,
-                ),
-                left_s,
-            )
+            found, reason = await loop.run_in_executor(self._threads, _measured, ecg, segment.code, fold)
+            measured = found
+            if not reason:
+                text, seconds = await asyncio.wait_for(
+                    gem.read(
+                        ecg,
+                        given,
+                        found,
+                        deadline_s=left_s,
+                        priority=segment.priority,
+                        tokens=self.settings.gem_tokens,
+                        code=segment.code,
+                    ),
+                    left_s,
+                )
         except TimeoutError:
-            await self._send_rule_based(segment, event, f"GEM did not answer within {self.settings.gem_deadline_s:g} s")
-            return
+            reason = f"GEM did not answer within {self.settings.gem_deadline_s:g} s"
         except GemUnavailable as missing:
             if missing.lasting:
                 self._why_no_gem = str(missing)
-            await self._send_rule_based(segment, event, f"GEM: {missing}")
-            return
+            reason = f"GEM: {missing}"
         except Exception as error:  # that of this segment: the next one may be interpreted
             log.exception("GEM failed on the segment of alert %s", segment.alert_id)
-            await self._send_rule_based(segment, event, f"GEM failed on this segment: {type(error).__name__}")
+            reason = f"GEM failed on this segment: {type(error).__name__}"
+        if reason or measured is None:
+            await self._send_rule_based(segment, event, reason, measured)
             return
         self._why_no_gem = ""
-        text, seconds = answer
         draft = Draft(measured=measured, given=given, code=segment.code, text=text, model=gem.identity, seconds=seconds)
         try:
             interpretation, message = await loop.run_in_executor(self._threads, self._finished, segment, draft)
         except Exception as error:
             log.exception("the text on alert %s cannot be grounded", segment.alert_id)
-            await self._send_rule_based(segment, event, f"GEM's text cannot be checked: {type(error).__name__}")
+            reason = f"GEM's text cannot be checked: {type(error).__name__}"
+            await self._send_rule_based(segment, event, reason, measured)
             return
         await self._send(event, interpretation, message)
 
-    async def _send_rule_based(self, segment: FlaggedSegment, event: Any, reason: str) -> None:
-        """Send a rule-based report; a segment on which that raises is dead-lettered, and the others go on."""
+    async def _send_rule_based(
+        self, segment: FlaggedSegment, event: Any, reason: str, measured: SegmentMeasurements | None = None
+    ) -> None:
+        """Send a rule-based report; a segment on which that raises is dead-lettered, and the others go on.
+
+        ``measured``: the segment's measurements, where they are known already.
+        """
         try:
             interpretation, message = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._rule_based, segment, reason
+                self._threads, self._rule_based, segment, reason, measured
             )
         except Exception as error:
             log.exception("no report on the segment of alert %s", segment.alert_id)
@@ -209,8 +215,14 @@ class Interpreter(Worker):
             return
         await self._send(event, interpretation, message)
 
-    def _rule_based(self, segment: FlaggedSegment, reason: str) -> tuple[GroundedInterpretation, InterpretationMessage]:
-        return self._finished(segment, _rule_based_draft(segment, reason, self.settings.weights_fold))
+    def _rule_based(
+        self, segment: FlaggedSegment, reason: str, measured: SegmentMeasurements | None
+    ) -> tuple[GroundedInterpretation, InterpretationMessage]:
+        from models.grounding.segment_measurements import measure_segment
+
+        measured = measured or measure_segment(_ecg_of(segment), fold=self.settings.weights_fold)
+        given = [evidence_of(c) for c in segment.citations]
+        return self._finished(segment, Draft(measured=measured, given=given, code=segment.code, reason=reason))
 
     def _finished(self, segment: FlaggedSegment, draft: Draft) -> tuple[GroundedInterpretation, InterpretationMessage]:
         """The interpretation of a draft and its message, verified where the alert is among those verified."""
@@ -265,13 +277,6 @@ class Interpreter(Worker):
 
 def _ecg_of(segment: FlaggedSegment) -> Ecg:
     return with_derived_leads(segment.window.to_ecg(segment.start_ns))
-
-
-def _rule_based_draft(segment: FlaggedSegment, reason: str, fold: str | None) -> Draft:
-    from models.grounding.segment_measurements import measure_segment
-
-    given = [evidence_of(c) for c in segment.citations]
-    return Draft(measured=measure_segment(_ecg_of(segment), fold=fold), given=given, code=segment.code, reason=reason)
 
 
 def _measured(ecg: Ecg, code: str, fold: str | None) -> tuple[SegmentMeasurements, str]:

@@ -21,6 +21,7 @@ from models.ecg import Ecg
 from models.evidence import Evidence
 from models.gem.errors import GemUnavailable
 from models.grounding.interpretation import ModelIdentity
+from models.grounding.segment_measurements import SegmentMeasurements
 from models.leads import INDEPENDENT_8
 from streams.alert import InterpretationMessage
 from streams.telemetry import KeyedProducer
@@ -42,7 +43,15 @@ class ScriptedGem:
         self.text, self.seconds, self.gone = text, seconds, gone
 
     async def read(
-        self, ecg: Ecg, given: Sequence[Evidence], *, deadline_s: float, priority: str, tokens: int, code: str = ""
+        self,
+        ecg: Ecg,
+        given: Sequence[Evidence],
+        measured: SegmentMeasurements,
+        *,
+        deadline_s: float,
+        priority: str,
+        tokens: int,
+        code: str = "",
     ) -> tuple[str, float]:
         await asyncio.sleep(self.seconds)
         if self.gone:

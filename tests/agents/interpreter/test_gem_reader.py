@@ -14,6 +14,7 @@ from models.evidence import Evidence
 from models.gem.errors import GemUnavailable
 from models.gem.estimates import NOT_READABLE
 from models.gem.request import GemAnswer, GemRequest, ModelCard
+from models.grounding.segment_measurements import measure_segment
 from models.training.simulate import simulate
 
 
@@ -23,11 +24,11 @@ def test_the_shipped_gem_reads_a_segment_and_refuses_a_flat_one() -> None:
         assert gem.independent_leads == 1 and gem.identity.name == "gem-compact"
         ecg = simulate(np.random.default_rng(7), rhythm="sinus", rate=80.0).ecg
         try:
-            text, seconds = await gem.read(ecg, (), deadline_s=30.0, priority="PM", tokens=256)
+            text, seconds = await gem.read(ecg, (), measure_segment(ecg), deadline_s=30.0, priority="PM", tokens=256)
             assert seconds < 3.0
             ecg.mv[:] = 0.0
             with pytest.raises(GemUnavailable, match="none can be measured") as rejected:
-                await gem.read(ecg, (), deadline_s=30.0, priority="PM", tokens=256)
+                await gem.read(ecg, (), measure_segment(ecg), deadline_s=30.0, priority="PM", tokens=256)
             assert not rejected.value.lasting
         finally:
             await gem.close()
@@ -72,8 +73,9 @@ def test_the_question_names_the_alarm_and_its_evidence() -> None:
     engine, given = Records(), [Evidence("HR", 131.2, ("II",), 100, 2000)]
     reader = EngineReader(engine)  # type: ignore[arg-type]
     ecg = simulate(np.random.default_rng(7), rhythm="sinus", rate=131.0).ecg
+    measured = measure_segment(ecg)
     for code, own in (("TACHY", given), ("INTERPRETATION", [])):
-        asyncio.run(reader.read(ecg, own, deadline_s=30.0, priority="PM", tokens=256, code=code))
+        asyncio.run(reader.read(ecg, own, measured, deadline_s=30.0, priority="PM", tokens=256, code=code))
     assert engine.questions[0] == engine.questions[1] + "\nAlarm: Tachycardia; HR 131 bpm in II."
 
 
@@ -81,5 +83,5 @@ def test_an_answer_that_finds_no_ecg_gives_way_to_the_rule_based_report() -> Non
     reader = EngineReader(Records(NOT_READABLE))  # type: ignore[arg-type]
     ecg = simulate(np.random.default_rng(7), rhythm="sinus", rate=80.0).ecg
     with pytest.raises(GemUnavailable, match="finds no ECG") as rejected:
-        asyncio.run(reader.read(ecg, [], deadline_s=30.0, priority="PM", tokens=256))
+        asyncio.run(reader.read(ecg, [], measure_segment(ecg), deadline_s=30.0, priority="PM", tokens=256))
     assert not rejected.value.lasting

@@ -97,7 +97,7 @@ async def test_a_segment_on_which_gem_raises_gets_a_rule_based_report(interprete
 
 
 async def test_a_segment_without_any_report_is_dead_lettered(interpreter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_rule_based_draft", lambda *_: 1 / 0)
+    monkeypatch.setattr("models.grounding.segment_measurements.measure_segment", lambda *_, **__: 1 / 0)
     event = Event(encode_flagged(SEGMENT))
     await interpreter._send_rule_based(SEGMENT, event, "GEM is switched off")
     assert interpreter.sender.rejected == ["interpretation failed: ZeroDivisionError (ecg.flagged/0 offset 7)"]
