@@ -33,7 +33,7 @@ from models.gem.modeling import GemForCausalLM
 from models.gem.page import REFERENCE_SIZE
 from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard, Prepared
-from models.gem.sources import read_sources
+from models.gem.sources import question_of, read_sources
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LARGE_PARAMETERS = 500_000_000  # from here a step in fp32 reads 2 GB or more: memory traffic is its cost
@@ -114,18 +114,15 @@ class TorchDecoder:
             card = ModelCard(folder.name, digest, precision, str(place), model.config.trained)
             return cls(model, GemProcessor.load(folder, model.config), card, slots=slots, longest=longest)
 
-    def prompt(self, request: GemRequest) -> dict[str, Any] | Prepared:
+    def prompt(self, request: GemRequest) -> Prepared:
         """Ids, ECG window and page of a request."""
-        question = request.question
-        if self.model.config.evidence_in_prompt:
-            question = request.question_with_context
-        if self.model.config.measuring is None:
-            return self.processor([request.ecg], [question], pages=self._pages(request))
-        sources = read_sources(request, self._estimate)
-        if not sources.used.readable:
+        config = self.model.config
+        sources = None if config.measuring is None else read_sources(request, self._estimate)
+        if sources is not None and not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
-        question = question if request.measurements else sources.question(question)
-        return Prepared(self.processor([request.ecg], [question], pages=self._pages(request)), remark=sources.remark)
+        question, findings = question_of(request, sources, config.evidence_in_prompt)
+        inputs = self.processor([request.ecg], [question], pages=self._pages(request))
+        return Prepared(inputs, "" if sources is None else sources.remark, findings=findings)
 
     @torch.inference_mode()
     def _estimate(self, window: NDArray[np.float32]) -> Estimates:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from models.encoder.session import NVIDIA_DEVICE
+from models.gem.also_found import also_found
 from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder, unsupported_reason
 from models.gem.request import GemAnswer, GemRequest, ModelCard, Prepared
@@ -40,8 +41,8 @@ class Decoder(Protocol):
     eos: int
     card: ModelCard
 
-    def prompt(self, request: GemRequest) -> Any:
-        """Ids, window and page of a request, for ``start``; a `Prepared` where there is more to say.
+    def prompt(self, request: GemRequest) -> Prepared:
+        """Ids, window and page of a request, for ``start``.
 
         Raises ValueError where the prompt cannot be built.
         """
@@ -89,8 +90,7 @@ class _Waiting:
     order: tuple[int, int]
     ticket: GemTicket
     taken: bool = False  # its prompt is being built
-    prompt: Any = None
-    remark: str = ""
+    ready: Prepared | None = None  # once its prompt is built
 
 
 @dataclass(slots=True)
@@ -101,12 +101,14 @@ class _Running:
     tokens: list[int]
     max_tokens: int
     first_token_at: float
-    remark: str = ""  # in front of the text
+    ready: Prepared
     emitted: int = field(default=0)  # characters given to ``on_text``
 
-    def text(self, decoded: str) -> str:
-        """Text so far, from that of the tokens."""
-        return f"{self.remark} {decoded.lstrip()}" if self.remark else decoded
+    def text(self, decoded: str, *, whole: bool) -> str:
+        """Text so far, from that of the tokens; ``whole``: the model has ended it."""
+        out = f"{self.ready.remark} {decoded.lstrip()}" if self.ready.remark else decoded
+        more = also_found(decoded, self.ready.findings) if whole else ""
+        return f"{out.rstrip()} {more}" if more else out
 
 
 class GemEngine:
@@ -247,14 +249,13 @@ class GemEngine:
                     return
                 waiting = next(w for w in reversed(self._waiting) if not w.taken)
                 waiting.taken = True
-            prompt, rejected = None, None
+            ready, rejected = Prepared(None), None
             try:
-                prompt = self._decoder.prompt(waiting.ticket.request)
+                ready = self._decoder.prompt(waiting.ticket.request)
             except Exception as error:  # an error of renderer or tokenizer fails this segment alone
                 rejected = GemUnavailable(f"GEM cannot be asked about this segment: {error}")
-            ready = prompt if isinstance(prompt, Prepared) else Prepared(prompt)
             with self._changed:
-                waiting.prompt, waiting.remark = ready.prompt, ready.remark
+                waiting.ready = ready
                 done = (rejected is not None or bool(ready.answer)) and waiting in self._waiting
                 if done:
                     self._waiting.remove(waiting)
@@ -291,7 +292,7 @@ class GemEngine:
 
     def _ready(self) -> bool:
         """The next request has its prompt, or has expired."""
-        return bool(self._waiting) and (self._waiting[-1].prompt is not None or self._expired(self._waiting[-1].ticket))
+        return bool(self._waiting) and (self._waiting[-1].ready is not None or self._expired(self._waiting[-1].ticket))
 
     def _drop_expired(self) -> None:
         """Fail the queued requests that were cancelled or passed their deadline."""
@@ -313,12 +314,13 @@ class GemEngine:
         if len(self._running) >= self._decoder.slots:
             return
         with self._changed:
-            if not self._waiting or self._waiting[-1].prompt is None:
+            if not self._waiting or self._waiting[-1].ready is None:
                 return
             waiting = self._waiting.pop()
-        ticket = waiting.ticket
+        ticket, ready = waiting.ticket, waiting.ready
+        assert ready is not None
         try:
-            token, length = self._decoder.start(len(self._running), waiting.prompt)
+            token, length = self._decoder.start(len(self._running), ready.prompt)
         except OutOfMemory as error:
             _fail(ticket, GemUnavailable(f"out of memory: {error}"))
             return
@@ -329,7 +331,7 @@ class GemEngine:
             _fail(ticket, GemUnavailable(f"the model failed: {error}", lasting=True))
             raise
         max_tokens = min(ticket.request.max_new_tokens, self._decoder.longest - length)
-        running = _Running(ticket, [token], max_tokens, self._clock(), waiting.remark)
+        running = _Running(ticket, [token], max_tokens, self._clock(), ready)
         if not self._finished(running):
             self._running.append(running)
 
@@ -357,11 +359,11 @@ class GemEngine:
         stopped = running.tokens[-1] == self._decoder.eos
         tokens = running.tokens[:-1] if stopped else running.tokens
         finish = "stop" if stopped else "length" if len(tokens) >= running.max_tokens else "deadline" if over else None
-        self._stream(running, tokens, final=finish is not None)
+        self._stream(running, tokens, finish)
         if finish is None:
             return False
         answer = GemAnswer(
-            running.text(self._decoder.text(tokens)).strip(),
+            running.text(self._decoder.text(tokens), whole=finish == "stop").strip(),
             len(tokens),
             finish,
             now - ticket.submitted,
@@ -370,13 +372,13 @@ class GemEngine:
         ticket.future.set_result(answer)
         return True
 
-    def _stream(self, running: _Running, tokens: list[int], final: bool) -> None:
+    def _stream(self, running: _Running, tokens: list[int], finish: str | None) -> None:
         """Emit the text that can no longer change: an incomplete UTF-8 character is held back."""
         on_text = running.ticket.request.on_text
         if on_text is None:
             return
-        text = running.text(self._decoder.text(tokens))
-        whole = text if final else text.rstrip("\ufffd")
+        text = running.text(self._decoder.text(tokens), whole=finish == "stop")
+        whole = text if finish is not None else text.rstrip("\ufffd")
         if len(whole) > running.emitted:
             piece, running.emitted = whole[running.emitted :], len(whole)
             on_text(piece)

@@ -26,7 +26,7 @@ from models.gem.measuring_layout import (
     VALUE_OUTPUTS,
     bin_values,
 )
-from models.grounding.prompt_measurements import DESCRIPTORS, NO_ST, consistent_findings
+from models.grounding.prompt_measurements import DESCRIPTORS, NO_ST, consistent_findings, descriptors_with
 from models.normal_limits import HR_HIGH_BPM, HR_LOW_BPM, PR_LONG_MS, QRS_WIDE_MS, is_qtc_long
 
 Floats = NDArray[np.float32]
@@ -93,10 +93,14 @@ class Sources:
             return ""
         return PAGE_NOT_READABLE if self.signal.readable else SIGNAL_NOT_READABLE
 
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Findings of the used estimates, in words."""
+        return tuple(TITLES[f] for f in self.used.findings)
+
     def question(self, question: str) -> str:
         """Question followed by the estimates as prompt context."""
-        titles = tuple(TITLES[f] for f in self.used.findings)
-        return question_with_context(question, self.used.evidence, self.used.descriptors, titles)
+        return question_with_context(question, self.used.evidence, self.used.descriptors, self.titles)
 
 
 def with_limits(values: Mapping[str, int], learnt: Sequence[str], sex: str = "") -> tuple[str, ...]:
@@ -150,7 +154,8 @@ def estimates_of(logits: Floats, thresholds: Mapping[str, float] | None = None) 
     descriptors = with_limits(values, learnt)
     called = [f for f in FINDINGS if holds(f)]
     evidence = Estimates(True, values).evidence
-    return Estimates(True, values, descriptors, tuple(consistent_findings(called, evidence, descriptors)))
+    kept = tuple(consistent_findings(called, evidence, descriptors, attributes))
+    return Estimates(True, values, descriptors_with(kept, evidence, descriptors), kept)
 
 
 def expected_value(name: str, logits: Floats) -> float:

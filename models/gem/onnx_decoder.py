@@ -30,7 +30,7 @@ from models.gem.ecg_window import ecg_window
 from models.gem.estimates import NOT_READABLE, Estimates, estimates_of
 from models.gem.measuring_session import MeasuringSession
 from models.gem.request import GemRequest, ModelCard, Prepared
-from models.gem.sources import read_sources
+from models.gem.sources import question_of, read_sources
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
 from models.networks.loading import open_session
@@ -200,14 +200,12 @@ class OnnxDecoder:
             threads=threads,
         )
 
-    def prompt(self, request: GemRequest) -> Floats | Prepared:
+    def prompt(self, request: GemRequest) -> Prepared:
         """Embeddings of a prompt with its ECG, [1, T, hidden]; without evidence it has the tower's estimates."""
-        question = request.question_with_context if self._context_in_prompt else request.question
         sources = read_sources(request, self._estimate) if self._measuring else None
         if sources is not None and not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
-        if sources is not None and not request.measurements:
-            question = sources.question(request.question)
+        question, findings = question_of(request, sources, self._context_in_prompt)
         window = ecg_window(request.ecg, samples=self._samples)[None]
         (tokens,) = self._tower.run(["tokens"], {"ecg": window})
         features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
@@ -215,7 +213,7 @@ class OnnxDecoder:
         place = int(np.flatnonzero(ids == IMAGE_TOKEN)[0])
         parts = [self._embeds[ids[:place]], features, self._embeds[ids[place + 1 :]]]
         embeds = np.concatenate(parts)[None].astype(np.float32)
-        return embeds if sources is None else Prepared(embeds, remark=sources.remark)
+        return Prepared(embeds, "" if sources is None else sources.remark, findings=findings)
 
     def _estimate(self, window: Floats) -> Estimates:
         """The measuring tower's estimates of a window [12, 5000] mV."""

@@ -23,7 +23,12 @@ from models.gem.ecg_window import ecg_window
 from models.gem.finding_heads import FindingHeads
 from models.gem.measuring_session import MeasuringSession
 from models.grounding.feature_vector import feature_vector
-from models.grounding.prompt_measurements import consistent_findings, prompt_descriptors, prompt_measurements
+from models.grounding.prompt_measurements import (
+    consistent_findings,
+    descriptors_with,
+    prompt_descriptors,
+    prompt_measurements,
+)
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.leads import independent_leads
 from models.normal_limits import PAUSE_S
@@ -136,8 +141,9 @@ def build_prompt_context(
         )
     if predictor is None:
         return PromptContext(evidence, words, None)
-    called = set(predictor.predict(ecg, measured)) - ({"NORM"} if alarmed else set())
+    probability = predictor.predict(ecg, measured)
+    called = set(probability) - ({"NORM"} if alarmed else set())
     if independent_leads(ecg.leads, ecg.derived) < ALL_INDEPENDENT:
         called &= OF_ANY_LEAD
-    kept = consistent_findings(called, evidence, words)
-    return PromptContext(evidence, words, tuple(TITLES[f] for f in kept))
+    kept = consistent_findings(called, evidence, words, probability)
+    return PromptContext(evidence, descriptors_with(kept, evidence, words), tuple(TITLES[f] for f in kept))

@@ -56,6 +56,11 @@ class GemRequest:
     on_text: Callable[[str], None] | None = None
 
     @property
+    def asks_for_all(self) -> bool:
+        """The question asks for a whole interpretation, not for one topic."""
+        return self.question == GROUNDED_QUESTION
+
+    @property
     def question_with_context(self) -> str:
         """Question followed by the prompt context."""
         return question_with_context(self.question, self.measurements, self.descriptors, self.findings)
@@ -73,11 +78,14 @@ class Prepared:
         Sentence in front of the answer; may be empty.
     answer : str
         The whole answer, where none is generated.
+    findings : tuple of str
+        Findings of the prompt, in words, all of which the answer must name (`models.gem.also_found`).
     """
 
     prompt: Any
     remark: str = ""
     answer: str = ""
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

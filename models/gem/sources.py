@@ -32,3 +32,22 @@ def read_sources(request: GemRequest, estimate: Callable[[NDArray[np.float32]], 
     if signal.readable and request.page is None and not request.blank_page:
         return Sources(signal, signal)
     return Sources(signal, estimate(page_window(request.ecg, request.page, blank=request.blank_page)))
+
+
+def question_of(request: GemRequest, sources: Sources | None, context: bool) -> tuple[str, tuple[str, ...]]:
+    """Question with its prompt context, and the findings that the answer must name.
+
+    Parameters
+    ----------
+    request : GemRequest
+    sources : Sources or None
+        Estimates that become the context of a request without measurements; None without a measuring tower.
+    context : bool
+        The model was trained on prompts with measured values.
+    """
+    if sources is not None and not request.measurements:
+        return sources.question(request.question), sources.titles if request.asks_for_all else ()
+    if not context:
+        return request.question, ()
+    findings = tuple(request.findings or ()) if request.measurements and request.asks_for_all else ()
+    return request.question_with_context, findings

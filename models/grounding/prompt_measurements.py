@@ -8,7 +8,7 @@ exactly these lists: a change of order or wording needs a new training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from models.evidence import Evidence
 from models.finding_names import FINDINGS
@@ -99,13 +99,38 @@ NOT_NORMAL = frozenset(FINDINGS) - {"NORM", "SINUS", "BRADY", "IRREGULAR_SINUS"}
 
 
 def consistent_findings(
-    findings: Collection[str], evidence: Sequence[Evidence], descriptors: Sequence[str]
+    findings: Collection[str],
+    evidence: Sequence[Evidence],
+    descriptors: Sequence[str],
+    probability: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """The findings (keys of `models.finding_names.TITLES`) that no measurement contradicts, in fixed order."""
+    """The findings (keys of `models.finding_names.TITLES`) that no measurement contradicts, in fixed order.
+
+    Parameters
+    ----------
+    findings : collection of str
+    evidence : sequence of Evidence
+    descriptors : sequence of str
+    probability : mapping, optional
+        Of each finding. A normal ECG and the findings that exclude it cannot both stand: the more probable stays.
+        Without it the normal ECG is left out.
+    """
+    contradicted = _contradicted(evidence, descriptors)
+    excluding = NOT_NORMAL.intersection(findings)
+    if "NORM" in findings and excluding:
+        known = probability or {}
+        normal = known.get("NORM", 0.0) > max(known.get(f, 1.0) for f in excluding)
+        dropped = excluding if normal and not contradicted["NORM"] else {"NORM"}
+        findings = [f for f in findings if f not in dropped]
+    return [f for f in FINDINGS if f in findings and not contradicted.get(f, False)]
+
+
+def _contradicted(evidence: Sequence[Evidence], descriptors: Sequence[str]) -> dict[str, bool]:
+    """Findings that a measurement may contradict, and whether it does."""
     values = {e.measure: e.value for e in evidence}
     pr, qrs = values.get("PR"), values.get("QRS")
     abnormal = ("no P waves", "long PR", "wide QRS", "long QTcF", "fast rate")
-    contradicted = {
+    return {
         "AFIB": "P waves" in descriptors or "regular" in descriptors,
         "SINUS": "no P waves" in descriptors,
         "IRREGULAR_SINUS": "no P waves" in descriptors or "regular" in descriptors,
@@ -117,7 +142,18 @@ def consistent_findings(
         "IRBBB": "wide QRS" in descriptors or qrs is None or qrs < QRS_INCOMPLETE_MS,
         "NORM": any(word in descriptors for word in abnormal)
         or values.get("HR", SINUS_BRADYCARDIA_BPM) < SINUS_BRADYCARDIA_BPM
-        or any(e.measure == "ST" for e in evidence)
-        or not NOT_NORMAL.isdisjoint(findings),
+        or any(e.measure == "ST" for e in evidence),
     }
-    return [f for f in FINDINGS if f in findings and not contradicted.get(f, False)]
+
+
+def descriptors_with(
+    findings: Collection[str], evidence: Sequence[Evidence], descriptors: Sequence[str]
+) -> tuple[str, ...]:
+    """Descriptors beside the findings of the heads: "slow rate" alone means bradycardia to a reader.
+
+    From `SINUS_BRADYCARDIA_BPM` to `HR_LOW_BPM` the rate is called slow where bradycardia was found; else its value
+    stands without a word.
+    """
+    hr = next((e.value for e in evidence if e.measure == "HR"), None)
+    band = hr is not None and round(hr) >= SINUS_BRADYCARDIA_BPM and "BRADY" not in findings
+    return tuple(words for words in descriptors if not (band and words == "slow rate"))

@@ -24,7 +24,7 @@ from models.gem.engine import GemEngine, GemTicket
 from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.processing import GemProcessor
-from models.gem.request import GemRequest, ModelCard
+from models.gem.request import GemRequest, ModelCard, Prepared
 from tests.models.gem.noise import noise_ecg
 
 QUESTIONS = ["What is the rhythm?", "Is there ST elevation in lead V2 or V1?", "Name the axis."]
@@ -140,8 +140,8 @@ class Scripted:
         self.gate = threading.Semaphore(0)
         self.fails: Exception | None = None
 
-    def prompt(self, request: GemRequest) -> str:
-        return request.question
+    def prompt(self, request: GemRequest) -> Prepared:
+        return Prepared(request.question)
 
     def start(self, slot: int, prompt: str) -> tuple[int, int]:
         self.started.append(prompt)
@@ -266,7 +266,7 @@ def test_a_warmed_decoder_captures_nothing_later(gem_folder: Path, monkeypatch: 
     decoder.warm((1, 2), positions=plain.longest)
     assert sorted(decoder._captured) == [(b, w) for b in (1, 2) for w in (WINDOW, 2 * WINDOW, 600)]
     monkeypatch.delattr(CapturedAsCalls, "_capture")  # torch's own would fail here: there is no GPU
-    _, length = decoder.start(0, decoder.prompt(ask(0)))
+    _, length = decoder.start(0, decoder.prompt(ask(0)).prompt)
     before = -(-(length + 1) // WINDOW)
     while -(-(decoder._host_lengths[0] + 1) // WINDOW) == before:  # into the next window
         decoder.step(1)

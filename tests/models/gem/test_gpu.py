@@ -39,7 +39,7 @@ def test_captured_steps_give_the_answers_of_the_cpu(gem_folder: Path) -> None:
 @needs_gpu
 def test_windows_can_be_captured_before_they_are_needed(gem_folder: Path) -> None:
     decoder = TorchDecoder.load(gem_folder, "cuda", slots=2)
-    decoder.start(0, decoder.prompt(GemRequest(noise_ecg(1))))
+    decoder.start(0, decoder.prompt(GemRequest(noise_ecg(1))).prompt)
     decoder.warm([1, 2], 2 * WINDOW)
     assert sorted(decoder._captured) == [(1, WINDOW), (1, 2 * WINDOW), (2, WINDOW), (2, 2 * WINDOW)]
 
@@ -54,7 +54,7 @@ def test_bf16_is_taken_where_it_is_asked_for(gem_folder: Path) -> None:
 def test_a_small_model_stays_in_fp32_and_its_steps_are_captured(gem_folder: Path) -> None:
     decoder = TorchDecoder.load(gem_folder, "cuda", slots=2)
     assert decoder.card.precision == "fp32" and decoder.graphs
-    token, length = decoder.start(0, decoder.prompt(GemRequest(noise_ecg(1))))
+    token, length = decoder.start(0, decoder.prompt(GemRequest(noise_ecg(1))).prompt)
     assert 0 <= token < decoder.model.config.vocab_size and length > 101
     assert len(decoder.step(1)) == 1
     window = -(-(length + 1) // WINDOW) * WINDOW  # the prompt and the new token, rounded up
