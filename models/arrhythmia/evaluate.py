@@ -102,8 +102,10 @@ class ConditionEvaluator:
         if not context.track.leads:
             return [], set(NEED_SIGNAL)
         track, views, limits = context.track, context.views, context.limits
-        fibrillating = fibrillation.vfib(track, views, limits["VFIB"], context.on("VFIB"))
         fused = tachycardia.fused_run(track, views, limits["VTACH"], context.on("VTACH"))
+        # Where the bed's own regular beats fill the time, waves of fibrillation would give way to them below.
+        own_beats = fused is None and tachycardia.organised(track, None, limits["VFIB"].seconds)
+        fibrillating = None if own_beats else fibrillation.vfib(track, views, limits["VFIB"], context.on("VFIB"))
         if fused and not (
             fibrillating and fused.last_held - fused.onset < (limits["VFIB"].seconds - 1.0) * track.fs_hz
         ):

@@ -9,11 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
+import numpy as np
+
 from models.arrhythmia.baseline import BaselineBeats
 from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, st_medians, wave_beat
-from models.beats.detector import UPDATE_INTERVAL_S, Beat
+from models.beats.detector import LEAD_PREFERENCE, UPDATE_INTERVAL_S, Beat
 from models.ecg import MORPHOLOGY_FS_HZ, Ecg
 from models.measurement.delineation import delineate
+from models.signal.quality import FLAT_MV
 
 WAIT_S = 0.9  # a beat is measured this long after R, when its T wave is complete
 TOGETHER = 3  # beats measured in one call, which costs about the same for one as for three
@@ -21,6 +24,7 @@ LATEST_S = 3.0  # a beat is measured at the latest this long after R
 BEFORE_S = 1.2  # signal before the first beat: its P wave and the beat before
 KEPT_S = 60.0  # measured beats of this time are kept; AF uses the P waves of a minute
 MEDIAN_S = 15.0  # medians are taken over the beats of this time
+MAX_LEADS = 6  # waves are delineated in so many leads: in six nearly as exactly as in twelve (docs/sizing.md)
 BASELINE_S = 300.0  # the first five usable minutes (docs/alarms.md#codes)
 
 
@@ -112,11 +116,22 @@ class WaveHistory:
         inside = [b for b in beats if first <= b.sample < now]
         samples = {b.sample for b in due}
         wanted = [k for k, b in enumerate(inside) if b.sample in samples]
-        for measured in delineate(part, inside, start=first, wanted=wanted, fold=self._fold):
+        delineated = part.select(_delineated_leads(part))
+        for measured in delineate(delineated, inside, start=first, wanted=wanted, fold=self._fold):
             found = wave_beat(part, measured, first)
             self.beats.append(found)
             if self.baseline is None:
                 self._first.add(found)
+
+
+def _delineated_leads(part: Ecg) -> tuple[str, ...]:
+    """The leads, `MAX_LEADS` at most, whose waves are delineated: those that are not flat, the preferred ones first."""
+    if len(part.leads) <= MAX_LEADS:
+        return part.leads
+    active = np.ptp(part.mv, axis=1) >= FLAT_MV  # False where a sample is missing
+    preference = [LEAD_PREFERENCE.index(x) if x in LEAD_PREFERENCE else len(LEAD_PREFERENCE) for x in part.leads]
+    best = sorted(range(len(part.leads)), key=lambda k: (not active[k], preference[k]))[:MAX_LEADS]
+    return tuple(part.leads[k] for k in sorted(best))
 
 
 def _sample(beat: WaveBeat) -> int:

@@ -57,23 +57,27 @@ def without_steps(mv: Millivolts, fs_hz: float) -> Millivolts:
 
 def _may_be_steps(mv: Millivolts, fs_hz: float, half: int, near: int, far: int) -> list[list[int]]:
     """Samples of each lead that are steep and have other levels before and after them, by their means."""
+    stop, n = mv.shape[1] - far, far - near
+    rises = mv[:, far + half : stop + half] - mv[:, far - half : stop - half]  # from the sample ``far`` on
+    steep = np.abs(rises)
     sums = np.cumsum(mv, axis=1, dtype=np.float64)
-    at = np.arange(far, mv.shape[1] - far)
-    n = far - near
-    steps = (sums[:, at + far] - sums[:, at + near] - sums[:, at - near] + sums[:, at - far]) / n
-    rises = mv[:, at + half] - mv[:, at - half]
-    same = (rises * steps > 0) & (np.abs(rises) >= STEP_MV) & (np.abs(steps) >= STEP_MV)
-    steep = same & (np.abs(rises) >= 0.5 * np.abs(steps)) & (np.abs(rises) <= 2.0 * np.abs(steps))
+    lead, place = np.nonzero(steep >= STEP_MV)  # the upstrokes of QRS complexes: few of the samples
+    at, rise = place + far, rises[lead, place]
+    step = (sums[lead, at + far] - sums[lead, at + near] - sums[lead, at - near] + sums[lead, at - far]) / n
+    size = np.abs(rise)
+    found = (rise * step > 0) & (np.abs(step) >= STEP_MV) & (size >= 0.5 * np.abs(step)) & (size <= 2.0 * np.abs(step))
+    lead, place = lead[found], place[found]
     distance = max(1, round(STEEPEST_S * fs_hz))
-    return [_steepest(at, np.abs(rise), places, distance) for rise, places in zip(rises, steep, strict=True)]
+    return [[at + far for at in _steepest(each, place[lead == row], distance)] for row, each in enumerate(steep)]
 
 
-def _steepest(at: NDArray[np.int64], rise: NDArray[np.float32], places: NDArray[np.bool_], distance: int) -> list[int]:
+def _steepest(steep: NDArray[np.float32], places: NDArray[np.int64], distance: int) -> list[int]:
+    """Of some places of a lead, those with nothing steeper near them, further than ``distance`` from each other."""
     out: list[int] = []
-    for k in np.flatnonzero(places):
-        lo = max(0, k - distance)
-        if rise[k] == rise[lo : k + distance + 1].max() and (not out or at[k] - out[-1] > distance):
-            out.append(int(at[k]))
+    for k in places.tolist():
+        nothing_steeper = steep[k] == steep[max(0, k - distance) : k + distance + 1].max()
+        if nothing_steeper and (not out or k - out[-1] > distance):
+            out.append(k)
     return out
 
 
