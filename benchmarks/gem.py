@@ -30,7 +30,7 @@ from models.encoder.tower import EcgTower
 from models.gem.checkpoint import save_checkpoint
 from models.gem.decoding import TorchDecoder
 from models.gem.initialization import compact_config, published_config, random_gem, train_tokenizer
-from models.gem.onnx_decoder import OnnxDecoder
+from models.gem.onnx_decoder import OnnxDecoder, OnnxPrompt
 from models.gem.page import people_page, reference_page
 from models.gem.processing import GemProcessor
 from models.gem.request import ModelCard
@@ -190,7 +190,7 @@ def onnx_row() -> str:
         save_checkpoint(place, model)
         decoder = OnnxDecoder.load(place, threads=1)
     prompt = np.random.default_rng(0).normal(0, 0.02, (1, COMPACT_PROMPT, model.config.hidden_size)).astype(np.float32)
-    first_s = best(lambda: decoder.start(0, prompt), RUNS, time.thread_time)
+    first_s = best(lambda: decoder.start(0, OnnxPrompt(prompt)), RUNS, time.thread_time)
     start = time.thread_time()
     for _ in range(NEW_TOKENS):
         decoder.step(1)

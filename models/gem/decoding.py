@@ -33,7 +33,7 @@ from models.gem.modeling import GemForCausalLM
 from models.gem.page import REFERENCE_SIZE
 from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard, Prepared
-from models.gem.sources import question_of, read_sources
+from models.gem.sources import asked, read_sources
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LARGE_PARAMETERS = 500_000_000  # from here a step in fp32 reads 2 GB or more: memory traffic is its cost
@@ -120,9 +120,9 @@ class TorchDecoder:
         sources = None if config.measuring is None else read_sources(request, self._estimate)
         if sources is not None and not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
-        question, findings = question_of(request, sources, config.evidence_in_prompt)
-        inputs = self.processor([request.ecg], [question], pages=self._pages(request))
-        return Prepared(inputs, "" if sources is None else sources.remark, findings=findings)
+        in_words = asked(request, sources, config.evidence_in_prompt)
+        inputs = self.processor([request.ecg], [in_words.question], pages=self._pages(request))
+        return Prepared(inputs, "" if sources is None else sources.remark, findings=in_words.findings)
 
     @torch.inference_mode()
     def _estimate(self, window: NDArray[np.float32]) -> Estimates:
@@ -162,7 +162,7 @@ class TorchDecoder:
         return token, length
 
     @torch.inference_mode()
-    def step(self, active: int) -> list[int]:
+    def step(self, active: int) -> list[list[int]]:
         """The next token of the first ``active`` slots."""
         with device_errors():
             batch = next(b for b in (*BATCHES, active) if b >= active) if self.graphs else active
@@ -178,7 +178,7 @@ class TorchDecoder:
             tokens: list[int] = self._tokens[:active].tolist()
         for slot in range(active):
             self._host_lengths[slot] += 1
-        return tokens
+        return [[token] for token in tokens]
 
     @torch.inference_mode()
     def warm(self, batches: Iterable[int], positions: int) -> None:

@@ -50,8 +50,8 @@ class Decoder(Protocol):
     def start(self, slot: int, prompt: Any) -> tuple[int, int]:
         """Prefill a slot; returns the first new token and the length of the prompt."""
 
-    def step(self, active: int) -> list[int]:
-        """The next token of the slots 0 … active - 1."""
+    def step(self, active: int) -> list[list[int]]:
+        """The next tokens of the slots 0 … active - 1: one at least, more where a draft was right."""
 
     def move(self, source: int, target: int) -> None:
         """Move the sequence of slot ``source`` to slot ``target``."""
@@ -103,6 +103,11 @@ class _Running:
     first_token_at: float
     ready: Prepared
     emitted: int = field(default=0)  # characters given to ``on_text``
+
+    def add(self, tokens: list[int], eos: int) -> None:
+        """The next tokens; those behind the end of the answer, or over its limit, are left out."""
+        kept = tokens[: max(1, self.max_tokens - len(self.tokens))]
+        self.tokens += kept[: kept.index(eos) + 1] if eos in kept else kept
 
     def text(self, decoded: str, *, whole: bool) -> str:
         """Text so far, from that of the tokens; ``whole``: the model has ended it."""
@@ -339,8 +344,8 @@ class GemEngine:
         """Run one decoding step of all running sequences."""
         if not self._running:
             return
-        for running, token in zip(self._running, self._decoder.step(len(self._running)), strict=True):
-            running.tokens.append(token)
+        for running, tokens in zip(self._running, self._decoder.step(len(self._running)), strict=True):
+            running.add(tokens, self._decoder.eos)
         for slot in reversed(range(len(self._running))):
             if self._finished(self._running[slot]):
                 last = len(self._running) - 1

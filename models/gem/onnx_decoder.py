@@ -26,11 +26,12 @@ from models.encoder.graph import GraphBuilder, serialized
 from models.encoder.tower_checkpoint import GEM_TOWER
 from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
+from models.gem.drafting import DraftCounts, Drafter, verified
 from models.gem.ecg_window import ecg_window
 from models.gem.estimates import NOT_READABLE, Estimates, estimates_of
 from models.gem.measuring_session import MeasuringSession
 from models.gem.request import GemRequest, ModelCard, Prepared
-from models.gem.sources import question_of, read_sources
+from models.gem.sources import asked, read_sources
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
 from models.networks.loading import open_session
@@ -81,8 +82,9 @@ def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
     """ONNX graph of LLaMA for one sequence, for prefill and step.
 
     Inputs: ``embeds`` [1, T, hidden]; ``length`` int32 [1], positions in all less one; ``total`` int32, positions in
-    all; ``key<n>``, ``value<n>`` [1, kv_heads, past, head]. Outputs: ``token`` int64 [1], the greedy next one; keys and
-    values with the new positions, ``new_key<n>`` and ``new_value<n>``.
+    all; ``first`` int64 [1], from which of the T positions a next token is wanted; ``key<n>``, ``value<n>`` [1,
+    kv_heads, past, head]. Outputs: ``tokens`` int64 [T - first], the greedy next ones; keys and values with the new
+    positions, ``new_key<n>`` and ``new_value<n>``.
     """
     from onnx import TensorProto, helper
 
@@ -117,9 +119,9 @@ def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
         gate = build.node("Mul", [gate, build.node("Sigmoid", [gate])])
         inner = build.node("Mul", [gate, product(normal, f"{layer}.mlp.up_proj.weight")])
         x = build.node("Add", [x, product(inner, f"{layer}.mlp.down_proj.weight")])
-    last = build.node("Slice", [x, build.ints([-1]), build.ints([2**31]), build.ints([1])])
-    logits = product(norm(last, "model.norm.weight"), "lm_head.weight")
-    build.node("ArgMax", [build.node("Squeeze", [logits, build.ints([1])])], output="token", axis=-1, keepdims=0)
+    wanted = build.node("Slice", [x, "first", build.ints([2**31]), build.ints([1])])
+    logits = product(norm(wanted, "model.norm.weight"), "lm_head.weight")
+    build.node("ArgMax", [build.node("Squeeze", [logits, build.ints([0])])], output="tokens", axis=-1, keepdims=0)
 
     value = helper.make_tensor_value_info
     past = [1, sizes.kv_heads, "past", sizes.head]
@@ -128,12 +130,37 @@ def llama_graph(state: State, sizes: LlamaSizes) -> bytes:
         value("embeds", TensorProto.FLOAT, [1, "T", sizes.hidden]),
         value("length", TensorProto.INT32, [1]),
         value("total", TensorProto.INT32, []),
+        value("first", TensorProto.INT64, [1]),
     ]
-    outputs = [value("token", TensorProto.INT64, [1])]
+    outputs = [value("tokens", TensorProto.INT64, ["wanted"])]
     for n in range(sizes.layers):
         inputs += [value(f"{kind}{n}", TensorProto.FLOAT, past) for kind in ("key", "value")]
         outputs += [value(f"new_{kind}{n}", TensorProto.FLOAT, total) for kind in ("key", "value")]
     return serialized(helper.make_graph(build.nodes, "llama", inputs, outputs, build.constants))
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxPrompt:
+    """A prompt for `OnnxDecoder.start`.
+
+    Attributes
+    ----------
+    embeds : float32 [1, T, hidden]
+    drafter : Drafter or None
+        Drafts of its answer; None: none are made.
+    """
+
+    embeds: Floats
+    drafter: Drafter | None = None
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """What a slot holds: keys and values of all positions but the last token's, that token, and drafts."""
+
+    cache: dict[str, Floats]
+    token: int = 0
+    drafter: Drafter | None = None
 
 
 class OnnxDecoder:
@@ -143,6 +170,8 @@ class OnnxDecoder:
     ----------
     slots, longest, eos, card
         As of ``models.gem.engine.Decoder``.
+    counts : DraftCounts
+        How well the drafts were.
     """
 
     def __init__(
@@ -155,6 +184,7 @@ class OnnxDecoder:
         slots: int = SLOTS,
         longest: int | None = None,
         threads: int | None = None,
+        drafts: bool = True,
     ) -> None:
         self.sizes = LlamaSizes.of(document)
         self.slots, self.longest = slots, min(longest or LONGEST, self.sizes.longest)
@@ -172,12 +202,18 @@ class OnnxDecoder:
         none = np.zeros((1, self.sizes.kv_heads, 0, self.sizes.head), np.float32)
         self._past = [f"{kind}{n}" for n in range(self.sizes.layers) for kind in ("key", "value")]
         self._empty = dict.fromkeys(self._past, none)
-        self._caches: list[dict[str, Floats]] = [self._empty] * slots
-        self._tokens = [0] * slots
+        self._drafts, self.counts = drafts, DraftCounts()
+        self._sequences = [_Sequence(self._empty) for _ in range(slots)]
 
     @classmethod
     def load(
-        cls, folder: Path, *, slots: int | None = None, longest: int | None = None, threads: int | None = None
+        cls,
+        folder: Path,
+        *,
+        slots: int | None = None,
+        longest: int | None = None,
+        threads: int | None = None,
+        drafts: bool = True,
     ) -> Self:
         """From a checkpoint folder; ValueError where it is no GEM of a compact size, or has a vision tower."""
         from safetensors.numpy import load
@@ -198,6 +234,7 @@ class OnnxDecoder:
             slots=slots or SLOTS,
             longest=longest,
             threads=threads,
+            drafts=drafts,
         )
 
     def prompt(self, request: GemRequest) -> Prepared:
@@ -205,57 +242,81 @@ class OnnxDecoder:
         sources = read_sources(request, self._estimate) if self._measuring else None
         if sources is not None and not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
-        question, findings = question_of(request, sources, self._context_in_prompt)
+        in_words = asked(request, sources, self._context_in_prompt)
         window = ecg_window(request.ecg, samples=self._samples)[None]
         (tokens,) = self._tower.run(["tokens"], {"ecg": window})
         features = self._project("mm_projector", self._project("ecg_projector", tokens[0]))
-        ids = np.array(self.tokenizer.encode_prompt(gem_prompt(question)))
+        ids = np.array(self.tokenizer.encode_prompt(gem_prompt(in_words.question)))
         place = int(np.flatnonzero(ids == IMAGE_TOKEN)[0])
         parts = [self._embeds[ids[:place]], features, self._embeds[ids[place + 1 :]]]
         embeds = np.concatenate(parts)[None].astype(np.float32)
-        return Prepared(embeds, "" if sources is None else sources.remark, findings=findings)
+        drafter = None
+        if self._drafts:
+            likely = [[*self.tokenizer.encode(text, bos=False), self.eos] for text in in_words.likely]
+            drafter = Drafter([*likely, ids.tolist()])
+        remark = "" if sources is None else sources.remark
+        return Prepared(OnnxPrompt(embeds, drafter), remark, findings=in_words.findings)
 
     def _estimate(self, window: Floats) -> Estimates:
         """The measuring tower's estimates of a window [12, 5000] mV."""
         assert self._measuring is not None
         return estimates_of(self._measuring.logits(window[None])[0], self._limits)
 
-    def start(self, slot: int, prompt: Floats) -> tuple[int, int]:
-        """Prefill a slot with embeddings [1, T, hidden]; returns the first token and the length T."""
-        length = prompt.shape[1]
+    def start(self, slot: int, prompt: OnnxPrompt) -> tuple[int, int]:
+        """Prefill a slot; returns the first token and the length of the prompt."""
+        length = prompt.embeds.shape[1]
         if length >= self.longest:
             raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
-        self._caches[slot] = self._empty
-        return self._run(slot, prompt, length), length
+        sequence = self._sequences[slot] = _Sequence(self._empty, drafter=prompt.drafter)
+        tokens, sequence.cache = self._run(prompt.embeds, self._empty, first=length - 1)
+        self._follow(sequence, tokens)
+        return tokens[-1], length
 
-    def step(self, active: int) -> list[int]:
-        """The next token of the slots 0 … active - 1."""
-        return [
-            self._run(slot, self._embeds[self._tokens[slot]][None, None], self._caches[slot]["key0"].shape[2] + 1)
-            for slot in range(active)
-        ]
+    def step(self, active: int) -> list[list[int]]:
+        """The next tokens of the slots 0 … active - 1: one, and those of a draft that were right."""
+        return [self._advance(sequence) for sequence in self._sequences[:active]]
+
+    def _advance(self, sequence: _Sequence) -> list[int]:
+        draft = sequence.drafter.draft() if sequence.drafter else []
+        past = sequence.cache[self._past[0]].shape[2]
+        draft = draft[: max(0, self.longest - past - 1)]
+        chosen, grown = self._run(self._embeds[[sequence.token, *draft]][None], sequence.cache, first=0)
+        tokens = verified(draft, chosen)
+        if len(tokens) <= len(draft):  # the keys and values of what was wrong
+            grown = {name: array[:, :, : past + len(tokens)] for name, array in grown.items()}
+        if sequence.drafter:
+            self.counts.add(len(draft), len(tokens) - 1)
+        sequence.cache = grown
+        self._follow(sequence, tokens)
+        return tokens
+
+    def _follow(self, sequence: _Sequence, tokens: list[int]) -> None:
+        sequence.token = tokens[-1]
+        if sequence.drafter:
+            sequence.drafter.add(tokens)
 
     def move(self, source: int, target: int) -> None:
         """Give the sequence of one slot, with its cache, to another slot."""
-        self._caches[target], self._tokens[target] = self._caches[source], self._tokens[source]
+        self._sequences[target] = self._sequences[source]
 
     def text(self, ids: list[int]) -> str:
         """Text of token ids."""
         return self.tokenizer.decode(ids)
 
-    def _run(self, slot: int, embeds: Floats, total: int) -> int:
-        token, *grown = self._llama.run(
-            ["token", *(f"new_{name}" for name in self._past)],
+    def _run(self, embeds: Floats, cache: dict[str, Floats], first: int) -> tuple[list[int], dict[str, Floats]]:
+        """Next tokens of the positions from ``first`` on, and the keys and values with the new positions."""
+        total = cache[self._past[0]].shape[2] + embeds.shape[1]
+        tokens, *grown = self._llama.run(
+            ["tokens", *(f"new_{name}" for name in self._past)],
             {
                 "embeds": embeds,
                 "length": np.array([total - 1], np.int32),
                 "total": np.array(total, np.int32),
-                **self._caches[slot],
+                "first": np.array([first], np.int64),
+                **cache,
             },
         )
-        self._caches[slot] = dict(zip(self._past, grown, strict=True))
-        self._tokens[slot] = int(token[0])
-        return self._tokens[slot]
+        return tokens.tolist(), dict(zip(self._past, grown, strict=True))
 
     def _project(self, name: str, x: Floats) -> Floats:
         """Linear, or two linear layers with exact GELU between them, as the tensors' names say."""

@@ -6,6 +6,7 @@ In: a `GemRequest` and the tower of a decoder. Out: `Sources`. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from models.gem.ecg_window import ecg_window
 from models.gem.estimates import Estimates, Sources
 from models.gem.page_signal import page_window
+from models.gem.report_sentences import likely_texts
 from models.gem.request import GemRequest
 
 
@@ -34,8 +36,27 @@ def read_sources(request: GemRequest, estimate: Callable[[NDArray[np.float32]], 
     return Sources(signal, estimate(page_window(request.ecg, request.page, blank=request.blank_page)))
 
 
-def question_of(request: GemRequest, sources: Sources | None, context: bool) -> tuple[str, tuple[str, ...]]:
-    """Question with its prompt context, and the findings that the answer must name.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request in words.
+
+    Attributes
+    ----------
+    question : str
+        With its prompt context.
+    findings : tuple of str
+        Those that the answer must name.
+    likely : tuple of str
+        Texts that the answer may follow, for drafts (`models.gem.drafting`).
+    """
+
+    question: str
+    findings: tuple[str, ...] = ()
+    likely: tuple[str, ...] = ()
+
+
+def asked(request: GemRequest, sources: Sources | None, context: bool) -> Asked:
+    """What a model is asked.
 
     Parameters
     ----------
@@ -45,9 +66,13 @@ def question_of(request: GemRequest, sources: Sources | None, context: bool) -> 
     context : bool
         The model was trained on prompts with measured values.
     """
-    if sources is not None and not request.measurements:
-        return sources.question(request.question), sources.titles if request.asks_for_all else ()
-    if not context:
-        return request.question, ()
-    findings = tuple(request.findings or ()) if request.measurements and request.asks_for_all else ()
-    return request.question_with_context, findings
+    if request.measurements:
+        question = request.question_with_context if context else request.question
+        findings = tuple(request.findings or ()) if context and request.asks_for_all else ()
+        likely = likely_texts(request.measurements, request.descriptors, request.findings)
+    elif sources is not None:
+        question, findings = sources.question(request.question), sources.titles if request.asks_for_all else ()
+        likely = likely_texts(sources.used.evidence, sources.used.descriptors, sources.titles)
+    else:
+        return Asked(request.question)
+    return Asked(question, findings, tuple(likely))

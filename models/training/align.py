@@ -20,11 +20,12 @@ from models.gem.checkpoint import save_checkpoint
 from models.gem.conversation import question_with_context
 from models.gem.modeling import GemForCausalLM
 from models.gem.processing import GemProcessor
+from models.gem.report_sentences import report_sentences
 from models.training.conversations import Example, StageConfig, collate, fit_stage
 from models.training.labelled_records import LabelledRecord, labelled_records, simulated_labelled_records
 from models.training.language import WORK, load_tower, open_stage
 from models.training.pretrain import ENCODER
-from models.training.report_text import report_conversation, report_sentences
+from models.training.report_text import report_conversation
 from models.training.window_pool import augment
 
 TOWER = ENCODER / "tower.safetensors"

@@ -27,12 +27,12 @@ from models.corpus.measurement_cache import SETS
 from models.ecg import Ecg
 from models.gem.conversation import GROUNDED_QUESTION
 from models.gem.page import as_image, reference_page
+from models.gem.report_sentences import ReportContext, Sentence, report_sentences
 from models.gem.special_tokens import IMAGE_MARK
 from models.grounding.prompt_measurements import prompt_descriptors, prompt_measurements
 from models.grounding.segment_measurements import measure_segment
 from models.measurement.features import BeatFeatures, beat_features
 from models.measurement.measure import measure
-from models.training.report_text import ReportContext, Sentence, report_sentences
 
 SEQUENCES: Mapping[str, str] = {
     "HR": "HR",

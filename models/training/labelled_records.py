@@ -19,7 +19,8 @@ from rich.progress import track
 
 from models.corpus.datasets import REPORT, TRAIN, TUNE, CorpusRecord, real_records, twelve
 from models.corpus.measurement_cache import MEASURED, SETS, RecordMeasurements, measure_records
-from models.training.report_text import ReportContext, grounding_example
+from models.gem.report_sentences import ReportContext
+from models.training.report_text import grounding_example
 from models.training.simulate import simulate
 
 

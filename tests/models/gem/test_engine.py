@@ -149,11 +149,11 @@ class Scripted:
             raise self.fails
         return 5, 10
 
-    def step(self, active: int) -> list[int]:
+    def step(self, active: int) -> list[list[int]]:
         assert self.gate.acquire(timeout=10)
         if self.fails:
             raise self.fails
-        return [self.eos] * active
+        return [[self.eos]] * active
 
     def move(self, source: int, target: int) -> None: ...
 

@@ -87,8 +87,8 @@ class Skipping:
         self.left = [6, self.eos]
         return 5, 10
 
-    def step(self, active: int) -> list[int]:
-        return [self.left.pop(0)]
+    def step(self, active: int) -> list[list[int]]:
+        return [[self.left.pop(0)]]
 
     def move(self, source: int, target: int) -> None: ...
 

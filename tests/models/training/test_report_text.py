@@ -11,18 +11,12 @@ pytest.importorskip("torch")
 
 from models.evaluation.code_judge import diagnoses_of
 from models.evidence import Evidence
+from models.gem.report_sentences import ReportContext, consistent_labels, report_sentences
 from models.grounding.claim_extraction import extract_claims
 from models.grounding.ground import ground
 from models.grounding.prompt_measurements import prompt_descriptors, prompt_measurements
 from models.grounding.segment_measurements import measure_segment
-from models.training.report_text import (
-    ReportContext,
-    consistent_labels,
-    grounding_example,
-    report_conversation,
-    report_sentences,
-    synthetic_context,
-)
+from models.training.report_text import grounding_example, report_conversation, synthetic_context
 from models.training.simulate import simulate
 
 KINDS = ["sinus", "sinus", "afib", "avb1", "sinus_arrhythmia", "junctional"]
