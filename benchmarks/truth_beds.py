@@ -149,6 +149,23 @@ def main() -> None:
 
 def table(minutes: float, known: dict[str, list[Version]]) -> str:
     """The committed table; each fault goes to standard error."""
+    return f"""# Truth of alerts on live beds
+
+`python -m benchmarks.truth_beds --out FILE --minutes {minutes:g} --write`: the demo's beds and replayed records of
+CinC 2015, {minutes:g} minutes each, through the monitor and the interpreter under an injected clock. Each version of
+each alert that has a strip is verified on it.
+
+{verified(known)}"""
+
+
+def verified(known: dict[str, list[Version]]) -> str:
+    """Versions with a fault by bed, and the faults by kind, in Markdown; each fault goes to standard error.
+
+    Parameters
+    ----------
+    known : dict
+        Versions by bed: ``alert``, the document, and ``strip``, its `EcgWindow` in base64.
+    """
     rows, kinds, totals = [], Counter[str](), [0, 0, 0]
     for bed, versions in known.items():
         wrong = 0
@@ -164,13 +181,7 @@ def table(minutes: float, known: dict[str, list[Version]]) -> str:
         codes = ", ".join(f"{code} {n}" for code, n in Counter(alerts.values()).most_common())
         rows.append(f"| {bed} | {codes} | {len(alerts)} | {len(versions)} | {wrong} |")
         totals = [a + b for a, b in zip(totals, (len(alerts), len(versions), wrong), strict=True)]
-    return f"""# Truth of alerts on live beds
-
-`python -m benchmarks.truth_beds --out FILE --minutes {minutes:g} --write`: the demo's beds and replayed records of
-CinC 2015, {minutes:g} minutes each, through the monitor and the interpreter under an injected clock. Each version of
-each alert that has a strip is verified on it.
-
-| bed | alarms | alerts | versions | with a fault |
+    return f"""| bed | alarms | alerts | versions | with a fault |
 |---|---|---|---|---|
 {chr(10).join(rows)}
 | **all** | | {totals[0]} | {totals[1]} | {totals[2]} |

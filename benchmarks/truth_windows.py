@@ -134,7 +134,7 @@ def _samples(data: Path, _: Path, part: str) -> Iterator[Window]:
             af=bool(found & {"AF", "AFL"}),
             abnormal=bool(found - {"NSR", "SB", "SA"}),
             serious=bool(found & {"MI", "MIs", "CMI", "LQT"}),
-            block=bool(found & {"AVB", "IIAVB", "CHB"}),
+            block=bool(found & {"IIAVB", "CHB"}),  # AVB has no degree: in AF or flutter it is their conduction
         )
         ectopy = {ECTOPY} if found & {"VEB", "VPB", "PVC"} else set()
         yield Window("samples", data / "twelve_lead_samples" / "records" / name, 0.0, frozenset(says | ectopy))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.interpreter.interpretation_message import interpretation_of
-from agents.interpreter.verified import Report, finished, mark_of, report_on_alert
+from agents.interpreter.verified import RHYTHM, Report, finished, mark_of, report_on_alert
 from agents.lifecycle.citation_documents import citation_of
 from agents.monitor.citations import citations_of, segment_of
 from agents.monitor.reporting import monitor_version
@@ -89,7 +89,7 @@ def window_alert(
         "published": time_of_ns(_ns(stop, fs)),
         "sounded": False,
         "sounding": False,
-        "leads": list(ecg.leads if episode is None else episode.leads),
+        "leads": list(ecg.leads if episode is None else _decided_on(episode, given)),
         "segment": segment_of(start_ns, window.n_samples, fs),
         "provenance": Provenance(monitor=monitor_version()),
     }
@@ -129,6 +129,12 @@ def highest_ranked(
         if given:
             return episode, given
     return None, ()
+
+
+def _decided_on(episode: Episode, given: Sequence[Evidence]) -> tuple[str, ...]:
+    """Leads of an alarm in the window: those that show its beats there, which may be fewer than at its onset."""
+    leads = dict.fromkeys(lead for e in given if e.measure in RHYTHM for lead in e.leads)
+    return tuple(leads) or episode.leads
 
 
 def _ns(sample: int, fs_hz: float) -> int:

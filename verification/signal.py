@@ -14,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from scipy.signal import find_peaks
 
 Samples = NDArray[np.float64]
 Beats = NDArray[np.int64]
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+LIMB = {"I": (1, 0), "II": (0, 1), "III": (-1, 1), "aVR": (-0.5, -0.5), "aVL": (1, -0.5), "aVF": (-0.5, 1)}  # of I, II
 SHARES = (0.25, 0.1, 0.45)  # of the usual peak, in energy: the thresholds of the views
-LEAST = 4e-3  # mV²: 0.06 mV in 20 ms, less than a QRS complex of 0.15 mV (IEC 60601-2-27: smaller ones are none)
+# mV², and mV in 120 ms: 0.06 mV in 20 ms, less than a QRS complex of 0.15 mV (IEC 60601-2-27: smaller ones are none)
+LEAST, LEAST_MV = 4e-3, 0.15
 RISES_S, RESTS_S = (0.02, 0.06), (0.02, 0.03, 0.04, 0.06)
 
 
@@ -31,10 +33,8 @@ class Signal:
     def __init__(self, mv: dict[str, Samples], fs: float, used: tuple[str, ...] = ()) -> None:
         names = {x.upper(): x for x in TWELVE} | {"MLII": "II"}
         mv = {names.get(x.removeprefix("MDC_ECG_LEAD_").upper(), x): np.nan_to_num(row) for x, row in mv.items()}
-        if len({"I", "II", "III"} & set(mv)) > 1:  # Einthoven, Goldberger
-            i = mv["I"] if "I" in mv else mv["II"] - mv["III"]
-            ii = mv["II"] if "II" in mv else i + mv["III"]
-            mv = {"I": i, "II": ii, "III": ii - i, "aVR": -(i + ii) / 2, "aVL": i - ii / 2, "aVF": ii - i / 2} | mv
+        if len(two := [x for x in LIMB if x in mv][:2]) == 2:  # Einthoven, Goldberger
+            mv = {x: k @ np.linalg.solve([LIMB[y] for y in two], [mv[y] for y in two]) for x, k in LIMB.items()} | mv
         self.mv, self.fs, self.used = mv, fs, tuple(x for x in used if x in mv) or tuple(mv)
         self.n = max((len(row) for row in mv.values()), default=0)
 
@@ -53,8 +53,9 @@ class Signal:
         return [w for w in self.views if abs(len(w) - np.median(counts)) <= max(1, 0.1 * len(w))] or self.views
 
     def _energy(self, row: Samples, rise_s: float) -> Samples | None:
-        k, block = max(1, round(rise_s * self.fs)), round(1.5 * self.fs)
+        k, block, width = max(1, round(rise_s * self.fs)), round(1.5 * self.fs), 2 * round(0.06 * self.fs) + 1
         e = uniform_filter1d(np.pad(row[k:] - row[:-k], (k // 2, k - k // 2)) ** 2, max(1, round(0.08 * self.fs)))
+        e *= maximum_filter1d(row, width) - minimum_filter1d(row, width) >= LEAST_MV
         tops = [x for s in range(0, len(e), block) if (x := float(e[s : s + block].max())) > LEAST * rise_s / 0.02]
         return np.clip(e / np.percentile(tops, 75), 0, 4) if tops else None  # silence has the noise's own peaks
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from models.arrhythmia.wave_history import WaveHistory
 from models.beats.series import BeatTrack
 from models.evidence import Evidence
 
+SHOWN = ("PAUSE", "MISSED_BEAT", "VPAIR", "VRUN", "R_ON_T", "PVC_RATE")
+"""Codes of single beats: in artefact, beats are found that are none, and others missed."""
 NEED_SIGNAL = tuple(c for c, a in CODES.items() if a.kind == PHYSIOLOGICAL and not a.instant)
 
 
@@ -87,6 +89,7 @@ class ConditionEvaluator:
         self._fs = fs_hz
         self._confirmations: dict[str, Confirmation] = {}
         self._gaps: dict[int, bool] = {}  # onset of pauses and missed beats: whether the line was flat
+        self._shown: dict[tuple[str, int, int], Evidence | None] = {}  # as leads show it, by its place
         self._afib_seen: int | None = None  # where AF last held, until its end is reported
 
     def present(self, context: RhythmContext) -> tuple[list[Finding], set[str]]:
@@ -136,7 +139,23 @@ class ConditionEvaluator:
             gap = pacing.not_pacing(context.track, context.marks, context.limits["PACER_NOT_PACING"])
             if gap and _flat(context, gap.onset, gap.last_held if gap.last_held < context.track.now else None):
                 found.append(gap)
-        return [f for f in found if f is not None], set()
+        present = [self._with_shown(context, f) if f.code in SHOWN else f for f in found if f is not None]
+        hidden = {f.code for f in present if f.code in SHOWN and not f.evidence}
+        return [f for f in present if f.code not in SHOWN or f.evidence], hidden
+
+    def _with_shown(self, context: RhythmContext, finding: Finding) -> Finding:
+        """The finding with the evidence that its leads show; evaluated when the evidence is first found."""
+        since = context.track.now - round(INSTANT_REMEMBERED_S * self._fs)
+        self._shown = {span: e for span, e in self._shown.items() if span[1] >= since}
+        cited = []
+        for e in finding.evidence:
+            span = (e.measure, e.start, e.end)
+            if span not in self._shown:
+                self._shown[span] = context.views.shown(e, context.track.r, context.track.now)
+            found = self._shown[span]
+            if found is not None:
+                cited.append(replace(e, leads=found.leads))
+        return replace(finding, evidence=tuple(cited))
 
     def _rates(self, context: RhythmContext) -> list[Finding | None]:
         track, limits = context.track, context.limits

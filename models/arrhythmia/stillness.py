@@ -26,6 +26,7 @@ SMOOTH_S = 0.024  # a moving mean of this length keeps QRS complexes and removes
 STEP_S = 0.04  # steepness is the change over this time: about a QRS complex's upstroke
 BESIDE_R_S = 0.08  # a QRS complex lies within this of its R peak
 MIN_STEEPNESS_MV = 0.05  # a lead whose beats are less steep does not count
+QUICK = 0.6  # share of the usual RR after which a beat's T wave is over in a fast rhythm
 AFTER_BEAT_S = 0.45  # from here after a beat on nothing steep is its own (QRS and T wave are over)
 BEFORE_BEAT_S = 0.15  # and from here before the next one on it may be that one's
 STILL_BELOW = 0.6  # true bradycardia and asystole of CinC 2015: 0.55 and less; false ones 0.7 and more
@@ -139,6 +140,16 @@ class Stillness:
             return bool((most[with_beats] < STILL_BELOW * self.own[with_beats]).any())
 
         return flat(self._steep) or (self._steep_beside_bursts is not None and flat(self._steep_beside_bursts))
+
+    def beat_inside(self, since: int, until: int) -> NDArray[np.bool_]:
+        """Which leads show something as steep as their own beats between two beats in a row, [leads].
+
+        In a fast rhythm a beat that was missed follows the one before within `AFTER_BEAT_S`.
+        """
+        usual_s = float(np.median(np.diff(self._r))) / self._fs if len(self._r) > 1 else AFTER_BEAT_S / QUICK
+        lo = since - self._start + min(AFTER_BEAT_S, QUICK * usual_s) * self._fs
+        steep = self._most(lo, until - self._start - BEFORE_BEAT_S * self._fs)
+        return np.asarray((self.own >= MIN_STEEPNESS_MV) & (steep >= STILL_BELOW * self.own))  # False where it is NaN
 
     def silent(self, since: int, until: int | None = None) -> bool:
         """Whether in some lead nothing is as steep as a small beat, in the newest seconds of a time without beats.

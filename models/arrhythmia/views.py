@@ -6,6 +6,7 @@ In, once an update: the newest signal, mV [leads, samples]. Out: `RhythmViews`, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -23,9 +24,11 @@ from models.arrhythmia.stillness import NO_MARKS, Stillness
 from models.beats.detector import UPDATE_INTERVAL_S
 from models.beats.regular_waves import RegularWaves, regular_waves
 from models.ecg import Ecg, Millivolts
+from models.evidence import Evidence
 from models.networks.atrial import AtrialNetwork
 from models.networks.rhythm import RhythmNetwork
 from models.signal.quality import FLAT_MV, lead_quality
+from models.signal.span_quality import SpanQuality
 
 # Regular waves in a time without beats, as many in as long and higher than P waves, are beats that were not detected
 UNDETECTED_S, UNDETECTED_WAVES, UNDETECTED_MV = 5.0, 5, 0.4
@@ -159,6 +162,35 @@ class RhythmViews:
     def atrial_bounds(self) -> Iterator[tuple[float, float]]:
         """Bounds of the log odds of atrial fibrillation, by the atrial network; each pair costs more than the last."""
         return AtrialNetwork.load(self._fold).bounds(self._window.mv, self._window.fs_hz, self._wave_rows)
+
+    def shown(self, evidence: Evidence, r: NDArray[np.int64], now: int) -> Evidence | None:
+        """The evidence on those of its leads that show it on signal of sufficient quality.
+
+        Parameters
+        ----------
+        evidence : Evidence
+            Of a time between beats or over several, absolute samples.
+        r : int64 [beats]
+            R peaks, absolute samples.
+        now : int
+            Absolute sample after the last one.
+
+        Returns
+        -------
+        Evidence or None
+            None where no lead shows it, and where half of those of sufficient quality show a beat inside its RR.
+        """
+        start = now - self._window.n_samples
+        good = self._quality.leads(evidence.leads, evidence.start - start, evidence.end - start)
+        if evidence.measure in ("RR", "SILENCE") and good:
+            inside = self.stillness(r, now).beat_inside(evidence.start, evidence.end)
+            against = [lead for lead in good if inside[self._usable.index(lead)]]
+            good = tuple(lead for lead in good if lead not in against) if 2 * len(against) < len(good) else ()
+        return replace(evidence, leads=good) if good else None
+
+    @cached_property
+    def _quality(self) -> SpanQuality:
+        return SpanQuality(self._window)
 
     def stillness(self, r: NDArray[np.int64], now: int) -> Stillness:
         """Steepness of the signal between the beats ``r``; computed once."""

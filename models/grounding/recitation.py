@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
 
 from models.arrhythmia.episodes import Episode
 from models.arrhythmia.fibrillation_features import WINDOW_S
@@ -18,15 +21,23 @@ from models.beats.series import METHOD as DETECTED
 from models.ecg import Ecg
 from models.evidence import OF_A_WAVE, BeatSpan, Criterion, Evidence
 from models.grounding.limit_margin import BELOW, margin
-from models.grounding.segment_measurements import AF_BEATS, REGULAR_RR, RHYTHM_BEATS, measure_segment
+from models.grounding.segment_measurements import (
+    AF_BEATS,
+    REGULAR_RR,
+    RHYTHM_BEATS,
+    SegmentMeasurements,
+    measure_segment,
+)
 from models.measurement.intervals import FIBRILLATION, clear_of_edges, is_possible, wave_height
 from models.measurement.window_evidence import qrs_evidence
-from models.normal_limits import HR_HIGH_BPM
+from models.normal_limits import HR_HIGH_BPM, HR_LOW_BPM
 
 OF_A_SILENCE = re.compile(
     r"no beat|RR over|pause over|times the mean|every RR"
 )  # rules whose limit is a time without a beat
 BEATS = re.compile(r"(\d+) (?:narrow |ventricular )?beats\b")
+VENTRICULAR_RUN = re.compile(r"\d ventricular beats in a row")
+RUN_NEAR_S = 0.1  # by which an R peak measured in the window may lie outside the condition
 SLOW_SHARE = 0.6  # of the window; at 40 bpm ten seconds have six or seven beats, at 30 four or five
 REGULAR_S = 5.0  # time over which regular waves are sought
 ACCURACY = 0.05  # share of the limit within which a rate or time measured in the window still meets it
@@ -114,6 +125,9 @@ def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None)
     for e in episode.evidence:
         measured, silent = whole, e.measure in ("RR", "SILENCE")
         found = measured.longest_rr if silent else measured.evidence.get(e.measure)
+        if e.measure == "HR" and is_of_a_run(e) and 0 < whole.kind_sequence.count("V") < whole.beats:
+            yield from run_evidence(e, whole, begin, end)  # among other beats, the run alone has its rate
+            continue
         if e.measure == "HR" and end - begin < window.n_samples:
             measured = measure_segment(window.slice(begin, end), fold=fold)
             part = measured.evidence.get("HR")
@@ -136,6 +150,29 @@ def _measured_again(episode: Episode, start: int, window: Ecg, fold: str | None)
             yield replace(found, criterion=criterion, over_s=e.over_s, beats=beats)
 
 
+def is_of_a_run(e: Evidence) -> bool:
+    """Whether a rule is about ventricular beats in a row."""
+    return e.criterion is not None and VENTRICULAR_RUN.search(e.criterion.rule) is not None
+
+
+def run_evidence(e: Evidence, measured: SegmentMeasurements, begin: int, end: int) -> Iterator[Evidence]:
+    """The rate of the longest run of ventricular beats between two samples, where it meets the rule of the evidence."""
+    rate, r, fs = measured.evidence.get("HR"), np.array(measured.r), measured.ecg.fs_hz
+    near, counted = round(RUN_NEAR_S * fs), BEATS.search("" if e.criterion is None else e.criterion.rule)
+    spans = [(m.start(), m.end() - 1) for m in re.finditer("V+", measured.kind_sequence)]
+    inside = [(a, b) for a, b in spans if r[a] >= begin - near and r[b] <= end + near]
+    first, last = max(inside, key=lambda run: run[1] - run[0], default=(0, 0))
+    if rate is None or counted is None or last - first + 1 < int(counted[1]):
+        return
+    value = 60.0 * fs * (last - first) / float(r[last] - r[first])
+    criterion = _met(e, value)
+    if criterion is not None:
+        beats = tuple(BeatSpan(b, a, b, round((b - a) / fs, 4)) for a, b in pairwise(r[first : last + 1].tolist()))
+        yield replace(
+            rate, value=round(value, 1), start=int(r[first]), end=int(r[last]), beats=beats, criterion=criterion
+        )
+
+
 def _least_beats(e: Evidence, rule: str, share: float) -> int:
     """Number of beats that the rule of a rhythm or of a fast rate is about; fewer slow ones fill the window."""
     if e.measure in ("REGULARITY", "ABSENT_P"):
@@ -153,8 +190,9 @@ def _met(e: Evidence, value: float) -> Criterion | None:
     if over is None:  # the limit is of another measure
         return rule if (value >= rule.limit) == (e.value >= rule.limit) else None
     allowed = max(rule.accuracy, ACCURACY * abs(rule.limit)) if e.measure in ("HR", "RR", "SILENCE") else rule.accuracy
-    if e.measure == "HR" and not BELOW.search(rule.rule) and rule.limit >= HR_HIGH_BPM:
-        allowed = min(allowed, rule.limit - HR_HIGH_BPM)  # no tachycardia is named at a rate that is normal
+    if e.measure == "HR":  # no tachycardia or bradycardia is named at a rate that is normal
+        normal = HR_LOW_BPM - rule.limit if BELOW.search(rule.rule) else rule.limit - HR_HIGH_BPM
+        allowed = min(allowed, normal) if normal >= 0 else allowed
     if over < -allowed:
         return None
     return rule if over >= -rule.accuracy else replace(rule, accuracy=allowed)

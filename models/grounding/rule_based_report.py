@@ -23,7 +23,7 @@ from models.grounding.claims import ExtractedClaim
 from models.grounding.interpretation import CheckedClaim, CitationNumbers, GroundedInterpretation, ModelIdentity
 from models.grounding.limit_margin import is_met_within_accuracy, margin
 from models.grounding.opposition import opposes
-from models.grounding.phrases import leads_phrase, value_phrase
+from models.grounding.phrases import displayed, leads_phrase, value_phrase
 from models.grounding.rhythm_rules import BIGEMINY, COUPLET, RUN, TRIGEMINY, afib
 from models.grounding.segment_measurements import SegmentMeasurements, measure_segment
 from models.normal_limits import (
@@ -197,13 +197,25 @@ def write_measurements(
 
 def write_alarm(report: ReportText, given: Sequence[Evidence], code: str = "") -> None:
     """Open a text with the alarm's own finding and its citations."""
-    title = CODES[code].title if code in CODES and code not in UNTITLED else ""
+    title = finding_title(code, given)
     written: set[int] = set()
     for evidence in given:
         number = report.numbering.number(evidence)
         if number not in written:  # evidence of one place is stated once
             _write_alarm_citation(report, evidence, title)
         written.add(number)
+
+
+def finding_title(code: str, given: Sequence[Evidence]) -> str:
+    """Words for the alarm's own finding; "" where its title is none.
+
+    No tachycardia is named at a rate that is normal, as where detection acts within measuring accuracy or a limit is
+    set below 100 bpm.
+    """
+    if code not in CODES or code in UNTITLED:
+        return ""
+    normal = any(e.measure == "HR" and displayed(e) < HR_HIGH_BPM for e in given)
+    return CODES["VRHYTHM" if code == "VTACH" and normal else code].title
 
 
 def _write_alarm_citation(report: ReportText, evidence: Evidence, title: str) -> None:

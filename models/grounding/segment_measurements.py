@@ -86,6 +86,8 @@ class SegmentMeasurements:
         Beat kind to count.
     kind_sequence : str
         Kinds of the beats in order, one letter each.
+    r : tuple of int
+        R peaks of the beats in order, samples.
     af_odds : float or None
         Log odds of atrial fibrillation by the atrial network; None with P waves, with a regular rhythm or with too few
         beats.
@@ -116,6 +118,7 @@ class SegmentMeasurements:
     beats: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     kind_sequence: str = ""
+    r: tuple[int, ...] = ()
     af_odds: float | None = None
     beats_with_p: int = 0
     beats_examined: int = 0
@@ -251,6 +254,7 @@ def measure_segment(ecg: Ecg, *, fold: str | None = None) -> SegmentMeasurements
         beats=len(rhythm.beats),
         kinds=Counter(sequence),
         kind_sequence=sequence,
+        r=tuple(r_peaks.tolist()),
         af_odds=_af_odds(ecg, rhythm.leads, evidence, len(rhythm.beats), fold),
         beats_with_p=sum(m.overall.p_on is not None for m in conducted),
         beats_examined=len(conducted),

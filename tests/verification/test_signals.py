@@ -65,6 +65,14 @@ def test_noise_is_no_beat_where_the_segment_is_silent(beats: dict[float, float])
     assert report["ok"], report
 
 
+@pytest.mark.parametrize(("height_mv", "ok"), [(0.12, True), (0.3, False)])
+def test_deflections_smaller_than_the_smallest_qrs_complex_are_no_beats(height_mv: float, ok: bool) -> None:
+    s = signal({})
+    small = sum(height_mv * np.clip(1 - np.abs(np.arange(2500) / FS - at) / 0.03, 0, None) for at in (3.0, 4.0, 5.0))
+    report = verify(asystole(100, 2500), Signal({"II": s.mv["II"] + small}, FS, ("II",)))
+    assert report["ok"] is ok
+
+
 def test_a_beat_in_the_silence_is_found() -> None:
     report = verify(asystole(100, 2500), signal({0.3: NARROW_S, 5.0: NARROW_S, 6.0: NARROW_S}))
     assert report["citations"][0]["why"] == "there are beats inside, or none at the ends"

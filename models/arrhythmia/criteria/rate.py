@@ -114,12 +114,14 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
     """``limit.beats`` beats in a row faster than the limit. Onset: the first of them.
 
     Either each beat is faster, or the mean of all and the mean of the newest 8: atrial fibrillation is fast without
-    being regular. While ``on``, the condition holds until the mean is beyond measuring accuracy.
+    being regular. Half of the newest 8 are as fast, since an artefact adds one or two short RRs. While ``on``, the
+    condition holds until the mean is beyond measuring accuracy.
     """
     n = limit.beats - 1
     if not track.running_s < 2.0:
         return None
     each_s, newest_s = 60.0 / (limit.rate - TACHY_MARGIN_BPM), 60.0 / limit.rate
+    median_s = 60.0 / (limit.rate - RATE_ACCURACY_BPM)
     mean_s = 60.0 / (limit.rate - (HOLD_BPM if on else TACHY_MEAN_MARGIN_BPM))
     rule = f"{limit.beats} beats in a row faster than {limit.rate:g} bpm"
     last = _newest_that(track, n, lambda rr: max(rr) < each_s)
@@ -128,7 +130,11 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
         last = _newest_that(
             track,
             n,
-            lambda rr: float(np.mean(rr)) < mean_s and (on or float(np.mean(rr[-TACHY_NEWEST:])) < newest_s),
+            lambda rr: (
+                float(np.mean(rr)) < mean_s
+                and (on or float(np.mean(rr[-TACHY_NEWEST:])) < newest_s)
+                and float(np.median(rr[-TACHY_NEWEST:])) < median_s
+            ),
         )
     if last is None:
         return None

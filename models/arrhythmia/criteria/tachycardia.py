@@ -41,6 +41,7 @@ from models.arrhythmia.limits import RunLimit, criterion_of
 from models.arrhythmia.views import RhythmViews
 from models.beats.regular_waves import evidence
 from models.beats.series import MIN_DOMINANT_CORRELATION, BeatTrack
+from models.evidence import Criterion, Evidence
 from models.signal.windows import windows
 
 FUSED_BPM = 110.0  # beats of a slower run do not fuse
@@ -59,6 +60,7 @@ DOMINANCE_BEATS, MIN_DOMINANCE_BEATS = 20, 6  # that share is taken over up to 2
 LOOKBACK_S = 9.0  # a run whose last beat is older is over
 WAVES, WAVES_HOLD = 0.7, 0.5  # network probability of tachycardia or fibrillation that waves need, and while on
 WAVES_S = 5.0  # time over which waves are sought, longer where the limit needs it
+RUN_WAVES_S = (2.0, 2.5, 3.0, 4.0, 5.0)  # over which the waves of a short run are sought
 SHORT_WAVES_S = 3.0  # and this much, where they have just begun
 FLUTTER_BPM = 200.0  # regular waves without QRS complexes are flutter above this (usual definitions: 200 and more)
 SEEN_SHARE = 0.7  # of the waves: with more beats detected than that they are not fused
@@ -118,7 +120,9 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
         run = fast_run(track, views, reading, max(limit.rate - RATE_ACCURACY_BPM, reading.over_bpm), needed)
         if run is not None and (not reading.of_the_bed or _not_of_the_bed(track, run, limit, on)):
             criterion = criterion_of("VTACH", reading.rule, limit.rate, RATE_ACCURACY_BPM)
-            cited = track.rate_evidence(*run, criterion)
+            cited = track.rate_evidence(*cited_beats(track, run, reading.count, limit.rate), criterion)
+            if not whole:
+                cited = waves_evidence(track, views, limit, run) or cited
             return Finding("VTACH", int(track.r[run[0]]), int(track.r[run[1]]), (cited,), track.leads)
     return None
 
@@ -140,9 +144,7 @@ def fused_run(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -
     probability = max(views.network["vtach"], views.network["vfib"])
     if probability < (WAVES_HOLD if on else WAVES):
         return None
-    rule = f"{limit.beats} regular ventricular waves in a row faster than {limit.rate:g} bpm, beats fused"
-    criterion = criterion_of("VTACH", rule, limit.rate, RATE_ACCURACY_BPM)
-    cited = replace(evidence(waves, track.fs_hz, criterion), confidence=round(probability, 3))
+    cited = replace(evidence(waves, track.fs_hz, _of_waves(limit)), confidence=round(probability, 3))
     return Finding("VTACH", int(r[0]), int(r[-1]), (cited,), (waves.lead,))
 
 
@@ -253,6 +255,38 @@ def fast_run(
             break
         first = k
     return first, last + count - 1
+
+
+def waves_evidence(track: BeatTrack, views: RhythmViews, limit: RunLimit, run: tuple[int, int]) -> Evidence | None:
+    """The rate of the regular waves of a run whose beats fuse, some of them undetected; None where there are too few.
+
+    The waves are the limit's number, faster than the beats detected, and overlap them.
+    """
+    found = (views.regular_waves(seconds, track.now) for seconds in RUN_WAVES_S)
+    rows = [waves for waves in found if waves is not None and waves.crests[0] < track.r[run[1]]]
+    waves = max(rows, key=lambda each: len(each.crests), default=None)
+    if waves is None or len(waves.crests) < limit.beats or waves.rate(track.fs_hz) <= run_rate(track, *run):
+        return None
+    return replace(evidence(waves, track.fs_hz, _of_waves(limit)), confidence=round(views.network["vtach"], 3))
+
+
+def _of_waves(limit: RunLimit) -> Criterion:
+    rule = f"{limit.beats} regular ventricular waves in a row faster than {limit.rate:g} bpm, beats fused"
+    return criterion_of("VTACH", rule, limit.rate, RATE_ACCURACY_BPM)
+
+
+def cited_beats(track: BeatTrack, run: tuple[int, int], count: int, over_bpm: float) -> tuple[int, int]:
+    """First and last beat of the longest part of a run, the newest one, that is faster than the limit of its rule.
+
+    The whole run where none of ``count`` beats or more is: detection acts within measuring accuracy.
+    """
+    first, last = run
+    r, beat_s = track.r[first : last + 1], 60.0 / over_bpm
+    for n in range(last - first, count - 2, -1):
+        fast = np.flatnonzero(r[n:] - r[: len(r) - n] < n * beat_s * track.fs_hz)
+        if len(fast):
+            return first + int(fast[-1]), first + int(fast[-1]) + n
+    return run
 
 
 def certain_beats(track: BeatTrack) -> NDArray[np.bool_]:

@@ -55,6 +55,10 @@ class Views:
         """Amplitude and quality."""
         return 0.4, 0.9
 
+    def shown(self, evidence: Evidence, r: NDArray[np.int64], now: int) -> Evidence:
+        """The evidence: each lead shows it."""
+        return evidence
+
     def stillness(self, r: NDArray[np.int64], now: int) -> Views:
         """Itself."""
         return self

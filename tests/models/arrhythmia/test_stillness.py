@@ -116,3 +116,12 @@ def test_a_silence_is_looked_at_up_to_the_beat_that_ends_it() -> None:
     assert silent(line(beats, seconds=8.5), beats, 4.0, until_s=8.0) and not silent(
         line(beats, seconds=8.5), beats, 4.0
     )
+
+
+def test_a_beat_that_was_missed_in_a_fast_rhythm_is_seen_and_the_next_t_wave_is_none() -> None:
+    every = [1.0 + 0.38 * k for k in range(28)]
+    found = [at for k, at in enumerate(every) if k != 14]
+    r = np.round(np.array(found) * FS).astype(np.int64)
+    for shown, inside in ((every, True), (found, False)):
+        rows = np.atleast_2d(line(shown))
+        assert Stillness(rows, FS, 3000, r).beat_inside(int(r[13]), int(r[14])).tolist() == [inside]

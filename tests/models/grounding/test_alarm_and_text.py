@@ -12,6 +12,7 @@ from models.arrhythmia.codes import CODES
 from models.arrhythmia.episodes import Episode
 from models.ecg import Ecg
 from models.evidence import Criterion, Evidence
+from models.grounding import recitation
 from models.grounding.claim_extraction import extract_claims
 from models.grounding.claims import ExtractedClaim
 from models.grounding.finding_rules import judge_finding
@@ -53,6 +54,20 @@ def test_gems_text_opens_with_the_alarms_finding_and_citation() -> None:
 def test_the_rule_based_report_opens_with_the_alarms_title(code: str) -> None:
     text = rule_based_report(SINUS.ecg, reason=None, given=GIVEN, code=code, measured=SINUS).text
     assert text.startswith(f"{CODES[code].title}: the alarm rests on a rate of 133 bpm")
+
+
+@pytest.mark.parametrize(
+    ("code", "bpm", "title"),
+    [
+        ("VTACH", 98.0, "Ventricular rhythm"),
+        ("VTACH", 99.6, "Ventricular tachycardia"),
+        ("TACHY", 121.0, "Tachycardia"),
+    ],
+)
+def test_no_tachycardia_is_named_at_a_rate_that_is_normal(code: str, bpm: float, title: str) -> None:
+    given = [replace(GIVEN[0], value=bpm)]
+    text = rule_based_report(SINUS.ecg, reason=None, given=given, code=code, measured=SINUS).text
+    assert text.startswith(f"{title}: the alarm rests on a rate of {bpm:.0f} bpm")
 
 
 def test_a_sentence_of_gems_that_repeats_another_is_published_once() -> None:
@@ -377,3 +392,18 @@ def test_an_upright_t_wave_on_a_depressed_st_segment_is_not_inverted() -> None:
     assert "inversion" not in rule_based_report(SINUS.ecg, reason=None, measured=upright).text
     assert "T wave inversion in lead II" in rule_based_report(SINUS.ecg, reason=None, measured=inverted).text
     assert _verdict("T_INVERTED", upright) == "unsupported" and _verdict("T_INVERTED", inverted) == "supported"
+
+
+def test_a_run_among_conducted_beats_is_cited_again_by_its_own_rate() -> None:
+    ecg = simulate(np.random.default_rng(3), rhythm="sinus", rate=75.0, **NORMAL).ecg
+    measured = measure_segment(ecg)
+    r, fs = measured.r, ecg.fs_hz
+    for kinds, cited in (("NNVVVVVNNNNN", (2, 6)), ("NNVVNVVNNNNN", None)):
+        sequence = kinds[: len(r)].ljust(len(r), "N")
+        mixed = replace(measured, kind_sequence=sequence)
+        slow = Criterion("5 ventricular beats in a row faster than 70 bpm", 70.0, "unit setting", 5.0)
+        e = Evidence("HR", 75.0, ("II",), 0, ecg.n_samples, criterion=slow)
+        found = list(recitation.run_evidence(e, mixed, 0, ecg.n_samples))
+        assert [(x.start, x.end) for x in found] == ([] if cited is None else [(r[cited[0]], r[cited[1]])])
+        for x in found:
+            assert x.value == pytest.approx(60 * fs * 4 / (r[6] - r[2]), abs=0.05) and len(x.beats) == 4

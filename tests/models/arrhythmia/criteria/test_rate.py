@@ -116,6 +116,11 @@ def test_extreme_tachy_of_an_irregular_rhythm_is_its_mean_while_the_newest_beats
     assert extreme_tachy(track([0.8] * 4 + falling, after_s=0.2), LIMITS["EXTREME_TACHY"]) is None
 
 
+def test_two_short_rrs_of_an_artefact_make_no_extreme_tachy() -> None:
+    assert extreme_tachy(track([0.46] * 14 + [0.276, 0.164]), LIMITS["EXTREME_TACHY"]) is None
+    assert extreme_tachy(track([0.43] * 14 + [0.38, 0.36]), LIMITS["EXTREME_TACHY"]) is not None
+
+
 def test_brady_and_tachy_need_ten_seconds() -> None:
     slow = [60 / 45] * 16
     found = slow_or_fast(track([0.8] * 8 + slow), LIMITS["BRADY"], "BRADY")

@@ -316,3 +316,27 @@ def test_beats_taken_for_paced_without_a_mark_hide_no_tachycardia(
     views = Views(vtach=network)
     views.device_marks = marked
     assert (vtach(t, views, LIMITS["VTACH"], False) is not None) == found  # type: ignore[arg-type]
+
+
+def test_a_tachycardia_cites_the_part_of_its_run_that_is_over_the_limit_of_its_rule() -> None:
+    fast, slow = [60 / 130] * 5, [60 / 92] * 4
+    for rr, beats in ((fast + slow, 6), (slow + fast, 6), ([60 / 98] * 8, 9)):
+        t = track([0.8] * 5 + [0.5] + rr, "N" * 6 + "V" * (len(rr) + 1), first_s=10.0)
+        run = tachycardia(t, 0.95)
+        assert run is not None
+        cited = run.evidence[0]
+        assert len(cited.beats) + 1 >= beats
+        assert cited.value > 100 or beats == 9, "within measuring accuracy where no five beats are faster"
+
+
+def test_a_short_run_with_beats_undetected_cites_the_rate_of_its_waves() -> None:
+    t = track([0.8] * 5 + [0.5, 0.36, 0.36, 0.6], "N" * 7 + "VVV", after_s=0.5, first_s=10.0)
+    crests = t.r[-3] + np.arange(6) * 80  # 187 a minute
+    waves = RegularWaves("II", crests.astype(np.int64), 1.0)
+    run = vtach(t, Views(vtach=0.95, regular=waves), LIMITS["VTACH"], False)  # type: ignore[arg-type]
+    assert run is not None and run.evidence[0].value == pytest.approx(187.5)
+    criterion = run.evidence[0].criterion
+    assert criterion is not None and "5 regular ventricular waves in a row" in criterion.rule
+    few = RegularWaves("II", crests[:4].astype(np.int64), 1.0)
+    run = vtach(t, Views(vtach=0.95, regular=few), LIMITS["VTACH"], False)  # type: ignore[arg-type]
+    assert run is not None and run.evidence[0].measure == "HR" and run.evidence[0].leads == t.leads
