@@ -57,7 +57,8 @@ class Signal:
         e = uniform_filter1d(np.pad(row[k:] - row[:-k], (k // 2, k - k // 2)) ** 2, max(1, round(0.08 * self.fs)))
         e *= maximum_filter1d(row, width) - minimum_filter1d(row, width) >= LEAST_MV
         tops = [x for s in range(0, len(e), block) if (x := float(e[s : s + block].max())) > LEAST * rise_s / 0.02]
-        return np.clip(e / np.percentile(tops, 75), 0, 4) if tops else None  # silence has the noise's own peaks
+        # Silence has the noise's own peaks; a burst of artefact is more than twice as high as the beats.
+        return np.clip(e / min(np.percentile(tops, 75), 4 * np.median(tops)), 0, 4) if tops else None
 
     def qrs(self, leads: tuple[str, ...], near: int, rest_s: float = RESTS_S[0]) -> tuple[int, int] | None:
         """Onset and offset of the QRS complex nearest to a sample: where the leads' summed slope leaves its floor.

@@ -25,7 +25,7 @@ from models.arrhythmia.wave_history import WaveHistory
 from models.beats.series import BeatTrack
 from models.evidence import Evidence
 
-SHOWN = ("PAUSE", "MISSED_BEAT", "VPAIR", "VRUN", "R_ON_T", "PVC_RATE")
+SHOWN = ("PAUSE", "MISSED_BEAT", "VPAIR", "VRUN", "R_ON_T", "VBIGEMINY", "VTRIGEMINY", "PVC_RATE")
 """Codes of single beats: in artefact, beats are found that are none, and others missed."""
 NEED_SIGNAL = tuple(c for c, a in CODES.items() if a.kind == PHYSIOLOGICAL and not a.instant)
 

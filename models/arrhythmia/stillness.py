@@ -33,6 +33,7 @@ STILL_BELOW = 0.6  # true bradycardia and asystole of CinC 2015: 0.55 and less; 
 # In a silence nothing is as steep as a small beat: true asystole of CinC 2015 0.26 mV and less, missed beats 0.4 and
 # more. Where no beat is known, nothing is as steep as the smallest QRS complex (IEC 60601-2-27).
 SMALL_BEAT_MV, SMALLEST_BEAT_MV = 0.3, 0.15
+LEAST_OF_A_BEAT = 0.25  # of the usual steepness of beats: wide ones are less steep, P waves far less
 AFTER_T_S = 0.8  # from here after a beat on its T wave is over
 SILENCE_S = 4.0  # newest time of a silence that is looked at
 BEFORE_MARK_S, AFTER_MARK_S = 0.04, 0.08  # about a mark: a pulse behind a filter of 30 Hz; a captured beat goes on
@@ -149,7 +150,13 @@ class Stillness:
         usual_s = float(np.median(np.diff(self._r))) / self._fs if len(self._r) > 1 else AFTER_BEAT_S / QUICK
         lo = since - self._start + min(AFTER_BEAT_S, QUICK * usual_s) * self._fs
         steep = self._most(lo, until - self._start - BEFORE_BEAT_S * self._fs)
-        return np.asarray((self.own >= MIN_STEEPNESS_MV) & (steep >= STILL_BELOW * self.own))  # False where it is NaN
+        limit = np.minimum(STILL_BELOW * self.own, SMALL_BEAT_MV)  # a beat of another shape may be less steep
+        return np.asarray((self.own >= MIN_STEEPNESS_MV) & (steep >= limit))  # False where it is NaN
+
+    def beat_at(self, r: int) -> NDArray[np.bool_]:
+        """Which leads show something about as steep as a beat of theirs at a sample, [leads]."""
+        at, beside = r - self._start, BESIDE_R_S * self._fs
+        return np.asarray(~(self._most(at - beside, at + beside + self._step) < LEAST_OF_A_BEAT * self.own))
 
     def silent(self, since: int, until: int | None = None) -> bool:
         """Whether in some lead nothing is as steep as a small beat, in the newest seconds of a time without beats.

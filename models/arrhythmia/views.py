@@ -5,7 +5,7 @@ In, once an update: the newest signal, mV [leads, samples]. Out: `RhythmViews`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -27,13 +27,17 @@ from models.ecg import Ecg, Millivolts
 from models.evidence import Evidence
 from models.networks.atrial import AtrialNetwork
 from models.networks.rhythm import RhythmNetwork
-from models.signal.quality import FLAT_MV, lead_quality
+from models.signal.conditioning import fill_gaps
+from models.signal.quality import FLAT_MV, lead_quality, on_rail
+from models.signal.quantiles import median
 from models.signal.span_quality import SpanQuality
 
 # Regular waves in a time without beats, as many in as long and higher than P waves, are beats that were not detected
 UNDETECTED_S, UNDETECTED_WAVES, UNDETECTED_MV = 5.0, 5, 0.4
 ACTIVE_MV = 0.15  # peak to peak of a lead beside which a flat one shows nothing; IEC 60601-2-27: smaller is no QRS
 SLIDE_S = 0.25  # windows of fibrillation features are this far apart,
+FAR_RAIL_MV = 3.0  # of a rail from the lead's median: few QRS complexes are as high, and those are not cut off there
+RAIL_NEAR_S = 0.08  # of a beat: a QRS complex lies within this of its R peak
 WINDOWS = round(UPDATE_INTERVAL_S / SLIDE_S)  # so that so many end in an update
 
 
@@ -178,15 +182,34 @@ class RhythmViews:
         Returns
         -------
         Evidence or None
-            None where no lead shows it, and where half of those of sufficient quality show a beat inside its RR.
+            None where no lead shows its beats on signal of sufficient quality, where half of those that are good show a
+            beat inside its RR, and where a lead is at a rail far from its beats at one of them: an electrode moves.
         """
-        start = now - self._window.n_samples
+        start, line, ended = now - self._window.n_samples, self.stillness(r, now), evidence.measure != "SILENCE"
+        places = [evidence.start, evidence.end] if ended else [evidence.start]
         good = self._quality.leads(evidence.leads, evidence.start - start, evidence.end - start)
-        if evidence.measure in ("RR", "SILENCE") and good:
-            inside = self.stillness(r, now).beat_inside(evidence.start, evidence.end)
-            against = [lead for lead in good if inside[self._usable.index(lead)]]
-            good = tuple(lead for lead in good if lead not in against) if 2 * len(against) < len(good) else ()
-        return replace(evidence, leads=good) if good else None
+        if not good or any(self._at_rail(evidence.leads, at - start) for at in places):
+            return None
+        rows = [self._usable.index(lead) for lead in good]
+        inside = np.zeros(len(rows), bool)
+        if evidence.measure in ("RR", "SILENCE"):
+            inside = line.beat_inside(evidence.start, evidence.end)[rows]
+        ends = np.all([line.beat_at(at)[rows] for at in places], axis=0)
+        leads = tuple(lead for lead, with_beat, at_ends in zip(good, inside, ends, strict=True) if at_ends > with_beat)
+        return replace(evidence, leads=leads) if leads and 2 * inside.sum() < len(good) else None
+
+    def _at_rail(self, leads: Sequence[str], at: int) -> bool:
+        """Whether one of the leads is at a rail far beyond its beats round a sample of the window."""
+        rows, near = [self._window.leads.index(lead) for lead in leads], round(RAIL_NEAR_S * self._window.fs_hz)
+        part = slice(max(0, at - near), at + near + 1)
+        return bool(self._far_rail[rows, part].any())
+
+    @cached_property
+    def _far_rail(self) -> NDArray[np.bool_]:
+        """Samples at a rail that is farther from the median than QRS complexes reach, [leads, samples]."""
+        filled = fill_gaps(self._window.mv)[0]
+        far = np.abs(filled - median(filled)[:, None]) > FAR_RAIL_MV
+        return np.asarray(far & on_rail(filled, self._window.fs_hz))
 
     @cached_property
     def _quality(self) -> SpanQuality:
