@@ -144,7 +144,7 @@ class ConditionEvaluator:
         return [f for f in present if f.code not in SHOWN or f.evidence], hidden
 
     def _with_shown(self, context: RhythmContext, finding: Finding) -> Finding:
-        """The finding with the evidence that its leads show; evaluated when the evidence is first found."""
+        """The finding with the evidence that leads show, and these leads; evaluated when it is first found."""
         since = context.track.now - round(INSTANT_REMEMBERED_S * self._fs)
         self._shown = {span: e for span, e in self._shown.items() if span[1] >= since}
         cited = []
@@ -155,7 +155,8 @@ class ConditionEvaluator:
             found = self._shown[span]
             if found is not None:
                 cited.append(replace(e, leads=found.leads))
-        return replace(finding, evidence=tuple(cited))
+        leads = tuple(dict.fromkeys(lead for e in cited for lead in e.leads))
+        return replace(finding, evidence=tuple(cited), leads=leads)
 
     def _rates(self, context: RhythmContext) -> list[Finding | None]:
         track, limits = context.track, context.limits

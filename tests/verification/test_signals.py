@@ -184,3 +184,19 @@ def test_a_p_wave_in_a_long_diastole_is_no_end_of_t() -> None:
         document["citations"][0] |= {"value": value, "unit": "ms", "criterion": None}
         found = verify(document, s)["citations"][0]
         assert (found["verdict"] == "right") is right, found
+
+
+def test_any_two_limb_leads_give_the_others() -> None:
+    i, ii = np.random.default_rng(5).normal(0, 1, (2, 100))
+    every = {"I": i, "II": ii, "III": ii - i, "aVR": -(i + ii) / 2, "aVL": i - ii / 2, "aVF": ii - i / 2}
+    for two in (("II", "aVF"), ("aVR", "III"), ("I", "II")):
+        s = Signal({x: every[x] for x in two}, FS)
+        assert all(np.allclose(s.mv[x], row) for x, row in every.items())
+
+
+def test_beats_are_found_beside_bursts_of_artefact() -> None:
+    s = signal({k * 0.5 + 0.5: NARROW_S for k in range(19)})
+    t, rng = np.arange(2500) / FS, np.random.default_rng(2)
+    burst = np.where(np.abs(t - 3.0) < 0.1, 6 * rng.normal(size=2500), 0.0)
+    views = Signal({"II": 0.4 * s.mv["II"] + burst}, FS, ("II",)).views
+    assert any(len(w[w > 3.5 * FS]) == 12 for w in views)

@@ -57,6 +57,26 @@ def test_no_lead_is_left_where_all_move_or_one_of_two_shows_a_beat_inside() -> N
     assert shown([without, lead(EVERY)]) is None
 
 
+def test_a_lead_shows_an_rr_whose_ends_are_beats_in_it() -> None:
+    without = [at for k, at in enumerate(EVERY) if k != MISSED]
+    other_end = lead([at for at in without if at != EVERY[MISSED + 1]])  # what ended the RR is an artefact elsewhere
+    rr = shown([lead(without), other_end])
+    assert rr is not None and rr.leads == ("II",)
+    assert shown([other_end, other_end]) is None
+
+
+def test_a_missed_beat_of_another_shape_is_less_steep_than_the_others() -> None:
+    t, without = np.arange(round(SECONDS * FS)) / FS, lead([at for k, at in enumerate(EVERY) if k != MISSED])
+    wide = np.asarray(without - 0.7 * np.exp(-(((t - EVERY[MISSED]) / 0.05) ** 2)), np.float32)
+    assert shown([wide, wide]) is None
+
+
+def test_a_lead_at_a_far_rail_at_one_of_the_beats_shows_that_an_electrode_moves() -> None:
+    t, without = np.arange(round(SECONDS * FS)) / FS, lead([at for k, at in enumerate(EVERY) if k != MISSED])
+    rail = np.where(np.abs(t - EVERY[MISSED + 1]) < 0.06, -5.0, without).astype(np.float32)
+    assert shown([without, rail]) is None
+
+
 def instants(rows: list[NDArray[np.float32]]) -> list[Episode]:
     ecg = Ecg(("II", "V"), FS, np.stack(rows))
     return [e for e in find_episodes(ecg) if e.code in ("PAUSE", "MISSED_BEAT")]
