@@ -87,7 +87,7 @@ class EncoderTier:
         from models.encoder.heads import load_heads
         from models.encoder.session import EncoderSession
 
-        session = EncoderSession.load(self._settings.encoder, self._settings.device, threads=THREADS)
+        session = EncoderSession.load(self._settings.encoder, self._settings.device, threads=THREADS, tokens=False)
         heads = load_heads(session.folder, session.weights, self._settings.fold) if session.trained else None
         return session, heads
 

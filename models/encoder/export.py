@@ -32,7 +32,9 @@ COMPACT_SEED = 20261122
 GRAPH_FILE, CONFIG_FILE = "model.onnx", "config.json"
 
 
-def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str = "fp32") -> bytes:
+def tower_graph(
+    state: Mapping[str, Array], config: TowerConfig, precision: str = "fp32", *, tokens: bool = True
+) -> bytes:
     """The serialized graph of a tower.
 
     Parameters
@@ -42,6 +44,8 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
     config : TowerConfig
     precision : {"fp32", "fp16"}
         Of weights and arithmetic; input and outputs are float32 either way.
+    tokens : bool
+        False: only the pooled feature, which the class token alone gives. The last block then has one token.
 
     Returns
     -------
@@ -80,27 +84,29 @@ def tower_graph(state: Mapping[str, Array], config: TowerConfig, precision: str 
             domain="com.microsoft",
             num_heads=config.heads,
         )
+        if not tokens and n == config.layers - 1:
+            x, y = (_class_token(build, each) for each in (x, y))
         x = build.node("Add", [x, build.linear(y, state, f"{block}.attn.out_proj")])
         y = build.norm(x, state, f"{block}.ln_2")
         y = build.node("MatMul", [y, build.const(state[f"{block}.mlp.c_fc.weight"].T)])
         y = build.node("BiasGelu", [y, build.const(state[f"{block}.mlp.c_fc.bias"])], domain="com.microsoft")
         x = build.node("Add", [x, build.linear(y, state, f"{block}.mlp.c_proj")])
-    tokens = x
-    first = build.node("Slice", [x, build.ints([0]), build.ints([1]), build.ints([1])])
-    cls = build.node("Squeeze", [first, build.ints([1])])
+    cls = build.node("Squeeze", [_class_token(build, x), build.ints([1])])
     pooled = build.node("MatMul", [build.norm(cls, state, "ln_post"), build.const(state["proj"])])
-    for made, name in ((tokens, "tokens"), (pooled, "pooled")):
-        build.node("Cast" if half else "Identity", [made], output=name, **({"to": TensorProto.FLOAT} if half else {}))
-    ecg_value, tokens_value, pooled_value = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
-        for name, shape in (
-            ("ecg", (config.leads, config.samples)),
-            ("tokens", (config.tokens, W)),
-            ("pooled", (config.embed_dim,)),
-        )
+    made: dict[str, tuple[str, tuple[int, ...]]] = {"tokens": (x, (config.tokens, W))} if tokens else {}
+    made["pooled"] = (pooled, (config.embed_dim,))
+    for name, (output, _) in made.items():
+        build.node("Cast" if half else "Identity", [output], output=name, **({"to": TensorProto.FLOAT} if half else {}))
+    shapes = {"ecg": (config.leads, config.samples)} | {name: shape for name, (_, shape) in made.items()}
+    ecg_value, *outputs = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in shapes.items()
     )
-    graph = helper.make_graph(build.nodes, "ecg_coca", [ecg_value], [tokens_value, pooled_value], build.constants)
-    return serialized(graph)
+    return serialized(helper.make_graph(build.nodes, "ecg_coca", [ecg_value], outputs, build.constants))
+
+
+def _class_token(build: GraphBuilder, tokens: str) -> str:
+    """The first token, [batch, 1, width]."""
+    return build.node("Slice", [tokens, build.ints([0]), build.ints([1]), build.ints([1])])
 
 
 def write_encoder(

@@ -28,6 +28,7 @@ Floats = NDArray[np.float32]
 COMPACT_FOLDER = Path(__file__).resolve().parent.parent / "weights" / "encoder-compact"
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 DEVICES = ("auto", "cpu", "cuda")
+POOLED_FILE, POOLED = "pooled.onnx", "pooled"  # graph of the pooled feature alone, and its digest in config.json
 NVIDIA_DEVICE = Path("/dev/nvidiactl")  # exists where the kernel drives an NVIDIA GPU
 # A batch on the CPU gains nothing past a few windows (measured: benchmarks/gem.md); a GPU fills up at some tens.
 MAX_BATCH = {CPU: 8, CUDA: 64}
@@ -99,7 +100,8 @@ class EncoderSession:
     Attributes
     ----------
     name, weights : str
-        Name, and ``sha256:…`` of the graph file, for the provenance of its flags.
+        Name, and ``sha256:…`` of ``model.onnx``, for the provenance of its flags. The graph of the pooled feature alone
+        is one of the same weights in eight-bit integers: its name ends in "int8".
     trained : bool
         False: the weights are random, and its features must flag nothing.
     provider : str
@@ -110,7 +112,8 @@ class EncoderSession:
 
     def __init__(self, graph: Path, document: dict[str, Any], provider: str, threads: int | None) -> None:
         self.folder = graph.parent
-        self.name = str(document["name"])
+        self._has_tokens = graph.name != POOLED_FILE
+        self.name = str(document["name"]) + ("" if self._has_tokens else " int8")
         self.weights = str(document["weights"])
         self.trained = bool(document["trained"])
         self.precision = str(document.get("precision", "fp32"))
@@ -122,7 +125,14 @@ class EncoderSession:
         self._buffers: dict[int, _DeviceBuffers] = {}
 
     @classmethod
-    def load(cls, folder: Path | str | None = None, device: str = "auto", *, threads: int | None = None) -> Self:
+    def load(
+        cls,
+        folder: Path | str | None = None,
+        device: str = "auto",
+        *,
+        threads: int | None = None,
+        tokens: bool = True,
+    ) -> Self:
         """Load an encoder folder; None is the compact encoder of the package.
 
         Parameters
@@ -133,6 +143,10 @@ class EncoderSession:
             ``auto``: CUDA where there is a GPU and the GPU build of ONNX Runtime, else the CPU.
         threads : int or None
             Threads of one call on the CPU; None: all cores.
+        tokens : bool
+            False: only the pooled feature is needed. On the CPU it comes from ``pooled.onnx``
+            (`models.encoder.pooled_graph`), where the folder has one, at less than half of the cost; there are no
+            tokens then.
 
         Raises
         ------
@@ -147,12 +161,19 @@ class EncoderSession:
                 f"the encoder in {folder} was exported in {document['precision']}, which runs "
                 "on CUDA alone; export it with --precision fp32 for the CPU"
             )
-        graph = folder / "model.onnx"
-        _check_digest(graph, str(document["weights"]))
+        graph, digest = folder / "model.onnx", document["weights"]
+        if not tokens and provider == CPU and POOLED in document:
+            graph, digest = folder / POOLED_FILE, document[POOLED]
+        _check_digest(graph, str(digest))
         return cls(graph, document, provider, threads)
 
     def encode(self, windows: Floats) -> Encoded:
-        """Features of windows [n, 12, 5000] mV; a large n is split into batches of ``max_batch``."""
+        """Features of windows [n, 12, 5000] mV; a large n is split into batches of ``max_batch``.
+
+        Where the session was loaded without tokens from ``pooled.onnx``, there are none: [n, 0, width].
+        """
+        if not self._has_tokens:
+            return Encoded(np.empty((len(windows), 0, self.config.width), np.float32), self.pooled(windows))
         windows = self._checked(windows)
         n = windows.shape[0]
         tokens = np.empty((n, self.config.tokens, self.config.width), np.float32)
