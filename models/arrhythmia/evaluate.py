@@ -105,7 +105,9 @@ class ConditionEvaluator:
         if not context.track.leads:
             return [], set(NEED_SIGNAL)
         track, views, limits = context.track, context.views, context.limits
-        fused = tachycardia.fused_run(track, views, limits["VTACH"], context.on("VTACH"))
+        fused = None
+        if context.on("VTACH") or not tachycardia.own_rhythm_goes_on(track):
+            fused = tachycardia.fused_run(track, views, limits["VTACH"], context.on("VTACH"))
         # Where the bed's own regular beats fill the time, waves of fibrillation would give way to them below.
         own_beats = fused is None and tachycardia.organised(track, None, limits["VFIB"].seconds)
         fibrillating = None if own_beats else fibrillation.vfib(track, views, limits["VFIB"], context.on("VFIB"))

@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.arrhythmia.criteria.tachycardia import WAVES_S, fused_run, non_dominant_beats, organised, vtach
+from models.arrhythmia.criteria.tachycardia import (
+    WAVES_S,
+    fused_run,
+    non_dominant_beats,
+    organised,
+    own_rhythm_goes_on,
+    vtach,
+)
 from models.arrhythmia.criteria.ventricular import every_nth, pvc_rate, r_on_t, vpairs, vrhythm, vruns
 from models.arrhythmia.episode_tracker import Finding
 from models.arrhythmia.limits import Limits
@@ -340,3 +347,14 @@ def test_a_short_run_with_beats_undetected_cites_the_rate_of_its_waves() -> None
     few = RegularWaves("II", crests[:4].astype(np.int64), 1.0)
     run = vtach(t, Views(vtach=0.95, regular=few), LIMITS["VTACH"], False)  # type: ignore[arg-type]
     assert run is not None and run.evidence[0].measure == "HR" and run.evidence[0].leads == t.leads
+
+
+def test_fused_waves_are_sought_wherever_the_own_rhythm_may_have_ended() -> None:
+    """Its beats are missing, fewer, irregular, of another morphology, or the last one is too long ago."""
+    own = [DOMINANT] * 13
+    assert own_rhythm_goes_on(track([0.8] * 12, correlation=own))
+    assert not own_rhythm_goes_on(track([0.8] * 12))
+    assert not own_rhythm_goes_on(track([0.8] * 12, after_s=1.3, correlation=own))
+    assert not own_rhythm_goes_on(track([0.8] * 12, correlation=[*own[:-3], 0.4, 0.4, 0.4]))
+    assert not own_rhythm_goes_on(track([0.5, 1.1] * 6, correlation=own))
+    assert not own_rhythm_goes_on(track([0.8] * 2, correlation=own[:3]))
