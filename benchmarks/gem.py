@@ -170,7 +170,7 @@ def decoding_rows(decoder: TorchDecoder, prompt_length: int, name: str, bandwidt
 def _prefill(decoder: TorchDecoder, slot: int, length: int, hidden: int, clock: Callable[[], float]) -> float:
     embeds = torch.randn(1, length, hidden, device=decoder.device, dtype=decoder.dtype) * 0.02
     start = clock()
-    decoder.start_with(slot, embeds)
+    decoder.start_with([slot], [embeds])
     return clock() - start
 
 

@@ -5,6 +5,9 @@ the cache up to a window (a multiple of ``WINDOW``) and masks the positions past
 step of a batch size and window is captured once as a CUDA graph and replayed, which removes the launch of some thousand
 kernels from every token. The cost of a step is then memory traffic: weights once, cache once (benchmarks/gem.md).
 
+Few sequences leave arithmetic unused: up to `DRAFT_BATCH` of them run drafts with their last token
+(`models.gem.drafting`). Prompts that wait together are prefilled together, `PREFILL` at most.
+
 Arithmetic is that of LLaMA, on the modules and weights of transformers.
 """
 
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +28,9 @@ from torch.nn import functional
 
 from models.encoder.safetensors_folder import tensor_shapes
 from models.encoder.weights_digest import checked_digest
+from models.gem.captured_features import WARM_UPS, CapturedFeatures
 from models.gem.checkpoint import load_checkpoint
+from models.gem.drafting import WIDTH, DraftCounts, Drafter, sources_of, verified
 from models.gem.errors import DeviceLost, OutOfMemory
 from models.gem.estimates import NOT_READABLE, Estimates
 from models.gem.fused_layer import FusedLayer, rotation
@@ -35,7 +40,8 @@ from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard, Prepared
 from models.gem.sources import asked, read_sources
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
+"""Number formats; of ``fp8`` that of all but the products of the layers."""
 LARGE_PARAMETERS = 500_000_000  # from here a step in fp32 reads 2 GB or more: memory traffic is its cost
 LONGEST = 2048  # positions of a slot, at most: a page, a question and 1,000 words
 MOST_SLOTS = 32
@@ -43,7 +49,9 @@ CPU_SLOTS = 4
 WINDOW = 256  # the cache is read in steps of this many positions
 KEPT_FREE = 3 * 2**30  # bytes of GPU memory left for activations of a prefill and for captured graphs
 BATCHES = (1, 2, 4, 8, 16, 32)
-WARM_UPS = 2  # runs before a capture: kernels choose their algorithms and allocate their workspaces
+DRAFT_BATCH = 4  # with more sequences a step has no arithmetic to spare
+DRAFTED = WIDTH + 1  # positions of a step with drafts
+PREFILL = 4  # prompts prefilled together on CUDA; on the CPU each alone, there is nothing to gain
 
 
 class TorchDecoder:
@@ -57,7 +65,20 @@ class TorchDecoder:
     slots, longest : int
         Sequences at a time, and positions each may have.
     graphs : bool or None
-        Capture steps as CUDA graphs; None: on CUDA.
+        Capture steps and towers as CUDA graphs; None: on CUDA.
+    drafts : bool
+        Run drafts where few sequences are active.
+    prefill : int or None
+        Prompts prefilled together, at most; None: `PREFILL` on CUDA, else one.
+    fp8 : bool
+        Products of the layers in 8 bits.
+    compiler : str or None
+        Backend of `torch.compile` for the parts of each layer; None: they run as they are.
+
+    Attributes
+    ----------
+    counts : DraftCounts
+        How well the drafts were.
     """
 
     def __init__(
@@ -69,6 +90,10 @@ class TorchDecoder:
         slots: int,
         longest: int,
         graphs: bool | None = None,
+        drafts: bool = True,
+        prefill: int | None = None,
+        fp8: bool = False,
+        compiler: str | None = None,
     ) -> None:
         self.model, self.processor, self.card = model, processor, card
         self.slots, self.longest = slots, longest
@@ -87,8 +112,19 @@ class TorchDecoder:
         self._host_lengths = [0] * slots
         self._cos, self._sin = rotation(model.model.rotary_emb, longest, weight)
         self._at = torch.arange(max(longest, slots), device=self.device)
-        self._layers = [FusedLayer(x, self._heads, self._kv_heads, self._head) for x in model.model.layers]
-        self._captured: dict[tuple[int, int], Any] = {}
+        self._layers = [FusedLayer(x, self._heads, self._kv_heads, self._head, fp8=fp8) for x in model.model.layers]
+        if compiler is not None:
+            for layer in self._layers:
+                layer.compiled(compiler)
+        on_cuda = self.device.type == "cuda"
+        self.prefill = prefill or (PREFILL if on_cuda else 1)
+        self.counts = DraftCounts()
+        self._drafts = drafts
+        self._drafters: list[Drafter | None] = [None] * slots
+        self._drafted = torch.zeros(slots, DRAFTED, dtype=torch.long, device=self.device)  # last token and its draft
+        self._chosen = torch.zeros_like(self._drafted)
+        self._features = CapturedFeatures(model.model, graphs=self.graphs and on_cuda)
+        self._captured: dict[tuple[int, int, int], Any] = {}
 
     @classmethod
     def load(
@@ -100,6 +136,8 @@ class TorchDecoder:
         slots: int | None = None,
         longest: int | None = None,
         threads: int | None = None,
+        drafts: bool = True,
+        compiler: str | None = None,
     ) -> Self:
         """From a checkpoint folder; see ``GemEngine.load``."""
         if threads is not None:
@@ -112,7 +150,9 @@ class TorchDecoder:
             longest = min(longest or LONGEST, model.config.max_position_embeddings)
             slots = slots or _slots_that_fit(model, longest, place)
             card = ModelCard(folder.name, digest, precision, str(place), model.config.trained)
-            return cls(model, GemProcessor.load(folder, model.config), card, slots=slots, longest=longest)
+            processor = GemProcessor.load(folder, model.config)
+            fp8 = precision == "fp8"
+            return cls(model, processor, card, slots=slots, longest=longest, drafts=drafts, fp8=fp8, compiler=compiler)
 
     def prompt(self, request: GemRequest) -> Prepared:
         """Ids, ECG window and page of a request."""
@@ -122,6 +162,9 @@ class TorchDecoder:
             return Prepared(None, answer=NOT_READABLE)
         in_words = asked(request, sources, config.evidence_in_prompt)
         inputs = self.processor([request.ecg], [in_words.question], pages=self._pages(request))
+        if self._drafts:
+            ids = inputs["input_ids"][0].tolist()
+            inputs["drafter"] = Drafter(sources_of(self.processor.tokenizer, in_words.likely, ids))
         return Prepared(inputs, "" if sources is None else sources.remark, findings=in_words.findings)
 
     @torch.inference_mode()
@@ -138,53 +181,99 @@ class TorchDecoder:
             return [Image.new("RGB", REFERENCE_SIZE, "white")]
         return None if request.page is None else [Image.open(request.page)]
 
-    @torch.inference_mode()
     def start(self, slot: int, prompt: dict[str, Any]) -> tuple[int, int]:
         """Prefill a slot with a prompt; returns the first new token and the length of the prompt."""
-        with device_errors():
-            merged = self.model.merge(
-                prompt["input_ids"].to(self.device),
-                ecgs=_to(prompt.get("ecgs"), self.device),
-                pages=_to(prompt.get("pages"), self.device),
-                page_sizes=prompt.get("page_sizes"),
-            )
-            return self.start_with(slot, merged.inputs_embeds)
+        return self.start_many([slot], [prompt])[0]
 
     @torch.inference_mode()
-    def start_with(self, slot: int, embeds: Tensor) -> tuple[int, int]:
-        """``start`` from a prompt's embeddings [1, T, hidden]."""
-        length = embeds.shape[1]
-        if length >= self.longest:
-            raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
-        token = int(self._prefill(slot, embeds).argmax())
-        self._tokens[slot], self._lengths[slot] = token, length
-        self._host_lengths[slot] = length
-        return token, length
+    def start_many(self, slots: Sequence[int], prompts: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
+        """Prefill several slots at once; returns for each the first new token and the length of its prompt."""
+        with device_errors():
+            blocks = self._blocks(prompts)
+            embeds = [
+                self.model.merge(prompt["input_ids"].to(self.device), blocks=None if block is None else [block])
+                for prompt, block in zip(prompts, blocks, strict=True)
+            ]
+            out = self.start_with(slots, [merged.inputs_embeds for merged in embeds])
+        for slot, prompt, (token, _) in zip(slots, prompts, out, strict=True):
+            self._drafters[slot] = drafter = prompt.get("drafter")
+            if drafter is not None:
+                drafter.add([token])
+        return out
+
+    def _blocks(self, prompts: Sequence[dict[str, Any]]) -> Sequence[Tensor | None]:
+        """Features of ECG and page of each prompt; those of one shape run together."""
+        ecgs, pages = (_joined([prompt.get(name) for prompt in prompts], self.device) for name in ("ecgs", "pages"))
+        if ecgs is None and pages is None:
+            return [None] * len(prompts)
+        sizes = [size for prompt in prompts for size in prompt.get("page_sizes") or ()]
+        return self._features(ecgs, pages, sizes or None)
+
+    @torch.inference_mode()
+    def start_with(self, slots: Sequence[int], embeds: Sequence[Tensor]) -> list[tuple[int, int]]:
+        """``start_many`` from the embeddings of prompts, [1, T, hidden] each."""
+        lengths = [x.shape[1] for x in embeds]
+        for length in lengths:
+            if length >= self.longest:
+                raise ValueError(f"the prompt has {length} positions, a slot holds {self.longest} with the answer")
+        longest = max(lengths)
+        x = torch.cat([functional.pad(e, (0, 0, 0, longest - n)) for e, n in zip(embeds, lengths, strict=True)])
+        tokens: list[int] = self._prefill(slots, x, lengths).argmax(dim=-1).tolist()
+        for slot, token, length in zip(slots, tokens, lengths, strict=True):
+            self._tokens[slot], self._lengths[slot] = token, length
+            self._host_lengths[slot] = length
+            self._drafters[slot] = None
+        return list(zip(tokens, lengths, strict=True))
 
     @torch.inference_mode()
     def step(self, active: int) -> list[list[int]]:
-        """The next token of the first ``active`` slots."""
+        """The next tokens of the first ``active`` slots: one, and those of a draft that were right."""
+        drafts = self._drafts_of(active)
+        width = DRAFTED if any(drafts) else 1
         with device_errors():
             batch = next(b for b in (*BATCHES, active) if b >= active) if self.graphs else active
             batch = min(batch, self.slots)
-            needed = max(self._host_lengths[:active]) + 1
+            needed = max(self._host_lengths[:active]) + width
             window = min(-(-needed // WINDOW) * WINDOW, self.longest)
             if batch > active:  # inactive slots of the batch compute at position 0, which nothing reads
                 self._lengths[active:batch] = 0
+            if width > 1:
+                rows = [[*draft, *[0] * (WIDTH - len(draft))] for draft in drafts]
+                self._drafted[:active, 1:] = torch.tensor(rows).to(self.device)
             if self.graphs:
-                self._replay(batch, window)
+                self._replay(batch, window, width)
             else:
-                self._decode(batch, window)
-            tokens: list[int] = self._tokens[:active].tolist()
-        for slot in range(active):
-            self._host_lengths[slot] += 1
-        return [[token] for token in tokens]
+                self._decode(batch, window, width)
+            tokens = self._verify(drafts) if width > 1 else [[token] for token in self._tokens[:active].tolist()]
+        for slot, new in enumerate(tokens):
+            self._host_lengths[slot] += len(new)
+            drafter = self._drafters[slot]
+            if drafter is not None:
+                drafter.add(new)
+                self.counts.add(len(drafts[slot]), len(new) - 1)
+        return tokens
+
+    def _drafts_of(self, active: int) -> list[list[int]]:
+        """A draft for each of the first ``active`` slots; all are empty where there is no room or nothing to gain."""
+        none: list[list[int]] = [[] for _ in range(active)]
+        if active > DRAFT_BATCH or max(self._host_lengths[:active]) + DRAFTED > self.longest:
+            return none
+        return [drafter.draft() if drafter else [] for drafter in self._drafters[:active]]
+
+    def _verify(self, drafts: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Tokens of a step with drafts; the next step begins behind them."""
+        chosen: list[list[int]] = self._chosen[: len(drafts)].tolist()
+        tokens = [verified(draft, row) for draft, row in zip(drafts, chosen, strict=True)]
+        state = torch.tensor([[new[-1], len(new)] for new in tokens]).to(self.device)
+        self._tokens[: len(drafts)] = state[:, 0]
+        self._lengths[: len(drafts)] += state[:, 1]
+        return tokens
 
     @torch.inference_mode()
     def warm(self, batches: Iterable[int], positions: int) -> None:
         """Capture the steps of these batch sizes for every window up to ``positions``, so that none is captured later.
 
-        Where steps are not captured there is nothing to do.
+        Where steps are not captured there is nothing to do. Steps with drafts are captured too.
         """
         if not self.graphs:
             return
@@ -192,8 +281,9 @@ class TorchDecoder:
         with device_errors():
             for batch in batches:
                 for window in dict.fromkeys([*range(WINDOW, last, WINDOW), last]):
-                    if (batch, window) not in self._captured:
-                        self._captured[batch, window] = self._capture(batch, window)
+                    for width in (1, DRAFTED) if self._drafts and batch <= DRAFT_BATCH else (1,):
+                        if (batch, window, width) not in self._captured:
+                            self._captured[batch, window, width] = self._capture(batch, window, width)
 
     def move(self, source: int, target: int) -> None:
         """Copy the sequence of one slot, with its cache, to another slot."""
@@ -202,34 +292,45 @@ class TorchDecoder:
             cache[:, target, :, :length] = cache[:, source, :, :length]
         self._tokens[target], self._lengths[target] = self._tokens[source].clone(), self._lengths[source].clone()
         self._host_lengths[target] = length
+        self._drafters[target] = self._drafters[source]
 
     def text(self, ids: list[int]) -> str:
         """Text of token ids."""
         return self.processor.tokenizer.decode(ids)
 
-    def _prefill(self, slot: int, x: Tensor) -> Tensor:
-        """Embeddings x [1, T, hidden] → logits of the last position [vocabulary]; fills the slot's cache."""
-        T = x.shape[1]
+    def _prefill(self, slots: Sequence[int], x: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Embeddings x [B, T, hidden], padded on the right → logits [B, vocabulary] behind each; fills the caches.
+
+        Attention is causal: what lies behind the end of a shorter prompt is read by nothing, and overwritten later.
+        """
+        T, at = x.shape[1], torch.tensor(list(slots), device=self.device)
         cos, sin = self._cos[:T], self._sin[:T]
         for n, layer in enumerate(self._layers):
-            q, k, v = layer.attention_inputs(x, cos, sin)  # [1, H, T, D]
-            self._keys[n, slot, :, :T], self._values[n, slot, :, :T] = k[0], v[0]
+            q, k, v = layer.attention_inputs(x, cos, sin)  # [B, H, T, D]
+            self._keys[n, at, :, :T], self._values[n, at, :, :T] = k, v
             y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self._grouped)
             x = layer.output(x, y)
-        last: Tensor = self.model.lm_head(self.model.model.norm(x[:, -1]))
-        return last[0]
+        last = x[torch.arange(len(lengths), device=self.device), torch.tensor(lengths, device=self.device) - 1]
+        logits: Tensor = self.model.lm_head(self.model.model.norm(last))
+        return logits
 
-    def _decode(self, batch: int, window: int) -> None:
-        """One step of the first ``batch`` slots, in place: tokens, lengths and caches advance by one position."""
+    def _decode(self, batch: int, window: int, width: int) -> None:
+        """One step of the first ``batch`` slots, in place: of their last tokens, and of drafts where ``width`` > 1.
+
+        Without drafts tokens, lengths and caches advance by one position. With drafts the choices of all positions are
+        written, and `_verify` advances.
+        """
         lengths = self._lengths[:batch]
-        x = self.model.model.embed_tokens(self._tokens[:batch])[:, None]  # [B, 1, hidden]
-        cos, sin = self._cos[lengths][:, None, None], self._sin[lengths][:, None, None]  # [B, 1, 1, D]
-        mask = (self._at[:window] <= lengths[:, None])[:, None, None]  # [B, 1, 1, window]
-        rows = self._at[:batch]
+        self._drafted[:batch, 0] = self._tokens[:batch]
+        x = self.model.model.embed_tokens(self._drafted[:batch, :width])  # [B, W, hidden]
+        places = (lengths[:, None] + self._at[:width]).clamp(max=self.longest - 1)  # [B, W]
+        cos, sin = self._cos[places][:, None], self._sin[places][:, None]  # [B, 1, W, D]
+        mask = (self._at[:window] <= places[..., None])[:, None]  # [B, 1, W, window]
+        rows = self._at[:batch, None]
         for n, layer in enumerate(self._layers):
-            q, k, v = layer.attention_inputs(x, cos, sin)  # [B, H, 1, D]
-            self._keys[n, rows, :, lengths] = k[:, :, 0]
-            self._values[n, rows, :, lengths] = v[:, :, 0]
+            q, k, v = layer.attention_inputs(x, cos, sin)  # [B, H, W, D]
+            self._keys[n, rows, :, places] = k.transpose(1, 2)
+            self._values[n, rows, :, places] = v.transpose(1, 2)
             y = functional.scaled_dot_product_attention(
                 q,
                 self._keys[n, :batch, :, :window],
@@ -238,31 +339,40 @@ class TorchDecoder:
                 enable_gqa=self._grouped,
             )
             x = layer.output(x, y)
-        logits = self.model.lm_head(self.model.model.norm(x[:, 0]))
-        self._tokens[:batch] = logits.argmax(dim=-1)
-        self._lengths[:batch] += 1
+        chosen = self.model.lm_head(self.model.model.norm(x)).argmax(dim=-1)  # [B, W]
+        if width > 1:
+            self._chosen[:batch] = chosen
+        else:
+            self._tokens[:batch] = chosen[:, 0]
+            self._lengths[:batch] += 1
 
-    def _replay(self, batch: int, window: int) -> None:
-        graph = self._captured.get((batch, window))
+    def _replay(self, batch: int, window: int, width: int) -> None:
+        graph = self._captured.get((batch, window, width))
         if graph is None:
-            graph = self._captured[batch, window] = self._capture(batch, window)
+            graph = self._captured[batch, window, width] = self._capture(batch, window, width)
         graph.replay()
 
-    def _capture(self, batch: int, window: int) -> Any:
+    def _capture(self, batch: int, window: int, width: int) -> Any:
         """Capture a step. Tokens and lengths are restored; the cache entries of the warm-up runs are overwritten."""
         tokens, lengths = self._tokens.clone(), self._lengths.clone()
+
+        def run() -> None:
+            self._tokens.copy_(tokens)
+            self._lengths.copy_(lengths)
+            self._decode(batch, window, width)
+
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UPS):
-                self._decode(batch, window)
-                self._tokens.copy_(tokens)
-                self._lengths.copy_(lengths)
+                run()
+        self._tokens.copy_(tokens)
+        self._lengths.copy_(lengths)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self._captured.values())).pool() if self._captured else None
         with torch.cuda.graph(graph, pool=pool):
-            self._decode(batch, window)
+            self._decode(batch, window, width)
         self._tokens.copy_(tokens)
         self._lengths.copy_(lengths)
         return graph
@@ -333,7 +443,10 @@ def _slots_that_fit(model: GemForCausalLM, longest: int, place: torch.device) ->
     return min(MOST_SLOTS, int(fit))
 
 
-def _to(value: Any, device: torch.device) -> Any:
-    if isinstance(value, list):
-        return [v.to(device) for v in value]
-    return None if value is None else value.to(device)
+def _joined(parts: Sequence[Any], device: torch.device) -> Any:
+    """ECGs or pages of several prompts as one batch; crops stay a list. None where the prompts have none."""
+    if parts[0] is None:
+        return None
+    if isinstance(parts[0], list):
+        return [crops.to(device) for part in parts for crops in part]
+    return torch.cat(list(parts)).to(device)

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.gem.special_tokens import IMAGE_TOKEN
+from models.gem.tokenizer import GemTokenizer
+
 WIDTH = 8  # tokens of a draft, at most
 MATCH = 5  # last tokens that are looked up, at most; then fewer, down to one
 
@@ -37,6 +40,13 @@ class DraftCounts:
     def tokens_a_step(self) -> float:
         """Tokens that a step gives: those accepted, and the model's own."""
         return 1.0 + self.accepted / self.steps if self.steps else float("nan")
+
+
+def sources_of(tokenizer: GemTokenizer, likely: Sequence[str], prompt: Sequence[int]) -> list[list[int]]:
+    """Ids of likely answers, each with its end, and those of the prompt behind the marks of ECG and page."""
+    marks = [k for k, token in enumerate(prompt) if token == IMAGE_TOKEN]
+    texts = [[*tokenizer.encode(text, bos=False), tokenizer.eos] for text in likely]
+    return [*texts, list(prompt[marks[-1] + 1 if marks else 0 :])]
 
 
 class Drafter:

@@ -1,8 +1,9 @@
 """Serves one GEM to many beds: requests join and leave a running batch; the most urgent and newest start first.
 
 In: `GemRequest`. Out: `GemAnswer`, or ``GemUnavailable`` with the reason. One thread owns the model. Between two
-decoding steps it starts at most one waiting request (each is prefilled alone, so that its answer does not depend on the
-batch), and removes those that have ended, were cancelled, or passed their deadline. A second thread draws pages and
+decoding steps it removes the sequences that have ended, were cancelled, or passed their deadline, and starts waiting
+requests in their slots: one at a time, or as many as the decoder prefills together. A sequence is moved to another slot
+only where no request waits for the one that became free. A second thread draws pages and
 builds prompts, so that the device does not wait for them. The queue is bounded: when it is full, the least urgent and
 oldest request is dropped.
 
@@ -17,7 +18,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ class Decoder(Protocol):
     longest: int
     eos: int
     card: ModelCard
+    prefill: int  # prompts that `start_many` takes
 
     def prompt(self, request: GemRequest) -> Prepared:
         """Ids, window and page of a request, for ``start``.
@@ -49,6 +51,9 @@ class Decoder(Protocol):
 
     def start(self, slot: int, prompt: Any) -> tuple[int, int]:
         """Prefill a slot; returns the first new token and the length of the prompt."""
+
+    def start_many(self, slots: Sequence[int], prompts: Sequence[Any]) -> list[tuple[int, int]]:
+        """``start`` for several slots at once."""
 
     def step(self, active: int) -> list[list[int]]:
         """The next tokens of the slots 0 … active - 1: one at least, more where a draft was right."""
@@ -162,6 +167,7 @@ class GemEngine:
         longest: int | None = None,
         queue_limit: int = QUEUE_LIMIT,
         threads: int | None = None,
+        compiler: str | None = None,
     ) -> Self:
         """An engine for a checkpoint folder of the published layout, at any size.
 
@@ -170,8 +176,9 @@ class GemEngine:
         folder : path
         device : {"auto", "cpu", "cuda"}
             A device that does not exist is an error.
-        dtype : {"auto", "fp32", "bf16", "fp16"}
-            ``auto``: bf16 on CUDA for a model of 500 million weights or more, else fp32.
+        dtype : {"auto", "fp32", "bf16", "fp16", "fp8"}
+            ``auto``: bf16 on CUDA for a model of 500 million weights or more, else fp32. ``fp8``: the products of the
+            layers in 8 bits, the rest in bf16.
         runtime : {"auto", "torch", "onnx"}
             ``auto``: ONNX Runtime for a compact ECG-only GEM on the CPU (torch is not imported), else torch.
             Both give the same answers.
@@ -181,6 +188,8 @@ class GemEngine:
             Positions of a slot, prompt and answer; None: the limit of the model, 2048 at most.
         threads : int or None
             Of one call on the CPU; small models are slower with several.
+        compiler : str or None
+            Backend of `torch.compile` for the layers ("inductor"); None: they run as they are.
 
         Raises
         ------
@@ -198,7 +207,9 @@ class GemEngine:
             else:
                 from models.gem.decoding import TorchDecoder
 
-                decoder = TorchDecoder.load(folder, device, dtype, slots=slots, longest=longest, threads=threads)
+                decoder = TorchDecoder.load(
+                    folder, device, dtype, slots=slots, longest=longest, threads=threads, compiler=compiler
+                )
         except ImportError as error:
             why = f"GEM needs the extra 'gem' (pip install 'gem-bedside[gem]'): {error}; {unsupported_reason(folder)}"
             raise GemUnavailable(why.rstrip("; "), lasting=True) from error
@@ -285,9 +296,9 @@ class GemEngine:
                 if self._closed_reason is not None:
                     return
             try:
+                ended = self._advance()
                 self._drop_expired()
-                self._admit()
-                self._advance()
+                self._fill(ended)
             except DeviceLost as error:
                 self._end(f"the device was lost: {error}")
             except OutOfMemory as error:
@@ -314,45 +325,83 @@ class GemEngine:
                 ),
             )
 
-    def _admit(self) -> None:
-        """Start the most urgent and newest request in a free slot; one per step, so that running ones continue."""
-        if len(self._running) >= self._decoder.slots:
-            return
-        with self._changed:
-            if not self._waiting or self._waiting[-1].ready is None:
-                return
-            waiting = self._waiting.pop()
-        ticket, ready = waiting.ticket, waiting.ready
-        assert ready is not None
-        try:
-            token, length = self._decoder.start(len(self._running), ready.prompt)
-        except OutOfMemory as error:
-            _fail(ticket, GemUnavailable(f"out of memory: {error}"))
-            return
-        except ValueError as error:
-            _fail(ticket, GemUnavailable(f"GEM cannot be asked about this segment: {error}"))
-            return
-        except Exception as error:
-            _fail(ticket, GemUnavailable(f"the model failed: {error}", lasting=True))
-            raise
-        max_tokens = min(ticket.request.max_new_tokens, self._decoder.longest - length)
-        running = _Running(ticket, [token], max_tokens, self._clock(), ready)
-        if not self._finished(running):
-            self._running.append(running)
-
-    def _advance(self) -> None:
-        """Run one decoding step of all running sequences."""
+    def _advance(self) -> list[int]:
+        """Run one decoding step of all running sequences; returns the slots whose sequence has ended."""
         if not self._running:
-            return
+            return []
         for running, tokens in zip(self._running, self._decoder.step(len(self._running)), strict=True):
             running.add(tokens, self._decoder.eos)
-        for slot in reversed(range(len(self._running))):
-            if self._finished(self._running[slot]):
+        return [slot for slot, running in enumerate(self._running) if self._finished(running)]
+
+    def _fill(self, ended: list[int]) -> None:
+        """Start the most urgent and newest requests in free slots, those that just ended first; close the gaps left.
+
+        One prefill a step, so that running sequences continue.
+        """
+        free = [*ended, *range(len(self._running), self._decoder.slots)][: self._decoder.prefill]
+        taken = self._take(len(free))
+        try:
+            for slot, running in self._started(free, taken):
+                if slot == len(self._running):
+                    self._running.append(running)
+                else:
+                    self._running[slot] = running
+                    ended.remove(slot)
+                if self._finished(running):  # with its first token
+                    ended.append(slot)
+        finally:
+            for slot in sorted(ended, reverse=True):
                 last = len(self._running) - 1
                 if slot != last:
                     self._decoder.move(last, slot)
                     self._running[slot] = self._running[last]
                 self._running.pop()
+
+    def _take(self, most: int) -> list[_Waiting]:
+        """The next waiting requests whose prompts are built."""
+        with self._changed:
+            taken: list[_Waiting] = []
+            while len(taken) < most and self._waiting and self._waiting[-1].ready is not None:
+                taken.append(self._waiting.pop())
+        return taken
+
+    def _started(self, slots: Sequence[int], taken: Sequence[_Waiting]) -> list[tuple[int, _Running]]:
+        """Prefill requests, and the slots in which they run; a request that fails alone leaves no gap."""
+        if len(taken) > 1:
+            try:
+                prompts = [w.ready.prompt for w in taken if w.ready is not None]
+                first = self._decoder.start_many(slots[: len(taken)], prompts)
+            except (OutOfMemory, ValueError):  # each alone: the others may fit
+                pass
+            except Exception as error:
+                for waiting in taken:
+                    _fail(waiting.ticket, GemUnavailable(f"the model failed: {error}", lasting=True))
+                raise
+            else:
+                begun = zip(slots, taken, first, strict=False)
+                return [(slot, self._begun(waiting, *token)) for slot, waiting, token in begun]
+        out: list[tuple[int, _Running]] = []
+        for waiting in taken:
+            slot, ticket = slots[len(out)], waiting.ticket
+            assert waiting.ready is not None
+            try:
+                token, length = self._decoder.start(slot, waiting.ready.prompt)
+            except OutOfMemory as error:
+                _fail(ticket, GemUnavailable(f"out of memory: {error}"))
+            except ValueError as error:
+                _fail(ticket, GemUnavailable(f"GEM cannot be asked about this segment: {error}"))
+            except Exception as error:
+                _fail(ticket, GemUnavailable(f"the model failed: {error}", lasting=True))
+                raise
+            else:
+                out.append((slot, self._begun(waiting, token, length)))
+        return out
+
+    def _begun(self, waiting: _Waiting, token: int, length: int) -> _Running:
+        """A sequence with its first token."""
+        assert waiting.ready is not None
+        most = min(waiting.ticket.request.max_new_tokens, self._decoder.longest - length)
+        return _Running(waiting.ticket, [token], most, self._clock(), waiting.ready)
 
     def _finished(self, running: _Running) -> bool:
         """Emit the new text of a sequence; resolve its ticket and return True where it has ended."""

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.gem.products import DenseProduct, Fp8Product, Product
+
 
 class FusedLayer:
     """A decoder layer around an attention that the caller computes.
@@ -24,27 +26,28 @@ class FusedLayer:
         Of transformers; its parameters are joined in place.
     heads, kv_heads, head : int
         Query heads, key and value heads, width of one.
+    fp8 : bool
+        Products in 8 bits (`models.gem.products`); the weights of the module are given up.
     """
 
-    def __init__(self, layer: Any, heads: int, kv_heads: int, head: int) -> None:
+    def __init__(self, layer: Any, heads: int, kv_heads: int, head: int, *, fp8: bool = False) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.heads, self.kv_heads, self.head = heads, kv_heads, head
         self.norm_1, self.norm_2 = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
         self.eps = float(layer.input_layernorm.variance_epsilon)
-        self.qkv = join([attention.q_proj, attention.k_proj, attention.v_proj])
-        self.out = join([attention.o_proj])
-        self.gate_up = join([mlp.gate_proj, mlp.up_proj])
-        self.down = join([mlp.down_proj])
+        product = _fp8_product if fp8 else _dense_product
+        self.qkv = product([attention.q_proj, attention.k_proj, attention.v_proj])
+        self.out = product([attention.o_proj])
+        self.gate_up = product([mlp.gate_proj, mlp.up_proj])
+        self.down = product([mlp.down_proj])
         self.act = mlp.act_fn
 
     def attention_inputs(self, x: Tensor, cos: Tensor, signed_sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Input x [B, T, hidden] → queries [B, heads, T, head], keys and values [B, kv_heads, T, head], rotated."""
         B, T, hidden = x.shape
         normal = functional.rms_norm(x, (hidden,), self.norm_1, self.eps)
-        qkv = (
-            functional.linear(normal, self.qkv).view(B, T, -1, self.head).transpose(1, 2)
-        )  # [B, heads + 2 kv_heads, T, head]
-        # qkv [B, heads + 2 kv_heads, T, head]
+        qkv = self.qkv(normal.view(B * T, hidden))
+        qkv = qkv.view(B, T, -1, self.head).transpose(1, 2)  # [B, heads + 2 kv_heads, T, head]
         both, v = qkv[:, : -self.kv_heads], qkv[:, -self.kv_heads :]
         both = torch.addcmul(both * cos, both.roll(self.head // 2, -1), signed_sin)
         return both[:, : self.heads], both[:, self.heads :], v
@@ -52,10 +55,26 @@ class FusedLayer:
     def output(self, x: Tensor, y: Tensor) -> Tensor:
         """Input x [B, T, hidden] and attention output y [B, heads, T, head] → output of the layer [B, T, hidden]."""
         B, T, hidden = x.shape
-        flat = torch.addmm(x.view(B * T, hidden), y.transpose(1, 2).reshape(B * T, -1), self.out.t())
+        flat = self.out(y.transpose(1, 2).reshape(B * T, -1), x.reshape(B * T, hidden))
         normal = functional.rms_norm(flat, (hidden,), self.norm_2, self.eps)
-        gate, up = functional.linear(normal, self.gate_up).chunk(2, dim=-1)
-        return torch.addmm(flat, self.act(gate) * up, self.down.t()).view(B, T, hidden)
+        gate, up = self.gate_up(normal).chunk(2, dim=-1)
+        return self.down(self.act(gate) * up, flat).view(B, T, hidden)
+
+    def compiled(self, backend: str) -> None:
+        """Compile both parts with `torch.compile`, for fixed shapes: norms, rotation and activation in few kernels."""
+        for name in ("attention_inputs", "output"):
+            setattr(self, name, torch.compile(getattr(self, name), backend=backend, dynamic=False))
+
+
+def _dense_product(linears: Sequence[nn.Linear]) -> Product:
+    return DenseProduct(join(linears))
+
+
+def _fp8_product(linears: Sequence[nn.Linear]) -> Product:
+    product = Fp8Product(torch.cat([linear.weight.detach() for linear in linears]))
+    for linear in linears:
+        linear.weight = nn.Parameter(linear.weight.new_empty(0), requires_grad=False)
+    return product
 
 
 def rotation(rotary: Any, positions: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -243,9 +243,15 @@ class GemForCausalLM(LlamaPreTrainedModel, GenerationMixin):  # type: ignore[mis
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         padding_side: str = "right",
+        blocks: Sequence[Tensor] | None = None,
     ) -> Merged:
-        """Merge the prompt's embeddings with the features of its ECG and page; see `merge_features`."""
-        if ecgs is None and pages is None:
+        """Merge the prompt's embeddings with the features of its ECG and page; see `merge_features`.
+
+        ``blocks`` are those features, where they are known.
+        """
+        if blocks is not None:
+            pass
+        elif ecgs is None and pages is None:
             blocks = [self.model.embed_tokens.weight.new_zeros(0, self.config.hidden_size)] * input_ids.shape[0]
         else:
             blocks = self.model.feature_blocks(ecgs, pages, page_sizes)

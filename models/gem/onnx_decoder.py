@@ -11,7 +11,7 @@ per minute. Answers equal those of the torch decoder token for token (tested in 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +26,7 @@ from models.encoder.graph import GraphBuilder, serialized
 from models.encoder.tower_checkpoint import GEM_TOWER
 from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
-from models.gem.drafting import DraftCounts, Drafter, verified
+from models.gem.drafting import DraftCounts, Drafter, sources_of, verified
 from models.gem.ecg_window import ecg_window
 from models.gem.estimates import NOT_READABLE, Estimates, estimates_of
 from models.gem.measuring_session import MeasuringSession
@@ -174,6 +174,8 @@ class OnnxDecoder:
         How well the drafts were.
     """
 
+    prefill = 1
+
     def __init__(
         self,
         state: State,
@@ -252,8 +254,7 @@ class OnnxDecoder:
         embeds = np.concatenate(parts)[None].astype(np.float32)
         drafter = None
         if self._drafts:
-            likely = [[*self.tokenizer.encode(text, bos=False), self.eos] for text in in_words.likely]
-            drafter = Drafter([*likely, ids.tolist()])
+            drafter = Drafter(sources_of(self.tokenizer, in_words.likely, ids.tolist()))
         remark = "" if sources is None else sources.remark
         return Prepared(OnnxPrompt(embeds, drafter), remark, findings=in_words.findings)
 
@@ -271,6 +272,10 @@ class OnnxDecoder:
         tokens, sequence.cache = self._run(prompt.embeds, self._empty, first=length - 1)
         self._follow(sequence, tokens)
         return tokens[-1], length
+
+    def start_many(self, slots: Sequence[int], prompts: Sequence[OnnxPrompt]) -> list[tuple[int, int]]:
+        """Prefill several slots, one after another."""
+        return [self.start(slot, prompt) for slot, prompt in zip(slots, prompts, strict=True)]
 
     def step(self, active: int) -> list[list[int]]:
         """The next tokens of the slots 0 … active - 1: one, and those of a draft that were right."""

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from models.evidence import Evidence
-from models.gem.drafting import MATCH, DraftCounts, Drafter, verified
+from models.gem.drafting import MATCH, DraftCounts, Drafter, sources_of, verified
 from models.gem.engine import GemEngine
 from models.gem.measuring_session import SHIPPED_GEM
 from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.prompt_context import build_prompt_context
 from models.gem.report_sentences import WORDINGS, Nth, ReportContext, likely_texts, report_sentences
 from models.gem.request import GemRequest
+from models.gem.special_tokens import IMAGE_TOKEN
 from models.training.report_text import synthetic_context
 from models.training.simulate import simulate
 from tests.models.gem.noise import noise_ecg
@@ -111,3 +112,10 @@ def test_the_likely_texts_hold_every_wording_of_the_training() -> None:
         sentences = {s.text for k in range(WORDINGS) for s in report_sentences(context, Nth(k))}
         assert {s.text for s in report_sentences(context, rng)} <= sentences
         assert all(any(text in whole for whole in likely) for text in sentences)
+
+
+def test_the_mark_of_the_ecg_is_never_drafted(gem_folder: Path) -> None:
+    decoder = OnnxDecoder.load(gem_folder, threads=1)
+    ids = [1, 5, IMAGE_TOKEN, 7, 8]
+    sources = sources_of(decoder.tokenizer, ["sinus rhythm"], ids)
+    assert sources[-1] == [7, 8] and sources[0][-1] == decoder.eos and min(min(s) for s in sources) >= 0

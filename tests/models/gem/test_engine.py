@@ -19,7 +19,7 @@ import torch
 
 from models.ecg import Ecg
 from models.gem.checkpoint import load_checkpoint
-from models.gem.decoding import WINDOW, TorchDecoder, choose_precision
+from models.gem.decoding import DRAFTED, WINDOW, TorchDecoder, choose_precision
 from models.gem.engine import GemEngine, GemTicket
 from models.gem.errors import DeviceLost, GemUnavailable, OutOfMemory
 from models.gem.onnx_decoder import OnnxDecoder
@@ -131,7 +131,7 @@ def test_a_prompt_longer_than_a_slot_is_refused_with_both_numbers(gem_folder: Pa
 class Scripted:
     """A decoder whose steps a test lets happen one by one, or makes fail."""
 
-    longest, eos = 100, 2
+    longest, eos, prefill = 100, 2, 1
     card = ModelCard("scripted", "sha256:0", "fp32", "cpu")
 
     def __init__(self, slots: int = 1) -> None:
@@ -244,8 +244,8 @@ def test_a_segment_that_cannot_be_made_a_prompt_fails_alone(engine: GemEngine) -
 class CapturedAsCalls(TorchDecoder):
     """Steps are captured as plain calls, as no GPU is there: the choice of batch and window is the real one."""
 
-    def _capture(self, batch: int, window: int) -> Any:
-        return SimpleNamespace(replay=lambda: self._decode(batch, window))
+    def _capture(self, batch: int, window: int, width: int) -> Any:
+        return SimpleNamespace(replay=lambda: self._decode(batch, window, width))
 
 
 def test_slots_that_ride_along_in_a_captured_batch_change_no_answer(gem_folder: Path, engine: GemEngine) -> None:
@@ -257,14 +257,16 @@ def test_slots_that_ride_along_in_a_captured_batch_change_no_answer(gem_folder: 
     answers = [ticket.result(60).text for ticket in tickets]
     captured.close()
     assert answers == [engine.submit(ask(k, max_new_tokens=n)).result(60).text for k, n in enumerate(limits)]
-    assert {batch for batch, _ in decoder._captured} >= {1, 2, 4}
+    assert {batch for batch, *_ in decoder._captured} >= {1, 2, 4}
 
 
 def test_a_warmed_decoder_captures_nothing_later(gem_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = TorchDecoder.load(gem_folder, "cpu", slots=2, threads=1)
     decoder = CapturedAsCalls(plain.model, plain.processor, plain.card, slots=2, longest=600, graphs=True)
     decoder.warm((1, 2), positions=plain.longest)
-    assert sorted(decoder._captured) == [(b, w) for b in (1, 2) for w in (WINDOW, 2 * WINDOW, 600)]
+    assert sorted(decoder._captured) == [
+        (b, w, n) for b in (1, 2) for w in (WINDOW, 2 * WINDOW, 600) for n in (1, DRAFTED)
+    ]
     monkeypatch.delattr(CapturedAsCalls, "_capture")  # torch's own would fail here: there is no GPU
     _, length = decoder.start(0, decoder.prompt(ask(0)).prompt)
     before = -(-(length + 1) // WINDOW)

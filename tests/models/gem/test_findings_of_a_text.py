@@ -75,7 +75,7 @@ def test_the_prompt_calls_a_rate_slow_as_its_findings_do() -> None:
 class Skipping:
     """A decoder whose answer names one of three findings."""
 
-    slots, longest, eos = 1, 100, 2
+    slots, longest, eos, prefill = 1, 100, 2, 1
     card = ModelCard("skipping", "sha256:0", "fp32", "cpu")
     words = {5: "Conclusion:", 6: " atrial fibrillation."}
 

@@ -12,7 +12,7 @@ import torch
 from models.encoder.configuration import COMPACT
 from models.encoder.export import random_state, write_encoder
 from models.encoder.session import CUDA, EncoderSession
-from models.gem.decoding import WINDOW, TorchDecoder
+from models.gem.decoding import DRAFTED, WINDOW, TorchDecoder
 from models.gem.engine import GemEngine
 from models.gem.request import GemRequest
 from tests.models.gem.noise import noise_ecg
@@ -41,7 +41,8 @@ def test_windows_can_be_captured_before_they_are_needed(gem_folder: Path) -> Non
     decoder = TorchDecoder.load(gem_folder, "cuda", slots=2)
     decoder.start(0, decoder.prompt(GemRequest(noise_ecg(1))).prompt)
     decoder.warm([1, 2], 2 * WINDOW)
-    assert sorted(decoder._captured) == [(1, WINDOW), (1, 2 * WINDOW), (2, WINDOW), (2, 2 * WINDOW)]
+    widths = (1, DRAFTED)
+    assert sorted(decoder._captured) == [(b, w, n) for b in (1, 2) for w in (WINDOW, 2 * WINDOW) for n in widths]
 
 
 @needs_gpu
@@ -58,7 +59,7 @@ def test_a_small_model_stays_in_fp32_and_its_steps_are_captured(gem_folder: Path
     assert 0 <= token < decoder.model.config.vocab_size and length > 101
     assert len(decoder.step(1)) == 1
     window = -(-(length + 1) // WINDOW) * WINDOW  # the prompt and the new token, rounded up
-    assert list(decoder._captured) == [(1, window)]
+    assert list(decoder._captured) == [(1, window, 1)]  # a question without evidence has no likely texts to draft from
 
 
 @needs_ort_gpu
