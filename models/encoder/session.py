@@ -10,8 +10,7 @@ to the CPU without an error (its issue 23372): the session compares its provider
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder.configuration import TowerConfig
+from models.encoder.device_lanes import DeviceLanes, with_half_input
 from models.encoder.weights_digest import file_digest
 from models.networks.loading import WARNINGS, open_session
 from models.networks.onnx_runtime import onnx_runtime
@@ -95,7 +95,7 @@ def encode(windows: Floats, folder: Path | str | None = None, device: str = "aut
 
 
 class EncoderSession:
-    """One loaded encoder. Safe to call from several threads; calls on CUDA are serialised.
+    """One loaded encoder. Safe to call from several threads; on CUDA two run at a time.
 
     Attributes
     ----------
@@ -120,9 +120,14 @@ class EncoderSession:
         self.config = TowerConfig(**document["tower"])
         self.provider = provider
         self.max_batch = MAX_BATCH[provider]
-        self._session = _open_session(graph, provider, threads)
-        self._cuda_lock = threading.Lock()
-        self._buffers: dict[int, _DeviceBuffers] = {}
+        if provider == CPU:
+            self._session = _open_session(graph, provider, threads)
+        else:
+            half = self.precision == "fp16"  # its arithmetic has no more digits
+            source = with_half_input(graph) if half else graph
+            self._lanes = DeviceLanes.opened(
+                lambda: _open_session(source, provider, threads), self.config, self.max_batch, half=half
+            )
 
     @classmethod
     def load(
@@ -178,16 +183,16 @@ class EncoderSession:
         n = windows.shape[0]
         tokens = np.empty((n, self.config.tokens, self.config.width), np.float32)
         pooled = np.empty((n, self.config.embed_dim), np.float32)
-        for start in range(0, n, self.max_batch):
-            part = slice(start, min(n, start + self.max_batch))
-            tokens[part], pooled[part] = self._run(windows[part])
+        start = 0
+        for some, feature in self._run(windows, tokens=True):
+            part = slice(start, start + len(feature))
+            tokens[part], pooled[part] = some, feature
+            start = part.stop
         return Encoded(tokens, pooled)
 
     def pooled(self, windows: Floats) -> Floats:
         """Pooled features alone, [n, embed_dim]: a tenth of the transfer from a GPU."""
-        windows = self._checked(windows)
-        step = self.max_batch
-        parts = [self._run(windows[k : k + step], tokens=False)[1] for k in range(0, len(windows), step)]
+        parts = [feature for _, feature in self._run(self._checked(windows), tokens=False)]
         return np.concatenate(parts) if parts else np.empty((0, self.config.embed_dim), np.float32)
 
     def _checked(self, windows: Floats) -> Floats:
@@ -199,42 +204,18 @@ class EncoderSession:
             windows = np.nan_to_num(windows, nan=0.0, posinf=0.0, neginf=0.0)
         return np.ascontiguousarray(windows)
 
-    def _run(self, windows: Floats, tokens: bool = True) -> tuple[Floats, Floats]:
+    def _run(self, windows: Floats, tokens: bool) -> Iterable[tuple[Floats, Floats]]:
+        """Tokens (where wanted) and pooled features, batch by batch."""
+        batches = [windows[k : k + self.max_batch] for k in range(0, len(windows), self.max_batch)]
         if self.provider == CPU:
-            if tokens:
-                out = self._session.run(["tokens", "pooled"], {"ecg": windows})
-                return out[0], out[1]
-            return np.empty(0, np.float32), self._session.run(["pooled"], {"ecg": windows})[0]
-        with self._cuda_lock:
-            size = next(b for b in _buckets(self.max_batch) if b >= len(windows))
-            if size not in self._buffers:
-                self._buffers[size] = _DeviceBuffers(self._session, self.config, size)
-            return self._buffers[size].run(windows, tokens)
+            return (self._run_here(batch, tokens) for batch in batches)
+        return self._lanes.run(batches, tokens) if batches else ()
 
-
-class _DeviceBuffers:
-    """Input and output buffers of one batch size on the GPU, bound once: no allocation per call."""
-
-    def __init__(self, session: Any, config: TowerConfig, size: int) -> None:
-        onnxruntime = onnx_runtime()
-        self.session = session
-        self.staged = np.zeros((size, config.leads, config.samples), np.float32)
-        value = onnxruntime.OrtValue
-        self.ecg = value.ortvalue_from_numpy(self.staged, "cuda", 0)
-        self.tokens = value.ortvalue_from_shape_and_type([size, config.tokens, config.width], np.float32, "cuda", 0)
-        self.pooled = value.ortvalue_from_shape_and_type([size, config.embed_dim], np.float32, "cuda", 0)
-        self.binding = session.io_binding()
-        self.binding.bind_ortvalue_input("ecg", self.ecg)
-        self.binding.bind_ortvalue_output("tokens", self.tokens)
-        self.binding.bind_ortvalue_output("pooled", self.pooled)
-
-    def run(self, windows: Floats, tokens: bool) -> tuple[Floats, Floats]:
-        n = len(windows)
-        self.staged[:n] = windows
-        self.ecg.update_inplace(self.staged)
-        self.session.run_with_iobinding(self.binding)
-        self.binding.synchronize_outputs()
-        return self.tokens.numpy()[:n] if tokens else np.empty(0, np.float32), self.pooled.numpy()[:n]
+    def _run_here(self, windows: Floats, tokens: bool) -> tuple[Floats, Floats]:
+        if tokens:
+            out = self._session.run(["tokens", "pooled"], {"ecg": windows})
+            return out[0], out[1]
+        return np.empty(0, np.float32), self._session.run(["pooled"], {"ecg": windows})[0]
 
 
 def choose_provider(device: str) -> str:
@@ -268,13 +249,14 @@ def reject_fallback(asked: str, given: Sequence[str]) -> None:
         )
 
 
-def _open_session(graph: Path, provider: str, threads: int | None) -> Any:
+def _open_session(graph: Path | bytes, provider: str, threads: int | None) -> Any:
     # TF32 would cost three digits of the float32 features; the fp16 export is the fast one.
     asked: list[Any] = [(CUDA, {"use_tf32": 0})] if provider == CUDA else [CPU]
     try:
         session = open_session(graph, threads=threads, providers=asked, log_severity=WARNINGS)
     except Exception as error:  # ONNX Runtime raises its own unrelated classes for each way a graph can be broken
-        raise EncoderUnavailable(f"{graph} cannot be run on {provider}: {error}") from error
+        named = graph if isinstance(graph, Path) else "the encoder"
+        raise EncoderUnavailable(f"{named} cannot be run on {provider}: {error}") from error
     reject_fallback(provider, session.get_providers())
     return session
 
@@ -300,11 +282,3 @@ def _check_digest(graph: Path, expected: str) -> None:
             f"{graph} is corrupt or another file: its digest is {found}, config.json says "
             f"{expected}; {graph.stat().st_size} bytes; copy or export it again"
         )
-
-
-def _buckets(largest: int) -> Iterator[int]:
-    size = 1
-    while size < largest:
-        yield size
-        size *= 2
-    yield largest
