@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from models.networks.atrial import CLASSES, FIBRILLATION, FS_HZ, SHORTEST_S, AtrialNetwork
 from models.networks.scaling import net_input
+from models.training.conv_images import rewrite
 from models.training.rhythm_corpus import RhythmCorpus, RhythmRecord
 from models.training.weight_averaging import Residual, train_averaged
 
@@ -167,6 +168,7 @@ def export(model: nn.Module, path: Path) -> None:
             dynamo=False,
             dynamic_axes={"x": {0: "n", 2: "samples"}},
         )
+    rewrite(path)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.networks.rhythm import FS_HZ, OUTPUTS, SAMPLES, RhythmNetwork
+from models.training.conv_images import rewrite
 from models.training.rhythm_corpus import RhythmCorpus, RhythmSampler, RhythmWindows
 from models.training.weight_averaging import Residual, train_averaged
 
@@ -99,6 +100,7 @@ def export(model: nn.Module, path: Path) -> None:
             dynamo=False,
             dynamic_axes={name: {0: "n"} for name in INPUTS},
         )
+    rewrite(path)
 
 
 def main() -> None:
