@@ -141,9 +141,10 @@ class ConditionEvaluator:
             gap = pacing.not_pacing(context.track, context.marks, context.limits["PACER_NOT_PACING"])
             if gap and _flat(context, gap.onset, gap.last_held if gap.last_held < context.track.now else None):
                 found.append(gap)
-        present = [self._with_shown(context, f) if f.code in SHOWN else f for f in found if f is not None]
-        hidden = {f.code for f in present if f.code in SHOWN and not f.evidence}
-        return [f for f in present if f.code not in SHOWN or f.evidence], hidden
+        present = [f for f in found if f is not None]
+        new = [f for f in present if f.code in SHOWN and (CODES[f.code].instant or not context.on(f.code))]
+        shown = [self._with_shown(context, f) for f in new]
+        return [f for f in present if f not in new] + [f for f in shown if f.evidence], set()
 
     def _with_shown(self, context: RhythmContext, finding: Finding) -> Finding:
         """The finding with the evidence that leads show, and these leads; evaluated when it is first found."""

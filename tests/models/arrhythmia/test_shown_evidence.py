@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrhythmia.episodes import Episode
+from models.arrhythmia.evaluate import ConditionEvaluator
 from models.arrhythmia.tier import find_episodes
 from models.arrhythmia.views import RhythmViews
 from models.ecg import Ecg
 from models.evidence import BeatSpan, Evidence
+from tests.models.arrhythmia.contexts import Views, context
+from tests.models.arrhythmia.tracks import track
 
 FS, SECONDS = 250.0, 20.0
 
@@ -75,6 +78,21 @@ def test_a_lead_at_a_far_rail_at_one_of_the_beats_shows_that_an_electrode_moves(
     t, without = np.arange(round(SECONDS * FS)) / FS, lead([at for k, at in enumerate(EVERY) if k != MISSED])
     rail = np.where(np.abs(t - EVERY[MISSED + 1]) < 0.06, -5.0, without).astype(np.float32)
     assert shown([without, rail]) is None
+
+
+class Hidden(Views):
+    """Views of a signal of low quality: no lead shows anything."""
+
+    def shown(self, evidence: Evidence, r: NDArray[np.int64], now: int) -> Evidence | None:  # type: ignore[override]
+        return None
+
+
+def test_a_condition_of_many_beats_begins_on_signal_that_shows_it_and_goes_on_without() -> None:
+    frequent = track(([0.8, 0.8, 0.5, 1.1] * 16), "NNNV" * 16)
+    for views, on, found in ((Views(), False, True), (Hidden(), False, False), (Hidden(), True, True)):
+        state = context(frequent, views=views, on=lambda code, on=on: on and code == "PVC_RATE")
+        findings, _ = ConditionEvaluator(FS).present(state)
+        assert ("PVC_RATE" in {f.code for f in findings}) is found
 
 
 def instants(rows: list[NDArray[np.float32]]) -> list[Episode]:
