@@ -1,13 +1,13 @@
 """CPU time of one bed and second in the monitor, by stage: one process, one thread, no broker.
 
-    python benchmarks/rhythm_tier.py [--beds 8] [--seconds 20] [--passes 3] [--data DIR] [--write]
+    python -m benchmarks.rhythm_tier [--beds 8] [--seconds 20] [--passes 3] --data DIR | --simulated [--write]
 
-In: twelve leads of LUDB at 500 Hz, each record repeated from its first R peak to its last, as messages of 1 s. Each bed
-takes the code path of the monitor: bytes, decoding, message reassembly, conditioning, beats, networks, measurement,
-criteria, alarm life cycle, documents, bytes. Out: milliseconds of the thread's own CPU time a bed and second, each
-stage without the stages that it calls. The beds run ``--passes`` times, and the least time of each bed and second
-counts: programs beside it, which share the caches of a core, only add to it. ``--write`` puts the table into
-``capacity.md`` below its own heading.
+In: twelve leads of LUDB at 500 Hz, each record repeated from its first R peak to its last, or the simulated sinus
+rhythm of the ward benchmarks (60 to 95 a minute), as messages of 1 s. Each bed takes the code path of the monitor:
+bytes, decoding, message reassembly, conditioning, beats, networks, measurement, criteria, alarm life cycle, documents,
+bytes. Out: milliseconds of the thread's own CPU time a bed and second, each stage without the stages that it calls. The
+beds run ``--passes`` times, and the least time of each bed and second counts: programs beside it, which share the
+caches of a core, only add to it. ``--write`` puts the table into ``capacity.md`` below its own heading.
 """
 
 from __future__ import annotations
@@ -46,10 +46,12 @@ from models.networks.rhythm import RhythmNetwork
 from models.records import read_record
 from streams import wire
 from streams.window import window_of_ecg
+from tests.agents.signals import ecg as simulated
 
 HERE = Path(__file__).resolve().parent
 TABLE, HEADING = HERE / "capacity.md", "## Rhythm tier: CPU time of one bed and second"
 S = 1_000_000_000
+SLOWEST_BPM, RATES = 60, 36  # as in `benchmarks.ward_run`
 T0_NS = 1_795_385_400 * S
 WARM_S = 25  # before the measurement: buffers and caches are full
 BASELINE = tier.RhythmBaseline(dict.fromkeys(STANDARD_12, 0.0), 100.0, 160.0)  # as after five minutes
@@ -150,17 +152,14 @@ def main() -> None:
     parser.add_argument("--beds", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--passes", type=int, default=3)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds ludb/data")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="folder that holds ludb/data")
+    source.add_argument("--simulated", action="store_true", help="sinus rhythm of the ward benchmarks")
     parser.add_argument("--profile", type=Path, help="write the profile of cProfile there, in place of the table")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    paths = sorted(
-        {p.with_suffix("") for p in (options.data / "ludb" / "data").glob("*.hea")}, key=lambda p: int(p.name)
-    )
-    paths = paths[:: max(1, len(paths) // options.beds)][: options.beds]
-    feeds = [
-        messages_of(repeated(read_record(path), WARM_S + options.seconds), f"{k:02d}") for k, path in enumerate(paths)
-    ]
+    signals = _simulated(options) if options.simulated else _recorded(options)
+    feeds = [messages_of(signal, f"{k:02d}") for k, signal in enumerate(signals)]
     stages = StageClock()
     if options.profile is None:
         stages.install()
@@ -172,8 +171,26 @@ def main() -> None:
     rows = table(seconds, len(least))
     print("\n".join(rows))
     if options.write:
-        command = f"--beds {options.beds} --seconds {options.seconds} --passes {options.passes} --data DIR --write"
-        write(TABLE, HEADING, [f"`python benchmarks/rhythm_tier.py {command}`", "", *rows])
+        given = "--simulated" if options.simulated else "--data DIR"
+        command = f"--beds {options.beds} --seconds {options.seconds} --passes {options.passes} {given} --write"
+        write(TABLE, HEADING, [f"`python -m benchmarks.rhythm_tier {command}`", "", *rows])
+
+
+def _recorded(options: argparse.Namespace) -> list[Ecg]:
+    """Records of LUDB, evenly over the set."""
+    headers = (options.data / "ludb" / "data").glob("*.hea")
+    paths = sorted({path.with_suffix("") for path in headers}, key=lambda path: int(path.name))
+    paths = paths[:: max(1, len(paths) // options.beds)][: options.beds]
+    return [repeated(read_record(path), WARM_S + options.seconds) for path in paths]
+
+
+def _simulated(options: argparse.Namespace) -> list[Ecg]:
+    """Sinus rhythm of different rates with noise."""
+    seconds = WARM_S + options.seconds
+    rates = (SLOWEST_BPM + 7 * k % RATES for k in range(options.beds))
+    return [
+        simulated(seconds, bpm, leads=STANDARD_12, fs_hz=500.0, start_ns=T0_NS, seed=k) for k, bpm in enumerate(rates)
+    ]
 
 
 def run_beds(feeds: list[list[bytes]], stages: StageClock, profile_to: Path | None) -> list[dict[str, float]]:
