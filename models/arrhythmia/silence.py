@@ -24,6 +24,7 @@ KEPT_S = 90  # seconds kept
 TYPICAL_S = 60  # a lead's usual size and level are medians over this time
 ARTEFACT_FACTOR = 3.0  # an excursion of this many times the usual peak-to-peak of a second is no beat
 ARTEFACT_FLOOR_MV = 2.5  # and at least this high
+ARTEFACT_CEILING_MV = 6.0  # a higher one is none either, whatever is usual; IEC 60601-2-27: QRS complexes up to 5 mV
 USUAL_EVERY_S = 5  # the usual size and level, which change slowly, are computed this often
 LEVEL_FLOOR_MV = 1.0  # a smaller change of the level is none
 MIN_BEAT_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
@@ -151,7 +152,8 @@ class AsystolePlausibility:
         """Seconds in which lead ``k`` was at its rail, or moved more than beats before the second ``before`` do."""
         past = slice(max(0, before - TYPICAL_S), before)
         ranges = np.array(self._range)
-        limit = max(ARTEFACT_FLOOR_MV, ARTEFACT_FACTOR * float(_median(ranges[past])[k]))
+        usual = ARTEFACT_FACTOR * float(_median(ranges[past])[k])
+        limit = min(ARTEFACT_CEILING_MV, max(ARTEFACT_FLOOR_MV, usual))
         return np.asarray(np.array(self._rail)[:, k] | (ranges[:, k] > limit))
 
 

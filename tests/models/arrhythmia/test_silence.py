@@ -52,5 +52,13 @@ def test_a_lead_that_never_had_beats_is_left_out_beside_one_that_had() -> None:
     assert after(half + flat(5)).leads(5.0, ("V5",)) == ()
 
 
+def test_excursions_over_six_millivolts_are_artefact_also_where_they_are_usual() -> None:
+    rails = np.zeros((2, FS), np.float32)
+    rails[1, 70:90] = 9.0
+    at_the_rails = [second + rails for second in beating(30)]
+    assert after(at_the_rails + flat(5)).leads(5.0, ("II", "V5")) == ("II",)
+    assert after(at_the_rails + flat(11)).leads(11.0, ("II", "V5")) == ("II", "V5")
+
+
 def test_asystole_is_plausible_where_all_leads_are_flat_from_the_start() -> None:
     assert after(flat(6)).leads(6.0, ("II", "V5")) == ("II", "V5")
