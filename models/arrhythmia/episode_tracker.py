@@ -35,6 +35,8 @@ class Finding:
         Measurements that show it, absolute samples.
     leads : tuple of str
         Leads on which it was found.
+    held_from : int, optional
+        Sample from which it holds since the last update, where the criterion knows it.
     """
 
     code: str
@@ -42,6 +44,7 @@ class Finding:
     last_held: int
     evidence: tuple[Evidence, ...] = ()
     leads: tuple[str, ...] = ()
+    held_from: int | None = None
 
 
 class EpisodeTracker:
@@ -94,7 +97,7 @@ class EpisodeTracker:
         """
         passed = 0 if self._now is None else max(0, now - self._now)
         self._now = now
-        seen = {self._found(finding, now) for finding in findings}
+        seen = {self._found(finding, now) for finding in findings if not self._has_lapsed(finding, passed, now)}
         over = [key for key in list(self._on) if self._is_over(key, key in seen, passed, now, unusable)]
         ended = [self._ended(key) for key in over]
         self._instants = {k: t for k, t in self._instants.items() if now - t < self._remembered}
@@ -131,6 +134,16 @@ class EpisodeTracker:
             finding.code, finding.onset, now, finding.last_held, evidence=finding.evidence, leads=finding.leads
         )
         return key
+
+    def _has_lapsed(self, finding: Finding, passed: int, now: int) -> bool:
+        """Whether the episode was over before its condition returned, both since the last update.
+
+        The condition was then evaluated as one that holds on. The next update evaluates whether it begins anew.
+        """
+        episode = next((e for key, e in self._on.items() if key[0] == finding.code), None)
+        if episode is None or finding.held_from is None or finding.held_from <= episode.last_held:
+            return False
+        return self._absent.get(episode.key, 0) + passed - (now - finding.held_from) >= self._end_after
 
     def _is_over(self, key: tuple[str, int], seen: bool, passed: int, now: int, unusable: Collection[str]) -> bool:
         episode = self._on[key]

@@ -62,7 +62,11 @@ class RhythmViews:
         rail, or of a lead that is not connected, is flat as well, and shows nothing of the waves.
     device_marks : bool
         The device marks pacing pulses.
+    instants : tuple of float
+        The instants since the last update at which a criterion is evaluated, s before now, the newest first.
     """
+
+    instants = tuple(k * SLIDE_S for k in range(WINDOWS))
 
     def __init__(
         self, window: Ecg, usable: tuple[str, ...], fold: str | None = None, marks: NDArray[np.int64] = NO_MARKS
@@ -76,6 +80,7 @@ class RhythmViews:
         self.leads = self._leads_with_waves()
         self._wave_rows = [window.leads.index(lead) for lead in self.leads]
         self._stillness: Stillness | None = None
+        self._networks: dict[float, dict[str, float]] = {}
 
     def _leads_with_waves(self) -> tuple[str, ...]:
         newest = self._window.mv[self._rows, -round(WINDOW_S * self._window.fs_hz) :]
@@ -158,10 +163,18 @@ class RhythmViews:
         part = self._window.select([lead]).mv[:, max(0, n - round(from_s * fs)) : n - round(to_s * fs)]
         return float(np.nanmax(part) - np.nanmin(part)), lead_quality(part, fs)[0].score
 
-    @cached_property
+    @property
     def network(self) -> dict[str, float]:
         """Probabilities of the rhythm network over the last 16 s."""
-        return RhythmNetwork.load(self._fold)(self._window.mv, self._window.fs_hz, self._wave_rows)
+        return self.network_at(0.0)
+
+    def network_at(self, ended_s: float) -> dict[str, float]:
+        """Probabilities of the rhythm network over the 16 s that ended ``ended_s`` ago; each is computed once."""
+        if ended_s not in self._networks:
+            end = self._window.n_samples - round(ended_s * self._window.fs_hz)
+            mv = self._window.mv[:, :end]
+            self._networks[ended_s] = RhythmNetwork.load(self._fold)(mv, self._window.fs_hz, self._wave_rows)
+        return self._networks[ended_s]
 
     def atrial_bounds(self) -> Iterator[tuple[float, float]]:
         """Bounds of the log odds of atrial fibrillation, by the atrial network; each pair costs more than the last."""

@@ -9,7 +9,7 @@ the next: an interval across noise, a detached electrode or missing samples is N
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -96,6 +96,26 @@ class BeatTrack:
             leads=leads,
             unusable=unusable,
             since=since,
+        )
+
+    def until(self, now: int) -> BeatTrack:
+        """The track of an earlier instant: beats up to ``now``, and the unusable intervals that began before it."""
+        unusable = [(start, min(stop, now)) for start, stop in self.unusable if start < now]
+        return replace(self._only(self.r <= now), now=now, unusable=unusable)
+
+    def confident(self, least: float) -> BeatTrack:
+        """The track of the beats with a confidence of ``least`` or more."""
+        clear = self.confidence >= least
+        return self if clear.all() else self._only(clear)
+
+    def _only(self, which: NDArray[np.bool_]) -> BeatTrack:
+        return replace(
+            self,
+            r=self.r[which],
+            kinds=[kind for kind, kept in zip(self.kinds, which.tolist(), strict=True) if kept],
+            qrs_ms=self.qrs_ms[which],
+            confidence=self.confidence[which],
+            correlation=self.correlation[which],
         )
 
     @cached_property

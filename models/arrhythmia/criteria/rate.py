@@ -10,7 +10,8 @@ Sources: PhysioNet/CinC Challenge 2015 (asystole, extreme rates); Philips Intell
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,18 @@ from models.normal_limits import QRS_WIDE_MS
 TIME_ACCURACY_S = 0.5  # measuring accuracy: asystole is detected from 3.5 s on (docs/alarms.md#codes)
 RATE_ACCURACY_BPM = 5.0  # measuring accuracy of rates (docs/alarms.md#codes; IEC 60601-2-27)
 JUST_ENDED_S = 1.5  # a time without beats that ended since the last update, and the beats that came or moved since then
-HOLD_BPM = 5.0
-BRADY_MARGIN_BPM = 3.0  # of the mean of five beats, each of which may be `RATE_ACCURACY_BPM` faster than the limit;
-# once on, an extreme rate is over only when its mean is more than `RATE_ACCURACY_BPM` on the other side of the limit
+BRADY_HOLD_BPM, TACHY_HOLD_BPM = 5.0, 5.0  # an extreme rate is over when its mean is this far on the other side
+BRADY_MARGIN_BPM = 3.0  # of the mean of five beats, each of which may be `RATE_ACCURACY_BPM` faster than the limit
 SLOW_BEAT_BPM = 10.0  # the one of five beats that is less slow is at most this much faster than the limit
 TACHY_MARGIN_BPM = 1.0  # of each beat; 5 is allowed
-TACHY_MEAN_MARGIN_BPM = 4.0  # of the mean, where the newest beats are faster than the limit: a rate that still rises
 TACHY_NEWEST = 8  # number of newest RRs, as many as the heart rate is a mean of
+# A mean over the limit needs newest beats that are this much faster than it: an irregular rate that wanders about the
+# limit is not raised again and again. A rate that has risen by `RISE_BPM` or more is found while it still rises: its
+# mean may be `TACHY_MEAN_MARGIN_BPM` slower than the limit, with newest beats faster than the limit itself.
+NEWEST_FASTER_BPM = 5.0
+RISE_BPM, TACHY_MEAN_MARGIN_BPM = 20.0, 4.0
+CLEAR_BEAT = 0.25  # least confidence of a beat of a fast rate: in noise, T waves are found as beats of less
+MIN_RRS_BEFORE = 4  # RRs, of as many as the rule has, by which the rate before is known
 BRADY_WINDOW_RRS = 2  # least number of RRs in the last 8 s, the running one counted
 SUSTAINED_S = 10.0  # BRADY and TACHY: the mean of 8 beats is beyond the limit for this long
 MISSED_FACTOR = 1.8  # Philips IntelliVue: 1.8 times the mean RR
@@ -75,24 +81,32 @@ def extreme_brady(track: BeatTrack, limit: RateLimit, on: bool = False) -> Findi
     if len(track.r) < 2 or not track.age_s(-1) <= limit.seconds:
         return None
     n, each_s = limit.beats - 1, 60.0 / (limit.rate + RATE_ACCURACY_BPM)
-    slow_s = 60.0 / (limit.rate + (HOLD_BPM if on else BRADY_MARGIN_BPM))
-    rule = f"{limit.beats} beats in a row slower than {limit.rate:g} bpm"
-    last = _newest_that(track, n, lambda rr: (on or min(rr) >= each_s) and float(np.mean(rr)) >= slow_s)
-    if last is None:
-        least_s = 60.0 / (limit.rate + SLOW_BEAT_BPM)
-        rule = f"mean of {limit.beats} beats slower than {limit.rate:g} bpm, one of them less slow"
-        last = _newest_that(
-            track, n, lambda rr: min(rr) >= least_s and sorted(rr)[1] >= each_s and float(np.mean(rr)) >= slow_s
-        )
-    if last is not None:
-        found = last - n, last, track.now if last == len(track.r) - 1 else int(track.r[last])
+    slow_s = 60.0 / (limit.rate + (BRADY_HOLD_BPM if on else BRADY_MARGIN_BPM))
+    least_s = 60.0 / (limit.rate + SLOW_BEAT_BPM)
+
+    def rrs(last: int) -> list[float]:
+        return _rrs(track, last - n, last)
+
+    readings: list[tuple[str, Holds]] = [
+        (
+            f"{limit.beats} beats in a row slower than {limit.rate:g} bpm",
+            lambda last: (on or min(rrs(last)) >= each_s) and _mean(rrs(last)) >= slow_s,
+        ),
+        (
+            f"mean of {limit.beats} beats slower than {limit.rate:g} bpm, one of them less slow",
+            lambda last: min(rrs(last)) >= least_s and sorted(rrs(last))[1] >= each_s and _mean(rrs(last)) >= slow_s,
+        ),
+    ]
+    run = _first_run(track, n, readings)
+    if run is not None:
+        rule, oldest, newest = run
+        first, last, until = oldest - n, oldest, track.now if newest == len(track.r) - 1 else int(track.r[newest])
     else:
         rule = f"every RR of {limit.seconds:g} s, the running one counted, slower than {limit.rate:g} bpm"
         slow = _slow_seconds(track, limit, slow_s)
         if slow is None:
             return None
-        found = slow
-    first, last, until = found
+        first, last, until = slow
     criterion = criterion_of("EXTREME_BRADY", rule, limit.rate, RATE_ACCURACY_BPM)
     return Finding(
         "EXTREME_BRADY", int(track.r[first]), until, (track.rate_evidence(first, last, criterion),), track.leads
@@ -111,47 +125,85 @@ def _slow_seconds(track: BeatTrack, limit: RateLimit, slow_s: float) -> tuple[in
 
 
 def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Finding | None:
-    """``limit.beats`` beats in a row faster than the limit. Onset: the first of them.
+    """``limit.beats`` beats in a row faster than the limit. Onset: the first of them with a fast RR after it.
 
-    Either each beat is faster, or the mean of all and the mean of the newest 8: atrial fibrillation is fast without
-    being regular. Half of the newest 8 are as fast, since an artefact adds one or two short RRs. While ``on``, the
-    condition holds until the mean is beyond measuring accuracy.
+    Either each beat is faster, or the mean of all and that of the newest 8: atrial fibrillation is fast without being
+    regular. Half of the newest 8 are as fast, since an artefact adds one or two short RRs. While ``on``, the condition
+    holds until the mean is `TACHY_HOLD_BPM` slower. Beats of low confidence are left out.
     """
+    track = track.confident(CLEAR_BEAT)
     n = limit.beats - 1
     if not track.running_s < 2.0:
         return None
-    each_s, newest_s = 60.0 / (limit.rate - TACHY_MARGIN_BPM), 60.0 / limit.rate
+    each_s, hold_s = 60.0 / (limit.rate - TACHY_MARGIN_BPM), 60.0 / (limit.rate - TACHY_HOLD_BPM)
+    rising_s, slower_s = 60.0 / (limit.rate - TACHY_MEAN_MARGIN_BPM), 60.0 / (limit.rate - RISE_BPM)
+    limit_s, faster_s = 60.0 / limit.rate, 60.0 / (limit.rate + NEWEST_FASTER_BPM)
     median_s = 60.0 / (limit.rate - RATE_ACCURACY_BPM)
-    mean_s = 60.0 / (limit.rate - (HOLD_BPM if on else TACHY_MEAN_MARGIN_BPM))
-    rule = f"{limit.beats} beats in a row faster than {limit.rate:g} bpm"
-    last = _newest_that(track, n, lambda rr: max(rr) < each_s)
-    if last is None:
-        rule = f"mean of {limit.beats} beats, and of the newest {TACHY_NEWEST}, faster than {limit.rate:g} bpm"
-        last = _newest_that(
-            track,
-            n,
-            lambda rr: (
-                float(np.mean(rr)) < mean_s
-                and (on or float(np.mean(rr[-TACHY_NEWEST:])) < newest_s)
-                and float(np.median(rr[-TACHY_NEWEST:])) < median_s
-            ),
-        )
-    if last is None:
+
+    def each_is_fast(last: int) -> bool:
+        return max(_rrs(track, last - n, last)) < each_s
+
+    def mean_is_fast(last: int) -> bool:
+        rr, newest_rr = _rrs(track, last - n, last), _rrs(track, last - TACHY_NEWEST, last)
+        fast = _mean(rr) < hold_s if on else _mean(rr) < limit_s and _mean(newest_rr) < faster_s
+        return fast and statistics.median(newest_rr) < median_s
+
+    def mean_is_rising(last: int) -> bool:
+        rr, newest_rr = _rrs(track, last - n, last), _rrs(track, last - TACHY_NEWEST, last)
+        before = [seconds for seconds in _rrs(track, max(0, last - 2 * n), last - n) if math.isfinite(seconds)]
+        has_risen = len(before) >= MIN_RRS_BEFORE and _mean(before) > slower_s
+        fast = _mean(rr) < rising_s and _mean(newest_rr) < limit_s
+        return has_risen and fast and statistics.median(newest_rr) < median_s
+
+    mean, newest_beats = f"mean of {limit.beats} beats", f"of the newest {TACHY_NEWEST}"
+    faster = f"faster than {limit.rate:g} bpm"
+    readings: list[tuple[str, Holds]] = [
+        (f"{limit.beats} beats in a row {faster}", each_is_fast),
+        (f"{mean}, and {newest_beats} by {NEWEST_FASTER_BPM:g}, {faster}", mean_is_fast),
+        (f"{mean}, and {newest_beats}, {faster}, rising", mean_is_rising),
+    ]
+    run = _first_run(track, n, readings)
+    if run is None:
         return None
+    rule, oldest, newest = run
     criterion = criterion_of("EXTREME_TACHY", rule, limit.rate, RATE_ACCURACY_BPM)
-    evidence = track.rate_evidence(last - n, last, criterion)
-    return Finding("EXTREME_TACHY", int(track.r[last - n]), int(track.r[last]), (evidence,), track.leads)
+    evidence = track.rate_evidence(oldest - n, oldest, criterion)
+    first = oldest - n + int(np.argmax(track.rr_s[oldest - n : oldest] < hold_s))
+    onset, last_held, held_from = (int(track.r[k]) for k in (first, newest, oldest))
+    return Finding("EXTREME_TACHY", onset, last_held, (evidence,), track.leads, held_from)
 
 
-def _newest_that(track: BeatTrack, n: int, holds: Callable[[list[float]], bool]) -> int | None:
-    """The newest beat since the last update at which ``holds`` the ``n`` RRs before it; NaN holds nothing."""
+Holds = Callable[[int], bool]  # whether a beat, by its index, and those before it hold a reading
+
+
+def _first_run(track: BeatTrack, n: int, readings: Sequence[tuple[str, Holds]]) -> tuple[str, int, int] | None:
+    """The reading that held first since the last update, the beat at which it did, and the newest that holds one.
+
+    A beat holds a reading by the ``n`` RRs before it; NaN holds nothing. The onset of a run thus does not depend on
+    where the updates fall.
+    """
+    found: list[tuple[int, str]] = []
     for last in range(len(track.r) - 1, n - 1, -1):
         if track.age_s(last) > JUST_ENDED_S:
-            return None
-        rr = track.rr_s[last - n : last].tolist()
-        if all(math.isfinite(seconds) for seconds in rr) and holds(rr):
-            return last
-    return None
+            break
+        if all(math.isfinite(seconds) for seconds in _rrs(track, last - n, last)):
+            rule = next((rule for rule, holds in readings if holds(last)), None)
+            if rule is not None:
+                found.append((last, rule))
+    if not found:
+        return None
+    oldest, rule = found[-1]
+    return rule, oldest, found[0][0]
+
+
+def _rrs(track: BeatTrack, first: int, last: int) -> list[float]:
+    """RRs from the beat ``first`` to the beat ``last``, s."""
+    rr: list[float] = track.rr_s[first:last].tolist()
+    return rr
+
+
+def _mean(rr: Sequence[float]) -> float:
+    return sum(rr) / len(rr)
 
 
 def slow_or_fast(track: BeatTrack, limit: RateLimit, code: RateCode) -> Finding | None:
@@ -178,16 +230,20 @@ def svt(track: BeatTrack, limit: RunLimit) -> Finding | None:
     n = limit.beats - 1
     if not track.running_s < 2.0:
         return None
-    last = _newest_that(track, n, lambda rr: max(rr) < 60.0 / limit.rate)
-    if last is None:
+
+    def holds(last: int) -> bool:
+        beats = slice(last - n, last + 1)
+        widths = track.qrs_ms[beats][np.isfinite(track.qrs_ms[beats])]
+        is_wide = track.ventricular[beats].any() or (len(widths) > 0 and np.median(widths) > QRS_WIDE_MS)
+        return max(_rrs(track, last - n, last)) < 60.0 / limit.rate and not is_wide
+
+    rule = f"{limit.beats} narrow beats in a row faster than {limit.rate:g} bpm"
+    run = _first_run(track, n, [(rule, holds)])
+    if run is None:
         return None
-    beats = slice(last - n, last + 1)
-    widths = track.qrs_ms[beats][np.isfinite(track.qrs_ms[beats])]
-    if track.ventricular[beats].any() or (len(widths) and np.median(widths) > QRS_WIDE_MS):
-        return None
-    criterion = criterion_of("SVT", f"{limit.beats} narrow beats in a row faster than {limit.rate:g} bpm", limit.rate)
-    evidence = track.rate_evidence(last - n, last, criterion)
-    return Finding("SVT", int(track.r[last - n]), int(track.r[last]), (evidence,), track.leads)
+    _, oldest, newest = run
+    evidence = track.rate_evidence(oldest - n, oldest, criterion_of("SVT", rule, limit.rate))
+    return Finding("SVT", int(track.r[oldest - n]), int(track.r[newest]), (evidence,), track.leads)
 
 
 def pauses(track: BeatTrack, limit: DurationLimit) -> list[Finding]:

@@ -29,7 +29,9 @@ Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +63,7 @@ LOOKBACK_S = 9.0  # a run whose last beat is older is over
 WAVES, WAVES_HOLD = 0.7, 0.5  # network probability of tachycardia or fibrillation that waves need, and while on
 WAVES_S = 5.0  # time over which waves are sought, longer where the limit needs it
 RUN_WAVES_S = (2.0, 2.5, 3.0, 4.0, 5.0)  # over which the waves of a short run are sought
-SHORT_WAVES_S = 3.0  # and this much, where they have just begun
+SHORT_WAVES_S = (3.0, 2.5)  # and this much, where they have just begun and the beats before still rest
 FLUTTER_BPM = 200.0  # regular waves without QRS complexes are flutter above this (usual definitions: 200 and more)
 OWN_BEAT_S = 1.2  # five waves at `FLUTTER_BPM` take as long: after the bed's own last beat there is no room for them
 SEEN_SHARE = 0.7  # of the waves: with more beats detected than that they are not fused
@@ -71,20 +73,66 @@ REGULAR = 0.15  # sd of the RRs of an organised run, as a share of their mean
 def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Finding | None:
     """``limit.beats`` ventricular beats in a row faster than ``limit.rate``, by one of the readings above.
 
-    Onset: the first beat of the run.
+    Evaluated at each of `RhythmViews.instants`, with the beats and the network's probability of that instant: the run
+    found does not depend on where the updates fall. It is that of the first instant at which one is present, with the
+    beats that continue it up to the last. Onset: its first beat.
     """
-    if len(track.r) < RUN_BEATS:
+    readings = [r for r in _readings(track, views, limit) if _run_of(track, r, limit, 0.0, dict) is not None]
+    if not readings:
         return None
+    found: tuple[_Reading, tuple[int, int]] | None = None
+    last_held = 0
+    for ended_s in reversed(views.instants):
+        newer = _run_at(track, views, limit, on, readings, ended_s)
+        if newer is not None:
+            last_held = max(last_held, newer[1][1])
+            if found is None or newer[1][0] == found[1][0]:
+                found = newer
+    if found is None:
+        return None
+    reading, run = found
+    criterion = criterion_of("VTACH", reading.rule, limit.rate, RATE_ACCURACY_BPM)
+    cited = track.rate_evidence(*cited_beats(track, run, reading.count, limit.rate), criterion)
+    if reading.least < limit.beats:
+        cited = waves_evidence(track, views, limit, run) or cited
+    return Finding("VTACH", int(track.r[run[0]]), int(track.r[last_held]), (cited,), track.leads)
+
+
+def _run_at(
+    track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool, readings: Sequence[_Reading], ended_s: float
+) -> tuple[_Reading, tuple[int, int]] | None:
+    """The reading that holds at one instant, ``ended_s`` before now, and first and last beat of its run."""
+    at = track.until(track.now - round(ended_s * track.fs_hz)) if ended_s else track
+    new_bed = at.now - at.since < NEW_BED_S * at.fs_hz
+    for reading in readings:
+        whole = reading.least == limit.beats  # a shorter run, or one of few ventricular beats, is no continuation
+        needed = min(HOLD, reading.needed) if on and whole else DOMINANT_RUN if new_bed and not on else reading.needed
+        run = _run_of(at, reading, limit, needed, partial(views.network_at, ended_s))
+        if run is not None and (not reading.of_the_bed or _not_of_the_bed(at, run, limit, on)):
+            return reading, run
+    return None
+
+
+def _run_of(
+    track: BeatTrack, reading: _Reading, limit: RunLimit, needed: float, network: Callable[[], Mapping[str, float]]
+) -> tuple[int, int] | None:
+    return fast_run(track, reading, max(limit.rate - RATE_ACCURACY_BPM, reading.over_bpm), needed, network)
+
+
+def _readings(track: BeatTrack, views: RhythmViews, limit: RunLimit) -> Sequence[_Reading]:
+    """The readings of the rule; none where no beat counts as ventricular in any of them."""
+    if len(track.r) < RUN_BEATS:
+        return ()
     faster = f"in a row faster than {limit.rate:g} bpm"
     least, one_less = max(RUN_BEATS, limit.beats - FUSED), max(RUN_BEATS, limit.beats - 1)
     non_dominant, certain = non_dominant_beats(track), certain_beats(track)
     maybe_paced = maybe_paced_beats(track, views)
     # Of the first two the certain ones are a part.
     if not (non_dominant.any() or track.ventricular.any() or maybe_paced.any()):
-        return None
+        return ()
     by_network = "tachycardia by the rhythm network"
     run_rule = f"{limit.beats} ventricular beats {faster}"
-    readings = (
+    return (
         _Reading(certain & after_dominant_beats(track), limit.beats, limit.beats, CERTAIN_RUN, run_rule),
         _Reading(non_dominant, limit.beats, limit.beats, RUN, run_rule),
         _Reading(
@@ -114,18 +162,6 @@ def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Fi
         _Reading(track.ventricular, limit.beats, limit.beats, DOMINANT_RUN, run_rule, of_the_bed=True),
         _Reading(non_dominant | maybe_paced, limit.beats, limit.beats, DOMINANT_RUN, run_rule),
     )
-    new_bed = track.now - track.since < NEW_BED_S * track.fs_hz
-    for reading in readings:
-        whole = reading.least == limit.beats  # a shorter run, or one of few ventricular beats, is no continuation
-        needed = min(HOLD, reading.needed) if on and whole else DOMINANT_RUN if new_bed and not on else reading.needed
-        run = fast_run(track, views, reading, max(limit.rate - RATE_ACCURACY_BPM, reading.over_bpm), needed)
-        if run is not None and (not reading.of_the_bed or _not_of_the_bed(track, run, limit, on)):
-            criterion = criterion_of("VTACH", reading.rule, limit.rate, RATE_ACCURACY_BPM)
-            cited = track.rate_evidence(*cited_beats(track, run, reading.count, limit.rate), criterion)
-            if not whole:
-                cited = waves_evidence(track, views, limit, run) or cited
-            return Finding("VTACH", int(track.r[run[0]]), int(track.r[run[1]]), (cited,), track.leads)
-    return None
 
 
 def fused_run(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Finding | None:
@@ -133,7 +169,7 @@ def fused_run(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -
     if not views.may_fibrillate:
         return None
     longest = max(WAVES_S, 60.0 / limit.rate * limit.beats + 1.0)
-    found = (views.regular_waves(seconds, track.now) for seconds in (longest, SHORT_WAVES_S))
+    found = (views.regular_waves(seconds, track.now) for seconds in (longest, *SHORT_WAVES_S))
     waves = next((each for each in found if each is not None and len(each.crests) >= limit.beats), None)
     if waves is None:
         return None
@@ -142,18 +178,21 @@ def fused_run(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -
     seen = int(np.sum((track.r >= r[0]) & (track.r <= r[-1])))
     if not limit.rate - RATE_ACCURACY_BPM < rate <= FLUTTER_BPM or seen > SEEN_SHARE * len(r):
         return None
-    probability = max(views.network["vtach"], views.network["vfib"])
-    if probability < (WAVES_HOLD if on else WAVES):
+    needed = WAVES_HOLD if on else WAVES
+    networks = (views.network_at(ended_s) for ended_s in views.instants)
+    probabilities = (max(network["vtach"], network["vfib"]) for network in networks)
+    probability = next((p for p in probabilities if p >= needed), None)
+    if probability is None:
         return None
     cited = replace(evidence(waves, track.fs_hz, _of_waves(limit)), confidence=round(probability, 3))
     return Finding("VTACH", int(r[0]), int(r[-1]), (cited,), (waves.lead,))
 
 
-def _probability(track: BeatTrack, views: RhythmViews, first: int, last: int) -> float:
+def _probability(track: BeatTrack, network: Mapping[str, float], first: int, last: int) -> float:
     """The network's probability of tachycardia; of fibrillation too, where the run is regular and thus is none."""
-    rr, tachycardia = track.rr_s[first:last], views.network["vtach"]
+    rr = track.rr_s[first:last]
     regular = len(rr) >= RUN_BEATS and float(np.std(rr)) <= REGULAR * float(np.mean(rr))
-    return max(tachycardia, views.network["vfib"]) if regular else tachycardia
+    return max(network["vtach"], network["vfib"]) if regular else network["vtach"]
 
 
 def organised(track: BeatTrack, run: Finding | None, seconds: float) -> bool:
@@ -231,23 +270,31 @@ def begins_abruptly(track: BeatTrack, first: int, on: bool = False) -> bool:
 
 
 def fast_run(
-    track: BeatTrack, views: RhythmViews, reading: _Reading, over_bpm: float, needed: float
+    track: BeatTrack,
+    reading: _Reading,
+    over_bpm: float,
+    needed: float,
+    network: Callable[[], Mapping[str, float]],
 ) -> tuple[int, int] | None:
     """First and last beat of the newest run that satisfies a reading; each of its beats belongs to as many in a row.
 
     Parameters
     ----------
+    track : BeatTrack
+        Beats of the instant; ``reading`` may be of more.
     over_bpm : float
         They are faster than this.
     needed : float
         In place of the reading's.
+    network : callable
+        Gives the rhythm network's probabilities at the instant.
     """
     count = reading.count
     newest = int(np.searchsorted(track.r, track.now - LOOKBACK_S * track.fs_hz, side="right"))  # last beats of runs
     starts = np.arange(max(0, newest - count + 1), len(track.r) - count + 1)
-    if not len(starts) or not reading.ventricular[starts[0] :].any():
+    if not len(starts) or not reading.ventricular[starts[0] : len(track.r)].any():
         return None
-    ventricular = windows(reading.ventricular[starts[0] :], count)
+    ventricular = windows(reading.ventricular[starts[0] : len(track.r)], count)
     together = ventricular[:, 0] & ventricular[:, -1] & (ventricular.sum(axis=1) >= reading.least)
     pause_s = PAUSE * 60.0 / over_bpm  # False where the RR is NaN
     together &= (windows(track.rr_s[starts[0] :], count - 1) <= pause_s).all(axis=1)
@@ -255,7 +302,7 @@ def fast_run(
     starts = starts[together & (length_s < 60.0 * (count - 1) / over_bpm)]
     if not len(starts):
         return None
-    good = [k for k in starts.tolist() if needed <= 0 or _probability(track, views, k, k + count - 1) >= needed]
+    good = [k for k in starts.tolist() if needed <= 0 or _probability(track, network(), k, k + count - 1) >= needed]
     if not good:
         return None
     first = last = good[-1]

@@ -13,6 +13,7 @@ from models.arrhythmia.criteria.waves import RhythmBaseline, WaveBeat, st_median
 from models.arrhythmia.evaluate import RhythmContext
 from models.arrhythmia.fibrillation_features import FEATURES
 from models.arrhythmia.limits import Limits, RhythmSettings
+from models.arrhythmia.views import RhythmViews
 from models.beats.regular_waves import RegularWaves
 from models.beats.series import BeatTrack
 from models.evidence import Evidence
@@ -29,6 +30,7 @@ class Views:
         self, vtach: float = 0.0, vfib: float = 0.0, fibrillates_s: float = 0.0, regular: RegularWaves | None = None
     ) -> None:
         self.device_marks = False
+        self.instants = RhythmViews.instants
         self.leads = ("II", "V5")
         self.network = {**dict.fromkeys(OUTPUTS, 0.0), "vtach": vtach, "vfib": vfib}
         self.may_fibrillate = fibrillates_s > 0 or regular is not None
@@ -36,6 +38,10 @@ class Views:
         self._fibrillates_s = fibrillates_s
         bounds = {name: bound * (1.1 if name in LOWER_BOUNDS else 0.9) for name, bound in LIKELY.items()}
         self._features = np.array([[bounds.get(name, 0.0) for name in FEATURES]] * 2)
+
+    def network_at(self, ended_s: float) -> dict[str, float]:
+        """The same at all times."""
+        return self.network
 
     def sliding_waves(
         self, seconds: float, bounds: dict[str, float] | None = None

@@ -34,6 +34,17 @@ def test_back_later_it_is_a_new_one() -> None:
     assert run("VTACH", {4: 2.0, 12: 10.0}, 14) == [(2.0, 9, 4.0), (10.0, None, None)]
 
 
+def test_an_episode_that_lapsed_between_two_updates_is_over() -> None:
+    """Last held at 4 s, held again from 9.1 s: absent for 5.1 s, whether an update fell into the last 0.1 s or not."""
+    for since, over in ((8.9, False), (9.1, True)):
+        tracker = EpisodeTracker(FS)
+        tracker.update([found("EXTREME_TACHY", 0, 4)], 4 * FS)
+        for update in range(5, 9):
+            tracker.update([], update * FS)
+        back = Finding("EXTREME_TACHY", 6 * FS, round(9.2 * FS), held_from=round(since * FS))
+        assert [e.end is not None for e in tracker.update([back], round(9.3 * FS))] == [over]
+
+
 def test_without_usable_signal_it_is_held() -> None:
     # present until 6, then 30 s of noise, then 4 s of clean signal without it: not yet over
     assert run("VFIB", {5: 1.0, 6: 1.0}, 40, set(range(7, 37))) == [(1.0, None, None)]

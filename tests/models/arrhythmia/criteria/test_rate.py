@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from models.arrhythmia.criteria.rate import (
@@ -112,13 +115,42 @@ def test_extreme_tachy_of_an_irregular_rhythm_is_its_mean_while_the_newest_beats
     rising, falling = [0.427] * 6 + irregular, irregular + [0.44] * 6
     found = extreme_tachy(track([0.8] * 4 + rising, after_s=0.2), LIMITS["EXTREME_TACHY"])
     assert found is not None and found.evidence[0].criterion is not None
-    assert found.evidence[0].criterion.rule == "mean of 17 beats, and of the newest 8, faster than 140 bpm"
+    assert found.evidence[0].criterion.rule == "mean of 17 beats, and of the newest 8, faster than 140 bpm, rising"
     assert extreme_tachy(track([0.8] * 4 + falling, after_s=0.2), LIMITS["EXTREME_TACHY"]) is None
 
 
 def test_two_short_rrs_of_an_artefact_make_no_extreme_tachy() -> None:
     assert extreme_tachy(track([0.46] * 14 + [0.276, 0.164]), LIMITS["EXTREME_TACHY"]) is None
-    assert extreme_tachy(track([0.43] * 14 + [0.38, 0.36]), LIMITS["EXTREME_TACHY"]) is not None
+    assert extreme_tachy(track([0.43] * 13 + [0.38, 0.37, 0.36]), LIMITS["EXTREME_TACHY"]) is not None
+
+
+def test_an_irregular_rate_that_wanders_about_the_limit_is_no_extreme_tachy() -> None:
+    """141 a minute on the mean, and 135 before: the newest beats must be clearly faster, once on they need not be."""
+    about_140 = [0.52, 0.332] * 8
+    wanders = track([0.445] * 20 + about_140, after_s=0.2)
+    assert extreme_tachy(wanders, LIMITS["EXTREME_TACHY"]) is None
+    assert extreme_tachy(wanders, LIMITS["EXTREME_TACHY"], on=True)
+    found = extreme_tachy(track([0.445] * 20 + [0.5, 0.31] * 8, after_s=0.2), LIMITS["EXTREME_TACHY"])
+    assert found is not None and found.evidence[0].criterion is not None
+    assert found.evidence[0].criterion.rule == "mean of 17 beats, and of the newest 8 by 5, faster than 140 bpm"
+
+
+def test_the_onset_of_extreme_tachy_does_not_depend_on_where_the_updates_fall() -> None:
+    fast = track([0.8] * 12 + [0.38] * 30, after_s=0.2)
+    onsets = set()
+    for phase in range(10):
+        updates = range(round(9 * FS) + round(phase * 0.1 * FS), fast.now, round(FS))
+        found = (extreme_tachy(fast.until(now), LIMITS["EXTREME_TACHY"]) for now in updates)
+        onsets.add(next(f.onset for f in found if f))
+    assert onsets == {round(1.0 * FS) + 12 * round(0.8 * FS)}
+
+
+def test_beats_of_low_confidence_do_not_make_a_rate() -> None:
+    """T waves of a rate of 100 found as beats in noise."""
+    t = track([0.32, 0.28] * 20, after_s=0.1)
+    assert extreme_tachy(t, LIMITS["EXTREME_TACHY"])
+    unclear = replace(t, confidence=np.where(np.arange(len(t.r)) % 2 == 0, 0.95, 0.1))
+    assert extreme_tachy(unclear, LIMITS["EXTREME_TACHY"]) is None
 
 
 def test_brady_and_tachy_need_ten_seconds() -> None:

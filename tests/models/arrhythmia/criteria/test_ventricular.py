@@ -50,6 +50,17 @@ def test_a_tachycardia_is_five_ventricular_beats_over_one_hundred(n: int, bpm: f
         assert criterion.rule == "5 ventricular beats in a row faster than 100 bpm"
 
 
+def test_the_run_found_does_not_depend_on_where_the_updates_fall() -> None:
+    rr, kinds = run_of(12, 150, after="N" * 6)
+    t = track(rr, kinds, first_s=10.0)
+    onsets = set()
+    for phase in range(4):
+        updates = range(round((13.0 + 0.25 * phase) * FS), t.now, round(FS))
+        found = (tachycardia(t.until(now), 0.95) for now in updates)
+        onsets.add(next(f.onset for f in found if f))
+    assert onsets == {int(t.r[6])}
+
+
 def test_a_run_that_is_long_over_is_no_tachycardia_now() -> None:
     rr, kinds = run_of(6, 150, after="N" * 14)
     assert tachycardia(track(rr, kinds, first_s=10.0), 0.95) is None
@@ -270,7 +281,7 @@ def test_waves_that_have_just_begun_are_sought_in_a_shorter_time() -> None:
     mv = np.where(t > 18.0, np.sin(2 * np.pi * t * 3.0) + 0.3 * np.sin(4 * np.pi * t * 3.0 + 0.7), 0.0)
     mv += np.random.default_rng(0).normal(0, 0.01, len(t))
     views = RhythmViews(Ecg(("II",), FS, mv[None].astype(np.float32)), ("II",))
-    views.__dict__["network"] = {"vtach": 0.9, "vfib": 0.0}
+    views._networks = {ended_s: {"vtach": 0.9, "vfib": 0.0} for ended_s in views.instants}
     beats = replace(track([0.8] * 19), now=len(t))
     found = fused_run(beats, views, LIMITS["VTACH"], on=False)
     assert found is not None and found.evidence[0].value == pytest.approx(180, abs=5)
