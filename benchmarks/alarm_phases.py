@@ -4,7 +4,9 @@
 
 The rhythm tier decides once a second. N records of CinC 2015, evenly spaced, are analysed as they are and without their
 first 0.25, 0.5 and 0.75 s, each with the weights that never saw its fold. An event is a lethal condition with its
-onset. It is found in a phase that has an event of the same code with an onset within 1 s of it.
+onset. It is found in a phase that has an event of the same code with an onset within 1 s of it. The last updates of
+the phases lie up to a second apart: an event that is not in all of them, and was detected in the last two seconds only,
+is left out.
 """
 
 from __future__ import annotations
@@ -21,18 +23,20 @@ PHASES_S = (0.0, 0.25, 0.5, 0.75)
 WITHIN_S = 1.0
 UNTIL_S = 300.0
 LETHAL = ("ASYSTOLE", "VFIB", "VTACH", "EXTREME_BRADY", "EXTREME_TACHY")
-Event = tuple[str, float]
+EDGE_S = 2.0
+Event = tuple[str, float, float]
 
 
 def events_at(path: Path, fold: str, phase_s: float) -> list[Event]:
-    """Lethal events of a record without its first ``phase_s``: code, and onset in s of the whole record."""
+    """Lethal events of a record without its first ``phase_s``: code, onset and detection in s of the whole record."""
     from models.arrhythmia.tier import find_episodes
     from models.records import read_record
 
     ecg = read_record(path)
     cut = round(phase_s * ecg.fs_hz)
     ecg = ecg.slice(cut, min(ecg.n_samples, round(UNTIL_S * ecg.fs_hz)))
-    return [(e.code, (e.onset + cut) / ecg.fs_hz) for e in find_episodes(ecg, fold=fold) if e.code in LETHAL]
+    found = (e for e in find_episodes(ecg, fold=fold) if e.code in LETHAL)
+    return [(e.code, (e.onset + cut) / ecg.fs_hz, (e.detected + cut) / ecg.fs_hz) for e in found]
 
 
 def phases_of(job: tuple[Path, str]) -> tuple[str, list[list[Event]]]:
@@ -44,16 +48,20 @@ def phases_of(job: tuple[Path, str]) -> tuple[str, list[list[Event]]]:
 def agreement(phases: list[list[Event]]) -> list[tuple[str, float, int]]:
     """Code, first onset and number of phases of each event; events of one code within `WITHIN_S` are one."""
     left = [list(events) for events in phases]
-    out = []
+    out: list[tuple[str, float, int]] = []
     for k, events in enumerate(left):
         while events:
-            code, onset = events.pop(0)
+            code, onset, detected = events.pop(0)
             found = 1
             for other in left[k + 1 :]:
                 same = [e for e in other if e[0] == code and abs(e[1] - onset) <= WITHIN_S]
                 if same:
-                    other.remove(min(same, key=lambda e: abs(e[1] - onset)))
+                    nearest = min(same, key=lambda e: abs(e[1] - onset))
+                    other.remove(nearest)
+                    detected = min(detected, nearest[2])
                     found += 1
+            if found < len(phases) and detected > UNTIL_S - EDGE_S:
+                continue
             out.append((code, onset, found))
     return out
 
