@@ -13,6 +13,7 @@ from transformers import CLIPVisionConfig, LlamaConfig
 
 from models.encoder.configuration import TowerConfig
 from models.gem.measuring_layout import MeasuringSizes
+from models.gem.page_layout import PageSizes
 
 IMAGE_ASPECTS = ("ori", "pad", "anyres")  # anything else is treated as the reference treats it: like "ori"
 PROJECTORS = ("linear", "mlp2x_gelu", "identity")  # mlp<n>x_gelu for any n
@@ -40,6 +41,10 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
         Longest prompt with its tokens of ECG and page.
     measuring_config : dict or None
         ``sizes`` of the measuring tower (``MeasuringSizes.to_dict``) and ``thresholds`` of its findings; None: none.
+    page_config : dict or None
+        ``sizes`` of the page tower (``PageSizes.to_dict``) and of its own measuring tower (``measuring``),
+        ``thresholds`` of its findings, and ``share`` and ``thresholds_both`` of both towers together; None: no page
+        tower.
     evidence_in_prompt : bool
         The model was trained on prompts with measured values too (compact GEM).
     trained : bool
@@ -53,6 +58,7 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
     tower_config: dict | None = None  # type: ignore[type-arg]  # read by a strict dataclass that knows no parameters
     vision_config: dict | None = None  # type: ignore[type-arg]
     measuring_config: dict | None = None  # type: ignore[type-arg]
+    page_config: dict | None = None  # type: ignore[type-arg]
     mm_ecg_tower: str | None = None
     open_clip_config: str | None = None
     ecg_projector_type: str = "linear"
@@ -85,6 +91,13 @@ class GemConfig(LlamaConfig):  # type: ignore[misc]  # transformers is untyped h
     def measuring(self) -> MeasuringSizes | None:
         """Sizes of the measuring tower; None without one."""
         return MeasuringSizes(**self.measuring_config["sizes"]) if self.measuring_config else None
+
+    @property
+    def page(self) -> tuple[PageSizes, MeasuringSizes] | None:
+        """Sizes of the page tower and of its own measuring tower; None without them."""
+        if not self.page_config:
+            return None
+        return PageSizes(**self.page_config["sizes"]), MeasuringSizes(**self.page_config["measuring"])
 
     @property
     def unpads(self) -> bool:

@@ -32,13 +32,14 @@ from models.gem.captured_features import WARM_UPS, CapturedFeatures
 from models.gem.checkpoint import load_checkpoint
 from models.gem.drafting import WIDTH, DraftCounts, Drafter, sources_of, verified
 from models.gem.errors import DeviceLost, OutOfMemory
-from models.gem.estimates import NOT_READABLE, Estimates
+from models.gem.estimates import NOT_READABLE
 from models.gem.fused_layer import FusedLayer, rotation
+from models.gem.measuring_tower import MeasuringOutput
 from models.gem.modeling import GemForCausalLM
 from models.gem.page import REFERENCE_SIZE
 from models.gem.processing import GemProcessor
 from models.gem.request import GemRequest, ModelCard, Prepared
-from models.gem.sources import asked, read_sources
+from models.gem.sources import TowerLimits, asked, read_sources
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
 """Number formats; of ``fp8`` that of all but the products of the layers."""
@@ -125,6 +126,7 @@ class TorchDecoder:
         self._chosen = torch.zeros_like(self._drafted)
         self._features = CapturedFeatures(model.model, graphs=self.graphs and on_cuda)
         self._captured: dict[tuple[int, int, int], Any] = {}
+        self.limits = TowerLimits.of({"measuring_config": config.measuring_config, "page_config": config.page_config})
 
     @classmethod
     def load(
@@ -157,7 +159,7 @@ class TorchDecoder:
     def prompt(self, request: GemRequest) -> Prepared:
         """Ids, ECG window and page of a request."""
         config = self.model.config
-        sources = None if config.measuring is None else read_sources(request, self._estimate)
+        sources = None if config.measuring is None else read_sources(request, self)
         if sources is not None and not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
         in_words = asked(request, sources, config.evidence_in_prompt)
@@ -168,10 +170,20 @@ class TorchDecoder:
         return Prepared(inputs, "" if sources is None else sources.remark, findings=in_words.findings)
 
     @torch.inference_mode()
-    def _estimate(self, window: NDArray[np.float32]) -> Estimates:
-        """The measuring tower's estimates of a window [12, 5000] mV."""
-        (estimates,) = self.model.model.estimates(torch.from_numpy(window[None]).to(self.device))
-        return estimates
+    def measure(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Outputs of the measuring tower for a window [12, 5000] mV, [OUTPUTS]."""
+        return self._outputs(self.model.model.measuring_tower(torch.from_numpy(window[None]).to(self.device)))
+
+    @torch.inference_mode()
+    def read_page(self, page: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Outputs of the page tower for a small page, [OUTPUTS]."""
+        pixels = torch.from_numpy(page[None]).to(self.device, self.dtype) / 255.0
+        return self._outputs(self.model.model.page_tower(pixels)[1])
+
+    @staticmethod
+    def _outputs(found: MeasuringOutput) -> NDArray[np.float32]:
+        out: NDArray[np.float32] = found.logits[0].float().cpu().numpy()
+        return out
 
     def _pages(self, request: GemRequest) -> list[Image.Image] | None:
         """The page that a request brings; None: the processor draws it."""

@@ -76,14 +76,24 @@ PAGE_NOT_READABLE = "The page cannot be read."
 
 @dataclass(frozen=True)
 class Sources:
-    """Estimates of the signal and of its page; both are the same where the page was not read."""
+    """Estimates of the signal and of its page; both are the same where the page was not read.
+
+    Attributes
+    ----------
+    signal, page : Estimates
+    both : Estimates or None
+        Of signal and page together, where both were read.
+    """
 
     signal: Estimates
     page: Estimates
+    both: Estimates | None = None
 
     @property
     def used(self) -> Estimates:
-        """Estimates that an answer rests on: those of the signal where it can be read, else the page's."""
+        """Estimates that an answer rests on: of both, else of the signal where it can be read, else the page's."""
+        if self.both is not None and self.both.readable:
+            return self.both
         return self.signal if self.signal.readable else self.page
 
     @property

@@ -25,9 +25,9 @@ from transformers.models.llama.modeling_llama import LlamaPreTrainedModel
 from models.encoder.tower import EcgTower
 from models.gem.anyres import PINPOINTS, Size, crop_grid, unpadded
 from models.gem.configuration import PROJECTORS, GemConfig
-from models.gem.estimates import Estimates, estimates_of
 from models.gem.measuring_tower import MeasuringTower
 from models.gem.merge import IGNORED, Merged, merge_features
+from models.gem.page_tower import PageTower
 
 Pages = Tensor | Sequence[Tensor]
 
@@ -134,6 +134,8 @@ class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped her
             self.vision_tower = VisionTower(config)
         if config.measuring is not None:
             self.measuring_tower = MeasuringTower(config.measuring)
+        if config.page is not None:
+            self.page_tower = PageTower(*config.page)
         self.mm_projector = projector(config.mm_projector_type, config.mm_hidden_size, config.hidden_size)
         if config.unpads:
             self.image_newline = nn.Parameter(torch.zeros(config.hidden_size))
@@ -190,14 +192,6 @@ class GemModel(LlamaModel):  # type: ignore[misc]  # transformers is untyped her
         grid = grid[keep_rows, keep_columns]
         newline = self.image_newline.to(grid.dtype).expand(grid.shape[0], 1, D)
         return torch.cat([whole, torch.cat([grid, newline], dim=1).flatten(0, 1)])
-
-    def estimates(self, windows: Tensor) -> list[Estimates]:
-        """Estimates of the measuring tower for windows [n, 12, 5000] mV, of signals or of pages."""
-        limits = self.config.measuring_config["thresholds"]
-        self.measuring_tower.eval()
-        with torch.no_grad():
-            rows = self.measuring_tower(windows).logits.float().cpu().numpy()
-        return [estimates_of(row, limits) for row in rows]
 
     def feature_blocks(self, ecgs: Tensor | None, pages: Pages | None, sizes: Sequence[Size] | None) -> list[Tensor]:
         """Feature block of each sample, [ECG tokens][page tokens, hidden]; either may be missing."""

@@ -1,6 +1,7 @@
 """Greedy decoding of a compact GEM with ONNX Runtime, for the run-time without torch.
 
-It reads the tokens of an ECG tower, and with a measuring tower the estimates of signal and page; no vision tower.
+It reads the tokens of an ECG tower, and with a measuring and a page tower the estimates of signal and page; CLIP needs
+torch.
 
 The checkpoint folder is the one of the torch decoder (``config.json``, ``model.safetensors``, ``tokenizer.model``). The
 ONNX graph of the language model is built from its tensors at load time, a second or two at the compact size. Each slot
@@ -28,10 +29,11 @@ from models.encoder.weights_digest import checked_digest
 from models.gem.conversation import gem_prompt
 from models.gem.drafting import DraftCounts, Drafter, sources_of, verified
 from models.gem.ecg_window import ecg_window
-from models.gem.estimates import NOT_READABLE, Estimates, estimates_of
+from models.gem.estimates import NOT_READABLE
 from models.gem.measuring_session import MeasuringSession
+from models.gem.page_session import PageSession
 from models.gem.request import GemRequest, ModelCard, Prepared
-from models.gem.sources import asked, read_sources
+from models.gem.sources import TowerLimits, asked, read_sources
 from models.gem.special_tokens import IMAGE_TOKEN
 from models.gem.tokenizer import GemTokenizer
 from models.networks.loading import open_session
@@ -197,9 +199,10 @@ class OnnxDecoder:
         tower = TowerConfig(**document["tower_config"])
         self._samples = tower.samples
         self._tower = open_session(tower_graph(_own(state, GEM_TOWER), tower), threads=threads)
-        measuring = document.get("measuring_config")
-        self._limits = measuring["thresholds"] if measuring else {}
-        self._measuring = MeasuringSession(state, card.weights, threads) if measuring else None
+        self.limits = TowerLimits.of(document)
+        measures = bool(document.get("measuring_config"))
+        self._measuring = MeasuringSession(state, card.weights, threads) if measures else None
+        self._pages = PageSession(state, threads) if self.limits.reads_pages else None
         self._llama = open_session(llama_graph(state, self.sizes), threads=threads)
         none = np.zeros((1, self.sizes.kv_heads, 0, self.sizes.head), np.float32)
         self._past = [f"{kind}{n}" for n in range(self.sizes.layers) for kind in ("key", "value")]
@@ -241,7 +244,7 @@ class OnnxDecoder:
 
     def prompt(self, request: GemRequest) -> Prepared:
         """Embeddings of a prompt with its ECG, [1, T, hidden]; without evidence it has the tower's estimates."""
-        sources = read_sources(request, self._estimate) if self._measuring else None
+        sources = read_sources(request, self) if self._measuring else None
         if sources is not None and not sources.used.readable:
             return Prepared(None, answer=NOT_READABLE)
         in_words = asked(request, sources, self._context_in_prompt)
@@ -258,10 +261,16 @@ class OnnxDecoder:
         remark = "" if sources is None else sources.remark
         return Prepared(OnnxPrompt(embeds, drafter), remark, findings=in_words.findings)
 
-    def _estimate(self, window: Floats) -> Estimates:
-        """The measuring tower's estimates of a window [12, 5000] mV."""
+    def measure(self, window: Floats) -> Floats:
+        """Outputs of the measuring tower for a window [12, 5000] mV, [OUTPUTS]."""
         assert self._measuring is not None
-        return estimates_of(self._measuring.logits(window[None])[0], self._limits)
+        out: Floats = self._measuring.logits(window[None])[0]
+        return out
+
+    def read_page(self, page: NDArray[np.uint8]) -> Floats:
+        """Outputs of the page tower for a small page, [OUTPUTS]."""
+        assert self._pages is not None
+        return self._pages.logits(page)
 
     def start(self, slot: int, prompt: OnnxPrompt) -> tuple[int, int]:
         """Prefill a slot; returns the first token and the length of the prompt."""

@@ -175,7 +175,8 @@ def main(argv: list[str] | None = None) -> None:
     heads = load_heads(options.encoder, session.weights)
     if heads is None:
         parser.error(f"{options.encoder} has no heads.npz: python -m models.training.pretrain writes it")
-    records = [r for r in real_records(options.data, options.folds) if r.source in SETS]
+    splits = (TUNE,) if options.keep else (TUNE, TRAIN)
+    records = [r for r in real_records(options.data, options.folds) if r.source in SETS and r.split in splits]
     measured = measure_records(records, options.work / MEASURED)
     tower = MeasuringSession.load() if options.tower else None
     tune = rows_of([r for r in records if r.split == TUNE], measured, session, tower)

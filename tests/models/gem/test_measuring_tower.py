@@ -37,9 +37,10 @@ from models.gem.measuring_layout import (
 from models.gem.measuring_tower import MeasuringTower, rate_of_beats
 from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.page import REFERENCE_SIZE, reference_page
+from models.gem.page_layout import HEIGHT, WIDTH
 from models.gem.page_signal import page_window, signal_of_image, signal_of_page
 from models.gem.request import GemRequest
-from models.gem.sources import read_sources
+from models.gem.sources import TowerLimits, read_sources
 from models.networks.loading import open_session
 from models.training.measuring import put_tower, save_tower
 from models.training.simulate import simulate
@@ -198,10 +199,9 @@ def test_an_input_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
             (Sources(readable, UNREADABLE), PAGE_NOT_READABLE),
             (Sources(UNREADABLE, readable), SIGNAL_NOT_READABLE),
         ):
-            read = iter((sources.signal, sources.page))
-            monkeypatch.setattr(decoder, "_estimate", lambda window, read=read: next(read))
+            monkeypatch.setattr("models.gem.onnx_decoder.read_sources", lambda request, towers, read=sources: read)
             pieces.clear()
-            request = GemRequest(ECG, blank_page=True, deadline_s=60.0, max_new_tokens=9, on_text=pieces.append)
+            request = GemRequest(ECG, deadline_s=60.0, max_new_tokens=9, on_text=pieces.append)
             answer = engine.submit(request).result()
             assert answer.text.startswith(start) and "".join(pieces).strip() == answer.text
             assert (answer.text == NOT_READABLE) == (answer.tokens == 0)
@@ -209,14 +209,59 @@ def test_an_input_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
         engine.close()
 
 
+class Read:
+    """Towers that find a rate each, or nothing; they count what they read."""
+
+    def __init__(self, signal: float, page: float, limits: TowerLimits) -> None:
+        self.rates, self.limits = {"signal": signal, "page": page}, limits
+        self.read: list[str] = []
+
+    def _outputs(self, which: str) -> np.ndarray:
+        self.read.append(which)
+        rate = self.rates[which]
+        logits = _outputs(8.0 if rate else -8.0, **({"HR": rate} if rate else {}))
+        logits[VALUE_OUTPUTS + ATTRIBUTES.index("regular")] = 5.0
+        return logits
+
+    def measure(self, window: np.ndarray) -> np.ndarray:
+        assert window.shape == (12, 5000)
+        return self._outputs("page" if "signal" in self.read else "signal")
+
+    def read_page(self, page: np.ndarray) -> np.ndarray:
+        assert page.dtype == np.uint8 and page.shape == (3, HEIGHT, WIDTH)
+        return self._outputs("page")
+
+
+EVIDENCE = (Evidence("HR", 88.0, (), 0, 1),)
+PAGE_TOWER_LIMITS = TowerLimits(share=0.5, reads_pages=True)
+
+
+@pytest.mark.parametrize("limits", [TowerLimits(), TowerLimits(reads_pages=True)])
 @pytest.mark.parametrize("readable", [True, False])
-def test_a_page_drawn_from_the_signal_is_read_only_where_the_signal_cannot_be(readable: bool) -> None:
-    page, windows = Estimates(True, {"HR": 140}), []
-
-    def estimate(window: np.ndarray) -> Estimates:
-        windows.append(window)
-        return page if len(windows) == 2 else Estimates(True, {"HR": 72}) if readable else UNREADABLE
-
-    sources = read_sources(GemRequest(ECG), estimate)
-    assert len(windows) == (1 if readable else 2) and sources.used.values["HR"] == (72 if readable else 140)
+def test_a_page_drawn_from_the_signal_is_read_only_where_the_signal_cannot_be(
+    limits: TowerLimits, readable: bool
+) -> None:
+    towers = Read(72.0 if readable else 0.0, 140.0, limits)
+    sources = read_sources(GemRequest(ECG), towers)
+    assert towers.read == (["signal"] if readable else ["signal", "page"])
+    assert sources.used.values["HR"] == pytest.approx(72 if readable else 140, abs=1)
     assert sources.remark == ("" if readable else SIGNAL_NOT_READABLE)
+
+
+def test_without_evidence_an_answer_rests_on_signal_and_page() -> None:
+    towers = Read(100.0, 101.0, PAGE_TOWER_LIMITS)
+    sources = read_sources(GemRequest(ECG), towers)
+    assert towers.read == ["signal", "page"] and sources.both is sources.used
+    assert sources.used.values["HR"] in (100, 101) and not sources.remark
+    with_evidence = Read(100.0, 101.0, PAGE_TOWER_LIMITS)
+    assert read_sources(GemRequest(ECG, measurements=EVIDENCE), with_evidence).both is None
+    assert with_evidence.read == ["signal"]
+
+
+@pytest.mark.parametrize(("signal", "page", "rate", "remark"), [
+    (100.0, 0.0, 100, PAGE_NOT_READABLE), (0.0, 101.0, 101, SIGNAL_NOT_READABLE),
+])  # fmt: skip
+def test_where_one_cannot_be_read_the_other_counts_alone(signal: float, page: float, rate: int, remark: str) -> None:
+    sources = read_sources(GemRequest(ECG, blank_page=True), Read(signal, page, PAGE_TOWER_LIMITS))
+    assert sources.both is None and sources.used.values["HR"] == pytest.approx(rate, abs=1)
+    assert sources.remark == remark
