@@ -21,8 +21,10 @@ from models.corpus.finding_labels import FindingLabels
 from models.ecg import Ecg
 from models.evaluation.code_judge import Judgement, ReportScores, judge_text
 from models.evaluation.generation import ablated
+from models.evaluation.scanned_pages import scanned
 from models.gem.estimates import NOT_READABLE
 from models.gem.page import reference_page
+from models.gem.page_layout import small_drawn
 from models.grounding.segment_measurements import SegmentMeasurements
 from models.leads import STANDARD_12
 
@@ -52,8 +54,20 @@ def page_alone(ecg: Ecg, other: Ecg, folder: Path) -> Shown:
     return Shown(_with(ecg, "zero"), path)
 
 
+def scanned_page_alone(ecg: Ecg, other: Ecg, folder: Path) -> Shown:
+    """A scan of the page, in other colours, moved and with noise, beside a signal of zeros."""
+    path = folder / "scan.png"
+    page = scanned(np.random.default_rng(_seed(ecg)), small_drawn(reference_page(ecg)))
+    Image.fromarray(page.transpose(1, 2, 0)).save(path, compress_level=1)
+    return Shown(_with(ecg, "zero"), path)
+
+
 def _with(ecg: Ecg, ablation: str) -> Ecg:
-    return ablated(ecg, ecg, ablation, seed=round(1000 * float(np.abs(ecg.mv[:, ::50]).sum())))
+    return ablated(ecg, ecg, ablation, seed=_seed(ecg))
+
+
+def _seed(ecg: Ecg) -> int:
+    return round(1000 * float(np.abs(ecg.mv[:, ::50]).sum()))
 
 
 UNCHANGED = "signal and page"
@@ -61,6 +75,7 @@ INPUTS: dict[str, Replace] = {
     UNCHANGED: lambda ecg, other, folder: Shown(ecg),
     "blank page": lambda ecg, other, folder: Shown(ecg, blank_page=True),
     "page alone": page_alone,
+    "scanned page alone": scanned_page_alone,
     "another patient's ECG": lambda ecg, other, folder: Shown(other),
     "zero ECG": lambda ecg, other, folder: Shown(_with(ecg, "zero")),
     "noise": lambda ecg, other, folder: Shown(_with(ecg, "noise")),

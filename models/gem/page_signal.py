@@ -1,4 +1,4 @@
-"""The twelve leads of a drawn page: trace to signal.
+"""The twelve leads of a drawn page by rule, for a GEM without a page tower: trace to signal.
 
 In: pixels of a page in the layout of `models.gem.page.reference_page`, uint8 [height, width, 3 or more]. Out: float32
 [12, 5000] mV at 500 Hz; zeros where a row has no trace. No torch.
@@ -11,15 +11,12 @@ row) does not move the lead whose level lies inside it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.ecg import Ecg
 from models.encoder.configuration import FS_HZ, LEADS, SAMPLES
-from models.gem.page import PX_PER_MV, PX_PER_S, REFERENCE_SIZE, reference_layout, reference_page
+from models.gem.page import PX_PER_MV, PX_PER_S, REFERENCE_SIZE, reference_layout
 
 DARK = 175  # red below it is trace: a third of the way from paper to ink
 SLOW = 0.05  # weight of a column in a lead's recent level: 0.1 s
@@ -58,23 +55,6 @@ def signal_of_page(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if seen[:, row].mean() >= 1.0 - LOST:
             out[row] = np.interp(seconds, at, (zero[row] - y[:, row]) / PX_PER_MV)
     return out
-
-
-def page_window(ecg: Ecg, page: Path | None = None, *, blank: bool = False) -> NDArray[np.float32]:
-    """Signal of the page of an ECG, [12, 5000] mV.
-
-    Parameters
-    ----------
-    ecg : Ecg
-        Its page is drawn where no image is given.
-    page : Path, optional
-        An image of a page; other sizes are scaled to `REFERENCE_SIZE`.
-    blank : bool
-        Take a white page instead (ablation).
-    """
-    if blank:
-        return signal_of_page(np.full((*REFERENCE_SIZE[::-1], 3), 255, np.uint8))
-    return signal_of_page(reference_page(ecg)) if page is None else signal_of_image(Image.open(page))
 
 
 def signal_of_image(image: Image.Image) -> NDArray[np.float32]:

@@ -9,7 +9,9 @@ pytest.importorskip("torch")
 
 from models.evaluation.ablations import INPUTS, Judged, Shown, ablation_rows
 from models.gem.estimates import NOT_READABLE
-from models.gem.page_signal import page_window
+from models.gem.page_signal import signal_of_image
+from models.gem.request import GemRequest
+from models.gem.sources import shown_page
 from models.grounding.segment_measurements import measure_segment
 from models.training.simulate import simulate
 
@@ -26,9 +28,10 @@ def records() -> list[Judged]:
 
 def _of_input(shown: Shown, k: int, evidence: bool) -> str:
     """A reader without fault: it measures its input, else its page."""
+    page = shown_page(GemRequest(shown.ecg, page=shown.page, blank_page=shown.blank_page))
     for ecg in (
         shown.ecg,
-        shown.ecg.__class__(shown.ecg.leads, 500.0, page_window(shown.ecg, shown.page, blank=shown.blank_page)),
+        shown.ecg.__class__(shown.ecg.leads, 500.0, signal_of_image(page)),
     ):
         measured = measure_segment(ecg)
         if measured.value("HR") is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,9 +39,9 @@ from models.gem.measuring_tower import MeasuringTower, rate_of_beats
 from models.gem.onnx_decoder import OnnxDecoder
 from models.gem.page import REFERENCE_SIZE, reference_page
 from models.gem.page_layout import HEIGHT, WIDTH
-from models.gem.page_signal import page_window, signal_of_image, signal_of_page
+from models.gem.page_signal import signal_of_image, signal_of_page
 from models.gem.request import GemRequest
-from models.gem.sources import TowerLimits, read_sources
+from models.gem.sources import TowerLimits, read_sources, shown_page
 from models.networks.loading import open_session
 from models.training.measuring import put_tower, save_tower
 from models.training.simulate import simulate
@@ -136,15 +137,20 @@ def test_the_signal_of_a_page_is_the_signal_that_was_drawn(seed: int) -> None:
     assert np.median(correlation) > 0.95 and sorted(correlation)[3] > 0.85, correlation
 
 
+def _window(**shown: Any) -> np.ndarray:
+    """Signal of the page of `ECG`, by rule."""
+    return signal_of_image(shown_page(GemRequest(ECG, **shown)))
+
+
 def test_rows_without_a_trace_are_zeros_and_a_blank_page_is_flat(tmp_path: Path) -> None:
     few = signal_of_page(reference_page(ECG.select(("I", "II"))))
     assert few[:2].any(axis=1).all() and not few[2:].any()
-    assert not page_window(ECG, blank=True).any()
+    assert not _window(blank_page=True).any()
     path = tmp_path / "page.png"
     Image.fromarray(reference_page(ECG)).save(path)
-    np.testing.assert_array_equal(page_window(ECG, path), page_window(ECG))
+    np.testing.assert_array_equal(_window(page=path), _window())
     half = signal_of_image(Image.open(path).resize((REFERENCE_SIZE[0] // 2, REFERENCE_SIZE[1] // 2)))
-    assert np.corrcoef(half[1], page_window(ECG)[1])[0, 1] > 0.9
+    assert np.corrcoef(half[1], _window()[1])[0, 1] > 0.9
     with pytest.raises(ValueError, match="expected"):
         signal_of_page(np.zeros((100, 100, 3), np.uint8))
 

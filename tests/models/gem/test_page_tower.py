@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from models.ecg import Ecg
+from models.evaluation.scanned_pages import coloured, scanned, taken_apart
 from models.gem.decoding import TorchDecoder
 from models.gem.estimates import Estimates, estimates_of
 from models.gem.measuring_layout import MeasuringSizes
@@ -22,7 +23,7 @@ from models.gem.page_session import PAGE_TOWER, PageSession
 from models.gem.page_tower import PageTower, window_of
 from models.gem.request import GemRequest
 from models.gem.sources import TowerLimits, read_sources
-from models.training.drawn_pages import coloured, drawn_page, moved, page_without_ecg, taken_apart
+from models.training.drawn_pages import drawn_page, page_without_ecg
 from models.training.simulate import simulate
 
 NORMAL = {"rhythm": "sinus", "conduction": "normal", "repolarisation": "normal"}
@@ -42,13 +43,10 @@ def decoder() -> OnnxDecoder:
     return OnnxDecoder.load(SHIPPED_GEM, threads=1)
 
 
-def scanned(ecg: Ecg, seed: int, *, in_place: bool = False) -> np.ndarray:
+def _scan(ecg: Ecg, seed: int, *, in_place: bool = False) -> np.ndarray:
     """Its page in other colours with noise, and unless ``in_place`` moved."""
-    rng = np.random.default_rng(seed)
-    ink, grid = taken_apart(small_drawn(reference_page(ecg)))
-    if not in_place:
-        ink, grid, _ = moved(rng, ink, grid, np.zeros((12, COLUMNS), np.float32))
-    return coloured(rng, ink, grid)
+    rng, page = np.random.default_rng(seed), small_drawn(reference_page(ecg))
+    return coloured(rng, *taken_apart(page)) if in_place else scanned(rng, page)
 
 
 def test_the_graphs_give_the_outputs_of_torch() -> None:
@@ -58,7 +56,7 @@ def test_the_graphs_give_the_outputs_of_torch() -> None:
         assert tower.reader.seen.bias is not None
         tower.reader.seen.bias.fill_(3.0)
     session = PageSession({f"{PAGE_TOWER}{k}": v.numpy() for k, v in tower.state_dict().items()})
-    page = scanned(_ecg(80.0), 1)
+    page = _scan(_ecg(80.0), 1)
     with torch.no_grad():
         reading, output = tower(torch.from_numpy(page[None]).float() / 255.0)
     window = session.window(page)
@@ -72,7 +70,7 @@ def test_the_shipped_tower_follows_the_traces(shipped: PageSession, kind: str) -
     alike = []
     for seed in range(3):
         ecg = _ecg(60.0 + 20 * seed, seed)
-        page = small_drawn(reference_page(ecg)) if kind == "drawn" else scanned(ecg, seed, in_place=True)
+        page = small_drawn(reference_page(ecg)) if kind == "drawn" else _scan(ecg, seed, in_place=True)
         window = shipped.window(page)
         alike += [float(np.corrcoef(a[300:-300], b[300:-300])[0, 1]) for a, b in zip(ecg.mv, window, strict=True)]
     assert np.median(alike) > 0.9, sorted(alike)
@@ -92,7 +90,7 @@ def test_rates_are_read_from_pages(decoder: OnnxDecoder, kind: str) -> None:
     away = []
     for k, rate in enumerate((48.0, 66.0, 84.0, 110.0, 130.0)):
         ecg = _ecg(rate, k)
-        found = _read(decoder, small_drawn(reference_page(ecg)) if kind == "drawn" else scanned(ecg, k))
+        found = _read(decoder, small_drawn(reference_page(ecg)) if kind == "drawn" else _scan(ecg, k))
         away.append(abs(found.values.get("HR", 0) - rate))
     assert sorted(away)[-2] <= 5.0, away
 

@@ -13,13 +13,14 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from models.corpus.datasets import TRAIN, CorpusRecord  # noqa: E402
+from models.evaluation.scanned_pages import coloured, taken_apart  # noqa: E402
 from models.finding_names import FINDINGS  # noqa: E402
 from models.gem.measuring_layout import ATTRIBUTES, OUTPUTS, READABLE, VALUE_OUTPUTS, MeasuringSizes  # noqa: E402
 from models.gem.measuring_tower import MeasuringTower  # noqa: E402
 from models.gem.page_layout import COLUMNS, FIRST_COLUMN, HEIGHT, SMALL_PER_MV, WIDTH, ZERO_LINES, PageSizes  # noqa: E402
 from models.gem.page_tower import WHOLE, PageTower  # noqa: E402
 from models.training import page as training  # noqa: E402
-from models.training.drawn_pages import DrawnPage, coloured, drawn_page, page_without_ecg, taken_apart  # noqa: E402
+from models.training.drawn_pages import DrawnPage, drawn_page, page_without_ecg  # noqa: E402
 from models.training.page import (  # noqa: E402
     LabelledWindows,
     PageConfig,
