@@ -1,8 +1,9 @@
 """Speed of the encoder, the page renderer and GEM's decoding; writes ``benchmarks/gem.md``.
 
-``python -m benchmarks.gem`` measures and prints; ``--write`` keeps the table. GPU rows are measured where there is a
-GPU; the table says where there is none. Each figure is the best of several runs. On the CPU one thread runs and its own
-busy time is taken, because other programs share the machine; ONNX Runtime and torch alternate.
+``python -m benchmarks.gem`` measures and prints; ``--write`` keeps the table; ``--parts`` names what is measured. GPU
+rows are measured where there is a GPU (some ten minutes); the table says where there is none. Each figure is the best
+of several runs. On the CPU one thread runs and its own busy time is taken, because other programs share the machine;
+ONNX Runtime and torch alternate.
 
 The lower bound of a decoding step is memory traffic: it reads all weights of the language model once, and the keys and
 values of each sequence once, at the bandwidth of the device's data sheet (memory clock × bus width).
@@ -16,8 +17,9 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,14 +30,19 @@ from models.encoder.export import random_state, write_encoder
 from models.encoder.session import CUDA, EncoderSession
 from models.encoder.tower import EcgTower
 from models.gem.checkpoint import save_checkpoint
-from models.gem.decoding import TorchDecoder
+from models.gem.decoding import PREFILL, TorchDecoder
+from models.gem.engine import GemEngine
 from models.gem.initialization import compact_config, published_config, random_gem, train_tokenizer
+from models.gem.measuring_session import SHIPPED_GEM
 from models.gem.onnx_decoder import OnnxDecoder, OnnxPrompt
 from models.gem.page import people_page, reference_page
 from models.gem.processing import GemProcessor
-from models.gem.request import ModelCard
+from models.gem.prompt_context import build_prompt_context
+from models.gem.request import GemAnswer, GemRequest, ModelCard, Prepared
+from models.gem.special_tokens import IMAGE_TOKEN
 from models.leads import STANDARD_12
 from models.networks.onnx_runtime import onnx_runtime
+from models.training.simulate import simulate
 
 BATCHES = (1, 8, 32)
 NEW_TOKENS = 128
@@ -201,20 +208,134 @@ def onnx_row() -> str:
     )
 
 
-def published_decoder() -> TorchDecoder:
-    """The 7-B shape with random weights made on the GPU."""
-    model = random_gem(published_config(), seed=0, device="cuda", dtype=torch.bfloat16)
-    return _decoder(model, slots=max(BATCHES), longest=1024)
+class NoText(GemProcessor):
+    """Prompts are tensors here; only the end token is used."""
+
+    def __init__(self) -> None:
+        self.tokenizer = type("Ids", (), {"eos": -1})()
 
 
-def _decoder(model: object, slots: int, longest: int) -> TorchDecoder:
-    class NoText(GemProcessor):
-        """Prompts are embeddings here; only the end token is used."""
+CARD = ModelCard("benchmark", "", "", "", False)
 
-        def __init__(self) -> None:
-            self.tokenizer = type("Ids", (), {"eos": -1})()
 
-    return TorchDecoder(model, NoText(), ModelCard("benchmark", "", "", "", False), slots=slots, longest=longest)  # type: ignore[arg-type]
+def _decoder(model: object, slots: int, longest: int, **options: Any) -> TorchDecoder:
+    return TorchDecoder(model, NoText(), CARD, slots=slots, longest=longest, **options)  # type: ignore[arg-type]
+
+
+GPU_KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("bf16", {}),
+    ("bf16, layers compiled", {"compiler": "inductor"}),
+    ("fp8", {"fp8": True}),
+    ("fp8, layers compiled", {"fp8": True, "compiler": "inductor"}),
+)
+"""How the layers of the 7-B shape run; each with a fresh model, as fp8 gives up the weights."""
+
+
+def gpu_decoding_rows() -> list[str]:
+    """Steps of the 7-B shape in every kind."""
+    rows = []
+    for kind, options in GPU_KINDS:
+        model = random_gem(published_config(), seed=0, device="cuda", dtype=torch.bfloat16)
+        decoder = _decoder(model, slots=max(BATCHES), longest=1024, **options)
+        name = f"7 B, {torch.cuda.get_device_name()}, {kind}"
+        rows += decoding_rows(decoder, PROMPT, name, memory_bandwidth())
+        del model, decoder
+        torch.cuda.empty_cache()
+    return rows
+
+
+class WholePrompts(TorchDecoder):
+    """A decoder whose prompts are random: text, an ECG and where the model has a vision tower a page."""
+
+    def prompt(self, request: GemRequest) -> Prepared:
+        """A prompt of the length of the grounded question."""
+        config = self.model.config
+        ids = [*range(3, 38), IMAGE_TOKEN, *range(3, 38)]
+        inputs: dict[str, Any] = {"input_ids": torch.tensor([ids])}
+        inputs["ecgs"] = torch.randn(1, config.tower.leads, config.tower.samples)
+        if config.vision is not None:
+            side = int(config.vision.image_size)
+            inputs["pages"] = torch.randn(1, 3, side, side)
+        return Prepared(inputs)
+
+    def text(self, ids: list[int]) -> str:
+        """No text."""
+        return ""
+
+
+def engine_row(model: object, name: str, *, answers: int, tokens: int, slots: int, **options: Any) -> str:
+    """Answers of a fixed length through the engine: prompts, towers, prefill, steps, slots that are filled again."""
+    decoder = WholePrompts(model, NoText(), CARD, slots=slots, longest=1536, **options)  # type: ignore[arg-type]
+    decoder.warm([b for b in BATCHES_WARMED if b <= slots], PROMPT + tokens)
+    engine = GemEngine(decoder, queue_limit=answers)
+    ecg = Ecg(("II",), 500.0, np.zeros((1, 5000), np.float32))
+
+    def run(count: int) -> list[GemAnswer]:
+        tickets = [engine.submit(GemRequest(ecg, max_new_tokens=tokens, deadline_s=600.0)) for _ in range(count)]
+        return [ticket.result(600.0) for ticket in tickets]
+
+    run(min(answers, 2 * decoder.prefill))  # towers and first prefills are captured
+    start = time.perf_counter()
+    given = run(answers)
+    wall = time.perf_counter() - start
+    engine.close()
+    first = sorted(answer.first_token_s for answer in given)[0]
+    total = sum(answer.tokens for answer in given)
+    return f"| {name} | {slots} | {decoder.prefill} | {answers} | {total / wall:.0f} | {1000 * first:.0f} |"
+
+
+BATCHES_WARMED = (1, 2, 4, 8, 16, 32)
+
+
+def engine_rows() -> list[str]:
+    """The engine with the compact shape on the CPU, and with the 7-B shape where there is a GPU."""
+    compact = random_gem(compact_config(COMPACT_VOCABULARY), seed=0)
+    rows = [engine_row(compact, "compact, torch, CPU 1 thread", answers=8, tokens=40, slots=4)]
+    if torch.cuda.is_available():
+        for prefill in (1, PREFILL):
+            model = random_gem(published_config(), seed=0, device="cuda", dtype=torch.bfloat16)
+            name = f"7 B, {torch.cuda.get_device_name()}, bf16, layers compiled"
+            rows.append(engine_row(model, name, answers=96, tokens=300, slots=32, prefill=prefill, compiler="inductor"))
+            del model
+            torch.cuda.empty_cache()
+    return rows
+
+
+def draft_rows() -> list[str]:
+    """The shipped compact GEM with and without drafts, in turns, on simulated ECGs: the same ids are asked for."""
+    decoders = {drafts: OnnxDecoder.load(SHIPPED_GEM, threads=1, drafts=drafts) for drafts in (False, True)}
+    seconds, answers = dict.fromkeys(decoders, 0.0), []
+    for seed in range(DRAFTED_ECGS):
+        ecg = simulate(np.random.default_rng(seed)).ecg
+        context = build_prompt_context(ecg, None)
+        request = GemRequest(ecg, measurements=context.measurements, descriptors=context.descriptors)
+        ids = []
+        for drafts, decoder in decoders.items():
+            prompt = decoder.prompt(request).prompt
+            if prompt is None:
+                break
+            start = time.thread_time()
+            ids.append(_greedy(decoder, prompt))
+            seconds[drafts] += time.thread_time() - start
+        if len(ids) == len(decoders):
+            answers.append(ids[0] == ids[1])
+    counts = decoders[True].counts
+    same = f"{sum(answers)} of {len(answers)}"
+    return [
+        f"| compact GEM, ONNX Runtime, CPU 1 thread | {same} | {100 * counts.acceptance:.0f} % | "
+        f"{counts.tokens_a_step:.1f} | {seconds[False] / seconds[True]:.2f} |"
+    ]
+
+
+DRAFTED_ECGS = 24
+
+
+def _greedy(decoder: OnnxDecoder, prompt: OnnxPrompt) -> list[int]:
+    token, _ = decoder.start(0, prompt)
+    ids = [token]
+    while decoder.eos not in ids and len(ids) < 2 * NEW_TOKENS:
+        ids += decoder.step(1)[0]
+    return ids[: ids.index(decoder.eos)] if decoder.eos in ids else ids[: 2 * NEW_TOKENS]
 
 
 def memory_bandwidth() -> float:
@@ -223,18 +344,24 @@ def memory_bandwidth() -> float:
     return 2 * device.memory_clock_rate * 1e3 * device.memory_bus_width / 8
 
 
-def table() -> str:
-    """The whole table as Markdown."""
+PARTS = ("encoder", "pages", "decoding", "engine", "drafts")
+NOT_ASKED = "| not asked for |"
+
+
+def table(parts: Sequence[str] = PARTS) -> str:
+    """The table of the parts asked for as Markdown."""
     torch.set_num_threads(1)
+    gpu = torch.cuda.is_available()
     with torch.inference_mode():
-        encoder, pages = encoder_rows(), page_rows()
-        decoding = decoding_rows(compact_decoder(), COMPACT_PROMPT, "compact, 4 × 256, torch, CPU 1 thread", None)
-        decoding.append(onnx_row())
-        gpu = torch.cuda.is_available()
-        if gpu:
-            decoding += decoding_rows(
-                published_decoder(), PROMPT, f"7 B, {torch.cuda.get_device_name()}, bf16", memory_bandwidth()
-            )
+        encoder = encoder_rows() if "encoder" in parts else [NOT_ASKED]
+        pages = page_rows() if "pages" in parts else [NOT_ASKED]
+        decoding = [NOT_ASKED]
+        if "decoding" in parts:
+            decoding = decoding_rows(compact_decoder(), COMPACT_PROMPT, "compact, 4 × 256, torch, CPU 1 thread", None)
+            decoding.append(onnx_row())
+            decoding += gpu_decoding_rows() if gpu else []
+        engine = engine_rows() if "engine" in parts else [NOT_ASKED]
+        drafts = draft_rows() if "drafts" in parts else [NOT_ASKED]
     missing = (
         ""
         if gpu
@@ -270,6 +397,20 @@ Prompts of {COMPACT_PROMPT} (compact) and {PROMPT} (7 B) positions, {NEW_TOKENS}
 | model | batch | first token of one prompt, ms | tokens/s | step, ms | of the bandwidth floor |
 |---|---|---|---|---|---|
 {chr(10).join(decoding)}
+
+## Engine, end to end
+
+Answers of a fixed length, all asked for at once; towers and prefill are in the time.
+
+| model | slots | prompts prefilled together | answers | tokens/s | first token of the first answer, ms |
+|---|---|---|---|---|---|
+{chr(10).join(engine)}
+
+## Drafts
+
+| model | answers that are the same | drafted tokens accepted | tokens a step | CPU time, without to with |
+|---|---|---|---|---|
+{chr(10).join(drafts)}
 """
 
 
@@ -277,8 +418,11 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gem")
     parser.add_argument("--write", action="store_true", help=f"keep the table in {TABLE.name}")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
-    text = table()
+    if options.write and set(options.parts) != set(PARTS):
+        parser.error("--write keeps whole tables: leave --parts out")
+    text = table(options.parts)
     print(text)
     if options.write:
         TABLE.write_text(text)
