@@ -187,10 +187,11 @@ class Settings(BaseSettings):
         description="Largest number of flagged segments that wait for GEM; "
         "the oldest of the lowest priority are dropped first.",
     )
-    gem_precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+    gem_precision: Literal["auto", "fp32", "bf16", "fp16", "fp8"] = Field(
         "auto",
         description="Arithmetic of GEM. `auto`: bf16 on a GPU for a model of 500 million weights or more, else fp32; "
-        "a small model answers otherwise in bf16 than on the CPU.",
+        "a small model answers otherwise in bf16 than on the CPU. `fp8`: the products of the layers in 8 bits, half of "
+        "the memory; answers may differ.",
     )
     gem_tokens: int = Field(256, ge=16, le=2048, description="Largest number of tokens of an interpretation.")
     verify_share: float = Field(

@@ -179,3 +179,33 @@ def test_the_share_is_that_of_the_better_tower() -> None:
     first = VALUE_OUTPUTS + len(ATTRIBUTES) - len(FINDINGS)
     good[:, first : first + len(FINDINGS)] = 6 * truth - 3
     assert best_share(TuningRows(good, bad, truth)) <= 0.1 and best_share(TuningRows(bad, good, truth)) >= 0.9
+
+
+def test_the_command_trains_and_writes_a_gem(
+    windows: LabelledWindows, gem_with_tower: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, out = tmp_path / "work", tmp_path / "out"
+    windows.save(work / "page-windows.npz")
+    windows.save(work / "page-windows-tune.npz")
+    monkeypatch.setattr(training, "PageSizes", lambda: SIZES)
+    steps = ["--reader-steps", "1", "--joint-steps", "1", "--work", str(work)]
+    folders = ["--data", "none", "--folds", "none", "--gem", str(gem_with_tower), "--out", str(out)]
+    training.main([*folders, *steps])
+    config = json.loads((out / "config.json").read_text())
+    assert set(config["page_config"]) == {"sizes", "measuring", "share", "thresholds", "thresholds_both"}
+    first = (out / "model.safetensors").read_bytes()
+    training.main([*folders, *steps])  # all steps are done
+    assert (out / "model.safetensors").read_bytes() == first
+
+
+@pytest.fixture
+def gem_with_tower(teacher: MeasuringTower, tmp_path: Path) -> Path:
+    """A folder with the measuring tower of a GEM and nothing else."""
+    folder = tmp_path / "small-gem"
+    folder.mkdir()
+    own = {f"model.measuring_tower.{k}": v.contiguous() for k, v in teacher.state_dict().items()}
+    save_file(own, folder / "model.safetensors")
+    measuring = {"sizes": teacher.sizes.to_dict(), "thresholds": {}}
+    (folder / "config.json").write_text(json.dumps({"measuring_config": measuring}))
+    (folder / "tokenizer.model").write_bytes(b"pieces")
+    return folder
