@@ -69,6 +69,7 @@ class PageReader(nn.Module):
 
     Examples
     --------
+    >>> from models.gem.page_layout import COLUMNS, HEIGHT, WIDTH
     >>> reading = PageReader(PageSizes())(torch.ones(1, 3, HEIGHT, WIDTH))
     >>> reading.leads.shape == (1, LEADS, COLUMNS), reading.seen.shape == (1, LEADS, TOKENS)
     (True, True)
