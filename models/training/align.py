@@ -43,6 +43,7 @@ def stage_options(name: str, description: str, steps: int) -> argparse.ArgumentP
     parser.add_argument("--simulated", type=int, default=500)
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--save-every", type=int, default=StageConfig.save_every)
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -128,7 +129,9 @@ def main(argv: list[str] | None = None) -> None:
             out += [example] if example is not None else []
         return out
 
-    stage = StageConfig("align", options.steps, options.batch, lr=2e-3, seed=options.seed)
+    stage = StageConfig(
+        "align", options.steps, options.batch, lr=2e-3, seed=options.seed, save_every=options.save_every
+    )
     fit_stage(
         model,
         stage,

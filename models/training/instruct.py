@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> None:
         real = rng.choice(len(train), n - len(text_only), p=share)
         return [*(full_example(processor, train[k], rng) for k in real), *text_only]
 
-    stage = StageConfig("instruct", options.steps, options.batch, lr=1e-3, seed=options.seed)
+    stage = StageConfig(
+        "instruct", options.steps, options.batch, lr=1e-3, seed=options.seed, save_every=options.save_every
+    )
     trained = [p for n, p in model.named_parameters() if "ecg_tower" not in n]
     fit_stage(
         model,

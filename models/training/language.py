@@ -195,6 +195,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--lookups", type=int, default=400, help="steps of look-up by name, the second stage")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -215,7 +216,9 @@ def main(argv: list[str] | None = None) -> None:
 
         fit_stage(
             model,
-            StageConfig(name, steps, options.batch, lr=2e-3, weight_decay=0.05, seed=options.seed, save_every=100),
+            StageConfig(
+                name, steps, options.batch, lr=2e-3, weight_decay=0.05, seed=options.seed, save_every=options.save_every
+            ),
             draw,
             options.work,
             named,

@@ -149,6 +149,7 @@ def train(
             for group in optimizer.param_groups:
                 ramp = min(1.0, (step + 1) / settings.warm_up)
                 group["lr"] = settings.lr * ramp * (0.02 + 0.49 * (1 + math.cos(math.pi * step / settings.steps)))
+            torch.manual_seed(settings.seed + step)  # of the dropout: a resumed run draws the same
             batch = draw(np.random.default_rng([settings.seed, step]), settings, pools)
             on_device = {k: torch.from_numpy(v).to(device) for k, v in batch._asdict().items()}
             with mixed(device, settings.precision):
@@ -230,6 +231,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--folds", type=Path, required=True, help="folder with ludb.csv and cinc2017.csv")
     parser.add_argument("--work", type=Path, default=WORK, help="caches, checkpoints, log, plot")
     parser.add_argument("--steps", type=int, default=MeasuringConfig.steps)
+    parser.add_argument("--save-every", type=int, default=MeasuringConfig.save_every)
     parser.add_argument("--simulated", type=int, default=1000)
     parser.add_argument("--measured", type=int, default=800, help="of the simulated records, those that are measured")
     parser.add_argument("--seed", type=int, default=MeasuringConfig.seed)
@@ -239,7 +241,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
-    settings = MeasuringConfig(steps=options.steps, seed=options.seed)
+    settings = MeasuringConfig(steps=options.steps, seed=options.seed, save_every=options.save_every)
     pools = read_pools(options.data, options.folds, options.work, options.simulated, options.measured, options.seed)
     tower = train(settings, pools, options.work, MeasuringSizes(), options.device)
     save_tower(options.work, tower, thresholds(outputs_of(tower, pools[TUNE]), pools[TUNE]))

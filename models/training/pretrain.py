@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=WORK / "encoder", help="checkpoints, log, plot")
     parser.add_argument("--out", type=Path, default=ENCODER, help="encoder folder to write")
     parser.add_argument("--steps", type=int, default=PretrainConfig.steps)
+    parser.add_argument("--save-every", type=int, default=PretrainConfig.save_every)
     parser.add_argument("--simulated", type=int, default=PretrainConfig.simulated)
     parser.add_argument("--seed", type=int, default=PretrainConfig.seed)
     parser.add_argument("--threads", type=int, default=PretrainConfig.threads)
@@ -82,6 +83,7 @@ def main(argv: list[str] | None = None) -> None:
         steps=options.steps,
         simulated=options.simulated,
         seed=options.seed,
+        save_every=options.save_every,
         threads=options.threads,
         precision=options.precision,
     )
