@@ -52,7 +52,7 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -
         if 2 * likely.sum() < len(likely) or not likely.any():
             continue
         certain = waves_like_fibrillation(features, CERTAIN)
-        if views.network_at(ended_s)["vfib"] >= (
+        if views.network["vfib"] >= (
             VF_HOLD if on else VF_CERTAIN if certain.mean() >= 0.75 else VF_LIKELY
         ):
             found.append((ended_s, likely))
@@ -71,7 +71,7 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -
         *span,
         criterion=criterion,
         wave=FIBRILLATION,
-        confidence=round(views.network_at(end_s)["vfib"], 3),
+        confidence=round(views.network["vfib"], 3),
         method=METHOD,
     )
     quality = Evidence("QUALITY", round(clean, 3), leads[:1], *span, criterion=criterion, method=METHOD)
