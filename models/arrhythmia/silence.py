@@ -24,7 +24,7 @@ KEPT_S = 90  # seconds kept
 TYPICAL_S = 60  # a lead's usual size and level are medians over this time
 ARTEFACT_FACTOR = 3.0  # an excursion of this many times the usual peak-to-peak of a second is no beat
 ARTEFACT_FLOOR_MV = 2.5  # and at least this high
-ARTEFACT_CEILING_MV = 6.0  # a higher one is none either, whatever is usual; IEC 60601-2-27: QRS complexes up to 5 mV
+ARTEFACT_CEILING_MV = 6.0  # nor is a higher one, whatever is usual, but for shocks; IEC 60601-2-27: QRS up to 5 mV
 USUAL_EVERY_S = 5  # the usual size and level, which change slowly, are computed this often
 LEVEL_FLOOR_MV = 1.0  # a smaller change of the level is none
 MIN_BEAT_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
@@ -120,7 +120,7 @@ class AsystolePlausibility:
                 if all_usable and not with_beats:
                     out.append(lead)
                 continue
-            disturbed = self._disturbed(k, before)
+            disturbed = self._disturbed(k, before, np.inf if arrest else ARTEFACT_CEILING_MV)
             around = disturbed[before if arrest else max(0, before - BEFORE_S) :]
             quiet_s = int(np.argmax(around[::-1])) if around.any() else len(around)
             size, level = (float(x[k]) for x in (_median(np.array(self._range)[past]), _median(levels[past])))
@@ -148,12 +148,15 @@ class AsystolePlausibility:
         largest = np.nanmax(np.array(self._range)[past], axis=0, initial=0)
         return [k for k in range(len(self._leads)) if largest[k] >= MIN_BEAT_MV]
 
-    def _disturbed(self, k: int, before: int) -> NDArray[np.bool_]:
-        """Seconds in which lead ``k`` was at its rail, or moved more than beats before the second ``before`` do."""
+    def _disturbed(self, k: int, before: int, ceiling_mv: float = np.inf) -> NDArray[np.bool_]:
+        """Seconds in which lead ``k`` was at its rail, or moved more than beats before the second ``before`` do.
+
+        A move of more than ``ceiling_mv`` counts whatever beats do.
+        """
         past = slice(max(0, before - TYPICAL_S), before)
         ranges = np.array(self._range)
         usual = ARTEFACT_FACTOR * float(_median(ranges[past])[k])
-        limit = min(ARTEFACT_CEILING_MV, max(ARTEFACT_FLOOR_MV, usual))
+        limit = min(ceiling_mv, max(ARTEFACT_FLOOR_MV, usual))
         return np.asarray(np.array(self._rail)[:, k] | (ranges[:, k] > limit))
 
 

@@ -52,9 +52,7 @@ def vfib(track: BeatTrack, views: RhythmViews, limit: DurationLimit, on: bool) -
         if 2 * likely.sum() < len(likely) or not likely.any():
             continue
         certain = waves_like_fibrillation(features, CERTAIN)
-        if views.network["vfib"] >= (
-            VF_HOLD if on else VF_CERTAIN if certain.mean() >= 0.75 else VF_LIKELY
-        ):
+        if views.network["vfib"] >= (VF_HOLD if on else VF_CERTAIN if certain.mean() >= 0.75 else VF_LIKELY):
             found.append((ended_s, likely))
     if not found:
         return None

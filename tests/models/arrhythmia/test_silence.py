@@ -60,5 +60,14 @@ def test_excursions_over_six_millivolts_are_artefact_also_where_they_are_usual()
     assert after(at_the_rails + flat(11)).leads(11.0, ("II", "V5")) == ("II", "V5")
 
 
+def test_a_shock_may_be_higher_than_six_millivolts_where_large_waves_are_usual() -> None:
+    large = [3 * second for second in beating(30)]
+    shock = np.zeros((2, FS), np.float32)
+    shock[:, 20:60] = np.linspace(8.0, 0.0, 40)
+    shocked = after([*large, shock, *flat(4)])
+    assert shocked.leads(5.0, ("II", "V5"), arrest=True) == ("II", "V5")
+    assert shocked.leads(5.0, ("II", "V5")) == ()
+
+
 def test_asystole_is_plausible_where_all_leads_are_flat_from_the_start() -> None:
     assert after(flat(6)).leads(6.0, ("II", "V5")) == ("II", "V5")
