@@ -1,4 +1,4 @@
-"""Each rule that a criterion prints in these tests is one that the verifier knows: an alert must not look false to it."""
+"""Each rule that a criterion prints in these tests is one that the verifier knows: no true alert looks false to it."""
 
 from __future__ import annotations
 
