@@ -90,6 +90,7 @@ export class AlertList {
     const known = this.cards.get(id);
     known.key = null; // should it come back, it is built anew
     known.card.classList.add("gone");
+    Object.assign(known.card.querySelector(".head").dataset, { priority: "PN", flash: "false" });
     for (const button of known.card.querySelectorAll("button")) button.disabled = true;
   }
 

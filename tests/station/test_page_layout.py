@@ -177,6 +177,27 @@ def test_axe_finds_nothing_serious_or_moderate(scheme: str, new_page: Callable[.
     assert found == []
 
 
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_alarms_of_the_screen_itself_can_be_read_while_they_stand_and_when_they_went(
+    scheme: str, new_page: Callable[..., Any], ward: WardInRedis
+) -> None:
+    page = new_page(color_scheme=scheme, reduced_motion="reduce")
+    page.evaluate(AXE.read_text())
+    # Given beds without vitals: no values of any bed, and no verdict on each
+    ward.beds(BEDS[:3])
+    silenced = [ward.known.pop() for _ in range(3)]
+    page.locator(".alert[data-code=WORKERS_SILENT]").wait_for()
+    _away(page)
+    page.locator(".alert[data-code=NOT_MONITORED]").nth(1).wait_for()
+    assert _violations(page, "stands") == []
+    with _time_stands_still(page):
+        # When they go while a pointer holds the list, then the cards that stay can be read too
+        page.locator(".alert .ack").first.hover()
+        ward.known.extend(silenced)
+        page.locator(".alert.gone").first.wait_for()
+        assert _violations(page, "gone") == []
+
+
 def _violations(page: Any, view: str) -> list[str]:
     result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     return [

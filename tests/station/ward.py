@@ -177,7 +177,8 @@ class WardInRedis:
             while not ended.wait(max(0.0, due_s - time.monotonic())):
                 due_s += 1.0
                 with suppress(RedisError, OSError):
-                    self.vitals(beds=tuple(beds))
+                    if beds:
+                        self.vitals(beds=tuple(beds))
 
         with ThreadPoolExecutor(1) as thread:
             publishing = thread.submit(publish)
