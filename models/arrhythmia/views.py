@@ -27,9 +27,7 @@ from models.ecg import Ecg, Millivolts
 from models.evidence import Evidence
 from models.networks.atrial import AtrialNetwork
 from models.networks.rhythm import RhythmNetwork
-from models.signal.conditioning import fill_gaps
-from models.signal.quality import FLAT_MV, lead_quality, on_rail
-from models.signal.quantiles import median
+from models.signal.quality import FLAT_MV, lead_quality
 from models.signal.span_quality import SpanQuality
 
 # Regular waves in a time without beats, as many in as long and higher than P waves, are beats that were not detected
@@ -200,7 +198,7 @@ class RhythmViews:
         """
         start, line, ended = now - self._window.n_samples, self.stillness(r, now), evidence.measure != "SILENCE"
         places = [evidence.start, evidence.end] if ended else [evidence.start]
-        good = self._quality.leads(evidence.leads, evidence.start - start, evidence.end - start)
+        good = self._quality.leads_of_one_span(evidence.leads, evidence.start - start, evidence.end - start)
         if not good or any(self._at_rail(evidence.leads, at - start) for at in places):
             return None
         rows = [self._usable.index(lead) for lead in good]
@@ -213,16 +211,9 @@ class RhythmViews:
 
     def _at_rail(self, leads: Sequence[str], at: int) -> bool:
         """Whether one of the leads is at a rail far beyond its beats round a sample of the window."""
-        rows, near = [self._window.leads.index(lead) for lead in leads], round(RAIL_NEAR_S * self._window.fs_hz)
-        part = slice(max(0, at - near), at + near + 1)
-        return bool(self._far_rail[rows, part].any())
-
-    @cached_property
-    def _far_rail(self) -> NDArray[np.bool_]:
-        """Samples at a rail that is farther from the median than QRS complexes reach, [leads, samples]."""
-        filled = fill_gaps(self._window.mv)[0]
-        far = np.abs(filled - median(filled)[:, None]) > FAR_RAIL_MV
-        return np.asarray(far & on_rail(filled, self._window.fs_hz))
+        near, n = round(RAIL_NEAR_S * self._window.fs_hz), self._window.n_samples
+        first, stop, _ = slice(max(0, at - near), at + near + 1).indices(n)
+        return self._quality.at_far_rail(leads, first, stop, FAR_RAIL_MV)
 
     @cached_property
     def _quality(self) -> SpanQuality:

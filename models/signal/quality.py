@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from scipy import signal
 from models.ecg import Millivolts
 from models.signal.conditioning import fill_gaps, without_baseline
 from models.signal.quantiles import median, quantile
-from models.signal.windows import windows
+from models.signal.windows import count_in_windows
 
 USABLE, FLAT, INCONSISTENT = "usable", "flat", "inconsistent"
 SATURATED, NOISY, DETACHED, ABSENT = "saturated", "noisy", "detached", "absent"
@@ -168,7 +168,7 @@ def _rail_runs(filled: Millivolts, fs: float) -> Iterator[tuple[NDArray[np.int64
         rows = np.flatnonzero(at_rail.sum(axis=1) >= run)
         rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > RAIL_MV]
         if len(rows):
-            yield rows, np.asarray(windows(at_rail[rows], run).all(axis=2)), run
+            yield rows, count_in_windows(at_rail[rows], run) == run, run
 
 
 def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
@@ -180,21 +180,58 @@ def _rail_share(filled: Millivolts, fs: float) -> NDArray[np.float64]:
     return share
 
 
-def on_rail(filled: Millivolts, fs: float) -> NDArray[np.bool_]:
-    """Samples in long equal runs near the lead's extremes, away from its median, [leads, samples].
+class Rails:
+    """Samples on a rail: in long equal runs near the lead's extremes, away from its median.
 
     A filter behind the amplifier rings where a rail begins, so that the rail is not the extreme itself.
+
+    Parameters
+    ----------
+    filled : float32 [leads, samples]
+        Millivolts, without missing samples.
+    fs : float
+        Sampling rate, Hz.
     """
-    run = max(3, round(RAIL_RUN_S * fs))
-    if filled.shape[1] < run:
-        return np.zeros(filled.shape, bool)
-    top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
-    extent = np.maximum(top - bottom, 1e-6)
-    outer = (filled > top - RINGING * extent) | (filled < bottom + RINGING * extent)
-    outer &= np.abs(filled - median(filled)[:, None]) > CLIPPED_MV
-    steps = np.abs(np.diff(filled, axis=1)) <= RAIL_SHARE * extent
-    equal = np.pad(windows(steps, run - 1).all(axis=2), ((0, 0), (run - 1, run - 1)))
-    return np.asarray(outer & windows(equal, run).any(axis=2))
+
+    def __init__(self, filled: Millivolts, fs: float) -> None:
+        self._filled = filled
+        self._run = max(3, round(RAIL_RUN_S * fs))
+
+    @cached_property
+    def _extremes(self) -> tuple[Millivolts, Millivolts]:
+        """The highest and the lowest sample of each lead, each [leads, 1]."""
+        return self._filled.max(axis=1, keepdims=True), self._filled.min(axis=1, keepdims=True)
+
+    def samples(self, rows: list[int], start: int, stop: int, *, beyond_mv: float = CLIPPED_MV) -> NDArray[np.bool_]:
+        """Which samples from ``start`` to ``stop`` are on a rail beyond ``beyond_mv`` from the median, [rows, samples].
+
+        What costs much is done for the leads alone that come near their extremes there.
+        """
+        n, run = self._filled.shape[1], self._run
+        part = self._filled[rows, start:stop]
+        if n < run or not part.size:
+            return np.zeros(part.shape, bool)
+        top, bottom = (extreme[rows] for extreme in self._extremes)
+        extent = np.maximum(top - bottom, 1e-6)
+        outer = (part > top - RINGING * extent) | (part < bottom + RINGING * extent)
+        near = np.flatnonzero(outer.any(axis=1))
+        if not len(near):
+            return outer
+        middle = median(self._filled[np.asarray(rows)[near]])[:, None]
+        outer[near] &= np.abs(part[near] - middle) > max(CLIPPED_MV, beyond_mv)
+        near = np.flatnonzero(outer.any(axis=1))
+        if not len(near):
+            return outer
+        first, last = max(0, start - run + 1), min(n, stop + run - 1)
+        steps = np.abs(np.diff(self._filled[np.asarray(rows)[near], first:last], axis=1)) <= RAIL_SHARE * extent[near]
+        equal = np.pad(count_in_windows(steps, run - 1) == run - 1, ((0, 0), (run - 1, run - 1)))
+        outer[near] &= (count_in_windows(equal, run) > 0)[:, start - first : stop - first]
+        return outer
+
+
+def on_rail(filled: Millivolts, fs: float) -> NDArray[np.bool_]:
+    """Samples on a rail (`Rails`), [leads, samples]."""
+    return Rails(filled, fs).samples(list(range(len(filled))), 0, filled.shape[1])
 
 
 def _noise_ratio(x: Millivolts, fs: float) -> NDArray[np.float64]:

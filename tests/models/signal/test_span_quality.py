@@ -49,6 +49,17 @@ def test_an_artefact_spoils_the_spans_that_touch_it(kind: str) -> None:
     assert quality.leads(ecg.leads, round(4.4 * fs), round(4.6 * fs)) == ("V1",)
 
 
+@pytest.mark.parametrize("kind", ["rail", "missing", "muscle", "electrode", "spike"])
+def test_one_span_is_judged_as_in_the_whole_segment(kind: str) -> None:
+    ecg = spoiled(kind)
+    whole, spans = SpanQuality(ecg), np.random.default_rng(2).integers(0, ecg.n_samples, (60, 2))
+    answers = []
+    for start, end in np.sort(spans, axis=1).tolist():
+        answers.append(SpanQuality(ecg).leads_of_one_span(ecg.leads, start, end))
+        assert answers[-1] == whole.leads(ecg.leads, start, end)
+    assert {("V1",), ("II", "V1")} <= set(answers)
+
+
 def test_a_clean_recording_is_usable_throughout_and_an_unknown_lead_nowhere() -> None:
     ecg = recording()
     quality = SpanQuality(ecg)
