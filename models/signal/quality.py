@@ -213,20 +213,19 @@ class Rails:
             return np.zeros(part.shape, bool)
         top, bottom = (extreme[rows] for extreme in self._extremes)
         extent = np.maximum(top - bottom, 1e-6)
-        outer = (part > top - RINGING * extent) | (part < bottom + RINGING * extent)
-        near = np.flatnonzero(outer.any(axis=1))
+        found: NDArray[np.bool_] = (part > top - RINGING * extent) | (part < bottom + RINGING * extent)
+        found &= extent > max(CLIPPED_MV, beyond_mv)  # else no sample is as far from the median
+        near = np.flatnonzero(found.any(axis=1))
         if not len(near):
-            return outer
-        middle = median(self._filled[np.asarray(rows)[near]])[:, None]
-        outer[near] &= np.abs(part[near] - middle) > max(CLIPPED_MV, beyond_mv)
-        near = np.flatnonzero(outer.any(axis=1))
-        if not len(near):
-            return outer
+            return found
         first, last = max(0, start - run + 1), min(n, stop + run - 1)
         steps = np.abs(np.diff(self._filled[np.asarray(rows)[near], first:last], axis=1)) <= RAIL_SHARE * extent[near]
         equal = np.pad(count_in_windows(steps, run - 1) == run - 1, ((0, 0), (run - 1, run - 1)))
-        outer[near] &= (count_in_windows(equal, run) > 0)[:, start - first : stop - first]
-        return outer
+        found[near] &= (count_in_windows(equal, run) > 0)[:, start - first : stop - first]
+        near = np.flatnonzero(found.any(axis=1))
+        middle = median(self._filled[np.asarray(rows)[near]])[:, None]
+        found[near] &= np.abs(part[near] - middle) > max(CLIPPED_MV, beyond_mv)
+        return found
 
 
 def on_rail(filled: Millivolts, fs: float) -> NDArray[np.bool_]:

@@ -68,8 +68,8 @@ class SpanQuality:
         """As `leads`, at a tenth of the cost where only one span or two are asked for: nothing else is judged."""
         known = [lead for lead in among if lead in self._rows]
         first, stop, _ = self._cells_of(start, end).indices(self._cells)
-        low = self._low([self._rows[lead] for lead in known], first, max(first, stop)).any(axis=1)
-        return tuple(lead for lead, is_low in zip(known, low.tolist(), strict=True) if not is_low)
+        low = self._low([self._rows[lead] for lead in known], first, max(first, stop))
+        return tuple(lead for lead, cells in zip(known, low, strict=True) if not cells.any())
 
     def at_far_rail(self, among: Sequence[str], start: int, stop: int, beyond_mv: float) -> bool:
         """Whether one of the leads is on a rail beyond ``beyond_mv`` from its median, from ``start`` to ``stop``."""
