@@ -19,7 +19,7 @@ import { fillPlaces, placesQuery } from "./places.js";
 import { outranks, PRIORITIES, PRIORITY_LABELS } from "./priority.js";
 import { Selection } from "./selection.js";
 import { serverClock } from "./server_clock.js";
-import { Signs, unanswered } from "./signs.js";
+import { SignRoom, Signs, unanswered } from "./signs.js";
 import { toast } from "./toast.js";
 import { isOff, isPresent } from "./urgency.js";
 import { BEDS, currentView, HISTORY, onView, openBed, openView } from "./views.js";
@@ -285,6 +285,7 @@ onView(() => {
 loggedIn().then(keepWho, () => keepWho(null));
 display.apply();
 signs.drawSound();
+new SignRoom(byId("signs"), document.querySelector("main"));
 showView();
 if (currentView() === HISTORY) historyView.show();
 setInterval(tick, TICK_MS);

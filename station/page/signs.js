@@ -10,6 +10,8 @@ import { isOff } from "./urgency.js";
 const UNANSWERED_MS = { PH: 60000, PM: 180000 }; // then an alarm that sounds escalates on this screen
 const FULL_WIDTH = ["LINK_LOST", "STORE_LOST", "WORKERS_SILENT"];
 const MAX_NAMED = 3;
+const HELD_MS = 2500; // after the last movement of a pointer under the signs
+const CHECK_MS = 500;
 
 // Alerts that sound and that nobody has acknowledged for too long, the longest first.
 export function unanswered(alerts) {
@@ -73,6 +75,28 @@ export class Signs {
     const words = `${n} came and went while this screen was not connected, since ${clockTime(since)}`;
     byId("missed-words").textContent = `${words}: ${named.join(" · ")}${more}.`;
     byId("missed").hidden = false;
+  }
+}
+
+// The height that the page gives to the signs. While a pointer moves under them, a new sign lies over the page and one
+// that went leaves its place empty: nothing moves under the pointer.
+export class SignRoom {
+  constructor(signs, page) {
+    this.signs = signs;
+    this.lines = signs.querySelector(".lines");
+    this.pointerAt = -Infinity;
+    for (const kind of ["pointermove", "pointerdown", "wheel", "touchmove"]) {
+      page.addEventListener(kind, () => { this.pointerAt = performance.now(); }, { passive: true });
+    }
+    page.addEventListener("pointerleave", () => { this.pointerAt = -Infinity; });
+    new ResizeObserver(() => this.fit()).observe(this.lines);
+    setInterval(() => this.fit(), CHECK_MS);
+  }
+
+  fit() {
+    if (isPressed() || performance.now() - this.pointerAt < HELD_MS) return;
+    const height = `${this.lines.offsetHeight}px`;
+    if (this.signs.style.height !== height) this.signs.style.height = height;
   }
 }
 

@@ -42,6 +42,21 @@ def _time_stands_still(page: Any) -> Iterator[None]:
         page.evaluate("() => { delete performance.now; }")
 
 
+@contextmanager
+def _pointer_moves_on(page: Any, target: Any) -> Iterator[None]:
+    """A hand that does not rest: the pointer's events come four times a second."""
+    target.hover()
+    page.evaluate(
+        """(target) => { window.hand = setInterval(
+             () => target.dispatchEvent(new PointerEvent('pointermove', { bubbles: true })), 250); }""",
+        target.element_handle(),
+    )
+    try:
+        yield
+    finally:
+        page.evaluate("() => clearInterval(window.hand)")
+
+
 def test_tiles_are_by_urgency_then_by_number_and_move_only_with_their_class(page: Any, ward: WardInRedis) -> None:
     # Given beds 1, 2 and 10: by number, not as text
     beds = ["icu-3/10", "icu-3/2", "icu-3/1"]
@@ -135,6 +150,27 @@ def test_a_card_whose_alarm_goes_keeps_its_place_under_the_pointer_but_does_noth
     # When the pointer leaves, then it is away
     page.mouse.move(300, 500)
     gone.wait_for(state="detached")
+
+
+def test_a_sign_that_appears_lies_over_the_page_until_the_pointer_rests(page: Any, ward: WardInRedis) -> None:
+    # Given a pointer on the button of a card
+    ward.beds(BEDS[:3])
+    ward.other("BRADY", "Bradycardia", "PM", bed_stream=BEDS[0])
+    button = page.locator(".alert[data-code=BRADY] .ack")
+    button.wait_for()
+    _away(page)
+    with _pointer_moves_on(page, button):
+        place = button.bounding_box()
+        # When no bed has vitals any more
+        ward.known.clear()
+        sign = page.locator("#technical")
+        sign.wait_for()
+        # Then the sign is there at once, and nothing moves
+        assert sign.bounding_box()["height"] > 0
+        assert button.bounding_box() == place
+        assert sign.evaluate("(sign) => document.elementFromPoint(innerWidth / 2, 60) === sign")
+    # When the pointer rests, then the page makes room for the sign
+    until(page, f"document.querySelector('.alert[data-code=BRADY] .ack').getBoundingClientRect().y > {place['y']}")
 
 
 def test_a_page_of_32_beds_has_few_tab_stops_and_arrows_move_inside(page: Any, ward: WardInRedis) -> None:
