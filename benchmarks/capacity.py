@@ -60,12 +60,12 @@ PARTS = {
     "backlog": Part(
         "Catching up after an outage",
         "Windows of the outage lie in Kafka when the monitors start. It holds when every bed has a verdict on new "
-        f"signal {capacity_backlog.LIVE_S:g} s after the workers hold their partitions, and the gap is recorded within "
-        f"{capacity_backlog.RECORDED_S:g} s. ",
+        f"signal {capacity_backlog.LIVE_S:g} s after the workers hold their partitions, and its document has named the "
+        f"gap within {capacity_backlog.RECORDED_S:g} s; the backfill goes on beside the newest signal. ",
         ("monitors", "beds", "outage, s"),
         (
             *("monitors", "beds", "outage, s", "windows", "workers ready after, s", "last bed live, s"),
-            *("gap recorded, s", "holds"),
+            *("gap recorded, s", "gap backfilled, s", "holds"),
         ),
     ),
     "loop": Part(
