@@ -95,8 +95,8 @@ def fibrillation_features(
     fs_hz : float
         Samples a second.
     bounds : mapping, optional
-        Upper bounds of ``rest_share`` and ``slope_kurtosis``: where fewer than half of the leads are within both, the
-        other features, which cost more, stay NaN.
+        Lower bound of ``rms_mv``, upper bounds of ``rest_share`` and ``slope_kurtosis``: where fewer than half of the
+        leads are within all three, the other features, which cost more, stay NaN.
 
     Returns
     -------
@@ -107,14 +107,14 @@ def fibrillation_features(
     if mv.shape[1] < fs_hz or dead.all():
         return np.full((len(mv), len(FEATURES)), np.nan)
     x = _centred(mv, fs_hz)
+    rms = _rms(x)
     size, rest, slope_kurtosis = _slopes(x)
     if bounds is not None:
-        within = _within(rest, slope_kurtosis, bounds)
+        within = _within(rms, rest, slope_kurtosis, bounds)
         if 2 * np.count_nonzero(within) < len(x):
             unknown = np.full(len(x), np.nan)
-            known = {"rest_share": rest, "slope_kurtosis": slope_kurtosis}
+            known = {"rms_mv": rms, "rest_share": rest, "slope_kurtosis": slope_kurtosis}
             return np.column_stack([np.where(dead, np.nan, known.get(name, unknown)) for name in FEATURES])
-    rms = np.sqrt(np.mean(np.square(x), axis=1))
     leakage = _leakage(x, size.sum(axis=1))
     out = np.column_stack([rms, *_spectral(x), leakage, rest, _kurtosis(x), slope_kurtosis])
     out[dead] = np.nan
@@ -135,16 +135,20 @@ def most_outside(
     fs_hz : float
         Samples a second.
     bounds : mapping
-        Of ``rest_share`` and ``slope_kurtosis``.
+        Of ``rms_mv``, ``rest_share`` and ``slope_kurtosis``.
     order : sequence of int
         The leads, those first that are probably outside.
     """
     if not parts or any(part.shape != parts[0].shape for part in parts) or parts[0].shape[1] < fs_hz:
         return [False] * len(parts)
     looked_at = list(order[: len(parts[0]) // 2 + 1])
-    _, rest, slope_kurtosis = _slopes(_centred(np.concatenate([part[looked_at] for part in parts]), fs_hz))
-    within = _within(rest, slope_kurtosis, bounds).reshape(len(parts), -1)
-    return [not any(some) for some in within.tolist()]
+    x = _centred(np.concatenate([part[looked_at] for part in parts]), fs_hz)
+    within, rms = np.zeros(len(x), bool), _rms(x)
+    large = np.flatnonzero(rms > bounds["rms_mv"])
+    if len(large):
+        _, rest, slope_kurtosis = _slopes(x[large])
+        within[large] = _within(rms[large], rest, slope_kurtosis, bounds)
+    return [not any(some) for some in within.reshape(len(parts), -1).tolist()]
 
 
 def _centred(mv: Millivolts, fs_hz: float) -> NDArray[np.float64]:
@@ -163,10 +167,18 @@ def _slopes(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.flo
     return size, np.mean(size < RESTING * quantile(size, 0.95)[:, None], axis=1), _kurtosis(slope)
 
 
+def _rms(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.sqrt(np.mean(np.square(x), axis=1)), np.float64)
+
+
 def _within(
-    rest: NDArray[np.float64], slope_kurtosis: NDArray[np.float64], bounds: Mapping[str, float]
+    rms: NDArray[np.float64],
+    rest: NDArray[np.float64],
+    slope_kurtosis: NDArray[np.float64],
+    bounds: Mapping[str, float],
 ) -> NDArray[np.bool_]:
-    return np.asarray((rest < bounds["rest_share"]) & (slope_kurtosis < bounds["slope_kurtosis"]))
+    within = (rms > bounds["rms_mv"]) & (rest < bounds["rest_share"]) & (slope_kurtosis < bounds["slope_kurtosis"])
+    return np.asarray(within)
 
 
 @lru_cache(maxsize=64)

@@ -36,6 +36,7 @@ MIN_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
 FRESH_S = 1.2  # waves that ended longer ago are over
 RESTING = 0.15  # a slope below this share of the steep slopes (95th percentile) is rest
 RESTS_TOO_MUCH = 0.55  # share of the time at rest from which a lead shows single beats, or an amplifier at its rails
+NO_CRESTS = np.zeros(0, np.int64)
 SAME_RATE = 0.1  # relative difference of the rates that two leads show
 
 
@@ -81,37 +82,45 @@ def regular_waves(
         Absolute sample number after the last sample of ``mv``.
     resting_first : sequence of int, optional
         All rows of ``mv``, those first that probably rest most. The result does not depend on it: where the first half
-        of the leads rest, no majority is left, and the others are not looked at.
+        of the leads rest or show no waves as high as `MIN_MV`, no majority is left, and the others are not looked at.
     """
     if not len(mv) or mv.shape[1] < 2 * fs_hz or not np.isfinite(mv).any(axis=1).all():
         return None
     filled = fill_gaps(mv)[0]
     order = np.arange(len(mv)) if resting_first is None else np.asarray(resting_first)
-    x = np.empty((len(mv), round(mv.shape[1] * FS_HZ / fs_hz)), np.float64)
-    rest = np.ones(len(mv), bool)
+    smooth = np.empty((len(mv), round(mv.shape[1] * FS_HZ / fs_hz)), np.float64)
+    height_mv, may_show = np.zeros(len(mv)), np.zeros(len(mv), bool)
     half = -(-len(mv) // 2)
     for rows in (order[:half], order[half:]):
         if len(rows):
-            x[rows] = without_baseline(resample(filled[rows], fs_hz, FS_HZ), FS_HZ)
-            rest[rows] = _rest(x[rows])
-        if rest[order[:half]].all():
+            x = without_baseline(resample(filled[rows], fs_hz, FS_HZ), FS_HZ).astype(np.float64)
+            smooth[rows], height_mv[rows] = _smoothed(x)
+            large = height_mv[rows] >= MIN_MV
+            may_show[rows[large]] = ~_rest(x[large])
+        if not may_show[order[:half]].any():
             return None
-    candidates = np.flatnonzero(~rest)
+    candidates = np.flatnonzero(may_show)
     if 2 * len(candidates) <= len(leads):
         return None
-    smooth = uniform_filter1d(x[candidates], round(SMOOTH_S * FS_HZ), axis=1)
-    smooth -= smooth.mean(axis=1, keepdims=True)
     each = []
-    for k, row, period in zip(candidates.tolist(), smooth, _periods(smooth), strict=True):
-        crests, height = max((_crests(sign * row, period) for sign in (1.0, -1.0)), key=lambda found: len(found[0]))
+    for k, period in zip(candidates.tolist(), _periods(smooth[candidates]), strict=True):
+        found = [_crests(sign * smooth[k], period, height_mv[k]) for sign in (1.0, -1.0)]
+        crests = max(found, key=len)
         if len(crests) >= MIN_WAVES:
             at = np.minimum(np.round(crests * (fs_hz / FS_HZ)).astype(np.int64), mv.shape[1] - 1)
-            each.append(RegularWaves(leads[k], now - mv.shape[1] + at, height))
+            each.append(RegularWaves(leads[k], now - mv.shape[1] + at, float(height_mv[k])))
     if not each:
         return None
     best = max(each, key=lambda waves: len(waves.crests))
     same = [w for w in each if abs(w.rate(fs_hz) / best.rate(fs_hz) - 1.0) <= SAME_RATE]
     return best if 2 * len(same) > len(leads) else None
+
+
+def _smoothed(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The leads with one crest a wave, [leads, samples], and the usual height of their waves, mV [leads]."""
+    smooth = uniform_filter1d(x, round(SMOOTH_S * FS_HZ), axis=1)
+    smooth -= smooth.mean(axis=1, keepdims=True)
+    return smooth, np.asarray(quantile(smooth, 0.95) - quantile(smooth, 0.05), np.float64)
 
 
 def _rest(x: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -155,20 +164,15 @@ def _period(correlation: NDArray[np.float64], low: int) -> int | None:
     return low - 1 + int(peaks[correlation[peaks] >= max(MIN_CORRELATION, AS_HIGH * highest)][0])
 
 
-def _crests(row: NDArray[np.float64], period: int | None) -> tuple[NDArray[np.int64], float]:
-    """Crests of the regular waves at the end of a lead that repeats itself, and their usual height."""
-    none = np.zeros(0, np.int64), 0.0
+def _crests(row: NDArray[np.float64], period: int | None, usual: float) -> NDArray[np.int64]:
+    """Crests of the regular waves of a ``usual`` height at the end of a lead that repeats itself."""
     if period is None:
-        return none
-    n = len(row)
-    usual = float(quantile(row, 0.95) - quantile(row, 0.05))
-    if usual < MIN_MV:
-        return none
+        return NO_CRESTS
     crests = find_peaks(row, distance=max(1, round(APART * period)), prominence=MIN_SHARE * usual)[0]
-    if len(crests) < MIN_WAVES or (n - crests[-1]) / FS_HZ > FRESH_S:
-        return none
+    if len(crests) < MIN_WAVES or (len(row) - crests[-1]) / FS_HZ > FRESH_S:
+        return NO_CRESTS
     rr = np.diff(crests)
     middle = float(np.median(rr[-4:]))
     regular = np.abs(rr - middle) <= SCATTER * middle
     run = len(rr) if regular.all() else len(rr) - 1 - int(np.flatnonzero(~regular)[-1])
-    return crests[len(crests) - run - 1 :], usual
+    return np.asarray(crests[len(crests) - run - 1 :], np.int64)
