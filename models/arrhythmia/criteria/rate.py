@@ -127,9 +127,10 @@ def _slow_seconds(track: BeatTrack, limit: RateLimit, slow_s: float) -> tuple[in
 def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Finding | None:
     """``limit.beats`` beats in a row faster than the limit. Onset: the first of them with a fast RR after it.
 
-    Either each beat is faster, or the mean of all and that of the newest 8: atrial fibrillation is fast without being
-    regular. Half of the newest 8 are as fast, since an artefact adds one or two short RRs. While ``on``, the condition
-    holds until the mean is `TACHY_HOLD_BPM` slower. Beats of low confidence are left out.
+    Either each beat is faster, or the mean of all and, by `NEWEST_FASTER_BPM`, that of the newest 9: atrial
+    fibrillation is fast without being regular. Half of the newest RRs are as fast, since an artefact adds one or two
+    short ones.
+    While ``on``, the condition holds until the mean is `TACHY_HOLD_BPM` slower. Beats of low confidence are left out.
     """
     track = track.confident(CLEAR_BEAT)
     n = limit.beats - 1
@@ -155,12 +156,14 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
         fast = _mean(rr) < rising_s and _mean(newest_rr) < limit_s
         return has_risen and fast and statistics.median(newest_rr) < median_s
 
-    mean, newest_beats = f"mean of {limit.beats} beats", f"of the newest {TACHY_NEWEST}"
-    faster = f"faster than {limit.rate:g} bpm"
+    def of_means(all_bpm: float, newest_bpm: float) -> str:
+        newest = f"of the newest {TACHY_NEWEST + 1} faster than {newest_bpm:g} bpm"
+        return f"mean of {limit.beats} beats faster than {all_bpm:g} bpm, {newest}"
+
     readings: list[tuple[str, Holds]] = [
-        (f"{limit.beats} beats in a row {faster}", each_is_fast),
-        (f"{mean}, and {newest_beats} by {NEWEST_FASTER_BPM:g}, {faster}", mean_is_fast),
-        (f"{mean}, and {newest_beats}, {faster}, rising", mean_is_rising),
+        (f"{limit.beats} beats in a row faster than {limit.rate:g} bpm", each_is_fast),
+        (of_means(limit.rate, limit.rate + NEWEST_FASTER_BPM), mean_is_fast),
+        (f"{of_means(limit.rate - TACHY_MEAN_MARGIN_BPM, limit.rate)}, rising", mean_is_rising),
     ]
     run = _first_run(track, n, readings)
     if run is None:

@@ -115,7 +115,9 @@ def test_extreme_tachy_of_an_irregular_rhythm_is_its_mean_while_the_newest_beats
     rising, falling = [0.427] * 6 + irregular, irregular + [0.44] * 6
     found = extreme_tachy(track([0.8] * 4 + rising, after_s=0.2), LIMITS["EXTREME_TACHY"])
     assert found is not None and found.evidence[0].criterion is not None
-    assert found.evidence[0].criterion.rule == "mean of 17 beats, and of the newest 8, faster than 140 bpm, rising"
+    assert found.evidence[0].criterion.rule == (
+        "mean of 17 beats faster than 136 bpm, of the newest 9 faster than 140 bpm, rising"
+    )
     assert extreme_tachy(track([0.8] * 4 + falling, after_s=0.2), LIMITS["EXTREME_TACHY"]) is None
 
 
@@ -132,7 +134,9 @@ def test_an_irregular_rate_that_wanders_about_the_limit_is_no_extreme_tachy() ->
     assert extreme_tachy(wanders, LIMITS["EXTREME_TACHY"], on=True)
     found = extreme_tachy(track([0.445] * 20 + [0.5, 0.31] * 8, after_s=0.2), LIMITS["EXTREME_TACHY"])
     assert found is not None and found.evidence[0].criterion is not None
-    assert found.evidence[0].criterion.rule == "mean of 17 beats, and of the newest 8 by 5, faster than 140 bpm"
+    assert found.evidence[0].criterion.rule == (
+        "mean of 17 beats faster than 140 bpm, of the newest 9 faster than 145 bpm"
+    )
 
 
 def test_the_onset_of_extreme_tachy_does_not_depend_on_where_the_updates_fall() -> None:
