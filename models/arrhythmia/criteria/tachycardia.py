@@ -22,7 +22,8 @@ In a bed whose device marks no pulses a wide beat may have been taken for a pace
 happens to follow, or because the patient is known to be paced. Such beats count in reading 1 where they are certainly
 unlike the dominant beat, on the highest network probability (`maybe_paced_beats`).
 
-The network's probability is that of the last 12 s. A run is found by its beats, wherever the updates fall.
+The network's probability is that of the last 16 s, the mean of three instants of half a second: single instants differ
+by chance. A run is found by its beats, wherever the updates fall.
 Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT-BIH and CinC 2015.
 """
 
@@ -73,9 +74,9 @@ REGULAR = 0.15  # sd of the RRs of an organised run, as a share of their mean
 def vtach(track: BeatTrack, views: RhythmViews, limit: RunLimit, on: bool) -> Finding | None:
     """``limit.beats`` ventricular beats in a row faster than ``limit.rate``, by one of the readings above.
 
-    Evaluated at each of `RhythmViews.instants`, with the beats and the network's probability of that instant: the run
-    found does not depend on where the updates fall. It is that of the first instant at which one is present, with the
-    beats that continue it up to the last. Onset: its first beat.
+    Evaluated at each of `RhythmViews.instants`, with the beats and the network's steady probability of that instant:
+    the run found does not depend on where the updates fall. It is that of the first instant at which one is present,
+    with the beats that continue it up to the last. Onset: its first beat.
     """
     readings = [r for r in _readings(track, views, limit) if _run_of(track, r, limit, 0.0, dict) is not None]
     if not readings:
@@ -107,7 +108,7 @@ def _run_at(
     for reading in readings:
         whole = reading.least == limit.beats  # a shorter run, or one of few ventricular beats, is no continuation
         needed = min(HOLD, reading.needed) if on and whole else DOMINANT_RUN if new_bed and not on else reading.needed
-        run = _run_of(at, reading, limit, needed, partial(views.network_at, ended_s))
+        run = _run_of(at, reading, limit, needed, partial(views.steady_network, ended_s))
         if run is not None and (not reading.of_the_bed or _not_of_the_bed(at, run, limit, on)):
             return reading, run
     return None

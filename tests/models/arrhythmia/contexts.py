@@ -43,6 +43,10 @@ class Views:
         """The same at all times."""
         return self.network
 
+    def steady_network(self, ended_s: float) -> dict[str, float]:
+        """The same at all times."""
+        return self.network_at(ended_s)
+
     def sliding_waves(
         self, seconds: float, bounds: dict[str, float] | None = None
     ) -> list[tuple[float, NDArray[np.float64]]]:
