@@ -1,7 +1,8 @@
 """The alarms of a record: the rhythm tier and the alarm life cycle of a live bed, run over it once a second.
 
 In: an ECG. Out: one event for each condition, in seconds from the record's first sample; ``sounded`` says whether its
-alarm would have sounded. A record has no clock of its own: its first sample is 1970-01-01T00:00:00Z in citations.
+alarm would have begun to sound: a condition that goes on with the alert of the one before, which sounds already, adds
+no alarm. A record has no clock of its own: its first sample is 1970-01-01T00:00:00Z in citations.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def alarm_events(
     bed = Bed(bed_stream=BED_STREAM, unit="", bed="", since=time_of_ns(0))
     found: dict[tuple[str, int], Episode] = {}
     sounded: dict[str, bool] = {}
-    alert_ids: dict[tuple[str, int], str] = {}
+    sounded_by: dict[str, tuple[str, int]] = {}  # alert: the condition that held when it began to sound
     priorities: dict[tuple[str, int], str] = {}
     for chunk in update_chunks(ecg, until_s):
         result = tier.push(chunk)
@@ -71,10 +72,10 @@ def alarm_events(
                 sounded[alert.id] = alert.sounded
             for episode, report in zip(result.episodes, reports, strict=True):
                 alert_known = alert_of(bed, report)  # an episode may go on with the alert of the one before
-                if alert_known is not None:
-                    alert_ids[episode.key] = alert_known.id
-    events = sorted(found.values(), key=lambda e: (e.onset, e.code))
-    return [_event(e, ecg, sounded.get(alert_ids.get(e.key, ""), False), priorities) for e in events]
+                if alert_known is not None and sounded.get(alert_known.id, False):
+                    sounded_by.setdefault(alert_known.id, episode.key)
+    heard = set(sounded_by.values())
+    return [_event(e, ecg, e.key in heard, priorities) for e in sorted(found.values(), key=lambda e: (e.onset, e.code))]
 
 
 def _ns(sample: int, fs_hz: float) -> int:
