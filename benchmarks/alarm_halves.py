@@ -35,9 +35,10 @@ from models.arrhythmia.limits import Limits, RunLimit  # noqa: E402
 from models.beats.series import BeatTrack  # noqa: E402
 
 CANDIDATES = {
-    "RISE_BPM": (15.0, 20.0, 25.0),
-    "NEWEST_FASTER_BPM": (0.0, 5.0, 10.0),
+    "RISE_BPM": (20.0, 25.0),
+    "NEWEST_FASTER_BPM": (5.0, 10.0),
     "TACHY_HOLD_BPM": (5.0, 8.0),
+    "RETURN_S": (0.0, 30.0, 60.0),
 }
 BEATS = 50  # of each update: the rule uses 17, and as many before them
 ALARM_S, LOOK_S, STRICT_S, BURDEN_S = 300.0, 14.0, 10.0, 290.0
@@ -67,9 +68,9 @@ def updates_of(path: Path, fold: str) -> tuple[float, list[Update]]:
     seen: list[BeatTrack] = []
     criterion = rate.extreme_tachy
 
-    def listening(track: BeatTrack, limit: RunLimit, on: bool = False) -> Finding | None:
+    def listening(track: BeatTrack, limit: RunLimit, on: bool = False, returns: bool = False) -> Finding | None:
         seen.append(newest(track))
-        return criterion(track, limit, on)
+        return criterion(track, limit, on, returns)
 
     out: list[Update] = []
     rate.extreme_tachy = listening
@@ -102,7 +103,9 @@ def episodes(record: Record, constants: Constants) -> list[tuple[float, float, f
         setattr(rate, name, value)
     tracker, found, limit = EpisodeTracker(record.fs_hz), {}, Limits()["EXTREME_TACHY"]
     for now, track in record.updates:
-        finding = None if track is None else rate.extreme_tachy(track, limit, tracker.is_on("EXTREME_TACHY"))
+        on = tracker.is_on("EXTREME_TACHY")
+        returns = tracker.ended_within("EXTREME_TACHY", now, round(rate.RETURN_S * record.fs_hz))
+        finding = None if track is None else rate.extreme_tachy(track, limit, on, returns)
         findings = [] if finding is None else [finding]
         for e in tracker.update(findings, now, () if track is not None else ("EXTREME_TACHY",)):
             found[e.key] = (e.onset, e.detected, e.end)

@@ -74,6 +74,10 @@ class EpisodeTracker:
         """An episode of one of these codes is on, or ended at most ``samples`` before ``now``."""
         return any(self.is_on(code) or now - self._over.get(code, now - samples - 1) <= samples for code in codes)
 
+    def ended_within(self, code: str, now: int, samples: int) -> bool:
+        """No episode of this code is on, and the last one ended at most ``samples`` before ``now``."""
+        return not self.is_on(code) and self.held_within((code,), now, samples)
+
     def onset(self, code: str) -> int | None:
         """Onset of the newest episode of this code that is on."""
         return max((key[1] for key in self._on if key[0] == code), default=None)

@@ -58,6 +58,8 @@ class RhythmContext:
         Of the site.
     on : callable
         Whether an episode of a code is on.
+    returns : callable
+        Whether an episode of a code ended at most so many seconds ago, and none is on.
     paced : bool
         The patient has a pacemaker.
     """
@@ -73,6 +75,7 @@ class RhythmContext:
     limits: Limits
     settings: RhythmSettings
     on: Callable[[str], bool]
+    returns: Callable[[str, float], bool]
     paced: bool
 
 
@@ -168,7 +171,12 @@ class ConditionEvaluator:
             slow = None
         found: list[Finding | None] = [
             slow,
-            rate.extreme_tachy(track, limits["EXTREME_TACHY"], context.on("EXTREME_TACHY")),
+            rate.extreme_tachy(
+                track,
+                limits["EXTREME_TACHY"],
+                context.on("EXTREME_TACHY"),
+                context.returns("EXTREME_TACHY", rate.RETURN_S),
+            ),
             rate.slow_or_fast(track, limits["BRADY"], "BRADY"),
             rate.slow_or_fast(track, limits["TACHY"], "TACHY"),
             rate.svt(track, limits["SVT"]),

@@ -258,6 +258,7 @@ class RhythmTier:
                 limits=self._limits,
                 settings=self.settings,
                 on=self._tracker.is_on,
+                returns=lambda code, seconds: self._tracker.ended_within(code, now, round(seconds * fs)),
                 paced=self.paced,
             )
         )

@@ -36,6 +36,8 @@ TACHY_NEWEST = 8  # number of newest RRs, as many as the heart rate is a mean of
 # mean may be `TACHY_MEAN_MARGIN_BPM` slower than the limit, with newest beats faster than the limit itself.
 NEWEST_FASTER_BPM = 5.0
 RISE_BPM, TACHY_MEAN_MARGIN_BPM = 20.0, 4.0
+# A rate that is back so soon after its alarm ended wandered about the limit: its newest beats must be this much faster.
+RETURN_S, RETURN_FASTER_BPM = 30.0, 10.0
 CLEAR_BEAT = 0.25  # least confidence of a beat of a fast rate: in noise, T waves are found as beats of less
 MIN_RRS_BEFORE = 4  # RRs, of as many as the rule has, by which the rate before is known
 BRADY_WINDOW_RRS = 2  # least number of RRs in the last 8 s, the running one counted
@@ -124,13 +126,20 @@ def _slow_seconds(track: BeatTrack, limit: RateLimit, slow_s: float) -> tuple[in
     return max(first, last - limit.beats + 1), last, until
 
 
-def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Finding | None:
+def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False, returns: bool = False) -> Finding | None:
     """``limit.beats`` beats in a row faster than the limit. Onset: the first of them with a fast RR after it.
 
     Either each beat is faster, or the mean of all and, by `NEWEST_FASTER_BPM`, that of the newest 9: atrial
     fibrillation is fast without being regular. Half of the newest RRs are as fast, since an artefact adds one or two
     short ones.
     While ``on``, the condition holds until the mean is `TACHY_HOLD_BPM` slower. Beats of low confidence are left out.
+
+    Parameters
+    ----------
+    on : bool
+        Its alarm is on.
+    returns : bool
+        Its alarm ended at most `RETURN_S` ago: a mean then needs newest beats faster by `RETURN_FASTER_BPM`.
     """
     track = track.confident(CLEAR_BEAT)
     n = limit.beats - 1
@@ -138,7 +147,8 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
         return None
     each_s, hold_s = 60.0 / (limit.rate - TACHY_MARGIN_BPM), 60.0 / (limit.rate - TACHY_HOLD_BPM)
     rising_s, slower_s = 60.0 / (limit.rate - TACHY_MEAN_MARGIN_BPM), 60.0 / (limit.rate - RISE_BPM)
-    limit_s, faster_s = 60.0 / limit.rate, 60.0 / (limit.rate + NEWEST_FASTER_BPM)
+    faster_bpm = RETURN_FASTER_BPM if returns else NEWEST_FASTER_BPM
+    limit_s, faster_s = 60.0 / limit.rate, 60.0 / (limit.rate + faster_bpm)
     median_s = 60.0 / (limit.rate - RATE_ACCURACY_BPM)
 
     def each_is_fast(last: int) -> bool:
@@ -154,7 +164,7 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
         before = [seconds for seconds in _rrs(track, max(0, last - 2 * n), last - n) if math.isfinite(seconds)]
         has_risen = len(before) >= MIN_RRS_BEFORE and _mean(before) > slower_s
         fast = _mean(rr) < rising_s and _mean(newest_rr) < limit_s
-        return has_risen and fast and statistics.median(newest_rr) < median_s
+        return not returns and has_risen and fast and statistics.median(newest_rr) < median_s
 
     def of_means(all_bpm: float, newest_bpm: float) -> str:
         newest = f"of the newest {TACHY_NEWEST + 1} faster than {newest_bpm:g} bpm"
@@ -162,7 +172,7 @@ def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False) -> Findin
 
     readings: list[tuple[str, Holds]] = [
         (f"{limit.beats} beats in a row faster than {limit.rate:g} bpm", each_is_fast),
-        (of_means(limit.rate, limit.rate + NEWEST_FASTER_BPM), mean_is_fast),
+        (of_means(limit.rate, limit.rate + faster_bpm), mean_is_fast),
         (f"{of_means(limit.rate - TACHY_MEAN_MARGIN_BPM, limit.rate)}, rising", mean_is_rising),
     ]
     run = _first_run(track, n, readings)

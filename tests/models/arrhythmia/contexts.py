@@ -140,6 +140,7 @@ def context(
         limits=limits or Limits(),
         settings=RhythmSettings(),
         on=on,
+        returns=lambda code, seconds: False,
         paced=False,
         **parts,
     )

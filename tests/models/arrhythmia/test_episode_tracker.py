@@ -86,3 +86,14 @@ def test_end_all_ends_at_once() -> None:
     tracker.update([found("BRADY", 1, 4), found("AFIB", 0, 4)], 4 * FS)
     assert [e.code for e in tracker.end_all({"BRADY"})] == ["BRADY"]
     assert [e.code for e in tracker.update([], 5 * FS)] == ["AFIB"]
+
+
+def test_a_condition_ended_within_a_time_while_it_is_not_on() -> None:
+    tracker = EpisodeTracker(FS)
+    for update in range(1, 10):
+        tracker.update([found("VTACH", 1, update)] if update <= 3 else [], update * FS)
+        if update == 3:
+            assert not tracker.ended_within("VTACH", update * FS, 30 * FS)  # it is on
+    assert tracker.ended_within("VTACH", 13 * FS, 10 * FS)
+    assert not tracker.ended_within("VTACH", 13 * FS, 9 * FS)
+    assert not tracker.ended_within("ASYSTOLE", 13 * FS, 30 * FS)

@@ -191,6 +191,26 @@ def test_a_missed_beat_is_one_point_eight_times_the_mean_of_eight_unless_a_ventr
     assert missed_beats(track([0.8] * 8 + [1.4, 0.8]), LIMITS["MISSED_BEAT"]) == []
 
 
+@pytest.mark.parametrize(
+    ("newest_bpm", "returns", "found"), [(148, False, True), (148, True, False), (153, True, True)]
+)
+def test_a_rate_that_returns_soon_after_its_alarm_needs_faster_newest_beats(
+    newest_bpm: float, returns: bool, found: bool
+) -> None:
+    uneven = [60 / newest_bpm - 0.03, 60 / newest_bpm + 0.03] * 5
+    t = track([0.44] * 20 + uneven, after_s=0.2)
+    run = extreme_tachy(t, LIMITS["EXTREME_TACHY"], returns=returns)
+    assert (run is not None) == found
+    if run is not None:
+        criterion = run.evidence[0].criterion
+        assert criterion is not None and f"by {10 if returns else 5}, faster than 140 bpm" in criterion.rule
+
+
+def test_beats_that_are_each_fast_are_extreme_tachy_however_soon_they_return() -> None:
+    fast = track([0.8] * 4 + [60 / 145] * 17, after_s=0.2)
+    assert extreme_tachy(fast, LIMITS["EXTREME_TACHY"], returns=True) is not None
+
+
 @pytest.mark.parametrize(("bpm", "held"), [(44, True), (46, False)])
 def test_an_extreme_brady_goes_on_until_its_mean_is_beyond_measuring_accuracy(bpm: float, held: bool) -> None:
     t = track([0.8] * 4 + [60 / bpm - 0.1, 60 / bpm + 0.1] * 3)
