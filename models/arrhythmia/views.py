@@ -36,7 +36,7 @@ ACTIVE_MV = 0.15  # peak to peak of a lead beside which a flat one shows nothing
 SLIDE_S = 0.25  # windows of fibrillation features are this far apart,
 FAR_RAIL_MV = 3.0  # of a rail from the lead's median: few QRS complexes are as high, and those are not cut off there
 RAIL_NEAR_S = 0.08  # of a beat: a QRS complex lies within this of its R peak
-STEADY = 3  # instants whose mean probability decides on a run; of 1 to 4, chosen by halves of CinC 2015's patients
+STEADY = 2  # instants whose mean probability decides on a run; with more, tachycardias of VFDB are found later
 WINDOWS = round(UPDATE_INTERVAL_S / SLIDE_S)  # so that so many end in an update
 
 
@@ -178,7 +178,7 @@ class RhythmViews:
     def steady_network(self, ended_s: float) -> dict[str, float]:
         """Mean probabilities of the rhythm network at the `STEADY` instants up to the one ``ended_s`` ago.
 
-        A shift of the signal by a quarter of a second alone changes a probability by 0.3 at times.
+        A shift of the signal by a quarter of a second alone may change a probability by 0.3.
         """
         seconds = self._window.n_samples / self._window.fs_hz
         ends_s = [ended_s + k * SLIDE_S for k in range(STEADY)]

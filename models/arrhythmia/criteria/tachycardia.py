@@ -22,8 +22,8 @@ In a bed whose device marks no pulses a wide beat may have been taken for a pace
 happens to follow, or because the patient is known to be paced. Such beats count in reading 1 where they are certainly
 unlike the dominant beat, on the highest network probability (`maybe_paced_beats`).
 
-The network's probability is that of the last 16 s, the mean of three instants of half a second: single instants differ
-by chance. A run is found by its beats, wherever the updates fall.
+The network's probability is that of the last 16 s, the mean of two instants a quarter of a second apart: single
+instants differ by chance. A run is found by its beats, wherever the updates fall.
 Sources: PhysioNet/CinC Challenge 2015 (definition); probabilities chosen on MIT-BIH and CinC 2015.
 """
 
