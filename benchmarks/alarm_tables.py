@@ -2,88 +2,117 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.arrhythmia.codes import CODES
+
 LETHAL = ("ASYSTOLE", "VFIB", "VTACH", "EXTREME_BRADY", "EXTREME_TACHY")
 NEAR_S = 3.0  # an alarm whose condition began or was seen this near an annotated episode belongs to it
-PARTS = ("scored", "vfdb", "cudb", "af", "delays", "mitdb", "burden")
+BY_FOLD = "Weights: never saw the record's fold."
+SAME = "Thresholds: some were chosen on these same records."
+PARTS = {  # part: heading, and what its weights and thresholds had seen
+    "cinc2015": (
+        "True and false ICU alarms, CinC 2015, ECG alone",
+        f"{BY_FOLD} {SAME} On other patients: [halves](alarm_halves.md).",
+    ),
+    "vfdb": (
+        "Lethal rhythms, VFDB",
+        "Weights: trained on no record of VFDB. Thresholds: the rules for regular waves were written on these records.",
+    ),
+    "cudb": (
+        "Lethal rhythms, CUDB (labels of five seconds)",
+        f"Weights: every fold's rhythm network saw pieces of these records; the rows are optimistic. {SAME}",
+    ),
+    "delays": (
+        "Delay from onset to detection, scripted episodes in real recordings",
+        "Weights: never saw the fold of the MIT-BIH recording; every fold's rhythm network saw pieces of CUDB, where "
+        "the fibrillation is from. Thresholds: some were chosen on the same recordings.",
+    ),
+    "mitdb": ("Lethal alarms on MIT-BIH", f"{BY_FOLD} {SAME}"),
+    "af": ("Atrial fibrillation, CinC 2017", f"{BY_FOLD} {SAME}"),
+    "burden_mitdb": ("Burden on MIT-BIH", f"{BY_FOLD} {SAME}"),
+    "burden_vfdb": ("Burden on VFDB", "Weights: trained on no record of VFDB."),
+}
 HEAD = (
-    "`python benchmarks/alarms.py`. CinC 2015, CinC 2017 and MIT-BIH are analysed with weights that never saw the",
-    "record's fold, that is its patient as far as patients are known. No weights were trained on VFDB. The rhythm",
-    "network of every fold was trained on pieces of CUDB: its rows, and the fibrillation of the delays, are",
-    "optimistic. Constants of the criteria are the same for all folds, and some were chosen on these recordings:",
-    "expect less of new patients. Those of `EXTREME_TACHY`, chosen on other patients: [halves](alarm_halves.md).",
+    "Written by `python benchmarks/alarms.py` from alarms.json; `--parts NAME` remakes one part. Each part names its",
+    "day and the code that it measured: a hash of the product's sources, or a commit. Constants of the criteria are",
+    "the same for all folds: where they were chosen on the records of a part, expect less of new patients. How far",
+    "lethal events depend on the fraction of a second at which the signal begins: [phases](alarm_phases.md).",
 )
-
-
-def stored(kept: Path) -> dict[str, Any]:
-    """Results of the parts that have run."""
-    return {p: json.loads((kept / f"{p}.json").read_text()) for p in PARTS if (kept / f"{p}.json").exists()}
+BURDEN = {
+    "burden_mitdb": "MIT-BIH",
+    "cinc2015": "CinC 2015, before the scored alarm",
+    "burden_vfdb": "VFDB, clean rhythm",
+}
+BURDEN_S = 290.0  # of each record of CinC 2015
 
 
 def table(parts: dict[str, Any]) -> str:
     """The committed page."""
-    lines = [
-        "# Alarms",
+    lines = ["# Alarms", "", *HEAD, ""]
+    sections = {
+        "cinc2015": scored_lines,
+        "vfdb": lethal_lines,
+        "cudb": lethal_lines,
+        "delays": delay_lines,
+        "mitdb": mitdb_lines,
+        "af": af_lines,
+    }
+    for name, section in sections.items():
+        if name in parts:
+            heading, seen = PARTS[name]
+            lines += [f"## {heading}", "", f"{measured(parts[name])} {seen}", "", *section(parts[name]["result"])]
+    return "\n".join(lines + burden_lines(parts)).rstrip() + "\n"
+
+
+def measured(part: dict[str, Any]) -> str:
+    """Day and code of a part."""
+    return f"Measured {part['day']}, code `{part['code']}`."
+
+
+def af_lines(result: dict[str, Any]) -> list[str]:
+    """CinC 2017: records of 20 s and more."""
+    r = result["long"]
+    return [
+        f"{result['records']} records, those of 20 s and more (confirmed over 8 s):",
         "",
-        *HEAD,
+        "| Se | Sp | +P | F1 | F1 as in the whole set | N / O / noisy called AF |",
+        "|" + "---|" * 6,
+        f"| {r['Se']} | {r['Sp']} | {r['PP']} | {r['F1']} | **{r['F1nat']}** | "
+        f"{r['N_called']} / {r['O_called']} / {r['noisy_called']} % |",
         "",
     ]
-    if "scored" in parts:
-        lines += scored_lines(parts["scored"])
-    for source, title in (("vfdb", "VFDB"), ("cudb", "CUDB (labels of five seconds)")):
-        if source in parts:
-            lines += lethal_lines(title, parts[source])
-    if "af" in parts:
-        r = parts["af"]["long"]
-        lines += [
-            f"## Atrial fibrillation, CinC 2017, {parts['af']['records']} records, those of 20 s and more "
-            "(confirmed over 8 s)",
-            "",
-            "| Se | Sp | +P | F1 | F1 as in the whole set | N / O / noisy called AF |",
-            "|" + "---|" * 6,
-            f"| {r['Se']} | {r['Sp']} | {r['PP']} | {r['F1']} | **{r['F1nat']}** | "
-            f"{r['N_called']} / {r['O_called']} / {r['noisy_called']} % |",
-            "",
-        ]
-    if "delays" in parts:
-        lines += [
-            "## Delay from onset to detection, scripted episodes in real recordings, s",
-            "",
-            "| code | episodes | detected | median | worst |",
-            "|---|---|---|---|---|",
-        ]
-        for code, values in parts["delays"]["delays"].items():
-            seen = [v for v in values if v is not None]
-            lines.append(f"| {code} | {len(values)} | {len(seen)} | {np.median(seen):.1f} | {max(seen):.1f} |")
-        lines.append("")
-    if "mitdb" in parts:
-        m = parts["mitdb"]
-        lines += [
-            "## Lethal alarms on MIT-BIH",
-            "",
-            f"{m['hours']} h; outside: no annotated beats within {NEAR_S:g} s meet the alarm's own limits:",
-            "",
-            "| code | alarms | outside | where |",
-            "|---|---|---|---|",
-        ]
-        for code in LETHAL:
-            where = [f"{name} {at:g} s" for name, c, at in m["outside"] if c == code]
-            lines.append(f"| {code} | {m['counts'].get(code, 0)} | {len(where)} | {', '.join(where[:8])} |")
-        lines += ["", f"CPU: {m['cpu_ms_per_bed_second']} ms a bed-second, two leads, one core.", ""]
-    if "burden" in parts:
-        lines += burden_lines(parts["burden"])
-    return "\n".join(lines).rstrip() + "\n"
+
+
+def delay_lines(result: dict[str, Any]) -> list[str]:
+    """Delays by code, s."""
+    lines = ["| code | episodes | detected | median, s | worst, s |", "|---|---|---|---|---|"]
+    for code, values in result["delays"].items():
+        seen = [v for v in values if v is not None]
+        lines.append(f"| {code} | {len(values)} | {len(seen)} | {np.median(seen):.1f} | {max(seen):.1f} |")
+    return [*lines, ""]
+
+
+def mitdb_lines(result: dict[str, Any]) -> list[str]:
+    """Lethal alarms by code, and where no annotation explains them."""
+    lines = [
+        f"{result['hours']} h; outside: no annotated beats within {NEAR_S:g} s meet the alarm's own limits:",
+        "",
+        "| code | alarms | outside | where |",
+        "|---|---|---|---|",
+    ]
+    for code in LETHAL:
+        where = [f"{name} {at:g} s" for name, c, at in result["outside"] if c == code]
+        lines.append(f"| {code} | {result['counts'].get(code, 0)} | {len(where)} | {', '.join(where)} |")
+    return [*lines, ""]
 
 
 def scored_lines(r: dict[str, Any]) -> list[str]:
     """CinC 2015: score by type, and the burden by class."""
     lines = [
-        f"## True and false ICU alarms, CinC 2015, ECG alone ({r['records']} records)",
+        f"{r['records']} records:",
         "",
         "| type | true | false | TP | FN | FP | TN | TPR | TNR | score |",
         "|" + "---|" * 10,
@@ -109,15 +138,13 @@ def scored_lines(r: dict[str, Any]) -> list[str]:
         f"| lethal codes | {lethal} | {24 * lethal:.0f} |",
         f"| **all** | {total} | {24 * total:.0f} |",
         "",
-        "These patients were chosen for their alarms; whole units (Drew 2014): 187 a bed and day.",
-        "",
     ]
     return lines
 
 
-def lethal_lines(title: str, result: dict[str, Any]) -> list[str]:
+def lethal_lines(result: dict[str, Any]) -> list[str]:
     """VFDB or CUDB: sensitivity by rhythm, specificity and false alarms."""
-    lines = [f"## Lethal rhythms, {title}", ""]
+    lines: list[str] = []
     for group in ("all", "without 418"):
         if group not in result:
             continue
@@ -142,24 +169,40 @@ def lethal_lines(title: str, result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def burden_lines(result: dict[str, Any]) -> list[str]:
+def burden_lines(parts: dict[str, Any]) -> list[str]:
     """Sounded alarms a bed and day."""
     lines = [
-        "## Burden: sounded alarms a bed and day, whole life cycle",
+        "## Burden: sounded alarms a bed and day",
         "",
-        "| recordings | hours | high | medium | low | most frequent |",
-        "|---|---|---|---|---|---|",
+        "Over the whole life cycle, as a nurse hears them: what a worse alarm of the same chain speaks for, and what",
+        "is repeated too early, does not sound. Weights and thresholds as above.",
+        "",
+        "| recordings | hours | high | medium | low | all | most frequent | day, code |",
+        "|" + "---|" * 8,
     ]
-    names = {"mitdb": "MIT-BIH", "cinc2015": "CinC 2015, before the scored alarm", "vfdb": "VFDB, clean rhythm"}
-    for source, at in result.items():
+    for name, words in BURDEN.items():
+        if name not in parts:
+            continue
+        at = sounded_on_cinc2015(parts[name]["result"]) if name == "cinc2015" else parts[name]["result"]
         days = at["seconds"] / 86400
-        each = " | ".join(f"{at['priority'].get(p, 0) / days:.0f}" for p in ("PH", "PM", "PL"))
-        most = sorted(at["code"].items(), key=lambda kv: -kv[1])[:4]
-        words = ", ".join(f"{code} {n / days:.0f}" for code, n in most)
-        lines.append(f"| {names[source]} | {at['seconds'] / 3600:.1f} | {each} | {words} |")
+        each = [at["priority"].get(p, 0) for p in ("PH", "PM", "PL")]
+        most = ", ".join(f"{c} {n / days:.0f}" for c, n in sorted(at["code"].items(), key=lambda kv: -kv[1])[:4])
+        rates = " | ".join(f"{n / days:.0f}" for n in (*each, sum(each)))
+        when = f"{parts[name]['day']}, `{parts[name]['code']}`"
+        lines.append(f"| {words} | {at['seconds'] / 3600:.1f} | {rates} | {most} | {when} |")
     return [
         *lines,
         "",
         "The recordings were chosen for their arrhythmias; whole units (Drew 2014): 187 a bed and day.",
         "",
     ]
+
+
+def sounded_on_cinc2015(result: dict[str, Any]) -> dict[str, Any]:
+    """Seconds, and sounded alarms by priority and code, from the scorer's alarms an hour."""
+    hours = result["records"] * BURDEN_S / 3600
+    code = {c: rate * hours for c, rate in (result["burden_per_hour"] | result["technical_per_hour"]).items()}
+    priority: dict[str, float] = {}
+    for c, n in code.items():
+        priority[CODES[c].priority] = priority.get(CODES[c].priority, 0.0) + n
+    return {"seconds": hours * 3600, "priority": priority, "code": code}

@@ -1,27 +1,32 @@
 """Benchmark of the alarms: true and false ICU alarms, lethal rhythms, AF, delay, alarm burden. Writes alarms.md.
 
-    python benchmarks/alarms.py [--score DIR] [--data DIR] [--parts scored,vfdb,…] [--kept DIR] [--limit N]
+    python benchmarks/alarms.py [--parts vfdb,cudb,…] [--score DIR] [--data DIR] [--kept DIR] [--limit N] [--jobs N]
+    python benchmarks/alarms.py --cinc2015 FILE --commit HASH     # a result of score/alarms.py --folds, run elsewhere
+    python benchmarks/alarms.py --parts none                      # the page again, from alarms.json
 
-`scored`, `vfdb`, `cudb` and `af` run the scorers alarms.py, vf.py and af.py of the score folder on the command line
-with ``--folds``: each record is analysed with weights that never saw its fold. VFDB and CUDB have the
-folds of `models.training.rhythm_folds`. `delays` runs the rhythm tier over scripted episodes spliced into real
-recordings (`models.evaluation.splices`), both recordings of an episode of the fold that is left out. `mitdb`
-counts lethal alarms on MIT-BIH that no annotated episode explains. `burden` counts the alarms that sound, by priority,
-over the whole life cycle. Each part stores its result in ``--kept``, so that the parts can run one at a time; the table
-has all stored results.
+Results are stored in alarms.json by part, with day and hash of the product's sources; the page shows all of them, so
+that parts can run one at a time. The answers for single records are kept in ``--kept`` (`benchmarks.alarm_answers`): a
+part that was interrupted goes on where it stopped.
+`cinc2015`, `vfdb`, `cudb` and `af` run the scorers alarms.py, vf.py and af.py of the score folder with ``--folds``.
+`delays` runs the rhythm tier over scripted episodes spliced into real recordings (`models.evaluation.splices`), both of
+the fold that is left out. `mitdb` counts lethal alarms on MIT-BIH that no annotated episode explains. `burden` counts
+the alarms that sound, by priority, over the whole life cycle. What each part's weights and thresholds had seen:
+`benchmarks.alarm_tables.PARTS`.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import fcntl
 import json
+import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +35,9 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.alarm_tables import LETHAL, NEAR_S, PARTS, stored, table  # noqa: E402
+from benchmarks.alarm_answers import answers  # noqa: E402
+from benchmarks.alarm_tables import LETHAL, NEAR_S, PARTS, table  # noqa: E402
+from benchmarks.capacity_table import code_hash  # noqa: E402
 
 VTACH_BEATS = 5  # limits of the alarms themselves; rates within their accuracy of 5 a minute
 RHYTHM_OF_LABELS = ("VF", "VFIB", "VFL", "VT", "ASYS", "NOISE", "HGEA")  # VFDB labels that are no clean rhythm
@@ -43,11 +50,15 @@ def scorer(name: str, options: argparse.Namespace, folds: Path, data: Path | Non
         sys.executable,
         str(options.score / f"{name}.py"),
         "--predictor",
-        options.predictor,
+        options.predictor or f"{sys.executable} {HERE / 'alarm_answers.py'} {options.kept}",
         "--data",
         str(data or options.data),
         "--folds",
         str(folds),
+        "--jobs",
+        str(options.jobs),
+        "--timeout",
+        "36000",
     ]
     if options.limit:
         command += ["--limit", str(options.limit)]
@@ -83,68 +94,52 @@ def delays(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def mitdb(options: argparse.Namespace) -> dict[str, Any]:
-    """Lethal alarms of each MIT-BIH recording, and those that nothing annotated explains; CPU time of it all."""
+    """Lethal alarms of each MIT-BIH recording, and those that nothing annotated explains."""
     import wfdb
 
-    from models.arrhythmia.tier import find_episodes
-    from models.records import read_record
-
-    counts, outside, seconds, cpu = Counter[str](), [], 0.0, time.process_time()
-    for header in sorted((options.data / "mitdb" / "data").glob("*.hea"))[: options.limit or None]:
-        path = header.with_suffix("")
-        ecg, marks = read_record(path), wfdb.rdann(str(path), "atr")
-        fold = options.fold_of_mitdb.get(path.name)
-        seconds += ecg.duration_s
-        known = explained(np.asarray(marks.sample) / ecg.fs_hz, list(marks.symbol))
-        for e in find_episodes(ecg, fold=fold):
-            if e.code in LETHAL:
-                counts[e.code] += 1
-                at, seen = e.onset / ecg.fs_hz, max(e.onset, e.last_held) / ecg.fs_hz
-                if not any(code == e.code and a - NEAR_S <= seen and at <= b + NEAR_S for code, a, b in known):
-                    outside.append([path.name, e.code, round(at, 1)])
-    return {
-        "hours": round(seconds / 3600, 2),
-        "counts": dict(counts),
-        "outside": outside,
-        "cpu_ms_per_bed_second": round((time.process_time() - cpu) * 1000 / seconds, 2),
-    }
+    counts, outside, seconds = Counter[str](), [], 0.0
+    for path, fold in recordings(options, "mitdb"):
+        header, marks = wfdb.rdheader(str(path)), wfdb.rdann(str(path), "atr")
+        length_s = header.sig_len / header.fs
+        seconds += length_s
+        known = explained(np.asarray(marks.sample) / header.fs, list(marks.symbol))
+        for e in answers([path], options.kept, fold=fold)[0]["events"]:
+            if e["code"] in LETHAL:
+                counts[e["code"]] += 1
+                at, end = e["onset_s"], length_s if e["end_s"] is None else e["end_s"]
+                if not any(c == e["code"] and a - NEAR_S <= max(at, end) and at <= b + NEAR_S for c, a, b in known):
+                    outside.append([path.name, e["code"], round(at, 1)])
+    return {"hours": round(seconds / 3600, 2), "counts": dict(counts), "outside": outside}
 
 
-def burden(options: argparse.Namespace) -> dict[str, Any]:
-    """Alarms that sounded, by priority and by code, and the hours of MIT-BIH, CinC 2015 and VFDB's clean rhythm."""
-    from deploy.alarm_events import alarm_events
-    from models.arrhythmia.limits import Limits, RhythmSettings
-    from models.records import read_record
+def burden(source: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Alarms that sounded, by priority and by code, and the seconds of MIT-BIH or of VFDB's clean rhythm."""
+    import wfdb
 
-    out: dict[str, Any] = {}
-    for source, path, fold, until_s in recordings(options):
-        ecg = read_record(path)
-        if until_s is not None:
-            ecg = ecg.slice(0, min(ecg.n_samples, round(until_s * ecg.fs_hz)))
-        counted = np.ones(int(ecg.duration_s) + 1, bool)
+    seconds, priority, code = 0, Counter[str](), Counter[str]()
+    for path, fold in recordings(options, source):
+        header = wfdb.rdheader(str(path))
+        counted = np.ones(int(header.sig_len / header.fs) + 1, bool)
         if source == "vfdb":
             counted = clean_seconds(options.data / "vfdb", path.name, len(counted))
-        at = out.setdefault(source, {"seconds": 0, "priority": Counter(), "code": Counter()})
-        at["seconds"] += int(counted.sum())
-        for event in alarm_events(ecg, Limits(), RhythmSettings(), fold=fold):
+        seconds += int(counted.sum())
+        for event in answers([path], options.kept, fold=fold)[0]["events"]:
             if event["sounded"] and counted[int(event["detected_s"])]:
-                at["priority"][event["priority"]] += 1
-                at["code"][event["code"]] += 1
-    return out
+                priority[event["priority"]] += 1
+                code[event["code"]] += 1
+    return {"seconds": seconds, "priority": dict(priority), "code": dict(code)}
 
 
-def recordings(options: argparse.Namespace) -> Iterator[tuple[str, Path, str, float | None]]:
-    """Source, path, fold and end (s) of the recordings whose burden is counted."""
+def recordings(options: argparse.Namespace, source: str) -> Iterator[tuple[Path, str]]:
+    """Path and fold of the recordings of MIT-BIH or VFDB."""
     from models.training.rhythm_folds import fold_of
 
-    for name, fold in sorted(options.fold_of_mitdb.items())[: options.limit or None]:
-        yield "mitdb", options.data / "mitdb" / "data" / name, fold, None
-    rows = (options.score / "folds" / "cinc2015.csv").read_text().splitlines()[1:]
-    for row in sorted(rows)[: options.limit or None]:
-        name, fold = row.split(",")[:2]
-        yield "cinc2015", options.data / "cinc2015" / "records" / name, fold, 290.0
+    if source == "mitdb":
+        for name, fold in sorted(options.fold_of_mitdb.items())[: options.limit or None]:
+            yield options.data / "mitdb" / "data" / name, fold
+        return
     for header in sorted((options.data / "vfdb" / "data").glob("*.hea"))[: options.limit or None]:
-        yield "vfdb", header.with_suffix(""), str(fold_of("vfdb", header.stem)), None
+        yield header.with_suffix(""), str(fold_of("vfdb", header.stem))
 
 
 def clean_seconds(folder: Path, record: str, n: int) -> np.ndarray[Any, Any]:
@@ -194,32 +189,61 @@ def fastest(r: np.ndarray[Any, Any]) -> float:
 
 
 def main() -> None:
-    """Score, and write the table."""
+    """Score, store, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--score", type=Path, default=HERE.parent.parent / "shared" / "score")
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
-    parser.add_argument("--predictor", default=f"{Path(sys.executable).parent / 'gem-bedside'}")
-    parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--kept", type=Path, default=HERE.parent / ".gem-bedside" / "benchmarks")
+    parser.add_argument("--predictor", default="", help="command that the scorers call; default: alarm_answers.py")
+    parser.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS) + "; none: the page alone")
+    parser.add_argument("--cinc2015", type=Path, help="JSON of score/alarms.py --folds, taken instead of running it")
+    parser.add_argument("--commit", help="commit that the result of --cinc2015 was measured on")
+    parser.add_argument("--kept", type=Path, default=HERE.parent / ".gem-bedside" / "benchmarks" / "alarms")
     parser.add_argument("--limit", type=int, default=0, help="so many records only")
+    parser.add_argument("--jobs", type=int, default=1, help="calls of the command at a time")
     parser.add_argument("--out", type=Path, default=HERE / "alarms.md")
     options = parser.parse_args()
-    options.kept.mkdir(parents=True, exist_ok=True)
     rows = (options.score / "folds" / "mitdb.csv").read_text().splitlines()[1:]
     options.fold_of_mitdb = dict(row.split(",")[:2] for row in rows)
     work = {
-        "scored": lambda: scorer("alarms", options, options.score / "folds" / "cinc2015.csv"),
+        "cinc2015": lambda: scorer("alarms", options, options.score / "folds" / "cinc2015.csv"),
         "vfdb": lambda: by_patient("vfdb", options),
         "cudb": lambda: by_patient("cudb", options),
         "af": lambda: scorer("af", options, options.score / "folds" / "cinc2017.csv"),
         "delays": lambda: delays(options),
         "mitdb": lambda: mitdb(options),
-        "burden": lambda: burden(options),
+        "burden_mitdb": lambda: burden("mitdb", options),
+        "burden_vfdb": lambda: burden("vfdb", options),
     }
-    for part in options.parts.split(","):
-        (options.kept / f"{part}.json").write_text(json.dumps(work[part]()))
-    options.out.write_text(table(stored(options.kept)))
+    if options.cinc2015:
+        if not options.commit:
+            parser.error("--cinc2015 needs --commit")
+        result = json.loads(options.cinc2015.read_text())
+        day = datetime.fromtimestamp(options.cinc2015.stat().st_mtime, UTC)
+        store(options.out, "cinc2015", {k: v for k, v in result.items() if k != "detail"}, options.commit, day)
+    for part in [] if options.cinc2015 or options.parts == "none" else options.parts.split(","):
+        store(options.out, part, work[part](), code_hash(), datetime.now(UTC))
+    options.out.write_text(table(stored(options.out)))
     print(options.out.read_text())
+
+
+def store(page: Path, part: str, result: dict[str, Any], code: str, day: datetime) -> None:
+    """Put the result of a part into the JSON file beside the page; a lock keeps parts that run together apart."""
+    lock = os.open(page.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        parts = stored(page)
+        parts[part] = {"day": f"{day:%Y-%m-%d}", "code": code, "result": result}
+        ordered = {name: parts[name] for name in PARTS if name in parts}
+        page.with_suffix(".json").write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
+    finally:
+        os.close(lock)
+
+
+def stored(page: Path) -> dict[str, Any]:
+    """The parts that have run."""
+    file = page.with_suffix(".json")
+    parts: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return parts
 
 
 if __name__ == "__main__":
