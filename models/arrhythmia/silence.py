@@ -65,18 +65,18 @@ class AsystolePlausibility:
     def update(self, second: Millivolts) -> None:
         """Take the newest second, mV [leads, samples]; NaN where a sample is missing."""
         known = np.asarray(np.isfinite(second).any(axis=1))
-        single = fill_gaps(second)[0]
-        filled = single.astype(np.float64)
-        low, high = ((single.shape[1] - 1) // 2, single.shape[1] // 2)
-        ordered = np.partition(single, (low, high), axis=1)[:, [low, high]].astype(np.float64)  # faster than in double
+        filled = fill_gaps(second)[0]
+        low, high = ((filled.shape[1] - 1) // 2, filled.shape[1] // 2)
+        ordered = np.partition(filled, (low, high), axis=1)[:, [low, high]].astype(np.float64)  # faster than in double
+        top, bottom = filled.max(axis=1).astype(np.float64), filled.min(axis=1).astype(np.float64)
         self._level.append(np.where(known, (ordered[:, 0] + ordered[:, 1]) / 2, np.nan))
-        self._range.append(np.where(known, np.ptp(filled, axis=1), np.nan))
+        self._range.append(np.where(known, top - bottom, np.nan))
         self._seconds += 1
         if self._seconds % USUAL_EVERY_S == 1:
             self._usual = (_median(np.array(self._level)[-TYPICAL_S:]), _median(np.array(self._range)[-TYPICAL_S:]))
         self._rail.append(self._at_rail(filled))
 
-    def _at_rail(self, filled: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _at_rail(self, filled: Millivolts) -> NDArray[np.bool_]:
         """Which leads are constant at a value far from their usual level, [leads]."""
         run = max(3, round(RAIL_S * self._fs))
         if filled.shape[1] <= run or not self._level:

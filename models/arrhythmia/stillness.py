@@ -171,8 +171,11 @@ class Stillness:
         lo = max(since - self._start + AFTER_T_S * self._fs, hi - SILENCE_S * self._fs)
         known = bool(with_beats.any())
         limit, leads = (SMALL_BEAT_MV, with_beats) if known else (SMALLEST_BEAT_MV, np.ones(len(with_beats), bool))
-        steeps = [self._steep] if self._steep_beside_bursts is None else [self._steep, self._steep_beside_bursts]
-        return any(bool((self._most_of(self._beside_marks(s), lo, hi)[leads] < limit).any()) for s in steeps)
+
+        def quiet(steep: Millivolts) -> bool:
+            return bool((self._most_of(self._beside_marks(steep), lo, hi)[leads] < limit).any())
+
+        return quiet(self._steep) or (self._steep_beside_bursts is not None and quiet(self._steep_beside_bursts))
 
     def level(self, since: int, until: int) -> bool:
         """Whether the baseline of some lead with beats keeps its level from one beat to the next.

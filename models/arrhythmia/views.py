@@ -18,6 +18,7 @@ from models.arrhythmia.fibrillation_features import (
     fibrillation_features,
     most_may_fibrillate,
     most_outside,
+    most_too_low,
     rest_shares,
 )
 from models.arrhythmia.stillness import NO_MARKS, Stillness
@@ -124,16 +125,21 @@ class RhythmViews:
         float64 [leads, features]
             Of `leads`.
         """
+        fs = self._window.fs_hz
+        if bounds is not None:
+            newest = self._window.mv[self._wave_rows, -round((seconds + UPDATE_INTERVAL_S) * fs) :]
+            if most_too_low(newest, round(seconds * fs), bounds["rms_mv"]):
+                return
         known = [self._newest_rest_share] if seconds == WINDOW_S else []
         shares = np.concatenate([*known, self._rest_shares(seconds, len(known), WINDOWS)], axis=1)
         ends_s = [k * SLIDE_S for k in np.flatnonzero(most_may_fibrillate(shares)).tolist()]
         parts, outside = [self._part(seconds, end_s) for end_s in ends_s], [False] * len(ends_s)
         if bounds is not None:
             order = np.argsort(-self._newest_rest_share[:, 0]).tolist()
-            outside = most_outside(parts, self._window.fs_hz, bounds, order)
+            outside = most_outside(parts, fs, bounds, order)
         for end_s, part, is_outside in zip(ends_s, parts, outside, strict=True):
             if not is_outside:
-                yield end_s, fibrillation_features(part, self._window.fs_hz, bounds)
+                yield end_s, fibrillation_features(part, fs, bounds)
 
     def waves(self, seconds: float) -> NDArray[np.float64]:
         """Fibrillation features of `leads` in the last ``seconds``, [leads, features]."""

@@ -53,6 +53,8 @@ def small_signal(mv: Millivolts, fs_hz: float) -> Millivolts:
     newest = mv[:, -shortest:]
     if newest.shape[1] < shortest or not len(mv) or not np.isfinite(newest).any():
         return mv[:, :0]
+    if (newest.max(axis=1) - newest.min(axis=1)).max() >= SMALL_MV:  # False where a sample is missing
+        return mv[:, :0]
     if np.fmax.reduce(newest - np.fmin.reduce(newest, axis=1, keepdims=True), axis=None) >= SMALL_MV:
         return mv[:, :0]
     backwards = mv[:, ::-1]

@@ -33,6 +33,7 @@ MIN_SHARE = 0.45  # height of a crest above the valleys beside it, of the usual 
 APART = 0.6  # crests are at least this share of a period apart
 SCATTER = 0.25  # and their distances differ from the median by no more than this share of it
 MIN_MV = 0.15  # IEC 60601-2-27: smaller deflections are no QRS
+LEAST_MV = MIN_MV / 2.5  # peak to peak of a signal whose waves may be as high: no filter here makes it 2.1 times larger
 FRESH_S = 1.2  # waves that ended longer ago are over
 RESTING = 0.15  # a slope below this share of the steep slopes (95th percentile) is rest
 RESTS_TOO_MUCH = 0.55  # share of the time at rest from which a lead shows single beats, or an amplifier at its rails
@@ -85,6 +86,8 @@ def regular_waves(
         of the leads rest or show no waves as high as `MIN_MV`, no majority is left, and the others are not looked at.
     """
     if not len(mv) or mv.shape[1] < 2 * fs_hz or not np.isfinite(mv).any(axis=1).all():
+        return None
+    if 2 * np.count_nonzero(mv.max(axis=1) - mv.min(axis=1) < LEAST_MV) >= len(mv):  # False where a sample is missing
         return None
     filled = fill_gaps(mv)[0]
     order = np.arange(len(mv)) if resting_first is None else np.asarray(resting_first)
