@@ -127,6 +127,47 @@ def appended(mv: Millivolts, new: Millivolts, keep: int) -> Millivolts:
     return np.concatenate([mv[:, max(0, mv.shape[1] - old) :], new[:, -keep:]], axis=1)
 
 
+class NewestSamples:
+    """The newest samples of a stream, [leads, samples], in an array with room behind them.
+
+    They are moved to its begin when the room is used up, and not with each append.
+
+    Parameters
+    ----------
+    leads, keep : int
+        Leads, and the samples that are kept.
+    room : int
+        Samples.
+    """
+
+    def __init__(self, leads: int, keep: int, room: int) -> None:
+        self._keep, self._room = keep, room
+        self._array: Millivolts = np.empty((leads, 0), np.float32)
+        self._start = self._stop = 0
+
+    @property
+    def mv(self) -> Millivolts:
+        """A view of them, until the next append; may be written to."""
+        return self._array[:, self._start : self._stop]
+
+    @mv.setter
+    def mv(self, mv: Millivolts) -> None:
+        kept = mv[:, -self._keep :]
+        self._array = np.empty((len(mv), kept.shape[1] + self._room), np.float32)
+        self._array[:, : kept.shape[1]] = kept
+        self._start, self._stop = 0, kept.shape[1]
+
+    def append(self, new: Millivolts) -> None:
+        """Take the samples that follow."""
+        n = new.shape[1]
+        if self._stop + n > self._array.shape[1]:
+            self.mv = appended(self.mv, new, self._keep)
+            return
+        self._array[:, self._stop : self._stop + n] = new
+        self._stop += n
+        self._start = max(self._start, self._stop - self._keep)
+
+
 def rows_of(mv: Millivolts, rows: Sequence[int]) -> Millivolts:
     """Rows of [leads, samples] in another order; NaN in those of number -1."""
     out = np.full((len(rows), mv.shape[1]), np.nan, np.float32)

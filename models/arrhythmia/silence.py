@@ -109,6 +109,8 @@ class AsystolePlausibility:
         before = len(self._level) - seconds
         levels = np.array(self._level)
         past = slice(max(0, before - TYPICAL_S), before)
+        usual_size, usual_level = _median(np.array(self._range)[past]), _median(levels[past])
+        disturbed = self._disturbed(usual_size, np.inf if arrest else ARTEFACT_CEILING_MV)
         with_beats = self._with_beats(before)
         present = np.isfinite(levels[-1])
         all_usable = all(lead in usable for lead, there in zip(self._leads, present, strict=True) if there)
@@ -120,10 +122,9 @@ class AsystolePlausibility:
                 if all_usable and not with_beats:
                     out.append(lead)
                 continue
-            disturbed = self._disturbed(k, before, np.inf if arrest else ARTEFACT_CEILING_MV)
-            around = disturbed[before if arrest else max(0, before - BEFORE_S) :]
+            around = disturbed[before if arrest else max(0, before - BEFORE_S) :, k]
             quiet_s = int(np.argmax(around[::-1])) if around.any() else len(around)
-            size, level = (float(x[k]) for x in (_median(np.array(self._range)[past]), _median(levels[past])))
+            size, level = float(usual_size[k]), float(usual_level[k])
             moved = abs(float(levels[-1, k]) - level) > max(LEVEL_FLOOR_MV, 2.0 * size)
             if not (moved and not arrest) and (not around.any() or quiet_s >= AFTER_ARTEFACT_S):
                 out.append(lead)
@@ -135,11 +136,12 @@ class AsystolePlausibility:
         Without such a lead there is no size to compare with: ``silent_s``.
         """
         before = len(self._level) - min(int(np.ceil(silent_s)), len(self._level))
+        usual_size = _median(np.array(self._range)[max(0, before - TYPICAL_S) : before])
+        disturbed = self._disturbed(usual_size)[before:]
         quiet = []
         for k in self._with_beats(before):
             if self._leads[k] in usable:
-                disturbed = self._disturbed(k, before)[before:]
-                quiet.append(float(np.argmax(disturbed[::-1])) if disturbed.any() else silent_s)
+                quiet.append(float(np.argmax(disturbed[::-1, k])) if disturbed[:, k].any() else silent_s)
         return max(quiet, default=silent_s)
 
     def _with_beats(self, before: int) -> list[int]:
@@ -148,16 +150,14 @@ class AsystolePlausibility:
         largest = np.nanmax(np.array(self._range)[past], axis=0, initial=0)
         return [k for k in range(len(self._leads)) if largest[k] >= MIN_BEAT_MV]
 
-    def _disturbed(self, k: int, before: int, ceiling_mv: float = np.inf) -> NDArray[np.bool_]:
-        """Seconds in which lead ``k`` was at its rail, or moved more than beats before the second ``before`` do.
+    def _disturbed(self, usual_size: NDArray[np.float64], ceiling_mv: float = np.inf) -> NDArray[np.bool_]:
+        """Seconds in which a lead was at its rail, or moved far more than its beats do, [seconds, leads].
 
-        A move of more than ``ceiling_mv`` counts whatever beats do.
+        ``usual_size``: peak to peak of a second with beats, mV [leads]. A move of more than ``ceiling_mv`` counts
+        whatever beats do.
         """
-        past = slice(max(0, before - TYPICAL_S), before)
-        ranges = np.array(self._range)
-        usual = ARTEFACT_FACTOR * float(_median(ranges[past])[k])
-        limit = min(ceiling_mv, max(ARTEFACT_FLOOR_MV, usual))
-        return np.asarray(np.array(self._rail)[:, k] | (ranges[:, k] > limit))
+        limit = np.minimum(ceiling_mv, np.fmax(ARTEFACT_FLOOR_MV, ARTEFACT_FACTOR * usual_size))
+        return np.asarray(np.array(self._rail) | (np.array(self._range) > limit))
 
 
 def _median(rows: NDArray[np.float64]) -> NDArray[np.float64]:

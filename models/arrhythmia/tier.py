@@ -31,11 +31,12 @@ from models.arrhythmia.wave_history import WaveHistory
 from models.beats.detector import UPDATE_INTERVAL_S, Beat, BeatStream
 from models.beats.series import BeatTrack, Span
 from models.beats.template import DominantBeatTemplate
-from models.ecg import Ecg, EcgSource, Millivolts, appended, rows_of
+from models.ecg import Ecg, EcgSource, Millivolts, NewestSamples, rows_of
 from models.leads import lead_order
 from models.signal.quality import IMPLAUSIBLE, MIN_PRESENT
 
 SIGNAL_KEPT_S = 20.0  # longest signal that a criterion uses
+ROOM_S = 2.5  # behind it: it is moved in memory this often
 BEATS_KEPT_S = 130.0  # PVC_RATE needs 60 s, AF up to 60 s of beats; the rest is margin
 ARREST, ARREST_S = ("VFIB", "ASYSTOLE", "VTACH"), 30.0  # a large excursion this soon after one of these is a shock
 PLAUSIBILITY_FROM_S = 3.0  # the plausibility of asystole is evaluated from this time without a beat on
@@ -97,7 +98,7 @@ class RhythmTier:
         self._since = self._now = start_sample
         self._boundary: int | None = None
         self._last_judged: int | None = None
-        self._signal = np.zeros((len(self.leads), 0), np.float32)
+        self._signal = self._no_signal()
         self._beats: list[Beat] = []
         self._new_beats: list[Beat] = []  # final since the last update
         self._unusable: list[Span] = []
@@ -134,7 +135,7 @@ class RhythmTier:
             return
         rows = [self.leads.index(lead) if lead in self.leads else -1 for lead in leads]
         self.leads = tuple(leads)
-        self._signal = rows_of(self._signal, rows)
+        self._signal.mv = rows_of(self._signal.mv, rows)
         self._stream.set_leads(leads)
         self._technical.set_leads(leads)
         self._plausibility.set_leads(leads)
@@ -182,6 +183,9 @@ class RhythmTier:
         mv = np.full((len(self.leads), n_samples), np.nan, np.float32)
         return self.push(Ecg(self.leads, self.fs_hz, mv, paced=self.paced))
 
+    def _no_signal(self) -> NewestSamples:
+        return NewestSamples(len(self.leads), *(round(seconds * self.fs_hz) for seconds in (SIGNAL_KEPT_S, ROOM_S)))
+
     def _skip(self, n_samples: int) -> None:
         """Start a new beat stream after a gap that is longer than the memory of the old one."""
         assert self._boundary is not None
@@ -189,7 +193,7 @@ class RhythmTier:
         self._now += n_samples
         self._boundary += n_samples
         self._stream = BeatStream(self.leads, self.fs_hz, paced=self.paced, start_sample=self._now, fold=self._fold)
-        self._signal = np.zeros((len(self.leads), 0), np.float32)
+        self._signal = self._no_signal()
         self._plausibility = AsystolePlausibility(self.leads, self.fs_hz)
         self._tracker.skip(self._now)
 
@@ -201,10 +205,9 @@ class RhythmTier:
         if not self._stream.aligned:
             part = replace(part, start_ns=round(past_second / self.fs_hz * 1e9))
         self._new_beats += self._stream.push(part)
-        keep = round(SIGNAL_KEPT_S * self.fs_hz)
-        self._signal = appended(self._signal, part.mv, keep)
+        self._signal.append(part.mv)
         if self._now + part.n_samples == self._boundary and (n := self._stream.cleaned.shape[1]):
-            self._signal[:, -n:] = self._stream.cleaned
+            self._signal.mv[:, -n:] = self._stream.cleaned
         if len(part.pacer_marks):
             self._marks = np.append(self._marks, part.pacer_marks + self._now)
         self._now += part.n_samples
@@ -221,7 +224,7 @@ class RhythmTier:
             else:
                 self._unusable.append((start, now))
         self._drop_old()
-        signal = self._stream.pulses.removed_from(self._signal, now - self._signal.shape[1])
+        signal = self._stream.pulses.removed_from(self._signal.mv, now - self._signal.mv.shape[1])
         window = Ecg(self.leads, fs, signal, leads_off=tuple(leads_off), paced=self.paced)
         self._plausibility.update(signal[:, -round(UPDATE_INTERVAL_S * fs) :])
         track = self._track(usable, signal)
@@ -312,7 +315,7 @@ class RhythmTier:
 
     def _leads_with_samples(self) -> tuple[str, ...]:
         """Leads with samples in the last second."""
-        recent = self._signal[:, -round(UPDATE_INTERVAL_S * self.fs_hz) :]
+        recent = self._signal.mv[:, -round(UPDATE_INTERVAL_S * self.fs_hz) :]
         if not recent.shape[1]:
             return ()
         there = np.isfinite(recent)
