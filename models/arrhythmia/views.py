@@ -86,7 +86,9 @@ class RhythmViews:
         newest = self._window.mv[self._rows, -round(WINDOW_S * self._window.fs_hz) :]
         if len(self._rows) < 2 or not newest.shape[1]:
             return self._usable
-        size = np.nanmax(newest, axis=1) - np.nanmin(newest, axis=1)
+        size = newest.max(axis=1) - newest.min(axis=1)
+        if np.isnan(size).any():
+            size = np.nanmax(newest, axis=1) - np.nanmin(newest, axis=1)
         if size.min() >= FLAT_MV or size.max() < ACTIVE_MV:
             return self._usable
         return tuple(lead for lead, mv in zip(self._usable, size.tolist(), strict=True) if mv >= FLAT_MV)

@@ -165,7 +165,9 @@ def _rail_runs(filled: Millivolts, fs: float) -> Iterator[tuple[NDArray[np.int64
     top, bottom = filled.max(axis=1, keepdims=True), filled.min(axis=1, keepdims=True)
     tolerance = RAIL_SHARE * np.maximum(top - bottom, 1e-6)
     for extreme, at_rail in ((top, filled >= top - tolerance), (bottom, filled <= bottom + tolerance)):
-        rows = np.flatnonzero(at_rail.sum(axis=1) >= run)
+        rows = np.array([k for k, row in enumerate(at_rail) if np.count_nonzero(row) >= run], np.int64)
+        if not len(rows):
+            continue
         rows = rows[np.abs(extreme[rows, 0] - median(filled[rows])) > RAIL_MV]
         if len(rows):
             yield rows, count_in_windows(at_rail[rows], run) == run, run
