@@ -170,16 +170,16 @@ def rr_features(track: BeatTrack, first: int) -> NDArray[np.float64] | None:
     if good.sum() < MIN_RRS or pairs.sum() < MIN_RRS - 2:
         return None
     used = rr[good]
-    usual, mean = float(middle(used)), float(np.mean(used))
+    usual, mean = float(middle(used)), float(used.sum()) / len(used)
     steps = np.diff(rr)
     change = steps[pairs] / usual
     size = np.abs(change)
     kept = used / mean - 1.0
     turns = steps[:-1] * steps[1:]
     triples = pairs[:-1] & pairs[1:]
-    power = float(np.mean(kept**2)) + 1e-6
-    lag1 = float(np.mean(kept[1:] * kept[:-1])) / power
-    lag2 = float(np.mean(kept[2:] * kept[:-2])) / power
+    power = float((kept**2).sum()) / len(kept) + 1e-6
+    lag1 = float((kept[1:] * kept[:-1]).sum()) / (len(kept) - 1) / power
+    lag2 = float((kept[2:] * kept[:-2]).sum()) / (len(kept) - 2) / power
     near = int(np.count_nonzero(np.abs(kept[:, None] - kept[None]) < 0.05))
     off_diagonal = (near - len(kept)) / (len(kept) * (len(kept) - 1))
     return np.array(

@@ -245,10 +245,12 @@ def svt(track: BeatTrack, limit: RunLimit) -> Finding | None:
         return None
 
     def holds(last: int) -> bool:
+        if max(_rrs(track, last - n, last)) >= 60.0 / limit.rate:
+            return False
         beats = slice(last - n, last + 1)
         widths = track.qrs_ms[beats][np.isfinite(track.qrs_ms[beats])]
         is_wide = track.ventricular[beats].any() or (len(widths) > 0 and np.median(widths) > QRS_WIDE_MS)
-        return max(_rrs(track, last - n, last)) < 60.0 / limit.rate and not is_wide
+        return not is_wide
 
     rule = f"{limit.beats} narrow beats in a row faster than {limit.rate:g} bpm"
     run = _first_run(track, n, [(rule, holds)])

@@ -198,11 +198,9 @@ def _probability(track: BeatTrack, network: Mapping[str, float], first: int, las
 
 def organised(track: BeatTrack, run: Finding | None, seconds: float) -> bool:
     """Whether regular beats of a run, or of the bed's own, fill the newest ``seconds``: no fibrillation."""
-    of_a_run = np.zeros(len(track.r), bool)
-    if run is not None:
-        of_a_run = (track.r >= run.onset) & (track.r <= run.last_held)
-    own = track.correlation >= MIN_DOMINANT_CORRELATION  # False where it is NaN
-    return _fills(track, of_a_run, seconds) or _fills(track, own, seconds)
+    if run is not None and _fills(track, (track.r >= run.onset) & (track.r <= run.last_held), seconds):
+        return True
+    return _fills(track, track.correlation >= MIN_DOMINANT_CORRELATION, seconds)  # False where it is NaN
 
 
 def own_rhythm_goes_on(track: BeatTrack) -> bool:
@@ -215,8 +213,8 @@ def own_rhythm_goes_on(track: BeatTrack) -> bool:
 
 def _fills(track: BeatTrack, counted: NDArray[np.bool_], seconds: float) -> bool:
     """Whether the beats that count of the newest ``seconds`` are regular and fill that time."""
-    newest = track.r > track.now - (seconds + 0.5) * track.fs_hz
-    r = track.r[newest & counted]
+    first = int(np.searchsorted(track.r, track.now - (seconds + 0.5) * track.fs_hz, side="right"))
+    r = track.r[first:][counted[first:]]
     if len(r) < RUN_BEATS or r[-1] - r[0] < (seconds - 1.0) * track.fs_hz:
         return False
     rr = np.diff(r)
