@@ -7,10 +7,12 @@ import pytest
 
 from models.arrhythmia.criteria.fibrillation import LIKELY, waves_like_fibrillation
 from models.arrhythmia.fibrillation_features import (
+    FEATURES,
     fibrillation_features,
     may_fibrillate,
     most_may_fibrillate,
     most_outside,
+    most_too_low,
     rest_shares,
 )
 
@@ -82,3 +84,22 @@ def test_what_most_leads_exclude_no_lead_shows(fs: float) -> None:
     assert most_outside([parts[0][:, : round(fs / 2)]], fs, LIKELY, (0, 1, 2, 3)) == [False] and not most_outside(
         [], fs, LIKELY, ()
     )
+
+
+def test_most_leads_that_are_too_low_have_no_waves_of_fibrillation() -> None:
+    """No window has more than a signal's size allows for, whatever its shape; where most leads are low, none has."""
+    rng, n, rms_mv = np.random.default_rng(0), round(4.0 * FS), LIKELY["rms_mv"]
+    too_low = 0
+    for trial in range(60):
+        held = (1, 10, 50, 200)[trial % 4]
+        levels = np.repeat(rng.choice([-1.0, 1.0], size=(3, 5 * 250 // held + 1)), held, axis=1)[:, : 5 * 250]
+        levels[:, rng.integers(0, 1250)] = 3.0
+        mv = (levels * rng.uniform(0.003, 0.06)).astype(np.float32)
+        windows = [fibrillation_features(mv[:, -n - end : mv.shape[1] - end], FS) for end in (0, 60, 120, 180)]
+        largest = max(float(features[:, FEATURES.index("rms_mv")].max()) for features in windows)
+        if most_too_low(mv, n, rms_mv):
+            too_low += 1
+            assert largest < rms_mv
+    assert 5 < too_low < 55
+    mv[1:, 7] = np.nan
+    assert not most_too_low(mv * 0.0, n, rms_mv)

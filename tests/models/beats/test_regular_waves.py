@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.beats.regular_waves import METHOD, evidence, regular_waves
+from models.beats.regular_waves import FS_HZ, LEAST_MV, METHOD, MIN_MV, _smoothed, evidence, regular_waves
 from models.ecg import Ecg
 from models.evidence import Criterion
 from models.measurement.intervals import remeasure
+from models.signal.conditioning import resample, without_baseline
 from verification.citations import citation_fault
 from verification.signal import Signal
 
@@ -88,3 +89,20 @@ def test_no_lead_shows_regular_waves() -> None:
 def test_fibrillation_shows_no_row_of_five_regular_waves() -> None:
     found = [regular_waves(("II",), fibrillation(seed)[None], FS, 1500) for seed in range(30)]
     assert sum(w is not None and len(w.crests) >= 5 for w in found) <= 3
+
+
+@pytest.mark.parametrize("fs", [125.0, 250.0, 360.0, 500.0])
+def test_waves_are_never_so_much_higher_than_the_signal_that_a_lead_is_left_out_wrongly(fs: float) -> None:
+    """Signals of two levels, which the filters make largest, are enlarged less than `LEAST_MV` allows for."""
+    rng, n, found = np.random.default_rng(0), round(4.0 * fs), []
+    for held in (1, 10, 25, 50, 200):
+        levels = np.repeat(rng.choice([0.0, 1.0], size=(20, n // held + 1)), held, axis=1)[:, :n].astype(np.float32)
+        x = without_baseline(resample(levels, fs, FS_HZ), FS_HZ).astype(np.float64)
+        found.append(float((_smoothed(x)[1] / np.maximum(np.ptp(levels, axis=1), 1e-9)).max()))
+    assert 0.5 < max(found) < 0.8 * MIN_MV / LEAST_MV
+
+
+def test_waves_just_high_enough_are_found_and_lower_ones_not() -> None:
+    mv = wave(160, noise_mv=0.0)[None]
+    assert regular_waves(("II",), 0.2 * mv, FS, 1500) is not None
+    assert regular_waves(("II",), 0.02 * mv, FS, 1500) is None
