@@ -23,6 +23,8 @@ MAX_BLOCK = 1 << 15  # entries of such a matrix; for larger ones the filter is f
 ONE_THREAD_PRODUCT = 1 << 17  # multiplications at a time: OpenBLAS wakes other threads for twice as many, and they spin
 MAX_RATIO_TERM = 1000  # numerator and denominator of a ratio that the polyphase filter is designed for
 MAX_RATIO_ERROR = 1e-6  # of such a ratio: 4 ms an hour; other ratios (250.02 Hz to 250) are interpolated exactly
+BASELINE_S = 0.6  # moving mean that is subtracted,
+BASELINE_REACH_S = 0.7  # and how far to a side it reaches, twice, at any rate
 ZERO_CROSSINGS, KAISER_BETA = 10, 5.0  # to a side of the low-pass filter, and its window
 PHASES = 512  # positions between two samples in the table of interpolation filters: images below -60 dB at 40 Hz
 OUT_AT_ONCE = 4096  # interpolated samples at a time, which bounds the memory
@@ -189,7 +191,7 @@ def resample(mv: Millivolts, fs: float, to_fs: float) -> Millivolts:
 
 def without_baseline(filled: Millivolts, fs: float) -> Millivolts:
     """Minus its moving mean of 0.6 s, taken twice: a linear-phase high-pass at about 0.7 Hz."""
-    width = max(3, round(0.6 * fs)) | 1
+    width = max(3, round(BASELINE_S * fs)) | 1
     slow = np.empty(filled.shape, filled.dtype)
     uniform_filter1d(filled, width, axis=1, output=slow, mode="nearest")
     uniform_filter1d(slow, width, axis=1, output=slow, mode="nearest")

@@ -12,6 +12,7 @@ judged, because an artefact of a second spoils a wave and leaves a segment of te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +21,7 @@ from scipy import signal
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from models.ecg import Ecg, Millivolts
-from models.signal.conditioning import fill_gaps, without_baseline
+from models.signal.conditioning import BASELINE_REACH_S, fill_gaps, without_baseline
 from models.signal.quality import NOISE_HALF, Rails, quiet_band
 from models.signal.quantiles import median, quantile
 from models.signal.windows import windows
@@ -32,8 +33,19 @@ MOTION_MV = 1.2  # of baseline within `MOTION_S`: above all but 1 in 1000 cells 
 LARGE_FACTOR = 3.0  # of the typical largest deflection of a second; ventricular beats are up to twice as large
 LARGE_MV = 2.0  # and at least this
 SMALLEST_MV = 0.05  # QRS amplitude that the noise of a lead is compared with, at least
-SETTLED_S = 2.0  # the filter of the noise forgets within it: what is left is below the precision of a number
+SETTLED_S = 1.0  # the filter of the noise forgets within it: what is left is below the precision of a number
 AROUND_S = 0.1  # of the span on either side, whose signal the measurement uses (PR segment, end of T)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some leads from sample ``start`` of the segment on, [rows, samples]."""
+
+    mv: Millivolts
+    start: int
+
+    def of(self, start: int, end: int) -> Millivolts:
+        return self.mv[:, start - self.start : end - self.start]
 
 
 class SpanQuality:
@@ -103,21 +115,33 @@ class SpanQuality:
         if end <= start or not rows:
             return np.zeros((len(rows), stop - first), bool)
         _, missing = self._gaps
+        x = self._near(rows, start, end)
         low = self._per_cell(missing[rows, start:end] | self._rails.samples(rows, start, end))
-        deflection = self._per_cell_max(np.abs(self._without_baseline[rows, start:end]))
+        deflection = self._per_cell_max(np.abs(x.of(start, end)))
         for k in np.flatnonzero((deflection > LARGE_MV).any(axis=1)).tolist():
             whole = self._per_cell_max(np.abs(self._without_baseline[rows[k] : rows[k] + 1]))
             typical = _typical(whole, round(1.0 / CELL_S))
             low[k] |= deflection[k] > np.maximum(LARGE_FACTOR * typical, LARGE_MV)
-        low |= self._per_cell_max(self._moved(rows, start, end)) > MOTION_MV
-        low |= self._noisy(rows, first, stop)
+        low |= self._per_cell_max(self._moved(x, rows, start, end)) > MOTION_MV
+        low |= self._noisy(x, rows, first, stop)
         return low
 
-    def _moved(self, rows: list[int], start: int, end: int) -> Millivolts:
+    def _near(self, rows: list[int], start: int, end: int) -> _Part:
+        """The rows without baseline about a span, as far as they are used: with what the filters need beside it."""
+        fs = self._ecg.fs_hz
+        before, after = round((NOISE_AROUND_S + SETTLED_S) * fs) + self._cell, round(NOISE_AROUND_S * fs) + self._cell
+        lo, hi = max(0, start - before), min(self._ecg.n_samples, end + after)
+        if 2 * (hi - lo) > self._ecg.n_samples:
+            return _Part(self._without_baseline[rows], 0)
+        reach = round(BASELINE_REACH_S * fs)
+        part = self._gaps[0][rows, max(0, lo - reach) : hi + reach]
+        return _Part(without_baseline(part, fs), max(0, lo - reach))
+
+    def _moved(self, x: _Part, rows: list[int], start: int, end: int) -> Millivolts:
         """How far the baseline moves within `MOTION_S` about each sample of a span, mV [rows, samples]."""
         width = max(1, round(MOTION_S * self._ecg.fs_hz))
         lo, hi = max(0, start - width), min(self._ecg.n_samples, end + width)
-        slow = self._gaps[0][rows, lo:hi] - self._without_baseline[rows, lo:hi]
+        slow = self._gaps[0][rows, lo:hi] - x.of(lo, hi)
         moved = np.zeros((len(rows), end - start), np.float32)
         moving = np.flatnonzero(slow.max(axis=1) - slow.min(axis=1) > MOTION_MV)
         if len(moving):
@@ -125,7 +149,7 @@ class SpanQuality:
             moved[moving] = extent[:, start - lo : end - lo]
         return moved
 
-    def _noisy(self, rows: list[int], first: int, stop: int) -> NDArray[np.bool_]:
+    def _noisy(self, x: _Part, rows: list[int], first: int, stop: int) -> NDArray[np.bool_]:
         """Cells round which the quieter blocks are as active as in a noisy lead, [rows, cells]."""
         around, whole = round(NOISE_AROUND_S / CELL_S), self._ecg.n_samples // self._cell
         band = quiet_band(self._ecg.fs_hz)
@@ -135,7 +159,7 @@ class SpanQuality:
         cells = np.minimum(np.arange(first, stop), whole - 1)
         lo, hi = max(0, int(cells[0]) - around), min(whole, int(cells[-1]) + around + 1)
         settled = max(0, lo * self._cell - round(SETTLED_S * self._ecg.fs_hz))
-        fast = signal.sosfilt(band, self._without_baseline[rows, settled : hi * self._cell], axis=1)
+        fast = signal.sosfilt(band, x.of(settled, hi * self._cell), axis=1)
         power = np.square(fast[:, lo * self._cell - settled :]).reshape(len(rows), hi - lo, self._cell).mean(axis=2)
         beside = (around // 2, around - 1 - around // 2)
         places = np.pad(np.arange(whole), beside, mode="reflect" if whole > around else "edge")
