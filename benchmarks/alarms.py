@@ -44,8 +44,10 @@ RHYTHM_OF_LABELS = ("VF", "VFIB", "VFL", "VT", "ASYS", "NOISE", "HGEA")  # VFDB 
 AWAY_S = 10.0  # clean rhythm is this far from them
 
 
-def scorer(name: str, options: argparse.Namespace, folds: Path, data: Path | None = None) -> dict[str, Any]:
-    """The RESULT of one scorer."""
+def scorer(
+    name: str, options: argparse.Namespace, folds: Path, data: Path | None = None, copies: Path | None = None
+) -> dict[str, Any]:
+    """The RESULT of one scorer; ``copies``: folder in which its copies of the records stay."""
     command = [
         sys.executable,
         str(options.score / f"{name}.py"),
@@ -62,6 +64,8 @@ def scorer(name: str, options: argparse.Namespace, folds: Path, data: Path | Non
     ]
     if options.limit:
         command += ["--limit", str(options.limit)]
+    if copies is not None:
+        command += ["--keep", str(copies)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE.parent)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1].removeprefix("RESULT "))
     return result
@@ -76,7 +80,13 @@ def by_patient(source: str, options: argparse.Namespace) -> dict[str, Any]:
         with (options.data / source / "manifest.csv").open() as f:
             rows = [f"{row['record']},{fold_of(source, row['record'])}" for row in csv.DictReader(f)]
         folds.write_text("\n".join(["record,fold", *rows]) + "\n")
-        return scorer("vf", options, folds, options.data / source)
+        return scorer("vf", options, folds, options.data / source, copies_of(source, options))
+
+
+def copies_of(source: str, options: argparse.Namespace) -> Path:
+    """Folder of the copies of VFDB or CUDB that vf.py shows."""
+    folder: Path = options.kept / f"{source}-{options.limit or 'all'}"
+    return folder
 
 
 def delays(options: argparse.Namespace) -> dict[str, Any]:
@@ -121,7 +131,7 @@ def burden(source: str, options: argparse.Namespace) -> dict[str, Any]:
         header = wfdb.rdheader(str(path))
         counted = np.ones(int(header.sig_len / header.fs) + 1, bool)
         if source == "vfdb":
-            counted = clean_seconds(options.data / "vfdb", path.name, len(counted))
+            counted = clean_seconds(options.data / "vfdb", vfdb_names(options)[path.name], len(counted))
         seconds += int(counted.sum())
         for event in answers([path], options.kept, fold=fold)[0]["events"]:
             if event["sounded"] and counted[int(event["detected_s"])]:
@@ -131,15 +141,27 @@ def burden(source: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def recordings(options: argparse.Namespace, source: str) -> Iterator[tuple[Path, str]]:
-    """Path and fold of the recordings of MIT-BIH or VFDB."""
+    """Path and fold of the recordings of MIT-BIH, or of vf.py's copies of VFDB, whose answers are kept already."""
     from models.training.rhythm_folds import fold_of
 
     if source == "mitdb":
         for name, fold in sorted(options.fold_of_mitdb.items())[: options.limit or None]:
             yield options.data / "mitdb" / "data" / name, fold
         return
-    for header in sorted((options.data / "vfdb" / "data").glob("*.hea"))[: options.limit or None]:
-        yield header.with_suffix(""), str(fold_of("vfdb", header.stem))
+    folder = copies_of("vfdb", options)
+    names = vfdb_names(options)
+    if not all((folder / f"{copy}.hea").exists() for copy in names):
+        by_patient("vfdb", options)
+    for copy, name in names.items():
+        yield folder / copy, str(fold_of("vfdb", name))
+
+
+def vfdb_names(options: argparse.Namespace) -> dict[str, str]:
+    """Names of vf.py's copies of the records of VFDB, evenly spaced ones with ``--limit``, and of the records."""
+    with (options.data / "vfdb" / "manifest.csv").open() as f:
+        names = sorted(row["record"] for row in csv.DictReader(f))
+    n = min(options.limit or len(names), len(names))
+    return {f"r{k:05d}": names[int(at)] for k, at in enumerate(np.linspace(0, len(names) - 1, n).round())}
 
 
 def clean_seconds(folder: Path, record: str, n: int) -> np.ndarray[Any, Any]:

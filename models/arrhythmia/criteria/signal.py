@@ -5,6 +5,8 @@ LEADS_OFF and NOISY_SIGNAL. One fault raises one condition: detached leads, lead
 implausible amplitude are not noisy as well.
 The quality of a lead is that of 6 s, so noise is recognised some seconds after it began. Its onset is where the
 quality of 2 s became insufficient. Noise lasts until a usable interval is long enough to show a standstill.
+Chest compressions are artefact too, on leads whose quality is good. Where all readable leads carry waves like theirs,
+NOISY_SIGNAL names them and their rate; the rhythm goes on being judged, and no alarm is suppressed.
 Source: IEC 60601-2-27, 201.12.4: a noisy or detached lead is indicated as such and never taken for asystole.
 """
 
@@ -17,13 +19,15 @@ from models.arrhythmia.limits import criterion_of
 from models.ecg import Ecg
 from models.evidence import Evidence
 from models.signal.quality import IMPLAUSIBLE, LeadQuality, lead_quality
+from models.signal.repetitive_motion import WINDOW_S as MOTION_WINDOW_S
+from models.signal.repetitive_motion import RepetitiveMotion, repetitive_motion
 
 NOISY_AFTER_S = 10.0  # docs/alarms.md#codes
 NOISY_EARLY_S = 1.5  # NOISY_SIGNAL may act this early, so that it is on before CANNOT_ANALYZE would be
 USABLE_AGAIN_S = 4.0  # usable signal without a break that ends noise: the limit of ASYSTOLE by default
 ONSET_PIECE_S, ONSET_BACK_S = 2.0, 5.0  # quality of pieces of this length, down to this long ago, dates the onset
 QUALITY_SPAN_S = 1.0  # evidence covers the last second
-METHOD = "lead quality 1"
+METHOD, MOTION_METHOD = "lead quality 1", "repetitive motion 1"
 
 
 class TechnicalConditions:
@@ -43,6 +47,8 @@ class TechnicalConditions:
         self._off_since: int | None = None
         self._noisy_since: int | None = None
         self._noisy_until = 0  # the newest update without a usable lead
+        self._motion: RepetitiveMotion | None = None  # the newest one
+        self._motion_since, self._motion_until = 0, 0
 
     def set_leads(self, leads: Sequence[str]) -> None:
         """Change the leads of the bed."""
@@ -72,7 +78,7 @@ class TechnicalConditions:
         with_samples : sequence of str, optional
             Leads with samples in the last second; all where it is left out.
         signal : Ecg, optional
-            The newest seconds, which date the onset of noise.
+            The newest seconds, which date the onset of noise and show motion.
         """
         before = now - round(self._fs)
         out = []
@@ -94,14 +100,46 @@ class TechnicalConditions:
             self._noisy_until = now
         elif not attached or now - self._noisy_until >= USABLE_AGAIN_S * self._fs:
             self._noisy_since = None
-        if self._noisy_since is None or now - self._noisy_since < (NOISY_AFTER_S - NOISY_EARLY_S) * self._fs:
-            return out
-        rule = f"no lead usable for {NOISY_AFTER_S:g} s"
-        if usable:
-            rule = f"no lead usable for {USABLE_AGAIN_S:g} s without a break, for {NOISY_AFTER_S:g} s"
-        until = self._noisy_until
-        out.append(self._finding("NOISY_SIGNAL", self._noisy_since, until, attached, rule, NOISY_AFTER_S, quality))
+        if signal is not None:
+            self._update_motion(now, [lead for lead in attached if quality[lead].usable], signal)
+        long = round((NOISY_AFTER_S - NOISY_EARLY_S) * self._fs)
+        is_noisy = self._noisy_since is not None and now - self._noisy_since >= long
+        if self._motion is not None and (is_noisy or now - self._motion_since >= long):
+            out.append(self._compressions(self._motion, self._noisy_since if is_noisy else None))
+        elif is_noisy and self._noisy_since is not None:
+            rule = f"no lead usable for {NOISY_AFTER_S:g} s"
+            if usable:
+                rule = f"no lead usable for {USABLE_AGAIN_S:g} s without a break, for {NOISY_AFTER_S:g} s"
+            until = self._noisy_until
+            out.append(self._finding("NOISY_SIGNAL", self._noisy_since, until, attached, rule, NOISY_AFTER_S, quality))
         return out
+
+    def _update_motion(self, now: int, readable: Sequence[str], signal: Ecg) -> None:
+        rows = [signal.leads.index(lead) for lead in readable]
+        motion = repetitive_motion(readable, signal.mv[rows], self._fs)
+        if motion is not None:
+            if self._motion is None:
+                self._motion_since = now - round(MOTION_WINDOW_S * self._fs)
+            self._motion, self._motion_until = motion, now
+        elif now - self._motion_until >= USABLE_AGAIN_S * self._fs:
+            self._motion = None
+
+    def _compressions(self, motion: RepetitiveMotion, noisy_since: int | None) -> Finding:
+        """NOISY_SIGNAL that names compressions; the quality is the share of the signal that they are not."""
+        until = self._motion_until
+        onset = self._motion_since if noisy_since is None else min(noisy_since, self._motion_since)
+        words = f"waves like those of chest compressions, {motion.rate_bpm:.0f} a minute"
+        rule = f"no lead usable for {NOISY_AFTER_S:g} s: {words}"
+        evidence = Evidence(
+            "QUALITY",
+            round(1.0 - motion.share, 3),
+            motion.leads,
+            until - round(MOTION_WINDOW_S * self._fs),
+            until,
+            criterion=criterion_of("NOISY_SIGNAL", rule, NOISY_AFTER_S),
+            method=MOTION_METHOD,
+        )
+        return Finding("NOISY_SIGNAL", onset, max(until, self._noisy_until), (evidence,), motion.leads)
 
     def _finding(
         self,

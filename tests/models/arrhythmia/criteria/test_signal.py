@@ -76,3 +76,23 @@ def test_samples_that_do_not_come_are_not_noise() -> None:
 
 def test_an_electrode_off_and_the_other_lead_noisy_are_two_faults() -> None:
     assert codes_after(30, off=("II",)) == ["LEADS_OFF", "NOISY_SIGNAL"]
+
+
+def test_compressions_on_all_leads_are_named_within_ten_seconds_and_end_with_them() -> None:
+    t = np.arange(round(50 * FS)) / FS
+    pressed = (t >= 10) & (t < 30)
+    mv = np.stack([np.sin(2 * np.pi * 110 / 60 * t), -0.7 * np.sin(2 * np.pi * 110 / 60 * t)]) * pressed
+    mv = (mv + np.random.default_rng(1).normal(0, 0.01, mv.shape)).astype(np.float32)
+    watch, quality, rules = TechnicalConditions(LEADS, FS), {lead: LeadQuality(1.0, USABLE) for lead in LEADS}, {}
+    for second in range(1, 51):
+        now = round(second * FS)
+        signal = Ecg(LEADS, FS, mv[:, max(0, now - 5000) : now])
+        for finding in watch.update(now, LEADS, (), quality, LEADS, signal):
+            assert finding.code == "NOISY_SIGNAL" and finding.leads == LEADS
+            (evidence,) = finding.evidence
+            assert evidence.criterion is not None and 0 <= evidence.value < 0.3
+            rules[second] = evidence.criterion.rule
+    assert 18 <= min(rules) <= 20 and 28 <= max(rules) <= 36
+    assert set(rules.values()) == {"no lead usable for 10 s: waves like those of chest compressions, 110 a minute"}, (
+        rules
+    )
