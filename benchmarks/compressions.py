@@ -5,13 +5,15 @@
 Compressions are nearly sinusoidal waves of 90 to 140 a minute with the scatter of hands, on all leads, over a sinus
 rhythm (MIT-BIH), a standstill (the same recordings, joined on to a line as in `models.evaluation.splices`) and
 fibrillation (CUDB). Where nobody compresses, all of VFDB, CUDB, MIT-BIH and CinC 2015 is looked at second by second.
-The patients are halved by the order of their names. The share of the power that names compressions is chosen on one
-half, as the largest that names 8 of 10 simulated pieces, and reported on the other, beside the share of the code.
+The patients are halved by the numbers of their records (`half_of`), those of CinC 2015 by their blocks of numbers. The
+share of the power that names compressions is chosen on one half, as the largest that names 8 of 10 simulated pieces,
+and reported on the other, beside the share of the code.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,16 +64,16 @@ def compressions(n: int, fs_hz: float, leads: int, rng: np.random.Generator) -> 
 
 def simulated(data: Path) -> Iterator[Piece]:
     """Compressions over three rhythms; a new draw for each piece of recording."""
-    from models.evaluation.splices import RHYTHMS, scripted
+    from models.evaluation.splices import scripted
 
     rng = np.random.default_rng(3)
     wanted = {"VFIB": "fibrillation", "ASYSTOLE": "standstill", "EXTREME_BRADY": "sinus rhythm"}
-    names = sorted(name for name, _ in RHYTHMS)
     for s in scripted(data):
         if s.code not in wanted:
             continue
         rhythm, start = wanted[s.code], s.onset if s.code != "EXTREME_BRADY" else 0
-        half = names.index(s.name.split("+")[0]) % 2
+        record, _, fibrillating = s.name.partition("+")
+        half = half_of("cudb", fibrillating) if fibrillating else half_of("mitdb", record)
         mv = s.ecg.mv[:, start : start + round(SECONDS * s.ecg.fs_hz)]
         for _ in range(DRAWS):
             part = mv + compressions(mv.shape[1], s.ecg.fs_hz, len(mv), rng)
@@ -80,12 +82,29 @@ def simulated(data: Path) -> Iterator[Piece]:
 
 def real(data: Path, limit: int) -> Iterator[Piece]:
     """The recordings in which nobody compresses."""
+    with (data / "cinc2015" / "manifest.csv").open() as f:
+        blocks = {row["record"]: int(row["patient_block"]) for row in csv.DictReader(f)}
     for source, folder in NEGATIVE.items():
         headers = sorted((data / folder).glob("*.hea"))
-        for k, header in enumerate(headers[: limit or None]):
+        for header in headers[: limit or None]:
             ecg = read_record(header.with_suffix(""))
             stop = min(ecg.n_samples, round((300.0 if source == "cinc2015" else 1e9) * ecg.fs_hz))
-            yield Piece(source, header.stem, k % 2, ecg.leads, reduced(ecg.slice(0, stop).mv, ecg.fs_hz))
+            half = blocks[header.stem] % 2 if source == "cinc2015" else half_of(source, header.stem)
+            yield Piece(source, header.stem, half, ecg.leads, reduced(ecg.slice(0, stop).mv, ecg.fs_hz))
+
+
+def half_of(source: str, record: str) -> int:
+    """Half of a patient of VFDB, CUDB or MIT-BIH; records that are or may be of one patient are in the same.
+
+    >>> half_of("mitdb", "201") == half_of("mitdb", "202"), half_of("vfdb", "418") == half_of("vfdb", "419")
+    (True, True)
+    """
+    from models.training.rhythm_folds import fold_of
+
+    if source == "vfdb":
+        return fold_of(source, record) % 2
+    number = int("".join(c for c in record if c.isdigit()))
+    return number % 2 if source == "cudb" else number // 10 % 2
 
 
 def reduced(mv: Array, fs_hz: float) -> Array:
