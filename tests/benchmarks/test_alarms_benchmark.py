@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 import wfdb
 
-from benchmarks import alarm_answers, alarms
+from benchmarks import alarm_answers, alarm_halves, alarm_phases, alarms
 from benchmarks.alarm_answers import answers
 from benchmarks.alarm_tables import PARTS, sounded_on_cinc2015, table
 from tests.faults.recordings import real_ecg
+from tests.models.arrhythmia.tracks import FS, track
 
 DAY = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -75,3 +77,27 @@ def test_alarms_that_sounded_on_cinc2015_are_counted_by_priority() -> None:
     at = sounded_on_cinc2015(result)
     hours = at["seconds"] / 3600
     assert {p: round(n / hours, 6) for p, n in at["priority"].items()} == {"PH": 3.0, "PL": 3.5}
+
+
+def test_phases_of_a_record_are_analysed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(
+        alarm_phases, "events_at", lambda path, fold, phase: asked.append(phase) or [("VTACH", 10.0 + phase, 12.0)]
+    )
+    job = (tmp_path / "a1", "0", tmp_path / "a1.json")
+    first, again = alarm_phases.phases_of(job), alarm_phases.phases_of(job)
+    assert first == again and asked == list(alarm_phases.PHASES_S)
+    assert alarm_phases.agreement(first[1]) == [("VTACH", 10.0, 4)]
+
+
+def test_constants_are_chosen_on_one_half_and_reported_on_the_other() -> None:
+    """A true bradycardia of 42.5 a minute in one half, such a rate without an alarm in the other."""
+    rule = replace(alarm_halves.RULES[1], candidates={"BRADY_MARGIN_BPM": (1.0, 3.0)})
+    slow = track([0.8] * 10 + [60 / 42.5] * 210)
+    updates = [(now, slow.until(now)) for now in range(round(280 * FS), round(300 * FS), round(FS))]
+    true = alarm_halves.Record(FS, updates, "b", True, 1)
+    other = alarm_halves.Record(FS, updates, "v", False, 0)
+    rows = alarm_halves.rows_of(rule, [[other], [true]])
+    chosen = [row.split(" | ")[1:3] for row in rows if "chosen" not in row and row.startswith("| half")]
+    assert chosen[0] == ["3", "half 1"] and chosen[2] == ["1", "half 0"]
+    assert rows[4].split(" | ")[3:5] == ["1", "1"] and rows[5].split(" | ")[3:5] == ["1", "0"]
