@@ -1,9 +1,11 @@
 """CPU time of one bed and second in the monitor, by stage: one process, one thread, no broker.
 
-    python -m benchmarks.rhythm_tier [--beds 8] [--seconds 20] [--passes 3] --data DIR | --simulated [--write]
+    python -m benchmarks.rhythm_tier [--beds 8] [--seconds 20] [--passes 3] --data DIR | --simulated [--standstill]
+        [--write]
 
 In: twelve leads of LUDB at 500 Hz, each record repeated from its first R peak to its last, or the simulated sinus
-rhythm of the ward benchmarks (60 to 95 a minute), as messages of 1 s. Each bed takes the code path of the monitor:
+rhythm of the ward benchmarks (60 to 95 a minute), as messages of 1 s; with ``--standstill`` an asystole of 9 s in the
+middle, as each bed of these has, whose pause is judged each second. Each bed takes the code path of the monitor:
 bytes, decoding, message reassembly, conditioning, beats, networks, measurement, criteria, alarm life cycle, documents,
 bytes. Out: milliseconds of the thread's own CPU time a bed and second, each stage without the stages that it calls. The
 beds run ``--passes`` times, and the least time of each bed and second counts: programs beside it, which share the
@@ -51,7 +53,7 @@ from tests.agents.signals import ecg as simulated
 HERE = Path(__file__).resolve().parent
 TABLE, HEADING = HERE / "capacity.md", "## Rhythm tier: CPU time of one bed and second"
 S = 1_000_000_000
-SLOWEST_BPM, RATES = 60, 36  # as in `benchmarks.ward_run`
+SLOWEST_BPM, RATES, STANDSTILL_S = 60, 36, 9.0  # as in `benchmarks.ward_run`
 T0_NS = 1_795_385_400 * S
 WARM_S = 25  # before the measurement: buffers and caches are full
 BASELINE = tier.RhythmBaseline(dict.fromkeys(STANDARD_12, 0.0), 100.0, 160.0)  # as after five minutes
@@ -155,6 +157,7 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, help="folder that holds ludb/data")
     source.add_argument("--simulated", action="store_true", help="sinus rhythm of the ward benchmarks")
+    parser.add_argument("--standstill", action="store_true", help="the simulated hearts stand still for 9 s")
     parser.add_argument("--profile", type=Path, help="write the profile of cProfile there, in place of the table")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
@@ -171,7 +174,9 @@ def main() -> None:
     rows = table(seconds, len(least))
     print("\n".join(rows))
     if options.write:
-        given = "--simulated" if options.simulated else "--data DIR"
+        given = "--data DIR"
+        if options.simulated:
+            given = "--simulated --standstill" if options.standstill else "--simulated"
         command = f"--beds {options.beds} --seconds {options.seconds} --passes {options.passes} {given} --write"
         write(TABLE, HEADING, [f"`python -m benchmarks.rhythm_tier {command}`", "", *rows])
 
@@ -187,9 +192,12 @@ def _recorded(options: argparse.Namespace) -> list[Ecg]:
 def _simulated(options: argparse.Namespace) -> list[Ecg]:
     """Sinus rhythm of different rates with noise."""
     seconds = WARM_S + options.seconds
+    begin = WARM_S + (options.seconds - STANDSTILL_S) / 2.0
+    silent = [(begin, begin + STANDSTILL_S)] if options.standstill else []
     rates = (SLOWEST_BPM + 7 * k % RATES for k in range(options.beds))
     return [
-        simulated(seconds, bpm, leads=STANDARD_12, fs_hz=500.0, start_ns=T0_NS, seed=k) for k, bpm in enumerate(rates)
+        simulated(seconds, bpm, leads=STANDARD_12, fs_hz=500.0, silent=silent, start_ns=T0_NS, seed=k)
+        for k, bpm in enumerate(rates)
     ]
 
 

@@ -62,6 +62,9 @@ def _may_be_steps(mv: Millivolts, fs_hz: float, half: int, near: int, far: int) 
     steep = np.abs(rises)
     sums = np.cumsum(mv, axis=1, dtype=np.float64)
     lead, place = np.nonzero(steep >= STEP_MV)  # the upstrokes of QRS complexes: few of the samples
+    size, last = steep[lead, place], steep.shape[1] - 1
+    steepest = size >= np.maximum(steep[lead, np.maximum(place - 1, 0)], steep[lead, np.minimum(place + 1, last)])
+    lead, place = lead[steepest], place[steepest]  # with `STEEPEST_S` about them, none of the others is
     at, rise = place + far, rises[lead, place]
     step = (sums[lead, at + far] - sums[lead, at + near] - sums[lead, at - near] + sums[lead, at - far]) / n
     size = np.abs(rise)
