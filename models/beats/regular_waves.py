@@ -97,9 +97,11 @@ def regular_waves(
     for rows in (order[:half], order[half:]):
         if len(rows):
             x = without_baseline(resample(filled[rows], fs_hz, FS_HZ), FS_HZ).astype(np.float64)
-            smooth[rows], height_mv[rows] = _smoothed(x)
-            large = height_mv[rows] >= MIN_MV
-            may_show[rows[large]] = ~_rest(x[large])
+            awake = ~_rest(x)
+            active = rows[awake]
+            if len(active):
+                smooth[active], height_mv[active] = _smoothed(x[awake])
+                may_show[active] = height_mv[active] >= MIN_MV
         if not may_show[order[:half]].any():
             return None
     candidates = np.flatnonzero(may_show)
