@@ -22,7 +22,7 @@ PARTS = {  # part: heading, and what its weights and thresholds had seen
         "Weights: trained on no record of VFDB. Thresholds: the rules for regular waves were written on these records.",
     ),
     "cudb": (
-        "Lethal rhythms, CUDB (labels of five seconds)",
+        "Lethal rhythms, CUDB (VF: any shockable rhythm, labels of five seconds)",
         f"Weights: every fold's rhythm network saw pieces of these records; the rows are optimistic. {SAME}",
     ),
     "delays": (

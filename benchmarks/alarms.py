@@ -80,7 +80,18 @@ def by_patient(source: str, options: argparse.Namespace) -> dict[str, Any]:
         with (options.data / source / "manifest.csv").open() as f:
             rows = [f"{row['record']},{fold_of(source, row['record'])}" for row in csv.DictReader(f)]
         folds.write_text("\n".join(["record,fold", *rows]) + "\n")
-        return scorer("vf", options, folds, options.data / source, copies_of(source, options))
+        data = with_data_folder((options.data / source).resolve(), Path(folder))
+        return scorer("vf", options, folds, data, copies_of(source, options))
+
+
+def with_data_folder(source: Path, links: Path) -> Path:
+    """The folder as vf.py expects it: of links where the records lie beside the tables and not in ``data``."""
+    if (source / "data").is_dir():
+        return source
+    for name in ("manifest.csv", "rhythms.csv"):
+        (links / name).symlink_to(source / name)
+    (links / "data").symlink_to(source)
+    return links
 
 
 def copies_of(source: str, options: argparse.Namespace) -> Path:
