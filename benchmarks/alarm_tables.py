@@ -74,9 +74,10 @@ def measured(part: dict[str, Any]) -> str:
 
 def af_lines(result: dict[str, Any]) -> list[str]:
     """CinC 2017: records of 20 s and more."""
-    r = result["long"]
+    r, some = result["long"], result["records"] < result["of"]
+    sample = f", evenly spaced among {result['of']}" if some else ""
     return [
-        f"{result['records']} records, those of 20 s and more (confirmed over 8 s):",
+        f"{result['records']} records{sample}; of these, those of 20 s and more (confirmed over 8 s):",
         "",
         "| Se | Sp | +P | F1 | F1 as in the whole set | N / O / noisy called AF |",
         "|" + "---|" * 6,

@@ -84,6 +84,13 @@ def by_patient(source: str, options: argparse.Namespace) -> dict[str, Any]:
         return scorer("vf", options, folds, data, copies_of(source, options))
 
 
+def atrial(options: argparse.Namespace) -> dict[str, Any]:
+    """The RESULT of af.py on CinC 2017, and ``of``: the number of records there are."""
+    with (options.data / "cinc2017" / "manifest.csv").open() as f:
+        there = sum(1 for _ in csv.DictReader(f))
+    return scorer("af", options, options.score / "folds" / "cinc2017.csv") | {"of": there}
+
+
 def with_data_folder(source: Path, links: Path) -> Path:
     """The folder as vf.py expects it: of links where the records lie beside the tables and not in ``data``."""
     if (source / "data").is_dir():
@@ -241,7 +248,7 @@ def main() -> None:
         "cinc2015": lambda: scorer("alarms", options, options.score / "folds" / "cinc2015.csv"),
         "vfdb": lambda: by_patient("vfdb", options),
         "cudb": lambda: by_patient("cudb", options),
-        "af": lambda: scorer("af", options, options.score / "folds" / "cinc2017.csv"),
+        "af": lambda: atrial(options),
         "delays": lambda: delays(options),
         "mitdb": lambda: mitdb(options),
         "burden_mitdb": lambda: burden("mitdb", options),
