@@ -75,7 +75,7 @@ def _asked(records: Sequence[Path], options: Sequence[str], env: dict[str, str])
 
 def _key(record: Path, options: Sequence[str], env: dict[str, str]) -> str:
     """Hash of all that an answer depends on; the name of the record is not part of it."""
-    digest = hashlib.sha256(code_hash().encode())
+    digest = hashlib.sha256(code_hash().encode() + (ROOT / "deploy" / "alarm_events.py").read_bytes())
     settings = sorted(f"{name}={value}" for name, value in env.items() if name.startswith("GEM_BEDSIDE_"))
     header = record.with_suffix(".hea").read_text().replace(record.name, "")
     digest.update("\n".join([*settings, *options, header]).encode())
