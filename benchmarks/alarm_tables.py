@@ -39,7 +39,7 @@ HEAD = (
     "Written by `python benchmarks/alarms.py` from alarms.json; `--parts NAME` remakes one part. Each part names its",
     "day and the code that it measured: a hash of the product's sources, or a commit. Constants of the criteria are",
     "the same for all folds: where they were chosen on the records of a part, expect less of new patients. How far",
-    "lethal events depend on the fraction of a second at which the signal begins: `benchmarks/alarm_phases.py`.",
+    "lethal events depend on the fraction of a second at which the signal begins: [phases](alarm_phases.md).",
 )
 BURDEN = {
     "burden_mitdb": "MIT-BIH",
