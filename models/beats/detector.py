@@ -41,7 +41,6 @@ MAINS_REPEATED_S = 1.0  # and how much of it is cleaned again: the newest block 
 SMALL_HELD_S = 5.0  # a signal found to be an ECG of implausible amplitude counts as one for this long, while small
 MIN_SIGNAL_S = 0.5  # beats are detected in at least this much signal
 MIN_AMPLITUDE_MV = 0.15  # IEC 60601-2-27: QRS complexes of 0.15 mV and less are not counted
-PULSES_FROM_S = 1.0  # signal before it that pacing pulses are sought with; they need a third of it
 REFRACTORY_S = 0.2  # smallest distance of two beats: 300 a minute
 R_JITTER_S = 0.06  # an R peak may move by this from one update to the next
 R_TO_SEGMENT_S = 0.1  # largest distance of an R peak from the middle of its beat segment
@@ -311,8 +310,7 @@ class BeatStream:
     def _mark_small_ecg(self) -> None:
         """Mark leads as implausible that look flat and are an ECG at a fraction of its amplitude."""
         rows = [k for k, lead in enumerate(self.leads) if self.quality[lead].state not in (ABSENT, DETACHED)]
-        attached = self._buffer if len(rows) == len(self.leads) else self._buffer[rows]
-        small = small_signal(attached, self.fs_hz)  # with its pulses: their remainder is no ECG
+        small = small_signal(self._buffer, self.fs_hz, rows)  # with its pulses: their remainder is no ECG
         if not small.shape[1]:
             self._small_until = self.end_sample
         elif is_small_ecg(small, self.fs_hz, self._delineator, rows, self._templates.beats):
@@ -328,7 +326,7 @@ class BeatStream:
             return self._buffer
         others = [k for k, lead in enumerate(self.leads) if k not in rows and self.quality[lead].state != DETACHED]
         new_s = self._schedule.update_s
-        newest = self._buffer[:, -round((new_s + PULSES_FROM_S) * self.fs_hz) :]
+        newest = self.pulses.newest(self._buffer, new_s)
         self.pulses.update(newest[rows], self.end_sample, new_s, self._marks, newest[others])
         cleaned = self.pulses.removed_from(self._buffer, self.end_sample - self._buffer.shape[1])
         if cleaned is not self._buffer:
@@ -336,8 +334,7 @@ class BeatStream:
         return cleaned
 
     def _judge(self, mv: Millivolts) -> None:
-        marks = lead_quality(mv, self.fs_hz, self.leads, self._leads_off)
-        self.quality = dict(zip(self.leads, marks, strict=True))
+        self.quality = dict(zip(self.leads, lead_quality(mv, self.fs_hz, self.leads, self._leads_off), strict=True))
 
     def _min_amplitude_mv(self) -> float:
         """Smallest amplitude of a beat, mV; with pacing pulses it exceeds P waves and the remainder of a pulse."""

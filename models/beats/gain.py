@@ -47,8 +47,9 @@ MIN_WAVES_MV = 1e-4  # rms of these waves: a thousandth of 0.1 mV
 MIN_STRUCTURE = 6.0  # rms of the waves over the noise of 15-40 Hz; white noise of any amplitude has 2 to 3
 
 
-def small_signal(mv: Millivolts, fs_hz: float) -> Millivolts:
-    """The newest part in which no lead reaches `SMALL_MV` peak to peak, [leads, samples]; may have no samples."""
+def small_signal(signal: Millivolts, fs_hz: float, rows: Sequence[int]) -> Millivolts:
+    """The newest part of these rows in which none reaches `SMALL_MV` peak to peak, [rows, samples]; perhaps empty."""
+    mv = signal if len(rows) == len(signal) else signal[list(rows)]
     shortest = round(SHORTEST_S * fs_hz)
     newest = mv[:, -shortest:]
     if newest.shape[1] < shortest or not len(mv) or not np.isfinite(newest).any():

@@ -124,6 +124,10 @@ class PacingPulses:
         large = [pulse.height_mv for pulse in self._pulses if pulse.large]
         return REMAINDER * max(large, default=0.0)
 
+    def newest(self, mv: Millivolts, new_s: float) -> Millivolts:
+        """The end of [leads, samples] that `update` looks at: the signal beside a spike was incomplete before."""
+        return mv[:, -round((new_s + SIDE_S[1] + BEFORE_S) * self._fs) :]
+
     def update(
         self,
         mv: Millivolts,
@@ -149,10 +153,9 @@ class PacingPulses:
         """
         if self._fs < LOWEST_FS_HZ or not len(mv):
             return
-        open_s = new_s + SIDE_S[1]  # the signal beside a spike was incomplete at the last update
-        part = -round((open_s + BEFORE_S) * self._fs)
-        start, since = end_sample - mv[:, part:].shape[1], end_sample - round(open_s * self._fs)
-        new = self._in_all(mv[:, part:], None if others is None else others[:, part:])
+        part = self.newest(mv, new_s)
+        start, since = end_sample - part.shape[1], end_sample - round((new_s + SIDE_S[1]) * self._fs)
+        new = self._in_all(part, None if others is None else self.newest(others, new_s))
         spikes = [replace(s, at=s.at + start) for s in new if s.at + start >= since]
         oldest = end_sample - MEMORY_S * self._fs
         kept = [s for s in self._spikes if oldest <= s.at < since]
