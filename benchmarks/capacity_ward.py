@@ -81,10 +81,12 @@ def beds(options: Options, rows: PartRows) -> None:
 
 
 def conclude_beds(rows: list[Row]) -> str:
-    """The largest number of beds that held, by monitors."""
+    """The largest number of beds that held, by monitors; of the code that was measured last."""
     lines = []
     for monitors in sorted({row["monitors"] for row in rows}):
         of_these = [row for row in rows if row["monitors"] == monitors]
+        newest = max(of_these, key=lambda row: str(row.get("day")))
+        of_these = [row for row in of_these if row.get("code") == newest.get("code")]
         held = max((row["beds"] for row in of_these if row["holds"] == "yes"), default=0)
         failed = min((row["beds"] for row in of_these if row["holds"] == "no" and row["beds"] > held), default=None)
         more = "the largest number tried" if failed is None else f"{failed} did not hold"

@@ -97,6 +97,8 @@ def test_the_table_marks_rows_of_a_busy_machine_and_names_the_command() -> None:
     assert "`python -m benchmarks.capacity --part beds`" in text
     assert text.index("| 1 | 8 |") < text.index("| 1 | 64 |")
     assert conclude_beds(rows) == "1 monitor: **8 beds** (64 did not hold)."
+    older = {"monitors": 1, "beds": 32, "holds": "no", "day": "2026-01-01 10:00", "code": "older"}
+    assert conclude_beds([older, *rows]) == "1 monitor: **8 beds** (64 did not hold)."
 
 
 @pytest.mark.parametrize(
