@@ -31,7 +31,7 @@ def windows(x: NDArray[Any], width: int, step: int = 1) -> NDArray[Any]:
 
 
 def count_in_windows(holds: NDArray[np.bool_], width: int) -> NDArray[np.int32]:
-    """How many of the values of each window of ``width`` are True, [..., windows]; a pass over them, of any width.
+    """How many of the values of each window of ``width`` are True, [..., windows]. The width costs nothing.
 
     >>> count_in_windows(np.array([True, True, False, True]), 2).tolist()
     [2, 1, 1]

@@ -129,9 +129,9 @@ def _slow_seconds(track: BeatTrack, limit: RateLimit, slow_s: float) -> tuple[in
 def extreme_tachy(track: BeatTrack, limit: RunLimit, on: bool = False, returns: bool = False) -> Finding | None:
     """``limit.beats`` beats in a row faster than the limit. Onset: the first of them with a fast RR after it.
 
-    Either each beat is faster, or the mean of all and, by `NEWEST_FASTER_BPM`, that of the newest 9: atrial
-    fibrillation is fast without being regular. Half of the newest RRs are as fast, since an artefact adds one or two
-    short ones.
+    Either each beat is faster, or the mean of all is, and the mean of the newest 9 is faster than the limit by
+    `NEWEST_FASTER_BPM`: atrial fibrillation is fast without being regular. Half of the newest RRs are as fast, since
+    an artefact adds one or two short ones.
     While ``on``, the condition holds until the mean is `TACHY_HOLD_BPM` slower. Beats of low confidence are left out.
 
     Parameters

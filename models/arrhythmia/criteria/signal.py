@@ -128,15 +128,19 @@ class TechnicalConditions:
         """NOISY_SIGNAL that names compressions; the quality is the share of the signal that they are not."""
         until = self._motion_until
         onset = self._motion_since if noisy_since is None else min(noisy_since, self._motion_since)
-        words = f"waves like those of chest compressions, {motion.rate_bpm:.0f} a minute"
-        rule = f"no lead usable for {NOISY_AFTER_S:g} s: {words}"
+        rule, limit_s = f"waves like those of chest compressions, {motion.rate_bpm:.0f} a minute", MOTION_WINDOW_S
+        if noisy_since is None:
+            rule += f", on all leads for {limit_s:g} s"  # their quality is good, and they are judged
+        else:
+            limit_s = NOISY_AFTER_S
+            rule = f"no lead usable for {limit_s:g} s: {rule}"
         evidence = Evidence(
             "QUALITY",
             round(1.0 - motion.share, 3),
             motion.leads,
             until - round(MOTION_WINDOW_S * self._fs),
             until,
-            criterion=criterion_of("NOISY_SIGNAL", rule, NOISY_AFTER_S),
+            criterion=criterion_of("NOISY_SIGNAL", rule, limit_s),
             method=MOTION_METHOD,
         )
         return Finding("NOISY_SIGNAL", onset, max(until, self._noisy_until), (evidence,), motion.leads)
